@@ -1,0 +1,513 @@
+//go:build !purego
+
+#include "textflag.h"
+#include "go_asm.h"
+
+// SHA-256 with the SHA extensions.
+//
+// SHA256RNDS2 does two rounds and has the state in two registers, here called
+// ABEF and CDGH after the words that they hold, high to low. It finds the next
+// two K + W in the low half of X0. Its latency, 4 cycles on every AMD core and
+// most Intel ones, times 32 for each block is what a chain of labels costs: the
+// code keeps everything else off the way from one SHA256RNDS2 to the next.
+
+// Round constants, and the vectors that the kernels need.
+DATA k256<>+0x00(SB)/8, $0x71374491428a2f98
+DATA k256<>+0x08(SB)/8, $0xe9b5dba5b5c0fbcf
+DATA k256<>+0x10(SB)/8, $0x59f111f13956c25b
+DATA k256<>+0x18(SB)/8, $0xab1c5ed5923f82a4
+DATA k256<>+0x20(SB)/8, $0x12835b01d807aa98
+DATA k256<>+0x28(SB)/8, $0x550c7dc3243185be
+DATA k256<>+0x30(SB)/8, $0x80deb1fe72be5d74
+DATA k256<>+0x38(SB)/8, $0xc19bf1749bdc06a7
+DATA k256<>+0x40(SB)/8, $0xefbe4786e49b69c1
+DATA k256<>+0x48(SB)/8, $0x240ca1cc0fc19dc6
+DATA k256<>+0x50(SB)/8, $0x4a7484aa2de92c6f
+DATA k256<>+0x58(SB)/8, $0x76f988da5cb0a9dc
+DATA k256<>+0x60(SB)/8, $0xa831c66d983e5152
+DATA k256<>+0x68(SB)/8, $0xbf597fc7b00327c8
+DATA k256<>+0x70(SB)/8, $0xd5a79147c6e00bf3
+DATA k256<>+0x78(SB)/8, $0x1429296706ca6351
+DATA k256<>+0x80(SB)/8, $0x2e1b213827b70a85
+DATA k256<>+0x88(SB)/8, $0x53380d134d2c6dfc
+DATA k256<>+0x90(SB)/8, $0x766a0abb650a7354
+DATA k256<>+0x98(SB)/8, $0x92722c8581c2c92e
+DATA k256<>+0xa0(SB)/8, $0xa81a664ba2bfe8a1
+DATA k256<>+0xa8(SB)/8, $0xc76c51a3c24b8b70
+DATA k256<>+0xb0(SB)/8, $0xd6990624d192e819
+DATA k256<>+0xb8(SB)/8, $0x106aa070f40e3585
+DATA k256<>+0xc0(SB)/8, $0x1e376c0819a4c116
+DATA k256<>+0xc8(SB)/8, $0x34b0bcb52748774c
+DATA k256<>+0xd0(SB)/8, $0x4ed8aa4a391c0cb3
+DATA k256<>+0xd8(SB)/8, $0x682e6ff35b9cca4f
+DATA k256<>+0xe0(SB)/8, $0x78a5636f748f82ee
+DATA k256<>+0xe8(SB)/8, $0x8cc7020884c87814
+DATA k256<>+0xf0(SB)/8, $0xa4506ceb90befffa
+DATA k256<>+0xf8(SB)/8, $0xc67178f2bef9a3f7
+GLOBL k256<>(SB), RODATA|NOPTR, $256
+
+// The initial state as ABEF and CDGH.
+DATA initial<>+0x00(SB)/8, $0x510e527f9b05688c
+DATA initial<>+0x08(SB)/8, $0x6a09e667bb67ae85
+DATA initial<>+0x10(SB)/8, $0x1f83d9ab5be0cd19
+DATA initial<>+0x18(SB)/8, $0x3c6ef372a54ff53a
+GLOBL initial<>(SB), RODATA|NOPTR, $32
+
+// PSHUFB mask that turns four words' bytes around.
+DATA bswap<>+0x00(SB)/8, $0x0405060700010203
+DATA bswap<>+0x08(SB)/8, $0x0c0d0e0f08090a0b
+GLOBL bswap<>(SB), RODATA|NOPTR, $16
+
+// Clears the two high bits of a digest's last byte, in its words e f g h.
+DATA field<>+0x00(SB)/8, $0xffffffffffffffff
+DATA field<>+0x08(SB)/8, $0xffffff3fffffffff
+GLOBL field<>(SB), RODATA|NOPTR, $16
+
+// Words 8 to 11 and 12 to 15 of a label's last block: a set bit, zeros, and the
+// message's 1248 bytes counted in bits.
+DATA finish<>+0x00(SB)/8, $0x0000000080000000
+DATA finish<>+0x08(SB)/8, $0x0000000000000000
+DATA finish<>+0x10(SB)/8, $0x0000000000000000
+DATA finish<>+0x18(SB)/8, $0x0000270000000000
+GLOBL finish<>(SB), RODATA|NOPTR, $32
+
+// Adds one to the node in [layer, node's high word, node's low word, 0].
+DATA nextNode<>+0x00(SB)/8, $0x0000000000000000
+DATA nextNode<>+0x08(SB)/8, $0x0000000000000001
+GLOBL nextNode<>(SB), RODATA|NOPTR, $16
+
+// Four rounds whose K + W lies at wk.
+#define ROUNDS(wk, ABEF, CDGH) \
+	MOVOU       wk, X0         \
+	SHA256RNDS2 X0, ABEF, CDGH \
+	PSHUFD      $0x0e, X0, X0  \
+	SHA256RNDS2 X0, CDGH, ABEF
+
+// Rounds 4t to 4t+3 with the message words in m.
+#define ROUNDSONCE(t, m, ABEF, CDGH) \
+	MOVO        m, X0                 \
+	PADDL       k256<>+(16*t)(SB), X0 \
+	SHA256RNDS2 X0, ABEF, CDGH        \
+	PSHUFD      $0x0e, X0, X0         \
+	SHA256RNDS2 X0, CDGH, ABEF
+
+// The same, and K + W is kept for the next time that the block comes around.
+#define ROUNDSKEEP(t, wk, m, ABEF, CDGH) \
+	MOVO        m, X0                 \
+	PADDL       k256<>+(16*t)(SB), X0 \
+	MOVOU       X0, (16*t)(wk)        \
+	SHA256RNDS2 X0, ABEF, CDGH        \
+	PSHUFD      $0x0e, X0, X0         \
+	SHA256RNDS2 X0, CDGH, ABEF
+
+// The message schedule, four words at a time: m1 are the newest words, m0 the
+// four before them, m2 the four that are 12 to 15 words old and have σ0 added.
+// START adds σ0 to m0, END makes the next words of m2, EXTEND does both.
+#define START(m0, m1) \
+	SHA256MSG1 m1, m0
+
+#define END(m0, m1, m2, tmp) \
+	MOVO       m1, tmp     \
+	PALIGNR    $4, m0, tmp \
+	PADDL      tmp, m2     \
+	SHA256MSG2 m1, m2
+
+#define EXTEND(m0, m1, m2, tmp) \
+	END(m0, m1, m2, tmp) \
+	START(m0, m1)
+
+// A block whose message words are in m0 to m3; they are lost. The schedule is
+// made along the way and K + W kept at 0(wk) to 255(wk).
+#define BLOCKKEEP(wk, m0, m1, m2, m3, tmp, ABEF, CDGH) \
+	ROUNDSKEEP(0, wk, m0, ABEF, CDGH)  \
+	ROUNDSKEEP(1, wk, m1, ABEF, CDGH)  \
+	START(m0, m1)                      \
+	ROUNDSKEEP(2, wk, m2, ABEF, CDGH)  \
+	START(m1, m2)                      \
+	ROUNDSKEEP(3, wk, m3, ABEF, CDGH)  \
+	EXTEND(m2, m3, m0, tmp)            \
+	ROUNDSKEEP(4, wk, m0, ABEF, CDGH)  \
+	EXTEND(m3, m0, m1, tmp)            \
+	ROUNDSKEEP(5, wk, m1, ABEF, CDGH)  \
+	EXTEND(m0, m1, m2, tmp)            \
+	ROUNDSKEEP(6, wk, m2, ABEF, CDGH)  \
+	EXTEND(m1, m2, m3, tmp)            \
+	ROUNDSKEEP(7, wk, m3, ABEF, CDGH)  \
+	EXTEND(m2, m3, m0, tmp)            \
+	ROUNDSKEEP(8, wk, m0, ABEF, CDGH)  \
+	EXTEND(m3, m0, m1, tmp)            \
+	ROUNDSKEEP(9, wk, m1, ABEF, CDGH)  \
+	EXTEND(m0, m1, m2, tmp)            \
+	ROUNDSKEEP(10, wk, m2, ABEF, CDGH) \
+	EXTEND(m1, m2, m3, tmp)            \
+	ROUNDSKEEP(11, wk, m3, ABEF, CDGH) \
+	EXTEND(m2, m3, m0, tmp)            \
+	ROUNDSKEEP(12, wk, m0, ABEF, CDGH) \
+	EXTEND(m3, m0, m1, tmp)            \
+	ROUNDSKEEP(13, wk, m1, ABEF, CDGH) \
+	END(m0, m1, m2, tmp)               \
+	ROUNDSKEEP(14, wk, m2, ABEF, CDGH) \
+	END(m1, m2, m3, tmp)               \
+	ROUNDSKEEP(15, wk, m3, ABEF, CDGH)
+
+// Two blocks side by side: one with K + W from wk, and one, of ABEF2 and CDGH2,
+// whose schedule is made along the way. The second fills the cycles in which the
+// first waits for SHA256RNDS2.
+#define TWOBLOCKS(wk, ABEF, CDGH, m0, m1, m2, m3, tmp, ABEF2, CDGH2) \
+	ROUNDS(0(wk), ABEF, CDGH)        \
+	ROUNDSONCE(0, m0, ABEF2, CDGH2)  \
+	ROUNDS(16(wk), ABEF, CDGH)       \
+	ROUNDSONCE(1, m1, ABEF2, CDGH2)  \
+	START(m0, m1)                    \
+	ROUNDS(32(wk), ABEF, CDGH)       \
+	ROUNDSONCE(2, m2, ABEF2, CDGH2)  \
+	START(m1, m2)                    \
+	ROUNDS(48(wk), ABEF, CDGH)       \
+	ROUNDSONCE(3, m3, ABEF2, CDGH2)  \
+	EXTEND(m2, m3, m0, tmp)          \
+	ROUNDS(64(wk), ABEF, CDGH)       \
+	ROUNDSONCE(4, m0, ABEF2, CDGH2)  \
+	EXTEND(m3, m0, m1, tmp)          \
+	ROUNDS(80(wk), ABEF, CDGH)       \
+	ROUNDSONCE(5, m1, ABEF2, CDGH2)  \
+	EXTEND(m0, m1, m2, tmp)          \
+	ROUNDS(96(wk), ABEF, CDGH)       \
+	ROUNDSONCE(6, m2, ABEF2, CDGH2)  \
+	EXTEND(m1, m2, m3, tmp)          \
+	ROUNDS(112(wk), ABEF, CDGH)      \
+	ROUNDSONCE(7, m3, ABEF2, CDGH2)  \
+	EXTEND(m2, m3, m0, tmp)          \
+	ROUNDS(128(wk), ABEF, CDGH)      \
+	ROUNDSONCE(8, m0, ABEF2, CDGH2)  \
+	EXTEND(m3, m0, m1, tmp)          \
+	ROUNDS(144(wk), ABEF, CDGH)      \
+	ROUNDSONCE(9, m1, ABEF2, CDGH2)  \
+	EXTEND(m0, m1, m2, tmp)          \
+	ROUNDS(160(wk), ABEF, CDGH)      \
+	ROUNDSONCE(10, m2, ABEF2, CDGH2) \
+	EXTEND(m1, m2, m3, tmp)          \
+	ROUNDS(176(wk), ABEF, CDGH)      \
+	ROUNDSONCE(11, m3, ABEF2, CDGH2) \
+	EXTEND(m2, m3, m0, tmp)          \
+	ROUNDS(192(wk), ABEF, CDGH)      \
+	ROUNDSONCE(12, m0, ABEF2, CDGH2) \
+	EXTEND(m3, m0, m1, tmp)          \
+	ROUNDS(208(wk), ABEF, CDGH)      \
+	ROUNDSONCE(13, m1, ABEF2, CDGH2) \
+	END(m0, m1, m2, tmp)             \
+	ROUNDS(224(wk), ABEF, CDGH)      \
+	ROUNDSONCE(14, m2, ABEF2, CDGH2) \
+	END(m1, m2, m3, tmp)             \
+	ROUNDS(240(wk), ABEF, CDGH)      \
+	ROUNDSONCE(15, m3, ABEF2, CDGH2)
+
+// Loads the 32 bytes at p as message words m0, m1.
+#define LOADWORDS(p, m0, m1, mask) \
+	MOVOU  0(p), m0  \
+	MOVOU  16(p), m1 \
+	PSHUFB mask, m0  \
+	PSHUFB mask, m1
+
+// Stores the state as a truncated digest at p; the state and tmp are lost.
+#define STOREDIGEST(p, ABEF, CDGH, tmp, mask) \
+	PSHUFD  $0x1b, ABEF, ABEF \
+	PSHUFD  $0xb1, CDGH, CDGH \
+	MOVO    ABEF, tmp         \
+	PBLENDW $0xf0, CDGH, tmp  \
+	PALIGNR $8, ABEF, CDGH    \
+	PAND    field<>(SB), CDGH \
+	PSHUFB  mask, tmp         \
+	PSHUFB  mask, CDGH        \
+	MOVOU   tmp, 0(p)         \
+	MOVOU   CDGH, 16(p)
+
+// Pulls the parent label that R12 points at, AX bytes further on, into the cache.
+#define PREFETCH(slot) \
+	MOVL       (4*slot)(R12)(AX*1), R13 \
+	SHLQ       $5, R13                  \
+	PREFETCHT0 (R11)(R13*1)
+
+// func labelSHANI(r *labelRun)
+// Requires: SHA, SSE4, SSSE3, SSE2
+//
+// A node's message is block 1 (replica id, layer, node), 18 blocks of two
+// parents' labels, and a last one of a label and the padding. The pairs of
+// parents are 7 (in layer 1: 3), over and over: the first time around leaves
+// K + W on the stack, the others load it. Block 1 of the next node depends on no
+// label: it shares the units with the first repeated block.
+//
+//	DI  labels                       SI  key, in layer 1 labels
+//	BX  parents of the node          CX  nodes to go
+//	DX  the node's label             AX  bytes to the parents to prefetch
+//	R8  K + W of the pairs           R15 its end
+//	R9  K + W of the current pair    R10 repeated blocks to go
+//	R11 labels or key                R12 parents of the current pair
+//	R13 addresses
+//	X0  K + W of two rounds          X1, X2   state ABEF, CDGH
+//	X3–X6 message words              X7       temporary
+//	X8, X9 state before the block    X10, X11 next node's state after block 1
+//	X12, X13 replica id              X14 byte order, X15 [layer, node high, low, 0]
+TEXT ·labelSHANI(SB), 0, $1856-8
+	MOVQ  r+0(FP), AX
+	MOVQ  labelRun_labels(AX), DI
+	MOVQ  labelRun_key(AX), SI
+	MOVQ  labelRun_parents(AX), BX
+	MOVQ  labelRun_count(AX), CX
+	MOVOU (labelRun_replica+0)(AX), X12
+	MOVOU (labelRun_replica+16)(AX), X13
+	MOVOU bswap<>(SB), X14
+
+	MOVQ       labelRun_node(AX), DX
+	MOVQ       DX, X0
+	MOVQ       labelRun_layer(AX), X15
+	PUNPCKLQDQ X0, X15                   // a node's high word is always 0
+	SHLQ       $5, DX
+	ADDQ       DI, DX
+
+	LEAQ 63(SP), R8                      // K + W in whole cache lines
+	ANDQ $~63, R8
+	LEAQ (7*256)(R8), R15
+	CMPQ labelRun_wantsKey(AX), $0
+	JNE  start
+	LEAQ (3*256)(R8), R15                // layer 1
+	MOVQ DI, SI
+
+start:
+	MOVQ labelRun_ahead(AX), AX
+
+	// Block 1 of the first node has no chain to hide behind.
+	MOVOU initial<>+0(SB), X10
+	MOVOU initial<>+16(SB), X11
+	MOVO  X12, X3
+	MOVO  X13, X4
+	MOVO  X15, X5
+	PXOR  X6, X6
+	BLOCKKEEP(R8, X3, X4, X5, X6, X7, X10, X11)
+	PADDL initial<>+0(SB), X10
+	PADDL initial<>+16(SB), X11
+
+node:
+	MOVO X10, X1
+	MOVO X11, X2
+	MOVQ R8, R9
+	MOVQ DI, R11
+	MOVQ BX, R12
+
+pair:
+	MOVL 0(R12), R13
+	SHLQ $5, R13
+	ADDQ R11, R13
+	LOADWORDS(R13, X3, X4, X14)
+	MOVL 4(R12), R13
+	SHLQ $5, R13
+	ADDQ R11, R13
+	LOADWORDS(R13, X5, X6, X14)
+	PREFETCH(0)
+	PREFETCH(1)
+	MOVO X1, X8
+	MOVO X2, X9
+	BLOCKKEEP(R9, X3, X4, X5, X6, X7, X1, X2)
+	PADDL X8, X1
+	PADDL X9, X2
+
+	ADDQ    $8, R12
+	ADDQ    $256, R9
+	LEAQ    (3*256)(R8), R13             // three pairs of base parents,
+	CMPQ    R9, R13
+	CMOVQEQ SI, R11                      // then the expander parents
+	CMPQ    R9, R15
+	JB      pair
+
+	// The first repeated block, and block 1 of the next node.
+	PADDL nextNode<>(SB), X15
+	MOVOU initial<>+0(SB), X10
+	MOVOU initial<>+16(SB), X11
+	MOVO  X12, X3
+	MOVO  X13, X4
+	MOVO  X15, X5
+	PXOR  X6, X6
+	MOVO  X1, X8
+	MOVO  X2, X9
+	TWOBLOCKS(R8, X1, X2, X3, X4, X5, X6, X7, X10, X11)
+	PADDL X8, X1
+	PADDL X9, X2
+	PADDL initial<>+0(SB), X10
+	PADDL initial<>+16(SB), X11
+
+	// The others: 18 less the pairs less one.
+	MOVQ R15, R10
+	SUBQ R8, R10
+	SHRQ $8, R10
+	SUBQ $17, R10
+	NEGQ R10
+	LEAQ 256(R8), R9
+
+repeated:
+	MOVO X1, X8
+	MOVO X2, X9
+	ROUNDS(0(R9), X1, X2)
+	ROUNDS(16(R9), X1, X2)
+	ROUNDS(32(R9), X1, X2)
+	ROUNDS(48(R9), X1, X2)
+	ROUNDS(64(R9), X1, X2)
+	ROUNDS(80(R9), X1, X2)
+	ROUNDS(96(R9), X1, X2)
+	ROUNDS(112(R9), X1, X2)
+	ROUNDS(128(R9), X1, X2)
+	ROUNDS(144(R9), X1, X2)
+	ROUNDS(160(R9), X1, X2)
+	ROUNDS(176(R9), X1, X2)
+	ROUNDS(192(R9), X1, X2)
+	ROUNDS(208(R9), X1, X2)
+	ROUNDS(224(R9), X1, X2)
+	ROUNDS(240(R9), X1, X2)
+	PADDL X8, X1
+	PADDL X9, X2
+
+	ADDQ    $256, R9
+	CMPQ    R9, R15
+	CMOVQEQ R8, R9
+	DECQ    R10
+	JNZ     repeated
+
+	// The last block: slot 8 or, in layer 1, slot 0, and the padding. R12 is
+	// behind the last pair, 14 or 6 slots on.
+	MOVL  -24(R12), R13
+	SHLQ  $5, R13
+	ADDQ  SI, R13
+	LOADWORDS(R13, X3, X4, X14)
+	MOVOU finish<>+0(SB), X5
+	MOVOU finish<>+16(SB), X6
+	MOVO  X1, X8
+	MOVO  X2, X9
+	BLOCKKEEP(R8, X3, X4, X5, X6, X7, X1, X2)
+	PADDL X8, X1
+	PADDL X9, X2
+	STOREDIGEST(DX, X1, X2, X3, X14)
+
+	ADDQ $32, DX
+	ADDQ $56, BX
+	DECQ CX
+	JNZ  node
+	RET
+
+// Rounds 4t to 4t+3 and the schedule's next words for two messages.
+#define BOTH(t, a0, a1, a2, b0, b1, b2) \
+	ROUNDSONCE(t, a1, X1, X2)   \
+	EXTEND(a0, a1, a2, X7)      \
+	ROUNDSONCE(t, b1, X12, X13) \
+	EXTEND(b0, b1, b2, X15)
+
+// Rounds 4t to 4t+3 of the padding block for two messages.
+#define BOTHPADDING(t) \
+	MOVOU       (16*t)(DX), X0 \
+	SHA256RNDS2 X0, X1, X2     \
+	SHA256RNDS2 X0, X12, X13   \
+	PSHUFD      $0x0e, X0, X0  \
+	SHA256RNDS2 X0, X2, X1     \
+	SHA256RNDS2 X0, X13, X12
+
+// func pairsSHANI(dst, src *byte, n int, padding *schedule)
+// Requires: SHA, SSE4, SSSE3, SSE2
+//
+// Two messages of 64 bytes side by side saturate the SHA unit. Where n is odd,
+// the last one is hashed twice.
+//
+//	DI  dst            SI  src           CX  messages to go
+//	DX  K + W of the padding block
+//	R8  second source  R9  second destination
+//	X0  K + W          X14 byte order
+//	X1, X2   state ABEF, CDGH      X3–X6  message words  X7  temporary
+//	X12, X13 second state          X8–X11 message words  X15 temporary
+TEXT ·pairsSHANI(SB), NOSPLIT, $0-32
+	MOVQ  dst+0(FP), DI
+	MOVQ  src+8(FP), SI
+	MOVQ  n+16(FP), CX
+	MOVQ  padding+24(FP), DX
+	MOVOU bswap<>(SB), X14
+
+two:
+	LEAQ    64(SI), R8
+	LEAQ    32(DI), R9
+	CMPQ    CX, $1
+	CMOVQEQ SI, R8
+	CMOVQEQ DI, R9
+
+	LOADWORDS(SI, X3, X4, X14)
+	LEAQ  32(SI), R10
+	LOADWORDS(R10, X5, X6, X14)
+	LOADWORDS(R8, X8, X9, X14)
+	LEAQ  32(R8), R10
+	LOADWORDS(R10, X10, X11, X14)
+	MOVOU initial<>+0(SB), X1
+	MOVOU initial<>+16(SB), X2
+	MOVO  X1, X12
+	MOVO  X2, X13
+
+	ROUNDSONCE(0, X3, X1, X2)
+	ROUNDSONCE(0, X8, X12, X13)
+	ROUNDSONCE(1, X4, X1, X2)
+	START(X3, X4)
+	ROUNDSONCE(1, X9, X12, X13)
+	START(X8, X9)
+	ROUNDSONCE(2, X5, X1, X2)
+	START(X4, X5)
+	ROUNDSONCE(2, X10, X12, X13)
+	START(X9, X10)
+	BOTH(3, X5, X6, X3, X10, X11, X8)
+	BOTH(4, X6, X3, X4, X11, X8, X9)
+	BOTH(5, X3, X4, X5, X8, X9, X10)
+	BOTH(6, X4, X5, X6, X9, X10, X11)
+	BOTH(7, X5, X6, X3, X10, X11, X8)
+	BOTH(8, X6, X3, X4, X11, X8, X9)
+	BOTH(9, X3, X4, X5, X8, X9, X10)
+	BOTH(10, X4, X5, X6, X9, X10, X11)
+	BOTH(11, X5, X6, X3, X10, X11, X8)
+	BOTH(12, X6, X3, X4, X11, X8, X9)
+	ROUNDSONCE(13, X4, X1, X2)
+	END(X3, X4, X5, X7)
+	ROUNDSONCE(13, X9, X12, X13)
+	END(X8, X9, X10, X15)
+	ROUNDSONCE(14, X5, X1, X2)
+	END(X4, X5, X6, X7)
+	ROUNDSONCE(14, X10, X12, X13)
+	END(X9, X10, X11, X15)
+	ROUNDSONCE(15, X6, X1, X2)
+	ROUNDSONCE(15, X11, X12, X13)
+	PADDL initial<>+0(SB), X1
+	PADDL initial<>+16(SB), X2
+	PADDL initial<>+0(SB), X12
+	PADDL initial<>+16(SB), X13
+
+	MOVO X1, X3
+	MOVO X2, X4
+	MOVO X12, X8
+	MOVO X13, X9
+	BOTHPADDING(0)
+	BOTHPADDING(1)
+	BOTHPADDING(2)
+	BOTHPADDING(3)
+	BOTHPADDING(4)
+	BOTHPADDING(5)
+	BOTHPADDING(6)
+	BOTHPADDING(7)
+	BOTHPADDING(8)
+	BOTHPADDING(9)
+	BOTHPADDING(10)
+	BOTHPADDING(11)
+	BOTHPADDING(12)
+	BOTHPADDING(13)
+	BOTHPADDING(14)
+	BOTHPADDING(15)
+	PADDL X3, X1
+	PADDL X4, X2
+	PADDL X8, X12
+	PADDL X9, X13
+	STOREDIGEST(DI, X1, X2, X7, X14)
+	STOREDIGEST(R9, X12, X13, X15, X14)
+
+	ADDQ $128, SI
+	ADDQ $64, DI
+	SUBQ $2, CX
+	JGT  two
+	RET

@@ -1,0 +1,169 @@
+package sha256
+
+import (
+	"encoding/binary"
+	"math/bits"
+	"unsafe"
+)
+
+// k are the round constants, FIPS 180-4 section 4.2.2.
+var k = [64]uint32{
+	0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
+	0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
+	0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
+	0x983e5152, 0xa831c66d, 0xb00327c8, 0xbf597fc7, 0xc6e00bf3, 0xd5a79147, 0x06ca6351, 0x14292967,
+	0x27b70a85, 0x2e1b2138, 0x4d2c6dfc, 0x53380d13, 0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85,
+	0xa2bfe8a1, 0xa81a664b, 0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070,
+	0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3,
+	0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2,
+}
+
+// initial is the state before the first block, FIPS 180-4 section 5.3.3.
+var initial = [8]uint32{
+	0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19,
+}
+
+// A schedule is what a block's rounds add: each round's constant and message word.
+type schedule [64]uint32
+
+// expand sets s from the block's 16 big-endian message words.
+func (s *schedule) expand(block *[16]uint32) {
+	copy(s[:], block[:])
+	for t := 16; t < 64; t++ {
+		w15, w2 := s[t-15], s[t-2]
+		s0 := bits.RotateLeft32(w15, -7) ^ bits.RotateLeft32(w15, -18) ^ w15>>3
+		s1 := bits.RotateLeft32(w2, -17) ^ bits.RotateLeft32(w2, -19) ^ w2>>10
+		s[t] = s[t-16] + s0 + s[t-7] + s1
+	}
+	for t := range s {
+		s[t] += k[t]
+	}
+}
+
+// compress mixes a block, given by its schedule, into the state h.
+func compress(h *[8]uint32, s *schedule) {
+	a, b, c, d, e, f, g, hh := h[0], h[1], h[2], h[3], h[4], h[5], h[6], h[7]
+	for _, kw := range s {
+		t1 := hh + kw + (bits.RotateLeft32(e, -6) ^ bits.RotateLeft32(e, -11) ^ bits.RotateLeft32(e, -25)) + (g ^ e&(f^g))
+		t2 := (bits.RotateLeft32(a, -2) ^ bits.RotateLeft32(a, -13) ^ bits.RotateLeft32(a, -22)) + (a&b | c&(a|b))
+		hh, g, f, e, d, c, b, a = g, f, e, d+t1, c, b, a, t1+t2
+	}
+	for i, v := range [8]uint32{a, b, c, d, e, f, g, hh} {
+		h[i] += v
+	}
+}
+
+// digest writes the state as a truncated digest.
+func digest(dst *[nodeSize]byte, h *[8]uint32) {
+	for i, v := range h {
+		binary.BigEndian.PutUint32(dst[4*i:], v)
+	}
+	dst[31] &= 0x3f
+}
+
+// words reads a label as the big-endian half of a message block.
+func words(block []uint32, label *[nodeSize]byte) {
+	for i := range block[:8] {
+		block[i] = binary.BigEndian.Uint32(label[4*i:])
+	}
+}
+
+// finish ends a message of so many bytes in words 8 to 15 of its last block.
+func finish(block *[16]uint32, size uint32) {
+	clear(block[8:])
+	block[8], block[15] = 0x80000000, 8*size
+}
+
+// prefix is a label's first block: replica id, layer, node, zeros.
+func prefix(replica *[8]uint32, layer uint32, node uint64) (block [16]uint32) {
+	copy(block[:], replica[:])
+	block[8], block[9], block[10] = layer, uint32(node>>32), uint32(node)
+	return block
+}
+
+// labelNodeZero labels the only node without parents: its message ends with the
+// prefix.
+func labelNodeZero(id [32]byte, layer uint32) (label [nodeSize]byte) {
+	var replica [8]uint32
+	words(replica[:], &id)
+	block := prefix(&replica, layer, 0)
+	var s schedule
+	s.expand(&block)
+	h := initial
+	compress(&h, &s)
+	compress(&h, &padding)
+	digest(&label, &h)
+	return label
+}
+
+// padding is the schedule of the block that ends every 64-byte message.
+var padding = func() (s schedule) {
+	s.expand(&[16]uint32{0: 0x80000000, 15: 8 * 64})
+	return s
+}()
+
+// labelBytes is the length of a label's message: 64 bytes and 37 parents' labels.
+const labelBytes = 64 + 37*nodeSize
+
+// labelGeneric is the label kernel that all others are measured against. A
+// block holds two parents; the pairs of parents repeat, and so do their
+// schedules, which are expanded once.
+func labelGeneric(r *labelRun) {
+	at := func(base *byte, i uint32) *[nodeSize]byte {
+		return (*[nodeSize]byte)(unsafe.Add(unsafe.Pointer(base), uintptr(i)*nodeSize))
+	}
+	parents := unsafe.Slice(r.parents, r.count*degree)
+	var pairs [degree / 2]schedule
+	var block [16]uint32
+	var s schedule
+	for node := r.node; node < r.node+r.count; node++ {
+		label := func(slot int) *[nodeSize]byte {
+			if slot < baseDegree {
+				return at(r.labels, parents[slot])
+			}
+			return at(r.key, parents[slot])
+		}
+		// The 37 labels hashed are the used parents over and over; the last
+		// one, slot 36 mod used, shares its block with the padding.
+		used := baseDegree
+		if r.wantsKey != 0 {
+			used = degree
+		}
+		for i := range used / 2 {
+			words(block[:8], label(2*i))
+			words(block[8:], label(2*i+1))
+			pairs[i].expand(&block)
+		}
+
+		h := initial
+		block = prefix(&r.replica, uint32(r.layer), node)
+		s.expand(&block)
+		compress(&h, &s)
+		for i := range 18 {
+			compress(&h, &pairs[i%(used/2)])
+		}
+		words(block[:8], label(36%used))
+		finish(&block, labelBytes)
+		s.expand(&block)
+		compress(&h, &s)
+		digest(at(r.labels, uint32(node)), &h)
+		parents = parents[degree:]
+	}
+}
+
+// pairsGeneric is HashPairs in Go.
+func pairsGeneric(dst, src *byte, n int) {
+	from := unsafe.Slice((*[2][nodeSize]byte)(unsafe.Pointer(src)), n)
+	to := unsafe.Slice((*[nodeSize]byte)(unsafe.Pointer(dst)), n)
+	var block [16]uint32
+	var s schedule
+	for i := range to {
+		words(block[:8], &from[i][0])
+		words(block[8:], &from[i][1])
+		s.expand(&block)
+		h := initial
+		compress(&h, &s)
+		compress(&h, &padding)
+		digest(&to[i], &h)
+	}
+}

@@ -1,0 +1,22 @@
+//go:build !purego
+
+package sha256
+
+import "github.com/klauspost/cpuid/v2"
+
+func archKernels() []*Kernel {
+	return []*Kernel{{
+		Name:  "sha-ni/1",
+		Lanes: 1,
+		// The list that stands above each function in asm_amd64.s.
+		Features: []cpuid.FeatureID{cpuid.SHA, cpuid.SSE4, cpuid.SSSE3, cpuid.SSE2},
+		label:    labelSHANI,
+		pairs:    func(dst, src *byte, n int) { pairsSHANI(dst, src, n, &padding) },
+	}}
+}
+
+//go:noescape
+func labelSHANI(r *labelRun)
+
+//go:noescape
+func pairsSHANI(dst, src *byte, n int, padding *schedule)
