@@ -1,0 +1,67 @@
+// Package hugepages gives out large memory regions outside the Go heap, on huge
+// pages where they can be had.
+package hugepages
+
+import (
+	"fmt"
+	"unsafe"
+
+	"github.com/sdr-engine/sdr/internal/linux"
+)
+
+// hugePage is the size, and alignment, of a transparent huge page on x86-64 and
+// on arm64 with 4 KiB pages.
+const hugePage = 2 << 20
+
+// A Region is zeroed memory that the collector does not see: no Go pointer may
+// be stored in it.
+type Region struct {
+	mapped []byte // with slack for the alignment
+	bytes  []byte
+}
+
+// An AllocError says that a region could not be had.
+type AllocError struct {
+	Size uint64
+	Err  error
+}
+
+func (e *AllocError) Error() string {
+	return fmt.Sprintf("hugepages: allocating %d bytes: %v", e.Size, e.Err)
+}
+
+func (e *AllocError) Unwrap() error { return e.Err }
+
+// Alloc returns a region of size bytes, at least one. The pages are taken from
+// the machine as they are touched. The error is an *AllocError.
+func Alloc(size uint64) (*Region, error) {
+	const maxInt = int(^uint(0) >> 1)
+	if size == 0 || size > uint64(maxInt)-hugePage {
+		return nil, &AllocError{size, fmt.Errorf("not between 1 and %d", maxInt-hugePage)}
+	}
+	mapped, err := linux.Map(int(size) + hugePage)
+	if err != nil {
+		return nil, &AllocError{size, err}
+	}
+	skip := -int(uintptr(unsafe.Pointer(unsafe.SliceData(mapped)))) & (hugePage - 1)
+	r := &Region{mapped, mapped[skip:][:size:size]}
+	// Without huge pages the region works, only slower.
+	_ = linux.AdviseHuge(r.bytes)
+	return r, nil
+}
+
+// Bytes is the region's memory, aligned to 2 MiB. It is valid until Free.
+func (r *Region) Bytes() []byte { return r.bytes }
+
+// Free gives the memory back. A second call does nothing.
+func (r *Region) Free() error {
+	if r.mapped == nil {
+		return nil
+	}
+	mapped := r.mapped
+	r.mapped, r.bytes = nil, nil
+	if err := linux.Unmap(mapped); err != nil {
+		return fmt.Errorf("hugepages: freeing %d bytes: %w", len(mapped), err)
+	}
+	return nil
+}

@@ -1,0 +1,49 @@
+package hugepages_test
+
+import (
+	"errors"
+	"testing"
+	"unsafe"
+
+	"github.com/sdr-engine/sdr/hugepages"
+)
+
+func TestAlloc(t *testing.T) {
+	for _, size := range []uint64{1, 4096, 2<<20 - 1, 2 << 20, 5 << 20} {
+		r, err := hugepages.Alloc(size)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := r.Bytes()
+		if uint64(len(b)) != size || uint64(cap(b)) != size {
+			t.Errorf("%d bytes, room for %d, want %d", len(b), cap(b), size)
+		}
+		if addr := uintptr(unsafe.Pointer(&b[0])); addr%(2<<20) != 0 {
+			t.Errorf("region of %d begins at %#x", size, addr)
+		}
+		for i := range b {
+			if b[i] != 0 {
+				t.Fatalf("byte %d of %d is not zero", i, size)
+			}
+			b[i] = 1
+		}
+		for range 2 {
+			if err := r.Free(); err != nil {
+				t.Error(err)
+			}
+		}
+		if r.Bytes() != nil {
+			t.Error("the region still has bytes")
+		}
+	}
+}
+
+func TestAllocErrors(t *testing.T) {
+	for _, size := range []uint64{0, 1 << 60, 1<<63 - 1, 1<<64 - 1} {
+		_, err := hugepages.Alloc(size)
+		var e *hugepages.AllocError
+		if !errors.As(err, &e) || e.Size != size {
+			t.Errorf("%d bytes: %v", size, err)
+		}
+	}
+}

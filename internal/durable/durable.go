@@ -1,0 +1,122 @@
+// Package durable makes files that appear under their name only when they are
+// complete and on the disk.
+//
+// Its temporary names are fixed, not random as renameio's: what a crash leaves
+// behind is as large as a sector, and the next attempt takes it over instead of
+// filling the disk with another. A lock on the file keeps two attempts apart.
+package durable
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/sdr-engine/sdr/internal/linux"
+)
+
+// TempName is the name under which a file of that name grows.
+func TempName(name string) string { return "." + name + ".tmp" }
+
+// A File is being written. Its WriteAt calls may come from many goroutines;
+// Commit or Abort ends it.
+type File struct {
+	path string
+	f    *os.File
+	size int64
+}
+
+// Create starts a file of size bytes that will appear at path. The space is
+// reserved where the file system can, so that a full disk shows now. Another
+// job that is making the same file is an error, linux.ErrLocked.
+func Create(path string, size int64) (*File, error) {
+	f, err := openLocked(filepath.Join(filepath.Dir(path), TempName(filepath.Base(path))))
+	if err != nil {
+		return nil, fmt.Errorf("durable: creating %s: %w", path, err)
+	}
+	d := &File{path, f, size}
+	if err = f.Truncate(0); err == nil {
+		err = linux.Reserve(f, size)
+	}
+	if errors.Is(err, errors.ErrUnsupported) {
+		err = f.Truncate(size)
+	}
+	if err != nil {
+		d.Abort()
+		return nil, fmt.Errorf("durable: reserving %d bytes for %s: %w", size, path, err)
+	}
+	return d, nil
+}
+
+// openLocked opens or creates the temporary file and takes its lock, which goes
+// when the file is closed or the process ends.
+func openLocked(temp string) (*os.File, error) {
+	for {
+		f, err := os.OpenFile(temp, os.O_RDWR|os.O_CREATE, 0o666)
+		if err != nil {
+			return nil, err
+		}
+		if err := linux.TryLock(f); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+			f.Close()
+			return nil, fmt.Errorf("locking %s: %w", temp, err)
+		}
+		// Between the two calls another job may have finished with this file,
+		// so that it is no longer temporary: then begin again.
+		mine, err := f.Stat()
+		if err != nil {
+			f.Close()
+			return nil, err
+		}
+		if now, err := os.Stat(temp); err == nil && os.SameFile(mine, now) {
+			return f, nil
+		}
+		f.Close()
+	}
+}
+
+// WriteAt writes b at off; it stays within the size.
+func (d *File) WriteAt(b []byte, off int64) (int, error) {
+	if off < 0 || off+int64(len(b)) > d.size {
+		return 0, fmt.Errorf("durable: writing %s: %d bytes at %d, past its %d", d.path, len(b), off, d.size)
+	}
+	n, err := d.f.WriteAt(b, off)
+	if err != nil {
+		return n, fmt.Errorf("durable: writing %s: %w", d.path, err)
+	}
+	return n, nil
+}
+
+// StartWriteback starts the way to the disk of n bytes written at off. It is
+// only a hint: errors show in Commit.
+func (d *File) StartWriteback(off, n int64) { _ = linux.StartWriteback(d.f, off, n) }
+
+// ReadAt reads what was written.
+func (d *File) ReadAt(b []byte, off int64) (int, error) { return d.f.ReadAt(b, off) }
+
+// Commit waits until the file is on the disk and gives it its name, replacing
+// what had it before. On an error nothing is left.
+func (d *File) Commit() error {
+	err := linux.Datasync(d.f)
+	if err == nil {
+		err = os.Rename(d.f.Name(), d.path)
+	}
+	if err != nil {
+		d.Abort()
+		return fmt.Errorf("durable: committing %s: %w", d.path, err)
+	}
+	d.f.Close()
+	d.f = nil
+	if err := linux.SyncDir(filepath.Dir(d.path)); err != nil {
+		return fmt.Errorf("durable: committing %s: syncing its folder: %w", d.path, err)
+	}
+	return nil
+}
+
+// Abort removes the unfinished file. After Commit it does nothing.
+func (d *File) Abort() {
+	if d.f != nil {
+		os.Remove(d.f.Name())
+		d.f.Close()
+		d.f = nil
+	}
+}

@@ -1,0 +1,26 @@
+// Package linux is the only home of raw system calls: memory maps and their
+// advice, copies inside the kernel, write-back and locks. On other platforms
+// the same functions exist; what has no counterpart there reports
+// errors.ErrUnsupported.
+package linux
+
+import (
+	"errors"
+	"os"
+)
+
+// ErrLocked says that another process, or another part of this one, holds a lock.
+var ErrLocked = errors.New("held by another job")
+
+// SyncDir waits until the names in dir, a rename for example, are on the disk.
+func SyncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	if err := d.Sync(); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		return err
+	}
+	return nil
+}

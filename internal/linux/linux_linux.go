@@ -1,0 +1,70 @@
+package linux
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// Map returns size bytes of zeroed memory outside the Go heap, page-aligned.
+func Map(size int) ([]byte, error) {
+	return unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_NORESERVE)
+}
+
+// Unmap gives back what Map returned; mem may not be touched any more.
+func Unmap(mem []byte) error { return unix.Munmap(mem) }
+
+// AdviseHuge asks for transparent huge pages behind mem.
+func AdviseHuge(mem []byte) error { return unix.Madvise(mem, unix.MADV_HUGEPAGE) }
+
+// Clone makes dst share src's blocks, copy on write, where the file system can.
+func Clone(dst, src *os.File) error {
+	return unsupported(retry(func() error { return unix.IoctlFileClone(int(dst.Fd()), int(src.Fd())) }))
+}
+
+// Reserve takes size bytes of the file system's space for f and sets its length.
+func Reserve(f *os.File, size int64) error {
+	return unsupported(retry(func() error { return unix.Fallocate(int(f.Fd()), 0, 0, size) }))
+}
+
+// StartWriteback starts writing a part of f to the disk without waiting for it.
+func StartWriteback(f *os.File, off, n int64) error {
+	return unsupported(retry(func() error {
+		return unix.SyncFileRange(int(f.Fd()), off, n, unix.SYNC_FILE_RANGE_WRITE)
+	}))
+}
+
+// Datasync waits until f's data, and what is needed to read it back, is on the disk.
+func Datasync(f *os.File) error {
+	return retry(func() error { return unix.Fdatasync(int(f.Fd())) })
+}
+
+// TryLock takes f's lock, which the kernel releases when f is closed or the
+// process ends, or returns ErrLocked at once.
+func TryLock(f *os.File) error {
+	err := retry(func() error { return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) })
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return ErrLocked
+	}
+	return unsupported(err)
+}
+
+func retry(call func() error) error {
+	for {
+		if err := call(); err != unix.EINTR {
+			return err
+		}
+	}
+}
+
+// unsupported maps the many ways in which file systems say that they have no
+// such operation to errors.ErrUnsupported.
+func unsupported(err error) error {
+	switch err {
+	case unix.EOPNOTSUPP, unix.ENOSYS, unix.ENOTTY, unix.EXDEV, unix.EINVAL, unix.EBADF, unix.ESPIPE, unix.EISDIR, unix.EPERM, unix.ENOLCK:
+		return fmt.Errorf("%w (%w)", errors.ErrUnsupported, err)
+	}
+	return err
+}
