@@ -15,6 +15,7 @@ import (
 	"github.com/gofrs/flock"
 
 	"github.com/sdr-engine/sdr/graph"
+	"github.com/sdr-engine/sdr/internal/linux"
 	"github.com/sdr-engine/sdr/porep"
 )
 
@@ -177,7 +178,7 @@ func generate(ctx context.Context, p porep.SealProof, path string, hook func(Eve
 	if err := os.Rename(temp, path); err != nil {
 		return nil, err
 	}
-	return f, syncDir(filepath.Dir(path))
+	return f, linux.SyncDir(filepath.Dir(path))
 }
 
 // writeParents writes the parents of all nodes and returns the SHA-256 of what
@@ -206,13 +207,4 @@ func writeParents(ctx context.Context, p porep.SealProof, w io.WriterAt, hook fu
 	})
 	hash.Sum(digest[:0])
 	return digest, err
-}
-
-// syncDir makes a rename in dir durable.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
