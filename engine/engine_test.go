@@ -1,0 +1,390 @@
+package engine_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sdr-engine/sdr/engine"
+	"github.com/sdr-engine/sdr/graph"
+	"github.com/sdr-engine/sdr/internal/golden"
+	"github.com/sdr-engine/sdr/internal/linux"
+	"github.com/sdr-engine/sdr/layers"
+	"github.com/sdr-engine/sdr/porep"
+	kernels "github.com/sdr-engine/sdr/sha256"
+)
+
+var longTests = os.Getenv("SDR_LONG_TESTS") != ""
+
+func parseProof(t testing.TB, name string) porep.SealProof {
+	t.Helper()
+	p, err := porep.ParseSealProof(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func parseReplicaID(t testing.TB, text string) porep.ReplicaID {
+	t.Helper()
+	id, err := porep.ParseReplicaID(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
+func fileDigest(t testing.TB, path string) string {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}
+
+func usableKernels() (names []string) {
+	for _, k := range kernels.Kernels() {
+		if k.Usable() && k.Lanes == 1 {
+			names = append(names, k.Name)
+		}
+	}
+	return names
+}
+
+// TestGolden labels the golden sectors with every kernel that runs here.
+func TestGolden(t *testing.T) {
+	for _, s := range golden.Sectors() {
+		proof := parseProof(t, s.RegisteredProof)
+		if proof.SectorSize() > 8<<20 {
+			continue // package seal's long test has it
+		}
+		for _, kernel := range usableKernels() {
+			t.Run(s.Name+"/"+kernel, func(t *testing.T) {
+				if big := proof.SectorSize() > 2<<10; big && (testing.Short() || kernel != usableKernels()[0] && !longTests) {
+					t.Skip("slow: not with -short, and with slower kernels only if SDR_LONG_TESTS is set")
+				}
+				t.Parallel()
+				dir := t.TempDir()
+				result, err := engine.Run(t.Context(), engine.Config{
+					Proof:   proof,
+					Sectors: []engine.Sector{{ReplicaID: parseReplicaID(t, s.ReplicaID), CacheDir: dir}},
+					Kernel:  kernel,
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if result.Kernel != kernel {
+					t.Errorf("kernel %s ran, want %s", result.Kernel, kernel)
+				}
+				if len(result.Layers) != len(s.Layers) {
+					t.Fatalf("%d layers, want %d", len(result.Layers), len(s.Layers))
+				}
+				for i, l := range s.Layers {
+					if got := fileDigest(t, layers.Path(dir, i+1)); got != l.SHA256 {
+						t.Errorf("layer %d has digest %s, want %s", i+1, got, l.SHA256)
+					}
+				}
+				if got := fileNames(t, dir); len(got) != len(s.Layers) {
+					t.Errorf("files %q, want %d layers and nothing else", got, len(s.Layers))
+				}
+			})
+		}
+	}
+}
+
+// TestLayer1 labels the beginning of layer 1 of 32 and 64 GiB sectors, whose
+// nodes have their parents near by.
+func TestLayer1(t *testing.T) {
+	for _, c := range golden.Layers1() {
+		for _, kernel := range usableKernels() {
+			t.Run(c.RegisteredProof+"/"+kernel, func(t *testing.T) {
+				t.Parallel()
+				g, err := graph.New(parseProof(t, c.RegisteredProof))
+				if err != nil {
+					t.Fatal(err)
+				}
+				k, err := kernels.ByName(kernel)
+				if err != nil {
+					t.Fatal(err)
+				}
+				l := &kernels.Layer{
+					ReplicaIDs: [][32]byte{parseReplicaID(t, c.ReplicaID)},
+					Number:     1,
+					Labels:     make([]byte, c.Count*porep.NodeSize),
+				}
+				const run = 64
+				parents := make([]uint32, (run+kernels.Ahead)*porep.Degree)
+				for first := uint64(0); first < c.Count; first += run {
+					if err := g.Parents(parents, first); err != nil {
+						t.Fatal(err)
+					}
+					if err := k.Label(l, first, run, parents); err != nil {
+						t.Fatal(err)
+					}
+				}
+				sum := sha256.Sum256(l.Labels)
+				if diff := cmp.Diff([]string{c.SHA256, c.LastLabel}, []string{
+					hex.EncodeToString(sum[:]), hex.EncodeToString(l.Labels[len(l.Labels)-porep.NodeSize:]),
+				}); diff != "" {
+					t.Error(diff)
+				}
+			})
+		}
+	}
+}
+
+func fileNames(t testing.TB, dir string) (names []string) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names
+}
+
+// oneSector is a small job that works.
+func oneSector(dir string) engine.Config {
+	return engine.Config{
+		Proof:   porep.StackedDrg2KiBV1_1,
+		Sectors: []engine.Sector{{ReplicaID: porep.ReplicaID{1}, CacheDir: dir}},
+	}
+}
+
+// TestManySectors: sectors of one job come out as each alone.
+func TestManySectors(t *testing.T) {
+	job := oneSector(t.TempDir())
+	job.Sectors = append(job.Sectors, engine.Sector{ReplicaID: porep.ReplicaID{2}, CacheDir: t.TempDir()})
+	progress := new(engine.Progress)
+	job.Progress = progress
+	if _, err := engine.Run(t.Context(), job); err != nil {
+		t.Fatal(err)
+	}
+	if done, total := progress.Labels(); done != 2*2*64 || total != done {
+		t.Errorf("progress says %d labels of %d, want 256 of 256", done, total)
+	}
+	for _, s := range job.Sectors {
+		alone := oneSector(t.TempDir())
+		alone.Sectors[0].ReplicaID = s.ReplicaID
+		if _, err := engine.Run(t.Context(), alone); err != nil {
+			t.Fatal(err)
+		}
+		for layer := 1; layer <= 2; layer++ {
+			if fileDigest(t, layers.Path(s.CacheDir, layer)) != fileDigest(t, layers.Path(alone.Sectors[0].CacheDir, layer)) {
+				t.Errorf("layer %d of sector %v differs", layer, s.ReplicaID)
+			}
+		}
+	}
+}
+
+// TestExistingLayers: a layer file that is there is not believed.
+func TestExistingLayers(t *testing.T) {
+	want, got := oneSector(t.TempDir()), oneSector(t.TempDir())
+	dir := got.Sectors[0].CacheDir
+	if err := os.WriteFile(layers.Path(dir, 1), make([]byte, 2048), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []engine.Config{want, got} {
+		if _, err := engine.Run(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if a, b := fileDigest(t, layers.Path(want.Sectors[0].CacheDir, 1)), fileDigest(t, layers.Path(dir, 1)); a != b {
+		t.Errorf("layer 1 has digest %s, want %s", b, a)
+	}
+}
+
+func TestConfig(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	layerDir := t.TempDir()
+	if err := os.Mkdir(layers.Path(layerDir, 2), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(dir, link); err != nil {
+		t.Fatal(err)
+	}
+	missing := filepath.Join(dir, "missing")
+	tests := []struct {
+		name  string
+		edit  func(*engine.Config)
+		wants []string // parts of the message
+	}{
+		{"unknown proof", func(c *engine.Config) { c.Proof = 99 }, []string{`"99" is not registered`, "StackedDrg32GiBV1_1"}},
+		{"unknown kernel", func(c *engine.Config) { c.Kernel = "abacus/7" }, []string{`"abacus/7"`, "generic/1"}},
+		{"no sectors", func(c *engine.Config) { c.Sectors = nil }, []string{"Sectors: none"}},
+		{"missing cache dir", func(c *engine.Config) { c.Sectors[0].CacheDir = missing }, []string{"Sectors[0].CacheDir", missing}},
+		{"cache dir is a file", func(c *engine.Config) { c.Sectors[0].CacheDir = file }, []string{file, "not a folder"}},
+		{"cache dir twice", func(c *engine.Config) {
+			c.Sectors = append(c.Sectors, engine.Sector{CacheDir: link})
+		}, []string{"Sectors[1].CacheDir", link, "sector 0"}},
+		{"layer is a folder", func(c *engine.Config) { c.Sectors[0].CacheDir = layerDir }, []string{layers.Path(layerDir, 2), "not a file"}},
+		{"all at once", func(c *engine.Config) {
+			c.Kernel = "abacus/7"
+			c.Sectors[0].CacheDir = missing
+		}, []string{`"abacus/7"`, missing}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			c := oneSector(dir)
+			tt.edit(&c)
+			_, err := engine.Run(t.Context(), c)
+			if err == nil {
+				t.Fatal("no error")
+			}
+			for _, want := range tt.wants {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("error %q does not say %q", err, want)
+				}
+			}
+			if got := fileNames(t, dir); len(got) > 0 {
+				t.Errorf("left %q", got)
+			}
+		})
+	}
+}
+
+// badParents fails, or yields nodes that are not there, from a node on.
+type badParents struct {
+	from uint64
+	err  error
+}
+
+func (b badParents) Parents(dst []uint32, first uint64) error {
+	clear(dst)
+	if first+uint64(len(dst)/porep.Degree) > b.from {
+		if b.err == nil {
+			dst[0] = 1 << 31
+		}
+		return b.err
+	}
+	return nil
+}
+
+var errParents = errors.New("no parents today")
+
+// TestFailures: whatever fails, nothing is left, and no goroutine either.
+func TestFailures(t *testing.T) {
+	canceled, cancel := context.WithCancel(t.Context())
+	cancel()
+	tests := []struct {
+		name string
+		ctx  context.Context
+		edit func(*engine.Config)
+		is   func(error) bool
+	}{
+		{"canceled", canceled, func(*engine.Config) {}, func(err error) bool { return errors.Is(err, context.Canceled) }},
+		{"parents fail", t.Context(), func(c *engine.Config) { c.Parents = badParents{err: errParents} },
+			func(err error) bool { return errors.Is(err, errParents) }},
+		{"parents out of range", t.Context(), func(c *engine.Config) { c.Parents = badParents{} },
+			func(err error) bool { return errors.As(err, new(*kernels.RunError)) }},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			before := runtime.NumGoroutine()
+			c := oneSector(t.TempDir())
+			tt.edit(&c)
+			if _, err := engine.Run(tt.ctx, c); !tt.is(err) {
+				t.Errorf("error %v", err)
+			}
+			if got := fileNames(t, c.Sectors[0].CacheDir); len(got) > 0 {
+				t.Errorf("left %q", got)
+			}
+			waitFor(t, func() bool { return runtime.NumGoroutine() <= before })
+		})
+	}
+}
+
+// TestCancel stops a job in the middle of its second layer: the first, which is
+// complete, stays.
+func TestCancel(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	c := oneSector(t.TempDir())
+	c.Proof = porep.StackedDrg8MiBV1_1
+	g, err := graph.New(c.Proof)
+	if err != nil {
+		t.Fatal(err)
+	}
+	calls := 0
+	c.Parents = hooked{g, func() {
+		if calls++; calls == 200 { // of 128 a layer
+			waitFor(t, func() bool {
+				_, err := os.Stat(layers.Path(c.Sectors[0].CacheDir, 1))
+				return err == nil
+			})
+			cancel()
+		}
+	}}
+	if _, err := engine.Run(ctx, c); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v", err)
+	}
+	if diff := cmp.Diff([]string{"sc-02-data-layer-1.dat"}, fileNames(t, c.Sectors[0].CacheDir)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// hooked is a source of parents that calls before each answer.
+type hooked struct {
+	engine.ParentSource
+	before func()
+}
+
+func (h hooked) Parents(dst []uint32, first uint64) error {
+	h.before()
+	return h.ParentSource.Parents(dst, first)
+}
+
+// TestBusy: a second job in a cache dir is refused, and the first not disturbed.
+func TestBusy(t *testing.T) {
+	first := oneSector(t.TempDir())
+	g, err := graph.New(first.Proof)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var second error
+	calls := 0
+	first.Parents = hooked{g, func() {
+		if calls++; calls == 1 {
+			_, second = engine.Run(t.Context(), oneSector(first.Sectors[0].CacheDir))
+		}
+	}}
+	if _, err := engine.Run(t.Context(), first); err != nil {
+		t.Error(err)
+	}
+	if runtime.GOOS == "linux" && !errors.Is(second, linux.ErrLocked) {
+		t.Errorf("second job: %v", second)
+	}
+	if got := fileNames(t, first.Sectors[0].CacheDir); len(got) != 2 {
+		t.Errorf("files %q, want two layers", got)
+	}
+}
+
+// waitFor waits until something that needs no more than time has happened.
+func waitFor(t *testing.T, done func() bool) {
+	t.Helper()
+	for range 10_000 {
+		if done() {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+	t.Error("it never happened")
+}
