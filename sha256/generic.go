@@ -108,7 +108,7 @@ const labelBytes = 64 + 37*nodeSize
 // labelGeneric is the label kernel that all others are measured against. A
 // block holds two parents; the pairs of parents repeat, and so do their
 // schedules, which are expanded once.
-func labelGeneric(r *labelRun) {
+func labelGeneric(r labelRun) {
 	at := func(base *byte, i uint32) *[nodeSize]byte {
 		return (*[nodeSize]byte)(unsafe.Add(unsafe.Pointer(base), uintptr(i)*nodeSize))
 	}

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unsafe"
 
 	"github.com/klauspost/cpuid/v2"
 )
@@ -22,6 +23,9 @@ const (
 	baseDegree = 6  // parents in the same layer
 	degree     = 14 // all parents
 	aheadNodes = 8  // how far before its turn a node's parents are prefetched
+
+	maxNodes = 1 << 32 // in a layer: parents are 32-bit indices
+	maxPairs = 1 << 10 // tree nodes in one call of a kernel, which cannot be preempted
 )
 
 // Ahead is how many nodes' parents Label wants to see past the run that it
@@ -39,7 +43,7 @@ type Kernel struct {
 	// more and no less.
 	Features []cpuid.FeatureID
 
-	label func(*labelRun)
+	label func(labelRun) // by value: a pointer would escape to the heap
 	pairs func(dst, src *byte, n int)
 }
 
@@ -130,8 +134,9 @@ func (e *RunError) Error() string {
 	return fmt.Sprintf("sha256: labelling with %s: %s", e.Kernel, e.Reason)
 }
 
-// ErrTreeBuffers is the error of HashPairs for buffers that do not fit together.
-var ErrTreeBuffers = errors.New("sha256: hashing tree nodes: source is not a whole number of 64-byte pairs, or destination is not half as long")
+// ErrTreeBuffers is in the error of HashPairs for buffers that do not fit
+// together. Nothing was written.
+var ErrTreeBuffers = errors.New("want a source of whole 64-byte pairs and, apart from it, a destination half as long")
 
 // labelRun is what a label kernel gets: checked once by Label, and laid out for
 // assembly, which knows its fields by name.
@@ -165,6 +170,8 @@ func (k *Kernel) Label(l *Layer, first uint64, n int, parents []uint32) error {
 		return fail("layer %d, the first is 1", l.Number)
 	case len(l.Labels)%stride != 0:
 		return fail("a layer of %d bytes is no multiple of %d", len(l.Labels), stride)
+	case nodes > maxNodes:
+		return fail("a layer of %d nodes, at most %d", nodes, uint64(maxNodes))
 	case l.Number > 1 && len(l.Key) != len(l.Labels):
 		return fail("the layer before has %d bytes, this one %d", len(l.Key), len(l.Labels))
 	case n < 0 || first > nodes || uint64(n) > nodes-first:
@@ -200,20 +207,20 @@ func (k *Kernel) Label(l *Layer, first uint64, n int, parents []uint32) error {
 	if l.Number > 1 {
 		run.key, run.wantsKey = &l.Key[0], 1
 	}
-	raceReads(parents[:n*degree], l, nodes)
+	raceReads(l, parents, n)
 	raceWrites(l.Labels[first*uint64(stride):][:n*stride])
 
 	// Nodes whose parents ahead are in the slice, then those at its end.
 	if ahead := min(n, len(parents)/degree-aheadNodes); ahead > 0 {
 		run.parents, run.count, run.ahead = &parents[0], uint64(ahead), aheadNodes*degree*4
-		k.label(&run)
+		k.label(run)
 		run.node += uint64(ahead)
 		if n, parents = n-ahead, parents[ahead*degree:]; n == 0 {
 			return nil
 		}
 	}
 	run.parents, run.count, run.ahead = &parents[0], uint64(n), 0
-	k.label(&run)
+	k.label(run)
 	return nil
 }
 
@@ -233,17 +240,25 @@ func maxParent(parents []uint32, layer uint32) (m uint32) {
 }
 
 // HashPairs writes the tree node above each two neighbours in src: dst[i] =
-// SHA-256(src[2i] ‖ src[2i+1]), truncated. dst is half as long as src and may
-// not overlap it, or the error is ErrTreeBuffers.
+// SHA-256(src[2i] ‖ src[2i+1]), truncated. dst is half as long as src and does
+// not overlap it, or the error is an ErrTreeBuffers.
 func (k *Kernel) HashPairs(dst, src []byte) error {
-	if len(src)%(2*nodeSize) != 0 || len(dst) != len(src)/2 {
-		return ErrTreeBuffers
+	if len(src)%(2*nodeSize) != 0 || len(dst) != len(src)/2 || overlap(dst, src) {
+		return fmt.Errorf("sha256: hashing tree nodes: %d bytes to %d: %w", len(src), len(dst), ErrTreeBuffers)
 	}
-	if len(src) == 0 {
-		return nil
+	for len(dst) > 0 {
+		n := min(maxPairs, len(dst)/nodeSize)
+		raceReadBytes(src[:n*2*nodeSize])
+		raceWrites(dst[:n*nodeSize])
+		k.pairs(&dst[0], &src[0], n)
+		dst, src = dst[n*nodeSize:], src[n*2*nodeSize:]
 	}
-	raceReadBytes(src)
-	raceWrites(dst)
-	k.pairs(&dst[0], &src[0], len(dst)/nodeSize)
 	return nil
+}
+
+// overlap says whether a and b share a byte.
+func overlap(a, b []byte) bool {
+	return len(a) > 0 && len(b) > 0 &&
+		uintptr(unsafe.Pointer(&a[0])) <= uintptr(unsafe.Pointer(&b[len(b)-1])) &&
+		uintptr(unsafe.Pointer(&b[0])) <= uintptr(unsafe.Pointer(&a[len(a)-1]))
 }

@@ -10,7 +10,7 @@ func archKernels() []*Kernel {
 		Lanes: 1,
 		// The list that stands above each function in asm_amd64.s.
 		Features: []cpuid.FeatureID{cpuid.SHA, cpuid.SSE4, cpuid.SSSE3, cpuid.SSE2},
-		label:    labelSHANI,
+		label:    func(r labelRun) { labelSHANI(&r) },
 		pairs:    func(dst, src *byte, n int) { pairsSHANI(dst, src, n, &padding) },
 	}}
 }

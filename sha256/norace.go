@@ -6,4 +6,4 @@ func raceReadBytes([]byte) {}
 
 func raceWrites([]byte) {}
 
-func raceReads([]uint32, *Layer, uint64) {}
+func raceReads(*Layer, []uint32, int) {}

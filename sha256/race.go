@@ -18,16 +18,21 @@ func raceWrites(b []byte) {
 	runtime.RaceWriteRange(unsafe.Pointer(unsafe.SliceData(b)), len(b))
 }
 
-func raceReads(parents []uint32, l *Layer, nodes uint64) {
-	runtime.RaceReadRange(unsafe.Pointer(unsafe.SliceData(parents)), 4*len(parents))
-	stride := uint64(len(l.Labels)) / nodes
-	for i, p := range parents {
+// raceReads announces the parents' indices, with those that are read ahead, and
+// the labels that they stand for.
+func raceReads(l *Layer, parents []uint32, n int) {
+	indices := parents[:min(len(parents)/degree, n+aheadNodes)*degree]
+	runtime.RaceReadRange(unsafe.Pointer(unsafe.SliceData(indices)), 4*len(indices))
+
+	stride := nodeSize * len(l.ReplicaIDs)
+	for i, p := range parents[:n*degree] {
 		from := l.Labels
 		if i%degree >= baseDegree {
+			if l.Number == 1 {
+				continue
+			}
 			from = l.Key
 		}
-		if from != nil {
-			raceReadBytes(from[uint64(p)*stride:][:stride])
-		}
+		raceReadBytes(from[int(p)*stride:][:stride])
 	}
 }
