@@ -1,0 +1,322 @@
+package seal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"sync"
+
+	"github.com/sdr-engine/sdr/fr32"
+	"github.com/sdr-engine/sdr/merkle"
+	"github.com/sdr-engine/sdr/porep"
+)
+
+// AddedPiece is what AddPiece put into a sector.
+type AddedPiece struct {
+	porep.Piece
+	// Alignment are the zero bytes in front of the piece, Written those and the
+	// piece, both unpadded.
+	Alignment, Written porep.UnpaddedSize
+}
+
+// A SourceError says that a piece's source yields fewer or more bytes than were
+// announced.
+type SourceError struct {
+	Want porep.UnpaddedSize
+	Got  porep.UnpaddedSize // up to one more than wanted
+}
+
+func (e *SourceError) Error() string {
+	if e.Got > e.Want {
+		return fmt.Sprintf("seal: reading piece: the source has more than the %d bytes announced", e.Want)
+	}
+	return fmt.Sprintf("seal: reading piece: the source has %d bytes, %d were announced", e.Got, e.Want)
+}
+
+// A SpaceError says that a piece does not fit behind those that a sector holds.
+type SpaceError struct {
+	Sector             porep.SectorSize
+	Start, Size, Space porep.PaddedSize // of the piece, aligned; Space is left from Start on
+}
+
+func (e *SpaceError) Error() string {
+	return fmt.Sprintf("seal: adding piece: %d padded bytes from %d on do not fit into the sector of %d, where %d are left",
+		e.Size, e.Start, uint64(e.Sector), e.Space)
+}
+
+// AddPiece pads the piece that source yields and writes it to staged, behind as
+// many zero bytes as align it to a multiple of its padded size. existing are the
+// unpadded sizes of the pieces that the sector holds already, in order; staged
+// must stand behind them. Memory does not grow with the piece.
+//
+// Source must yield exactly size bytes and then io.EOF, or the error is a
+// *SourceError. If staged is an *os.File, it has its former length and position
+// after an error.
+func AddPiece(ctx context.Context, p porep.SealProof, source io.Reader, size porep.UnpaddedSize, staged io.Writer, existing []porep.UnpaddedSize) (AddedPiece, error) {
+	if err := p.Check(); err != nil {
+		return AddedPiece{}, err
+	}
+	if err := size.CheckPieceIn(p.SectorSize()); err != nil {
+		return AddedPiece{}, err
+	}
+	var end porep.PaddedSize
+	for _, e := range existing {
+		if err := e.CheckPieceIn(p.SectorSize()); err != nil {
+			return AddedPiece{}, fmt.Errorf("seal: counting existing pieces: %w", err)
+		}
+		end = align(end, e.Padded()) + e.Padded()
+	}
+	return addPiece(ctx, p, source, size, staged, end, align(end, size.Padded()))
+}
+
+// WritePiece is AddPiece without alignment: the piece begins where staged stands.
+func WritePiece(ctx context.Context, p porep.SealProof, source io.Reader, size porep.UnpaddedSize, staged io.Writer) (AddedPiece, error) {
+	if err := p.Check(); err != nil {
+		return AddedPiece{}, err
+	}
+	if err := size.CheckPieceIn(p.SectorSize()); err != nil {
+		return AddedPiece{}, err
+	}
+	return addPiece(ctx, p, source, size, staged, 0, 0)
+}
+
+// align rounds n up to a multiple of size, a power of two.
+func align(n, size porep.PaddedSize) porep.PaddedSize { return (n + size - 1) &^ (size - 1) }
+
+func addPiece(ctx context.Context, p porep.SealProof, source io.Reader, size porep.UnpaddedSize, staged io.Writer, end, start porep.PaddedSize) (_ AddedPiece, err error) {
+	if sector := porep.PaddedSize(p.SectorSize()); start > sector || size.Padded() > sector-start {
+		return AddedPiece{}, &SpaceError{p.SectorSize(), start, size.Padded(), max(sector, start) - start}
+	}
+	if f, ok := staged.(*os.File); ok {
+		restore, statErr := remember(f)
+		if statErr != nil {
+			return AddedPiece{}, fmt.Errorf("seal: adding piece: %w", statErr)
+		}
+		defer func() {
+			if err != nil {
+				err = errors.Join(err, restore())
+			}
+		}()
+	}
+	if err := writeZeros(staged, int64(start-end)); err != nil {
+		return AddedPiece{}, fmt.Errorf("seal: aligning piece: %w", err)
+	}
+	commP, err := readPiece(ctx, source, size, staged)
+	if err != nil {
+		return AddedPiece{}, err
+	}
+	alignment := (start - end).Unpadded()
+	return AddedPiece{porep.Piece{CommP: commP, Size: size}, alignment, alignment + size}, nil
+}
+
+// remember returns what puts a regular file back to its length and position;
+// what is no such file has neither.
+func remember(f *os.File) (restore func() error, err error) {
+	fi, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !fi.Mode().IsRegular() {
+		return func() error { return nil }, nil
+	}
+	pos, err := f.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return nil, err
+	}
+	return func() error {
+		_, seekErr := f.Seek(pos, io.SeekStart)
+		return errors.Join(f.Truncate(fi.Size()), seekErr)
+	}, nil
+}
+
+var zeros [1 << 20]byte
+
+// writeZeros writes n zero bytes: where w stands at a file's end, as a hole.
+func writeZeros(w io.Writer, n int64) error {
+	if f, ok := w.(*os.File); ok && n > 0 {
+		fi, err := f.Stat()
+		if err != nil {
+			return err
+		}
+		if pos, err := f.Seek(0, io.SeekCurrent); err == nil && fi.Mode().IsRegular() && pos == fi.Size() {
+			if err := f.Truncate(pos + n); err != nil {
+				return err
+			}
+			_, err := f.Seek(pos+n, io.SeekStart)
+			return err
+		}
+	}
+	for n > 0 {
+		k := min(n, int64(len(zeros)))
+		if _, err := w.Write(zeros[:k]); err != nil {
+			return err
+		}
+		n -= k
+	}
+	return nil
+}
+
+// CommP is the commitment of the piece that source yields, which must be exactly
+// size bytes, a piece's size. Memory does not grow with the piece.
+func CommP(ctx context.Context, source io.Reader, size porep.UnpaddedSize) (porep.Piece, error) {
+	if err := size.CheckPieceSize(); err != nil {
+		return porep.Piece{}, err
+	}
+	commP, err := readPiece(ctx, source, size, io.Discard)
+	return porep.Piece{CommP: commP, Size: size}, err
+}
+
+// pieceChunk is how much of a piece, padded, one goroutine pads and hashes at a
+// time; a piece is one chunk, smaller, or a power of two of them.
+const pieceChunk porep.PaddedSize = 1 << 20
+
+// A chunk is a part of a piece on its way from the source to staged.
+type chunk struct {
+	unpadded, padded []byte
+	root             porep.Commitment
+	err              error
+	done             chan struct{} // receives when it is padded and hashed
+}
+
+// readPiece pads, commits to and writes a piece. The caller's goroutine reads,
+// one for each CPU pads and hashes, and one writes in order; a chunk belongs to
+// whoever received it last.
+func readPiece(ctx context.Context, source io.Reader, size porep.UnpaddedSize, padded io.Writer) (porep.Commitment, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	workers := runtime.GOMAXPROCS(0)
+	part := min(pieceChunk, size.Padded())
+
+	free := make(chan *chunk, 2*workers) // all chunks that there are
+	hashing := make(chan *chunk, cap(free))
+	writing := make(chan *chunk, cap(free))
+	for range cap(free) {
+		free <- &chunk{
+			unpadded: make([]byte, part.Unpadded()),
+			padded:   make([]byte, part),
+			done:     make(chan struct{}, 1),
+		}
+	}
+
+	var wg sync.WaitGroup
+	for range workers {
+		wg.Go(func() {
+			var h merkle.Hasher
+			for c := range hashing {
+				if c.err = fr32.Pad(c.padded, c.unpadded); c.err == nil {
+					c.root, c.err = h.Root(c.padded)
+				}
+				c.done <- struct{}{}
+			}
+		})
+	}
+
+	var roots merkle.Accumulator
+	wg.Go(func() {
+		for c := range writing {
+			<-c.done
+			err := c.err
+			if ctx.Err() != nil {
+				free <- c
+				continue // nobody wants the rest
+			}
+			if err == nil {
+				err = roots.Add(c.root, part)
+			}
+			if err == nil {
+				_, err = padded.Write(c.padded)
+			}
+			if err != nil {
+				cancel(fmt.Errorf("seal: writing piece: %w", err))
+			}
+			free <- c
+		}
+	})
+
+	err := readChunks(ctx, source, size, free, func(c *chunk) {
+		hashing <- c
+		writing <- c
+	})
+	close(hashing)
+	close(writing)
+	wg.Wait()
+	if cause := context.Cause(ctx); cause != nil {
+		err = cause
+	}
+	if err != nil {
+		return porep.Commitment{}, err
+	}
+	commP, _, err := roots.Root()
+	return commP, err
+}
+
+// readChunks reads source into chunks and makes sure that it ends where it should.
+func readChunks(ctx context.Context, source io.Reader, size porep.UnpaddedSize, free <-chan *chunk, send func(*chunk)) error {
+	for read := porep.UnpaddedSize(0); read < size; {
+		var c *chunk
+		select {
+		case c = <-free:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		n, err := io.ReadFull(source, c.unpadded)
+		read += porep.UnpaddedSize(n)
+		switch {
+		case err == io.EOF || err == io.ErrUnexpectedEOF:
+			return &SourceError{Want: size, Got: read}
+		case err != nil:
+			return fmt.Errorf("seal: reading piece: after %d bytes: %w", read, err)
+		}
+		send(c)
+	}
+	var more [1]byte
+	switch _, err := io.ReadFull(source, more[:]); {
+	case err == nil:
+		return &SourceError{Want: size, Got: size + 1}
+	case err != io.EOF:
+		return fmt.Errorf("seal: reading piece: after %d bytes: %w", size, err)
+	}
+	return nil
+}
+
+// A CommDError says that pieces do not make up a sector.
+type CommDError struct {
+	Sector porep.SectorSize
+	Covers porep.PaddedSize // by the pieces' root
+}
+
+func (e *CommDError) Error() string {
+	if e.Covers < porep.PaddedSize(e.Sector) {
+		return fmt.Sprintf("seal: computing comm_d: the pieces' root covers %d bytes of the sector's %d; %d are missing: add a piece of zeros, of %d unpadded bytes, at the end",
+			e.Covers, uint64(e.Sector), porep.PaddedSize(e.Sector)-e.Covers, (porep.PaddedSize(e.Sector) / 2).Unpadded())
+	}
+	return fmt.Sprintf("seal: computing comm_d: the pieces take %d bytes, the sector has %d", e.Covers, uint64(e.Sector))
+}
+
+// CommD is the commitment to a sector's data, from its pieces in order; without
+// pieces, that of a sector of zeros. Like the reference, it does not fill up a
+// sector of which the pieces leave half or more: that is a *CommDError.
+func CommD(p porep.SealProof, pieces []porep.Piece) (porep.Commitment, error) {
+	if err := p.Check(); err != nil {
+		return porep.Commitment{}, err
+	}
+	if len(pieces) == 0 {
+		return merkle.ZeroCommitment(porep.PaddedSize(p.SectorSize()))
+	}
+	for i, piece := range pieces {
+		if err := piece.Size.CheckPieceIn(p.SectorSize()); err != nil {
+			return porep.Commitment{}, fmt.Errorf("seal: computing comm_d: piece %d: %w", i, err)
+		}
+	}
+	commD, covers, err := merkle.CommD(pieces)
+	if err != nil {
+		return porep.Commitment{}, err
+	}
+	if covers != porep.PaddedSize(p.SectorSize()) {
+		return porep.Commitment{}, &CommDError{p.SectorSize(), covers}
+	}
+	return commD, nil
+}

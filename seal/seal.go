@@ -1,0 +1,94 @@
+// Package seal is AddPiece and PreCommit phase 1: pieces in; staged, sealed,
+// tree-d and layer files and the phase 1 JSON out, byte for byte those of the
+// reference implementation.
+package seal
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/sdr-engine/sdr/engine"
+	"github.com/sdr-engine/sdr/porep"
+)
+
+// DevZero is the staged path of a sector without deals.
+const DevZero = "/dev/zero"
+
+// Options are choices that change how fast something is done and who watches,
+// never its result. The zero value is a good one.
+type Options struct {
+	// Kernel is the name of the label kernel, "sha-ni/1". Default: the best
+	// that this machine can run.
+	Kernel string
+	// Parents yields the parents of nodes. Default: they are computed.
+	Parents engine.ParentSource
+	// Progress, if not nil, is kept up to date.
+	Progress *Progress
+}
+
+// Stage is a part of PreCommit phase 1.
+type Stage int32
+
+// The stages, in the order in which they come.
+const (
+	StageChecks Stage = iota // of the input
+	StageTreeD               // unit: bytes of the sector
+	StageSealed              // unit: bytes of the sector
+	StageLabels              // unit: labels of all layers
+	StageDone
+)
+
+func (s Stage) String() string {
+	if s < StageChecks || s > StageDone {
+		return "unknown"
+	}
+	return [...]string{"checks", "tree-d", "sealed", "labels", "done"}[s]
+}
+
+// Progress is where PreCommit1 or GenerateSDR stands. The job writes it,
+// anybody may read it.
+type Progress struct {
+	stage       atomic.Int32
+	done, total atomic.Uint64
+	labels      engine.Progress
+}
+
+// Stage returns the current stage.
+func (p *Progress) Stage() Stage { return Stage(p.stage.Load()) }
+
+// Units returns how much of the current stage is done, and of how much, in the
+// stage's unit.
+func (p *Progress) Units() (done, total uint64) {
+	if p.Stage() == StageLabels {
+		return p.labels.Labels()
+	}
+	return p.done.Load(), p.total.Load()
+}
+
+// Layer is the layer being labelled, from 1, and 0 before the first.
+func (p *Progress) Layer() int { return p.labels.Layer() }
+
+func (p *Progress) enter(s Stage, total uint64) {
+	p.done.Store(0)
+	p.total.Store(total)
+	p.stage.Store(int32(s))
+}
+
+// Timings is how long the steps of PreCommit1 took.
+type Timings struct {
+	TreeD  time.Duration // built, or an existing one checked
+	Sealed time.Duration // staged placed in sealed
+	Labels engine.Result
+}
+
+// Sector is what PreCommit1 works on.
+type Sector struct {
+	Proof    porep.SealProof
+	CacheDir string // an existing folder; tree-d and layer files appear in it
+	Staged   string // the sector's padded pieces, or DevZero
+	Sealed   string // an existing file; takes the staged data and the sector's length
+	ProverID porep.ProverID
+	Number   uint64
+	Ticket   porep.Ticket
+	Pieces   []porep.Piece
+}
