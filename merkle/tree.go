@@ -1,0 +1,287 @@
+package merkle
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/sdr-engine/sdr/porep"
+)
+
+// maxTreeSize bounds what BuildTree and CheckTree keep in memory: 64 bytes for
+// each chunk of leaves, 64 MiB at this size, 4 MiB for the largest sector.
+const maxTreeSize = 1 << 40
+
+// TreeSize is the size of a file that holds the whole tree over size bytes, all
+// levels, leaves first, root last: (2N-1)·32 bytes for N leaves. It is meant for
+// sizes that BuildTree accepts.
+func TreeSize(size porep.SectorSize) int64 { return 2*int64(size) - nodeSize }
+
+// levelOffset is where a level starts in the file: after levels of size bytes,
+// half as many, and so on.
+func levelOffset(size porep.SectorSize, level int) int64 {
+	return 2 * int64(size-size>>level)
+}
+
+// NodeOffset is where, in the file of the tree over size bytes, the node lies
+// that commits to the span bytes of data from start on. span is a power of two
+// from 32, start a multiple of it.
+func NodeOffset(size porep.SectorSize, start, span porep.PaddedSize) int64 {
+	return levelOffset(size, height(uint64(span))) + int64(start/span)*nodeSize
+}
+
+// BuildTree writes to w the whole tree over size bytes of data, all levels,
+// leaves first, root last, TreeSize(size) bytes in all, and returns its root.
+// Where data ends before size, zeros follow; data past size is not looked at.
+//
+// So many workers (at least one) call data.ReadAt and w.WriteAt at the same
+// time, each for one chunk of up to 1 MiB of leaves after the other. Every byte
+// of data is read once, every byte of the tree written once. A worker takes
+// 2 MiB of memory. progress, unless nil, is called after each chunk with the
+// bytes of data done so far; calls do not overlap, and the workers wait for them.
+//
+// The error is a *SizeError unless size is a power of two from 64 bytes to
+// 1 TiB. Other errors wrap that of data, of w, or of ctx, which is asked before
+// each chunk; then some of the tree may have been written. No goroutine outlives
+// the call.
+func BuildTree(ctx context.Context, w io.WriterAt, data io.ReaderAt, size porep.SectorSize, workers int, progress func(done uint64)) (porep.Commitment, error) {
+	const doing = "building tree"
+	write := func(r run) error {
+		n, err := w.WriteAt(r.nodes, r.offset)
+		if err == nil && n < len(r.nodes) {
+			err = io.ErrShortWrite
+		}
+		if err != nil {
+			return fmt.Errorf("merkle: %s: writing %v: %w", doing, r, err)
+		}
+		return nil
+	}
+	b := walk{doing: doing, data: data, size: size, progress: progress}
+	return b.all(ctx, workers, func() sink { return write })
+}
+
+// A TreeError says where a tree is not the tree over its data.
+type TreeError struct {
+	Level  int    // from the leaves
+	Node   uint64 // in the level
+	Offset int64  // of the node in the file
+	Reason string
+}
+
+func (e *TreeError) Error() string {
+	return fmt.Sprintf("merkle: checking tree: level %d, node %d, byte %d: %s", e.Level, e.Node, e.Offset, e.Reason)
+}
+
+// CheckTree computes the tree over size bytes of data as BuildTree does,
+// compares it byte by byte with the tree that is there, and returns the root.
+// The error is a *TreeError where the tree differs, naming the node found first
+// (with several workers that need not be the one of least offset), or where it
+// is too short or too long, naming the root. Other errors are as in BuildTree. A
+// worker takes 3 MiB of memory.
+func CheckTree(ctx context.Context, tree, data io.ReaderAt, size porep.SectorSize, workers int, progress func(done uint64)) (porep.Commitment, error) {
+	const doing = "checking tree"
+	if err := checkSize(doing, uint64(size), maxTreeSize); err != nil {
+		return porep.Commitment{}, err
+	}
+	if err := checkLength(tree, size); err != nil {
+		return porep.Commitment{}, err
+	}
+	newSink := func() sink {
+		var buf []byte
+		return func(r run) error {
+			if len(buf) < len(r.nodes) {
+				buf = make([]byte, len(r.nodes))
+			}
+			got := buf[:len(r.nodes)]
+			if _, err := readFull(tree, got, r.offset); err != nil {
+				return fmt.Errorf("merkle: %s: reading %v: %w", doing, r, err)
+			}
+			return r.compare(got)
+		}
+	}
+	c := walk{doing: doing, data: data, size: size, progress: progress}
+	return c.all(ctx, workers, newSink)
+}
+
+// checkLength reads the last byte of a tree and the one that must not follow.
+func checkLength(tree io.ReaderAt, size porep.SectorSize) error {
+	want := TreeSize(size)
+	var ends [2]byte
+	n, err := readFull(tree, ends[:], want-1)
+	reason := ""
+	switch {
+	case n == 1 && errors.Is(err, io.EOF):
+		return nil
+	case n == 0 && errors.Is(err, io.EOF):
+		reason = fmt.Sprintf("the tree ends before the root does, want %d bytes", want)
+	case err != nil:
+		return fmt.Errorf("merkle: checking tree: reading its end at byte %d: %w", want-1, err)
+	default:
+		reason = fmt.Sprintf("bytes follow the root, want %d bytes", want)
+	}
+	return &TreeError{Level: height(uint64(size)), Offset: want - nodeSize, Reason: reason}
+}
+
+// readFull is r.ReadAt, but an error comes with a short b and only then.
+func readFull(r io.ReaderAt, b []byte, off int64) (int, error) {
+	n, err := r.ReadAt(b, off)
+	if n >= len(b) {
+		return len(b), nil
+	}
+	if err == nil {
+		err = io.ErrNoProgress
+	}
+	return n, err
+}
+
+// A run is consecutive nodes of one level.
+type run struct {
+	level  int
+	first  uint64 // node in the level
+	offset int64  // byte in the file
+	nodes  []byte
+}
+
+func (r run) String() string {
+	return fmt.Sprintf("level %d, %d bytes from byte %d", r.level, len(r.nodes), r.offset)
+}
+
+// compare returns a *TreeError that names the first node of r that is another
+// one in got.
+func (r run) compare(got []byte) error {
+	if bytes.Equal(got, r.nodes) {
+		return nil
+	}
+	for i := 0; ; i += nodeSize {
+		is, want := porep.Commitment(got[i:]), porep.Commitment(r.nodes[i:])
+		if is != want {
+			return &TreeError{r.level, r.first + uint64(i)/nodeSize, r.offset + int64(i), fmt.Sprintf("is %v, want %v", is, want)}
+		}
+	}
+}
+
+// A sink takes the runs of one worker: it writes them, or compares them with
+// what was written before. Runs are valid until it returns.
+type sink func(run) error
+
+// A walk computes every node of a tree once. Workers claim chunks of leaves and
+// hand these and all levels above them to their sinks, except the chunks'
+// roots, which are collected for the end.
+type walk struct {
+	doing    string
+	data     io.ReaderAt
+	size     porep.SectorSize
+	progress func(done uint64)
+
+	mu   sync.Mutex
+	next uint64 // start of the next chunk that nobody claimed
+	done uint64 // bytes of leaves
+	err  error  // the first; it ends the walk
+}
+
+func (w *walk) all(ctx context.Context, workers int, newSink func() sink) (porep.Commitment, error) {
+	if err := checkSize(w.doing, uint64(w.size), maxTreeSize); err != nil {
+		return porep.Commitment{}, err
+	}
+	chunk := min(uint64(w.size), chunkSize)
+	roots := make([]byte, uint64(w.size)/chunk*nodeSize)
+
+	var wg sync.WaitGroup
+	for range min(max(workers, 1), len(roots)/nodeSize) {
+		wg.Go(func() {
+			var h Hasher
+			put := newSink()
+			leaves := make([]byte, chunk)
+			for off, ok := w.claim(ctx, chunk); ok; off, ok = w.claim(ctx, chunk) {
+				root := roots[off/chunk*nodeSize:][:nodeSize]
+				w.finish(chunk, w.chunk(&h, put, off, leaves, root))
+			}
+		})
+	}
+	wg.Wait()
+	if w.err != nil {
+		return porep.Commitment{}, w.err
+	}
+
+	var h Hasher
+	above, err := h.levels(roots)
+	if err != nil {
+		return porep.Commitment{}, fmt.Errorf("merkle: %s: %w", w.doing, err)
+	}
+	if err := w.emit(newSink(), height(chunk), 0, roots, above); err != nil {
+		return porep.Commitment{}, err
+	}
+	if len(above) == 0 { // a single chunk
+		return last(roots), nil
+	}
+	return last(above), nil
+}
+
+// claim returns where the next chunk starts, unless there is none or something
+// ended the walk.
+func (w *walk) claim(ctx context.Context, chunk uint64) (off uint64, ok bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.err != nil || w.next == uint64(w.size) {
+		return 0, false
+	}
+	if err := ctx.Err(); err != nil {
+		w.err = fmt.Errorf("merkle: %s: %w", w.doing, err)
+		return 0, false
+	}
+	off = w.next
+	w.next += chunk
+	return off, true
+}
+
+// finish reports a chunk as done, or as what ends the walk.
+func (w *walk) finish(chunk uint64, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err != nil {
+		if w.err == nil {
+			w.err = err
+		}
+		return
+	}
+	w.done += chunk
+	if w.progress != nil {
+		w.progress(w.done)
+	}
+}
+
+// chunk reads the leaves from byte off of the data, puts them and the levels
+// above, and sets root instead of putting it.
+func (w *walk) chunk(h *Hasher, put sink, off uint64, leaves, root []byte) error {
+	n, err := readFull(w.data, leaves, int64(off))
+	if err != nil && !errors.Is(err, io.EOF) {
+		return fmt.Errorf("merkle: %s: reading data, %d bytes from byte %d: %w", w.doing, len(leaves), off, err)
+	}
+	clear(leaves[n:])
+	levels, err := h.levels(leaves)
+	if err != nil {
+		return fmt.Errorf("merkle: %s: %w", w.doing, err)
+	}
+	below := len(levels) - nodeSize
+	copy(root, levels[below:])
+	return w.emit(put, 0, off/nodeSize, leaves, levels[:below])
+}
+
+// emit puts nodes, which start with node first of their level, and all that is
+// above them, level after level.
+func (w *walk) emit(put sink, level int, first uint64, nodes, above []byte) error {
+	for {
+		if err := put(run{level, first, levelOffset(w.size, level) + int64(first)*nodeSize, nodes}); err != nil {
+			return err
+		}
+		if len(above) == 0 {
+			return nil
+		}
+		half := len(nodes) / 2
+		nodes, above = above[:half], above[half:]
+		level, first = level+1, first/2
+	}
+}
