@@ -1,0 +1,102 @@
+# The everyday commands; `make` lists them. .ci/run calls these targets, so each
+# command is written down once, here.
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+STATICCHECK_VERSION := v0.8.2
+STATICCHECK := bin/staticcheck-$(STATICCHECK_VERSION)
+
+# An arm64 machine runs its own tests; elsewhere QEMU does (Debian's package
+# qemu-user-static). It is some fifty times slower, hence -short and these
+# packages: the ones with arm64 kernels, and the ones that compute with them.
+ARM64_PACKAGES := ./sha256 ./graph ./fr32 ./merkle ./parentcache ./engine ./seal
+ARM64_EXEC := $(if $(filter arm64,$(shell go env GOHOSTARCH)),,-exec qemu-aarch64-static)
+
+# Inputs for each fuzz target: a count, so that every machine tries the same number.
+FUZZTIME ?= 20000x
+# Which benchmarks, how many times.
+BENCH ?= .
+COUNT ?= 1
+
+.PHONY: help
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## bin/sdrbench, one static binary
+	CGO_ENABLED=0 go build -trimpath -o bin/sdrbench ./cmd/sdrbench
+
+.PHONY: run
+run: ## the main job: seal a 512 MiB sector of our own making and check it
+	go run ./cmd/sdrbench bench
+
+.PHONY: test
+test: ## the tests
+	go test ./...
+
+.PHONY: test-long
+test-long: ## the tests with the long ones: whole 512 MiB sectors
+	SDR_LONG_TESTS=1 go test -timeout=20m ./...
+
+.PHONY: race
+race: ## the tests under the race detector (needs a C compiler)
+	go test -race -timeout=20m ./...
+
+.PHONY: purego
+purego: ## the tests with generic kernels only
+	go test -tags=purego -timeout=20m ./...
+
+.PHONY: arm64
+arm64: ## the tests of the arm64 kernels and what uses them, under QEMU
+	CGO_ENABLED=0 GOARCH=arm64 go test -short -timeout=20m $(ARM64_EXEC) $(ARM64_PACKAGES)
+
+.PHONY: reflink
+reflink: ## the tests on a file system that shares blocks (as root, with mkfs.xfs)
+	scripts/reflink.sh
+
+.PHONY: mod
+mod: ## are the modules what go.sum says, and go.mod what `go mod tidy` makes?
+	go mod verify
+	go mod tidy -diff
+
+.PHONY: vet
+vet: ## the rules of the house: levels, gofmt, vet for amd64 and arm64, other platforms compile
+	go test -count=1 ./internal/lint
+
+# Named by version, so that a new version is a new file.
+$(STATICCHECK):
+	GOBIN="$(CURDIR)/bin" go install honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK_VERSION)
+	mv bin/staticcheck $@
+
+.PHONY: staticcheck
+staticcheck: $(STATICCHECK) ## staticcheck for amd64 and arm64
+	GOARCH=amd64 $(STATICCHECK) ./...
+	GOARCH=arm64 $(STATICCHECK) ./...
+
+.PHONY: lint
+lint: vet staticcheck ## vet and staticcheck
+
+.PHONY: fuzz
+fuzz: ## each fuzz target for FUZZTIME inputs (20000x)
+	@targets=$$(go test -list='^Fuzz' ./... | \
+		awk '/^Fuzz/ { name[n++] = $$1 } $$1 == "ok" { for (i = 0; i < n; i++) print $$2 ":" name[i]; n = 0 }'); \
+	[ -n "$$targets" ] || { echo 'fuzz: found no target'; exit 1; }; \
+	for t in $$targets; do \
+		echo "fuzz: $${t##*:} in $${t%:*}"; \
+		go test -run='^$$' -fuzz="^$${t##*:}$$" -fuzztime=$(FUZZTIME) -fuzzminimizetime=1000x "$${t%:*}"; \
+	done
+
+.PHONY: bench
+bench: ## Go benchmarks: BENCH=regexp COUNT=5
+	go test -run='^$$' -bench='$(BENCH)' -benchmem -count=$(COUNT) ./...
+
+.PHONY: oracle-p2
+oracle-p2: ## does the reference's phase 2 accept our phase 1? (needs cargo, or ORACLE=binary)
+	scripts/oracle-p2.sh
+
+.PHONY: ci
+ci: ## everything CI does
+	.ci/run

@@ -1,0 +1,246 @@
+package lint
+
+import (
+	"fmt"
+	"go/parser"
+	"go/token"
+	"path"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+const module = "github.com/sdr-engine/sdr"
+
+// What a row may import besides single folders and single modules.
+const (
+	lowerLevels    = "every folder of a lower level"
+	publicPackages = "every folder that is not internal"
+)
+
+// A row gives a folder its level and says what its package may import besides
+// the standard library: folders of this module, modules of others (a module
+// stands for all its packages), or one of the constants above.
+type row struct {
+	level  int
+	folder string
+	may    []string
+}
+
+// levels is the architecture. ARCHITECTURE.md shows the same folders and
+// levels to people; a change here is a change there, with the reason.
+var levels = []row{
+	{0, "internal/linux", []string{"golang.org/x/sys/unix"}},
+	{0, "internal/coreclock", nil},
+	{0, "internal/golden", nil},
+	{0, "porep", nil},
+
+	{1, "internal/durable", []string{"internal/linux"}},
+	{1, "sha256", []string{"github.com/klauspost/cpuid/v2"}},
+	{1, "topology", []string{"internal/linux"}},
+	{1, "hugepages", []string{"internal/linux"}},
+	{1, "graph", []string{"porep", "golang.org/x/crypto", "github.com/klauspost/cpuid/v2"}},
+	{1, "fr32", nil},
+
+	{2, "parentcache", []string{"internal/linux", "graph", "porep", "github.com/edsrzf/mmap-go", "github.com/gofrs/flock"}},
+	{2, "merkle", []string{"porep", "sha256"}},
+	{2, "layers", []string{"porep", "internal/durable"}},
+
+	{3, "engine", []string{lowerLevels}},
+	{4, "seal", []string{lowerLevels}},
+
+	{5, "cmd/sdrbench", []string{
+		publicPackages, "internal/coreclock",
+		"charm.land/bubbles/v2", "charm.land/bubbletea/v2", "charm.land/lipgloss/v2",
+		"github.com/ipfs/go-cid", "github.com/multiformats/go-multihash",
+		"github.com/spf13/cobra", "golang.org/x/term",
+	}},
+}
+
+// testModules are what every test file may import as well. A test may also
+// import folders of its own level, to compare two of them.
+var testModules = []string{
+	"github.com/google/go-cmp",
+	"github.com/rogpeppe/go-internal/testscript",
+	"golang.org/x/sys",
+	"pgregory.net/rapid",
+}
+
+const thisFolder = "internal/lint" // tests only, imported by nobody: it has no level
+
+func findRow(rows []row, folder string) (row, bool) {
+	i := slices.IndexFunc(rows, func(r row) bool { return r.folder == folder })
+	if i < 0 {
+		return row{}, false
+	}
+	return rows[i], true
+}
+
+// external tells a path of another module from one of the standard library,
+// the way the go command does: by a dot in the first element.
+func external(importPath string) bool {
+	first, _, _ := strings.Cut(importPath, "/")
+	return strings.Contains(first, ".")
+}
+
+func within(importPath, modulePath string) bool {
+	return importPath == modulePath || strings.HasPrefix(importPath, modulePath+"/")
+}
+
+// checkRows reports rows that contradict the rule they stand for.
+func checkRows(rows []row) (problems []string) {
+	report := func(format string, args ...any) {
+		problems = append(problems, "internal/lint/levels_test.go: "+fmt.Sprintf(format, args...))
+	}
+	seen := map[string]bool{}
+	for _, r := range rows {
+		if seen[r.folder] {
+			report("two rows for %s: delete one", r.folder)
+		}
+		seen[r.folder] = true
+		for _, m := range r.may {
+			if m == lowerLevels || m == publicPackages || external(m) {
+				continue
+			}
+			switch to, ok := findRow(rows, m); {
+			case !ok:
+				report("the row of %s names %s, which has no row: add one or correct the name", r.folder, m)
+			case to.level >= r.level:
+				report("the row of %s (level %d) names %s (level %d): a package imports only lower levels", r.folder, r.level, m, to.level)
+			}
+		}
+	}
+	return problems
+}
+
+// refusal says why a file in r's folder may not import importPath; "" if it may.
+func (r row) refusal(rows []row, importPath string, isTest bool) string {
+	if importPath == "C" {
+		return "no cgo: one static binary for each architecture; write it in Go or assembly"
+	}
+	if within(importPath, module) {
+		to, ok := findRow(rows, strings.TrimPrefix(strings.TrimPrefix(importPath, module), "/"))
+		switch {
+		case !ok:
+			return "which has no row: add one to the table in internal/lint/levels_test.go and to ARCHITECTURE.md"
+		case isTest && to.level <= r.level:
+			return ""
+		case to.level >= r.level:
+			return fmt.Sprintf("level %d, but %s is level %d and imports only lower levels: move the code, or pass the value in", to.level, r.folder, r.level)
+		case slices.Contains(r.may, to.folder), slices.Contains(r.may, lowerLevels):
+			return ""
+		case slices.Contains(r.may, publicPackages) && !strings.HasPrefix(to.folder, "internal/"):
+			return ""
+		}
+		return fmt.Sprintf("which the row of %s does not name: do without it, or change the table in internal/lint/levels_test.go and ARCHITECTURE.md, with the reason", r.folder)
+	}
+	if !external(importPath) {
+		return ""
+	}
+	named := func(m string) bool { return external(m) && within(importPath, m) }
+	if slices.ContainsFunc(r.may, named) || isTest && slices.ContainsFunc(testModules, named) {
+		return ""
+	}
+	if slices.ContainsFunc(testModules, named) {
+		return "a library for tests: import it in _test.go files only"
+	}
+	return fmt.Sprintf("which the row of %s does not name: use the standard library, or change the table in internal/lint/levels_test.go and ARCHITECTURE.md, with the reason", r.folder)
+}
+
+// checkImports holds every file's imports against rows. It reads the files
+// instead of asking `go list`, so a build tag or a file name's _arm64 hides
+// nothing.
+func checkImports(t tree, rows []row) (problems []string) {
+	told := map[string]bool{} // folders without a row, told once
+	for _, f := range t.goSources() {
+		parsed, err := parser.ParseFile(token.NewFileSet(), f.name, f.data, parser.ImportsOnly)
+		if err != nil {
+			problems = append(problems, fmt.Sprintf("%v: correct the syntax", err))
+			continue
+		}
+		folder := path.Dir(f.name)
+		r, ok := findRow(rows, folder)
+		if folder == thisFolder {
+			r, ok = row{folder: thisFolder}, true
+		}
+		if !ok {
+			if !told[folder] {
+				problems = append(problems, fmt.Sprintf("%s:1: %s has no level: add a row to the table in internal/lint/levels_test.go and to ARCHITECTURE.md, or move the file", f.name, folder))
+			}
+			told[folder] = true
+			continue
+		}
+		for _, spec := range parsed.Imports {
+			importPath, _ := strconv.Unquote(spec.Path.Value) // the parser has checked it
+			if why := r.refusal(rows, importPath, strings.HasSuffix(f.name, "_test.go")); why != "" {
+				line := 1 + strings.Count(string(f.data[:spec.Pos()-parsed.FileStart]), "\n")
+				problems = append(problems, fmt.Sprintf("%s:%d: imports %s: %s", f.name, line, importPath, why))
+			}
+		}
+	}
+	return problems
+}
+
+const architecture = "ARCHITECTURE.md"
+
+var (
+	tableHead = regexp.MustCompile(`^\|\s*level\s*\|\s*folder\s*\|`)
+	tableRow  = regexp.MustCompile("^\\|\\s*(\\d+)\\s*\\|\\s*`?([^|`\\s]+)`?\\s*(\\(later\\))?[^|]*\\|")
+	tableRule = regexp.MustCompile(`^\|[-:| ]+$`)
+)
+
+// checkArchitecture holds ARCHITECTURE.md's table of folders against rows and
+// against the tree. A row for a folder that does not exist yet has "(later)"
+// after the folder's name; the mark goes when the folder comes.
+func checkArchitecture(t tree, rows []row) (problems []string) {
+	doc, ok := t.find(architecture)
+	if !ok {
+		return []string{architecture + ":1: missing: write it, with a table | level | folder | … of the rows in internal/lint/levels_test.go"}
+	}
+	headLine, inTable := 0, false
+	shown := map[string]bool{}
+	report := func(line int, format string, args ...any) {
+		problems = append(problems, fmt.Sprintf("%s:%d: %s", architecture, line, fmt.Sprintf(format, args...)))
+	}
+	for n, text := range lines(doc.data) {
+		if tableHead.MatchString(text) {
+			headLine, inTable = n, true
+			continue
+		}
+		inTable = inTable && strings.HasPrefix(text, "|")
+		if !inTable || tableRule.MatchString(text) {
+			continue
+		}
+		cells := tableRow.FindStringSubmatch(text)
+		if cells == nil {
+			report(n, "cannot read the row %q: write | level | folder | … or | level | folder (later) | …", text)
+			continue
+		}
+		level, folder, later := cells[1], cells[2], cells[3] != ""
+		if shown[folder] {
+			report(n, "a second row for %s: delete one", folder)
+		}
+		shown[folder] = true
+		switch r, ok := findRow(rows, folder); {
+		case !ok:
+			report(n, "%s is not in the table in internal/lint/levels_test.go: add it there or delete it here", folder)
+		case strconv.Itoa(r.level) != level:
+			report(n, "%s is level %s here and level %d in internal/lint/levels_test.go: make them the same", folder, level, r.level)
+		case later && t.hasPackage(folder):
+			report(n, "%s exists: delete its mark (later)", folder)
+		case !later && !t.hasPackage(folder):
+			report(n, "%s does not exist: delete its row here and in internal/lint/levels_test.go, or mark it %s (later)", folder, folder)
+		}
+	}
+	if headLine == 0 {
+		report(1, "no table that starts with | level | folder |: add it, with the rows in internal/lint/levels_test.go")
+		return problems
+	}
+	for _, r := range rows {
+		if !shown[r.folder] {
+			report(headLine, "the table lacks %s, level %d, which is in internal/lint/levels_test.go: add its row", r.folder, r.level)
+		}
+	}
+	return problems
+}

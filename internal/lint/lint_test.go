@@ -1,0 +1,86 @@
+// Package lint holds the rules of the house as tests: what a package may
+// import, how files are written, which platforms must compile. Each rule is a
+// function from files to problems, and rules_self_test.go proves that each can
+// fail.
+package lint
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// projectRoot is the folder that holds go.mod.
+func projectRoot(t *testing.T) string {
+	t.Helper()
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(root, "go.mod")); err != nil {
+		t.Fatal(err)
+	}
+	return root
+}
+
+// TestTree holds the project's files against every rule that reads files.
+func TestTree(t *testing.T) {
+	t.Parallel()
+	files, err := readTree(os.DirFS(projectRoot(t)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, rule := range []struct {
+		name  string
+		check func() []string
+	}{
+		{"rows", func() []string { return checkRows(levels) }},
+		{"imports", func() []string { return checkImports(files, levels) }},
+		{"architecture", func() []string { return checkArchitecture(files, levels) }},
+		{"gofmt", func() []string { return checkGofmt(files) }},
+		{"assembly", func() []string { return checkAssembly(files) }},
+		{"words", func() []string { return checkWords(files) }},
+		{"package comments", func() []string { return checkPackageComments(files) }},
+	} {
+		t.Run(rule.name, func(t *testing.T) {
+			t.Parallel()
+			for _, problem := range rule.check() {
+				t.Error(problem)
+			}
+		})
+	}
+}
+
+// TestVet vets what has hand-written kernels, and the build without them. Its
+// asmdecl compares assembly with the Go declarations.
+func TestVet(t *testing.T) {
+	t.Parallel()
+	eachPlatform(t, "vet", []platform{
+		{"linux", "amd64", ""},
+		{"linux", "arm64", ""},
+		{"linux", "amd64", "purego"},
+	})
+}
+
+// TestCompiles builds what CI cannot run: a platform with generic kernels only,
+// and the other operating systems.
+func TestCompiles(t *testing.T) {
+	t.Parallel()
+	eachPlatform(t, "build", []platform{
+		{"linux", "riscv64", ""},
+		{"darwin", "arm64", ""},
+		{"windows", "amd64", ""},
+	})
+}
+
+func eachPlatform(t *testing.T, subcommand string, platforms []platform) {
+	root := projectRoot(t)
+	for _, p := range platforms {
+		t.Run(p.String(), func(t *testing.T) {
+			t.Parallel()
+			for _, problem := range runGo(root, subcommand, p) {
+				t.Error(problem)
+			}
+		})
+	}
+}

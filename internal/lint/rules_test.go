@@ -1,0 +1,228 @@
+package lint
+
+import (
+	"bytes"
+	"fmt"
+	"go/ast"
+	"go/format"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"iter"
+	"maps"
+	"os"
+	"os/exec"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// A tree is every text file of the project, in the order of their names.
+type tree []file
+
+type file struct {
+	name string // slash-separated, from the project's root
+	data []byte
+}
+
+// readTree reads a project. It leaves out what git keeps for itself, what
+// `make build` made, and files that are not text.
+func readTree(fsys fs.FS) (t tree, err error) {
+	err = fs.WalkDir(fsys, ".", func(name string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && (name == ".git" || name == "bin"):
+			return fs.SkipDir
+		case !d.Type().IsRegular():
+			return nil
+		}
+		data, err := fs.ReadFile(fsys, name)
+		if err != nil {
+			return err
+		}
+		if bytes.IndexByte(data[:min(len(data), 8192)], 0) < 0 {
+			t = append(t, file{name, data})
+		}
+		return nil
+	})
+	return t, err
+}
+
+func (t tree) find(name string) (file, bool) {
+	i := slices.IndexFunc(t, func(f file) bool { return f.name == name })
+	if i < 0 {
+		return file{}, false
+	}
+	return t[i], true
+}
+
+// goSources are the files that the go command would look at: those in testdata,
+// and in folders or files whose names start with a dot or underscore, are not
+// among them.
+func (t tree) goSources() (sources []file) {
+	for _, f := range t {
+		ignored := slices.ContainsFunc(strings.Split(f.name, "/"), func(element string) bool {
+			return element == "testdata" || element[0] == '.' || element[0] == '_'
+		})
+		if path.Ext(f.name) == ".go" && !ignored {
+			sources = append(sources, f)
+		}
+	}
+	return sources
+}
+
+func (t tree) hasPackage(folder string) bool {
+	return slices.ContainsFunc(t.goSources(), func(f file) bool { return path.Dir(f.name) == folder })
+}
+
+// lines yields a text's lines, numbered from 1.
+func lines(data []byte) iter.Seq2[int, string] {
+	return func(yield func(int, string) bool) {
+		n := 0
+		for line := range strings.Lines(string(data)) {
+			n++
+			if !yield(n, strings.TrimRight(line, "\r\n")) {
+				return
+			}
+		}
+	}
+}
+
+func checkGofmt(t tree) (problems []string) {
+	for _, f := range t {
+		if path.Ext(f.name) != ".go" {
+			continue
+		}
+		formatted, err := format.Source(f.data)
+		if err != nil {
+			problems = append(problems, fmt.Sprintf("%s:%v: correct the syntax", f.name, err))
+			continue
+		}
+		if !bytes.Equal(f.data, formatted) {
+			problems = append(problems, fmt.Sprintf("%s:%d: not gofmt's form: run gofmt -w %[1]s", f.name, firstDifference(f.data, formatted)))
+		}
+	}
+	return problems
+}
+
+func firstDifference(a, b []byte) (line int) {
+	n := 0
+	for n < min(len(a), len(b)) && a[n] == b[n] {
+		n++
+	}
+	return 1 + bytes.Count(a[:n], []byte("\n"))
+}
+
+var (
+	// Bytes in an instruction stream. DATA lays out constants and is fine.
+	encoded = regexp.MustCompile(`(?:^|[^\pL\d_·∕.$])(BYTE|WORD|LONG|QUAD|DWORD)[ \t]+[$(\pL_]`)
+	comment = regexp.MustCompile(`//[^\n]*|(?s:/\*.*?\*/)`)
+)
+
+// checkAssembly refuses instructions written as bytes: nobody can review them,
+// and vet cannot check them.
+func checkAssembly(t tree) (problems []string) {
+	for _, f := range t {
+		if ext := path.Ext(f.name); ext != ".s" && ext != ".h" {
+			continue
+		}
+		code := comment.ReplaceAllFunc(f.data, func(c []byte) []byte {
+			return bytes.Repeat([]byte("\n"), bytes.Count(c, []byte("\n"))) // line numbers stay
+		})
+		for n, line := range lines(code) {
+			if m := encoded.FindStringSubmatch(line); m != nil {
+				problems = append(problems, fmt.Sprintf("%s:%d: an instruction encoded with %s: write its mnemonic", f.name, n, m[1]))
+			}
+		}
+	}
+	return problems
+}
+
+// Words are spelled in parts here, or this file would not pass its own check.
+var (
+	machinePath = "/wo" + "rk/"
+	unfinished  = regexp.MustCompile(`\b(TO` + `DO|FIX` + `ME|XX` + `X)\b`)
+)
+
+// checkWords refuses paths of one machine and notes of work left undone.
+// go.sum is left out: its text is hashes, which may spell anything.
+func checkWords(t tree) (problems []string) {
+	for _, f := range t {
+		if f.name == "go.sum" {
+			continue
+		}
+		for n, line := range lines(f.data) {
+			if strings.Contains(line, machinePath) {
+				problems = append(problems, fmt.Sprintf("%s:%d: names %s, a path of one machine: use a relative path or a parameter", f.name, n, machinePath))
+			}
+			if word := unfinished.FindString(line); word != "" {
+				problems = append(problems, fmt.Sprintf("%s:%d: says %s: finish it, or open an issue and delete the note", f.name, n, word))
+			}
+		}
+	}
+	return problems
+}
+
+// checkPackageComments wants a comment above the package clause in one file of
+// every package: "Package name …", or free text for a command.
+func checkPackageComments(t tree) (problems []string) {
+	first := map[string]string{} // folder: its first file without a comment
+	documented := map[string]bool{}
+	for _, f := range t.goSources() {
+		if strings.HasSuffix(f.name, "_test.go") {
+			continue
+		}
+		parsed, err := parser.ParseFile(token.NewFileSet(), f.name, f.data, parser.PackageClauseOnly|parser.ParseComments)
+		if err != nil {
+			continue // checkGofmt reports it
+		}
+		folder := path.Dir(f.name)
+		if isPackageComment(parsed.Doc, parsed.Name.Name) {
+			documented[folder] = true
+		} else if first[folder] == "" {
+			first[folder] = f.name
+		}
+	}
+	for _, folder := range slices.Sorted(maps.Keys(first)) {
+		if !documented[folder] {
+			problems = append(problems, fmt.Sprintf("%s:1: package %s has no package comment: say above a package clause what it is for, starting with \"Package %s\" (a command: with any word)", first[folder], folder, path.Base(folder)))
+		}
+	}
+	return problems
+}
+
+// Text leaves out //go:build and its like, which are no words to a reader.
+func isPackageComment(doc *ast.CommentGroup, name string) bool {
+	text := doc.Text()
+	if name == "main" {
+		return text != ""
+	}
+	return strings.HasPrefix(text, "Package "+name+" ")
+}
+
+// A platform is one configuration that the go command builds for.
+type platform struct{ goos, goarch, tags string }
+
+func (p platform) String() string {
+	return strings.TrimSuffix(p.goos+"/"+p.goarch+"/"+p.tags, "/")
+}
+
+// runGo runs a subcommand of go on all packages below dir for one platform.
+// The output of a failed run, one line a problem, names file and line itself.
+func runGo(dir, subcommand string, p platform) (problems []string) {
+	args := []string{subcommand, "-tags=" + p.tags}
+	if subcommand == "build" {
+		args = append(args, "-buildvcs=false") // a tree without a usable .git must build too
+	}
+	cmd := exec.Command("go", append(args, "./...")...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "GOOS="+p.goos, "GOARCH="+p.goarch, "CGO_ENABLED=0")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		problems = append(problems, fmt.Sprintf("%s\n%v: correct it, then run: GOOS=%s GOARCH=%s CGO_ENABLED=0 go %s -tags=%s ./...",
+			bytes.TrimSpace(out), err, p.goos, p.goarch, subcommand, p.tags))
+	}
+	return problems
+}
