@@ -57,8 +57,8 @@ func TestAddPieceErrors(t *testing.T) {
 		{"short", porep.StackedDrg2KiBV1, data(100), 127, nil, new(*seal.SourceError), []string{"100", "127"}},
 		{"empty", porep.StackedDrg2KiBV1, data(0), 127, nil, new(*seal.SourceError), []string{"0 bytes", "127"}},
 		{"long", porep.StackedDrg2KiBV1, data(128), 127, sizes{127}, new(*seal.SourceError), []string{"more than", "127"}},
-		{"short by a chunk", porep.StackedDrg8MiBV1, data(3 << 20), 8323072, nil, new(*seal.SourceError), []string{"3145728", "8323072"}},
-		{"long by much", porep.StackedDrg8MiBV1, data(9 << 20), 8323072, nil, new(*seal.SourceError), []string{"more than", "8323072"}},
+		{"short by a chunk", porep.StackedDrg8MiBV1, data(3 << 20), 4161536, nil, new(*seal.SourceError), []string{"3145728", "4161536"}},
+		{"long by much", porep.StackedDrg8MiBV1, data(9 << 20), 4161536, nil, new(*seal.SourceError), []string{"more than", "4161536"}},
 		{"source fails", porep.StackedDrg2KiBV1, io.MultiReader(data(50), iotest.ErrReader(errDisk)), 127, nil, nil, []string{"after 50 bytes", errDisk.Error()}},
 		{"source fails at its end", porep.StackedDrg2KiBV1, io.MultiReader(data(127), iotest.ErrReader(errDisk)), 127, nil, nil, []string{"after 127 bytes", errDisk.Error()}},
 	}
@@ -76,6 +76,19 @@ func TestAddPieceErrors(t *testing.T) {
 				t.Errorf("staged stands at %d, want %d", pos, len(before))
 			}
 		})
+	}
+}
+
+// TestStagedFull: nothing goes past the sector's end, whatever existing says.
+func TestStagedFull(t *testing.T) {
+	staged := must(os.Create(filepath.Join(t.TempDir(), "staged")))
+	defer staged.Close()
+	must(staged.Write(make([]byte, 1921)))
+	piece := bytes.NewReader(make([]byte, 127))
+	_, err := seal.WritePiece(t.Context(), porep.StackedDrg2KiBV1, piece, 127, staged)
+	checkError(t, err, new(*seal.SpaceError), []string{"128", "1921", "2048", "127 are left"})
+	if fi := must(staged.Stat()); fi.Size() != 1921 || piece.Len() != 127 {
+		t.Errorf("staged has %d bytes, the piece %d to go", fi.Size(), piece.Len())
 	}
 }
 

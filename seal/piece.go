@@ -87,13 +87,23 @@ func WritePiece(ctx context.Context, p porep.SealProof, source io.Reader, size p
 func align(n, size porep.PaddedSize) porep.PaddedSize { return (n + size - 1) &^ (size - 1) }
 
 func addPiece(ctx context.Context, p porep.SealProof, source io.Reader, size porep.UnpaddedSize, staged io.Writer, end, start porep.PaddedSize) (_ AddedPiece, err error) {
-	if sector := porep.PaddedSize(p.SectorSize()); start > sector || size.Padded() > sector-start {
-		return AddedPiece{}, &SpaceError{p.SectorSize(), start, size.Padded(), max(sector, start) - start}
+	fits := func(start porep.PaddedSize) error {
+		sector := porep.PaddedSize(p.SectorSize())
+		if start > sector || size.Padded() > sector-start {
+			return &SpaceError{p.SectorSize(), start, size.Padded(), max(sector, start) - start}
+		}
+		return nil
+	}
+	if err := fits(start); err != nil {
+		return AddedPiece{}, err
 	}
 	if f, ok := staged.(*os.File); ok {
-		restore, statErr := remember(f)
+		pos, restore, statErr := remember(f)
 		if statErr != nil {
 			return AddedPiece{}, fmt.Errorf("seal: adding piece: %w", statErr)
+		}
+		if err := fits(porep.PaddedSize(pos) + start - end); err != nil {
+			return AddedPiece{}, err
 		}
 		defer func() {
 			if err != nil {
@@ -112,21 +122,20 @@ func addPiece(ctx context.Context, p porep.SealProof, source io.Reader, size por
 	return AddedPiece{porep.Piece{CommP: commP, Size: size}, alignment, alignment + size}, nil
 }
 
-// remember returns what puts a regular file back to its length and position;
-// what is no such file has neither.
-func remember(f *os.File) (restore func() error, err error) {
+// remember returns where a regular file stands and what puts it back to that
+// position and its length; what is no such file has neither.
+func remember(f *os.File) (pos int64, restore func() error, err error) {
 	fi, err := f.Stat()
 	if err != nil {
-		return nil, err
+		return 0, nil, err
 	}
 	if !fi.Mode().IsRegular() {
-		return func() error { return nil }, nil
+		return 0, func() error { return nil }, nil
 	}
-	pos, err := f.Seek(0, io.SeekCurrent)
-	if err != nil {
-		return nil, err
+	if pos, err = f.Seek(0, io.SeekCurrent); err != nil {
+		return 0, nil, err
 	}
-	return func() error {
+	return pos, func() error {
 		_, seekErr := f.Seek(pos, io.SeekStart)
 		return errors.Join(f.Truncate(fi.Size()), seekErr)
 	}, nil

@@ -10,7 +10,7 @@ import (
 
 // Map returns size bytes of zeroed memory outside the Go heap, page-aligned.
 func Map(size int) ([]byte, error) {
-	return unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_NORESERVE)
+	return unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
 }
 
 // Unmap gives back what Map returned; mem may not be touched any more.
