@@ -53,7 +53,7 @@ var levels = []row{
 	{5, "cmd/sdrbench", []string{
 		publicPackages, "internal/coreclock",
 		"charm.land/bubbles/v2", "charm.land/bubbletea/v2", "charm.land/lipgloss/v2",
-		"github.com/ipfs/go-cid", "github.com/multiformats/go-multihash",
+		"github.com/ipfs/go-cid", "github.com/klauspost/cpuid/v2", "github.com/multiformats/go-multihash",
 		"github.com/spf13/cobra", "golang.org/x/term",
 	}},
 }
@@ -63,7 +63,7 @@ var levels = []row{
 var testModules = []string{
 	"github.com/google/go-cmp",
 	"github.com/rogpeppe/go-internal/testscript",
-	"golang.org/x/sys",
+	"golang.org/x/sys/cpu",
 	"pgregory.net/rapid",
 }
 

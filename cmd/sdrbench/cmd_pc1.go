@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sdr-engine/sdr/parentcache"
+	"github.com/sdr-engine/sdr/porep"
+	"github.com/sdr-engine/sdr/seal"
+)
+
+type pc1Flags struct {
+	sector seal.Sector
+	output string
+	labelFlags
+}
+
+func (a *app) pc1() *cobra.Command {
+	var f pc1Flags
+	cmd := &cobra.Command{
+		Use:   "pc1",
+		Short: "Do PreCommit phase 1 of a sector",
+		Long: `Pc1 builds tree-d in the cache dir, checks the pieces against it, places the
+staged data in the sealed file and labels all layers into the cache dir. It
+prints the phase 1 JSON, which phase 2 goes on from, and nothing else.
+
+The cache dir and the sealed file must exist. Staged may be /dev/zero, a sector
+without deals; then no piece is given.`,
+		Example: `  sdrbench pc1 --proof StackedDrg32GiBV1_1 --cache-dir cache --staged staged --sealed sealed \
+    --miner 1000 --sector 7 --ticket $TICKET --piece $COMM_P:34091302912 --output p1.json
+
+  # A sector without deals
+  sdrbench pc1 --proof StackedDrg32GiBV1_1 --cache-dir cache --staged /dev/zero --sealed sealed \
+    --miner f01000 --sector 8 --ticket $TICKET >p1.json`,
+		Args: cobra.NoArgs,
+		RunE: work(func(ctx context.Context, _ []string) error { return a.runPC1(ctx, f) }),
+	}
+	s := &f.sector
+	proofFlag(cmd, &s.Proof, "registered seal proof")
+	cmd.Flags().StringVar(&s.CacheDir, "cache-dir", "", "`DIR` for tree-d and the layers")
+	cmd.Flags().StringVar(&s.Staged, "staged", "", "staged `FILE`, or /dev/zero")
+	cmd.Flags().StringVar(&s.Sealed, "sealed", "", "sealed `FILE`")
+	flagVar(cmd, &s.ProverID, "miner", "ACTOR", "the miner's actor number, 1000 or f01000", parseMiner)
+	flagVar(cmd, &s.ProverID, "prover-id", "HEX", "prover id, instead of --miner", porep.ParseProverID)
+	cmd.Flags().Uint64Var(&s.Number, "sector", 0, "sector `NUMBER`")
+	flagVar(cmd, &s.Ticket, "ticket", "HEX", "the chain's randomness", porep.ParseTicket)
+	flagVar(cmd, &s.Pieces, "piece", "COMM_P:UNPADDED", "a piece's commitment and size; once for each piece, in order",
+		func(text string) ([]porep.Piece, error) {
+			piece, err := parsePiece(text)
+			return append(s.Pieces, piece), err
+		})
+	cmd.Flags().StringVar(&f.output, "output", "", "`FILE` for the phase 1 JSON (default: standard output)")
+	f.add(cmd)
+	require(cmd, "proof", "cache-dir", "staged", "sealed", "sector", "ticket")
+	cmd.MarkFlagsOneRequired("miner", "prover-id")
+	cmd.MarkFlagsMutuallyExclusive("miner", "prover-id")
+	_ = cmd.MarkFlagDirname("cache-dir")
+	return cmd
+}
+
+func (a *app) runPC1(ctx context.Context, f pc1Flags) error {
+	// Before hours of work, not after them.
+	output, err := a.createOutput(f.output)
+	if err != nil {
+		return err
+	}
+	defer output.discard()
+	var out *seal.Output
+	err = a.withLabelOptions(ctx, f.sector.Proof, f.labelFlags, func(o seal.Options) error {
+		out, err = seal.PreCommit1(ctx, f.sector, o)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	text, err := out.JSON()
+	if err != nil {
+		return err
+	}
+	return output.write(text)
+}
+
+// LabelFlags are the flags of every command that labels.
+type labelFlags struct {
+	kernel      string
+	parentCache string
+}
+
+func (f *labelFlags) add(cmd *cobra.Command) {
+	kernelFlag(cmd, &f.kernel)
+	cmd.Flags().StringVar(&f.parentCache, "parent-cache", "", "`DIR` with a parent cache file to use (default: compute the parents)")
+	_ = cmd.MarkFlagDirname("parent-cache")
+}
+
+// withLabelOptions runs a job that labels, and shows its progress.
+func (a *app) withLabelOptions(ctx context.Context, p porep.SealProof, f labelFlags, job func(seal.Options) error) error {
+	o := seal.Options{Kernel: f.kernel, Progress: new(seal.Progress)}
+	if f.parentCache != "" {
+		cache, err := parentcache.Open(ctx, p, f.parentCache)
+		if err != nil {
+			return err
+		}
+		defer cache.Close()
+		o.Parents = cache
+	}
+	defer a.showProgress(func() sample { return sealSample(o.Progress, p) })()
+	return job(o)
+}

@@ -1,0 +1,54 @@
+package main
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sdr-engine/sdr/layers"
+	"github.com/sdr-engine/sdr/porep"
+	"github.com/sdr-engine/sdr/seal"
+)
+
+type sdrFlags struct {
+	proof    porep.SealProof
+	cacheDir string
+	id       porep.ReplicaID
+	labelFlags
+}
+
+func (a *app) sdr() *cobra.Command {
+	var f sdrFlags
+	cmd := &cobra.Command{
+		Use:   "sdr",
+		Short: "Label the layers of a replica id, nothing else",
+		Long: `Sdr labels all layers of a replica id into the cache dir and prints the paths of
+their files. It needs no staged data and builds no tree-d.`,
+		Example: `  sdrbench sdr --proof StackedDrg32GiBV1_1 --cache-dir cache --replica-id $REPLICA_ID`,
+		Args:    cobra.NoArgs,
+		RunE:    work(func(ctx context.Context, _ []string) error { return a.runSDR(ctx, f) }),
+	}
+	proofFlag(cmd, &f.proof, "registered seal proof")
+	cmd.Flags().StringVar(&f.cacheDir, "cache-dir", "", "`DIR` for the layers")
+	flagVar(cmd, &f.id, "replica-id", "HEX", "replica id", porep.ParseReplicaID)
+	f.add(cmd)
+	require(cmd, "proof", "cache-dir", "replica-id")
+	_ = cmd.MarkFlagDirname("cache-dir")
+	return cmd
+}
+
+func (a *app) runSDR(ctx context.Context, f sdrFlags) error {
+	err := a.withLabelOptions(ctx, f.proof, f.labelFlags, func(o seal.Options) error {
+		_, err := seal.GenerateSDR(ctx, f.proof, f.cacheDir, f.id, o)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for layer := 1; layer <= f.proof.Layers(); layer++ {
+		if err := a.print("%s\n", layers.Path(f.cacheDir, layer)); err != nil {
+			return err
+		}
+	}
+	return nil
+}

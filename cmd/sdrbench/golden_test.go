@@ -1,0 +1,246 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sdr-engine/sdr/internal/golden"
+	"github.com/sdr-engine/sdr/porep"
+)
+
+// longTests says whether to do what takes a minute and gigabytes.
+var longTests = os.Getenv("SDR_LONG_TESTS") == "1"
+
+// Every golden sector comes out of the command line as it did of the reference.
+func TestGoldenSectors(t *testing.T) {
+	for _, s := range append(golden.Sectors(), golden.ZeroSectors()...) {
+		t.Run(s.Name, func(t *testing.T) {
+			if s.SectorSize > 8<<20 && !longTests {
+				t.Skip("a large sector: set SDR_LONG_TESTS=1")
+			}
+			t.Parallel()
+			testGoldenSector(t, s)
+		})
+	}
+}
+
+func testGoldenSector(t *testing.T, s golden.Sector) {
+	dir := t.TempDir()
+	cacheDir, staged, sealed := filepath.Join(dir, "cache"), filepath.Join(dir, "staged"), filepath.Join(dir, "sealed")
+	if err := os.Mkdir(cacheDir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(sealed, nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	sector := []string{"--proof", s.RegisteredProof, "--cache-dir", cacheDir, "--sealed", sealed,
+		"--prover-id", s.ProverID, "--sector", fmt.Sprint(s.SectorID), "--ticket", s.Ticket}
+
+	var existing []string
+	for i, p := range s.Pieces {
+		args := []string{"addpiece", "--proof", s.RegisteredProof, "--staged", staged, "--existing", strings.Join(existing, ","),
+			"--piece-size", fmt.Sprint(p.UnpaddedSize), "--json"}
+		var stdin io.Reader
+		if i%2 == 0 {
+			path := filepath.Join(dir, "piece")
+			writeStream(t, path, p.Stream, p.UnpaddedSize)
+			args = append(args, "--piece", path)
+		} else {
+			args = append(args, "--piece", "-")
+			stdin = golden.Stream(p.Stream, p.UnpaddedSize)
+		}
+		var got struct {
+			CommP   string `json:"comm_p"`
+			Size    uint64 `json:"unpadded_size"`
+			Written uint64 `json:"written"`
+		}
+		if err := json.Unmarshal([]byte(mustRun(t, stdin, args...)), &got); err != nil {
+			t.Fatal(err)
+		}
+		if got.CommP != p.CommP || got.Size != p.UnpaddedSize || got.Written != p.Written {
+			t.Errorf("addpiece of piece %d: %+v, want %+v", i, got, p)
+		}
+		existing = append(existing, fmt.Sprint(p.UnpaddedSize))
+		sector = append(sector, "--piece", fmt.Sprintf("%s:%d", p.CommP, p.UnpaddedSize))
+	}
+	if len(s.Pieces) == 0 {
+		staged = "/dev/zero"
+	} else {
+		if info, err := os.Stat(staged); err != nil || info.Size() != s.StagedLen {
+			t.Errorf("staged: %v, %v, want %d bytes", info, err, s.StagedLen)
+		}
+		wantDigest(t, staged, s.StagedSHA256)
+	}
+
+	if got, want := mustRun(t, nil, append([]string{"pc1", "--staged", staged}, sector...)...), strings.ReplaceAll(s.P1Output, "$CACHE", cacheDir)+"\n"; got != want {
+		t.Errorf("pc1 printed\n%s\nwant\n%s", got, want)
+	}
+	wantDigest(t, sealed, s.SealedSHA256)
+	wantDigest(t, filepath.Join(cacheDir, "sc-02-data-tree-d.dat"), s.TreeDSHA256)
+	wantLayers(t, cacheDir, s, "sc-02-data-tree-d.dat")
+
+	sdrDir := t.TempDir()
+	mustRun(t, nil, "sdr", "--proof", s.RegisteredProof, "--cache-dir", sdrDir, "--replica-id", s.ReplicaID)
+	wantLayers(t, sdrDir, s)
+}
+
+// wantLayers checks that a cache dir holds s's layers, these other files, and
+// nothing else.
+func wantLayers(t *testing.T, dir string, s golden.Sector, others ...string) {
+	t.Helper()
+	for i, layer := range s.Layers {
+		name := fmt.Sprintf("sc-02-data-layer-%d.dat", i+1)
+		wantDigest(t, filepath.Join(dir, name), layer.SHA256)
+		others = append(others, name)
+	}
+	slices.Sort(others)
+	got, err := namesIn(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(others, got); diff != "" {
+		t.Errorf("files in the cache dir (-want +got):\n%s", diff)
+	}
+}
+
+func wantDigest(t *testing.T, path, want string) {
+	t.Helper()
+	if got := fileDigest(t, path); got != want {
+		t.Errorf("%s has SHA-256 %s, want %s", filepath.Base(path), got, want)
+	}
+}
+
+func writeStream(t *testing.T, path, name string, size uint64) {
+	t.Helper()
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(f, golden.Stream(name, size)); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestGoldenCommPs(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "piece")
+	for i, c := range golden.CommPs() {
+		var stdin io.Reader
+		args := []string{"commp", "--json"}
+		if i%2 == 0 {
+			writeStream(t, path, c.Stream, c.UnpaddedSize)
+			args = append(args, "--piece", path)
+		} else {
+			stdin = golden.Stream(c.Stream, c.UnpaddedSize)
+			args = append(args, "--piece", "-", "--piece-size", fmt.Sprint(c.UnpaddedSize))
+		}
+		var got struct {
+			CommP  string `json:"comm_p"`
+			Size   uint64 `json:"unpadded_size"`
+			Padded uint64 `json:"padded_size"`
+		}
+		if err := json.Unmarshal([]byte(mustRun(t, stdin, args...)), &got); err != nil {
+			t.Fatal(err)
+		}
+		if got.CommP != c.CommP || got.Size != c.UnpaddedSize || got.Padded != c.UnpaddedSize/127*128 {
+			t.Errorf("commp of %s: %+v, want %+v", c.Stream, got, c)
+		}
+	}
+}
+
+// Piece CIDs, against those that another implementation publishes.
+func TestPieceCIDs(t *testing.T) {
+	tested := 0
+	for _, file := range []struct {
+		name string
+		fill byte
+	}{{"0xCC.txt", 0xcc}, {"zero.txt", 0}} {
+		for line := range strings.Lines(golden.HashHash(file.name)) {
+			var payload, padded uint64
+			fields := strings.Split(strings.TrimSpace(line), ",")
+			if len(fields) != 3 {
+				t.Fatalf("%s: %q is not a vector", file.name, line)
+			}
+			payload, _ = strconv.ParseUint(fields[0], 10, 64)
+			padded, _ = strconv.ParseUint(fields[1], 10, 64)
+			size := uint64(porep.PaddedSize(padded).Unpadded())
+			if padded > 1<<20 {
+				continue // seal's tests have the large ones
+			}
+			tested++
+			data := make([]byte, size)
+			for i := range payload {
+				data[i] = file.fill
+			}
+			var got struct {
+				PieceCID string `json:"piece_cid"`
+			}
+			out := mustRun(t, strings.NewReader(string(data)), "commp", "--json", "--piece", "-", "--piece-size", fmt.Sprint(size))
+			if err := json.Unmarshal([]byte(out), &got); err != nil {
+				t.Fatal(err)
+			}
+			if got.PieceCID != fields[2] {
+				t.Errorf("%s: piece CID of %d bytes in %d is %s, want %s", file.name, payload, padded, got.PieceCID, fields[2])
+			}
+		}
+	}
+	if tested < 10 {
+		t.Errorf("tested %d vectors, want 10 at least", tested)
+	}
+}
+
+func TestGoldenGraphs(t *testing.T) {
+	type row struct {
+		Node    uint64   `json:"node"`
+		Parents []uint32 `json:"parents"`
+	}
+	graphs := golden.Graphs()
+	if got, want := len(graphs), len(porep.SealProofs()); got != want {
+		t.Fatalf("%d golden graphs for %d seal proofs", got, want)
+	}
+	for _, g := range graphs {
+		t.Run(g.RegisteredProof, func(t *testing.T) {
+			t.Parallel()
+			args := []string{"parents", "show", "--proof", g.RegisteredProof}
+			var want []row
+			var text strings.Builder
+			for node, parents := range g.Parents {
+				n, err := strconv.ParseUint(node, 10, 64)
+				if err != nil {
+					t.Fatal(err)
+				}
+				args = append(args, node)
+				want = append(want, row{n, parents})
+				fmt.Fprintf(&text, "%s [", node)
+				for i, p := range parents {
+					if i > 0 {
+						text.WriteString(", ")
+					}
+					fmt.Fprint(&text, p)
+				}
+				text.WriteString("]\n")
+			}
+			if diff := cmp.Diff(text.String(), mustRun(t, nil, args...)); diff != "" {
+				t.Errorf("text (-want +got):\n%s", diff)
+			}
+			var got []row
+			if err := json.Unmarshal([]byte(mustRun(t, nil, append(args, "--json")...)), &got); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("JSON (-want +got):\n%s", diff)
+			}
+		})
+	}
+}

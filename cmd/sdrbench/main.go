@@ -1,0 +1,147 @@
+// Sdrbench seals Filecoin sectors up to the end of PreCommit phase 1, a step or
+// all of it, and measures how fast it does.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// The exit codes are part of the contract with scripts.
+const (
+	exitDone   = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+func main() { os.Exit(mainStatus()) }
+
+func mainStatus() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, settings: readSettings(os.Getenv)}
+	return a.run(ctx, os.Args[1:])
+}
+
+// An app is what the commands share: the three streams and the settings.
+type app struct {
+	in       io.Reader
+	out, err io.Writer
+	settings settings
+}
+
+// A usageError is a fault of the command line, not of the work it asks for.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+// A workError is an error of a command that had begun its work. Whatever else
+// comes out of cobra is about the command line.
+type workError struct{ error }
+
+func (e workError) Unwrap() error { return e.error }
+
+func (a *app) run(ctx context.Context, args []string) (exit int) {
+	root := a.root()
+	root.SetArgs(args)
+	root.SetIn(a.in)
+	root.SetOut(a.out)
+	root.SetErr(a.err)
+	cmd, err := root.ExecuteContextC(ctx)
+	var work workError
+	var usage usageError
+	switch began := errors.As(err, &work); {
+	case err == nil:
+		return exitDone
+	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
+		fmt.Fprintln(a.err, "sdrbench: canceled")
+		return exitFailed
+	case began && !errors.As(err, &usage):
+		fmt.Fprintln(a.err, "sdrbench:", oneLine(err))
+		return exitFailed
+	default:
+		fmt.Fprintf(a.err, "sdrbench: %s\nrun '%s --help'\n", oneLine(err), cmd.CommandPath())
+		return exitUsage
+	}
+}
+
+// oneLine puts an error that consists of several on one line.
+func oneLine(err error) string {
+	lines := strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' || r == '\r' })
+	return strings.Join(lines, "; ")
+}
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "sdrbench",
+		Short: "Seal Filecoin sectors up to the end of PreCommit phase 1",
+		Long: `Sdrbench seals Filecoin sectors up to the end of PreCommit phase 1: the files
+that it leaves are, byte for byte, those of the reference implementation.
+
+Sizes of pieces are in unpadded bytes. 32-byte values are 64 hex digits.
+Exit codes: 0 done, 1 failed, 2 wrong usage.`,
+		Example: `  # Does this machine seal right, and how fast?
+  sdrbench bench
+
+  # A sector with one piece that fills it
+  sdrbench addpiece --proof StackedDrg8MiBV1_1 --piece deal.car --piece-size 8323072 --staged staged
+  mkdir cache && touch sealed
+  sdrbench pc1 --proof StackedDrg8MiBV1_1 --cache-dir cache --staged staged --sealed sealed \
+    --miner 1000 --sector 1 --ticket $TICKET --piece $COMM_P:8323072 --output p1.json`,
+		Args:          cobra.NoArgs,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Version:       version(),
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.SetVersionTemplate("sdrbench {{.Version}}\n")
+	root.AddCommand(a.addPiece(), a.commP(), a.pc1(), a.sdr(), a.parents(), a.bench())
+	return root
+}
+
+// work turns a command's function into cobra's, and marks its errors.
+func work(f func(ctx context.Context, args []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := f(cmd.Context(), args); err != nil {
+			return workError{err}
+		}
+		return nil
+	}
+}
+
+// printJSON prints v on one line.
+func (a *app) printJSON(v any) error {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return a.print("%s\n", text)
+}
+
+func (a *app) print(format string, args ...any) error {
+	if _, err := fmt.Fprintf(a.out, format, args...); err != nil {
+		return fmt.Errorf("writing to standard output: %w", err)
+	}
+	return nil
+}
+
+// version is the module's version, or the commit it was built from.
+func version() string {
+	v := "unknown version"
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		v = info.Main.Version
+	}
+	return fmt.Sprintf("%s, %s, %s/%s", v, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+}
