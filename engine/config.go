@@ -75,7 +75,7 @@ func (p *Progress) Labels() (done, total uint64) { return p.labels.Load(), p.tot
 // Layer is the layer being labelled, from 1, and 0 before the first.
 func (p *Progress) Layer() int { return int(p.layer.Load()) }
 
-// A ConfigError says what is wrong with one field of a Config.
+// A ConfigError says what is wrong with one part of a Config.
 type ConfigError struct {
 	Field  string
 	Reason string
@@ -99,15 +99,15 @@ func (c *Config) Validate() error {
 		if k, err := sha256.ByName(c.Kernel); err != nil {
 			errs = append(errs, err)
 		} else if k.Lanes != 1 {
-			fail("Kernel", "%q labels %d sectors at a time, this engine one", c.Kernel, k.Lanes)
+			fail("kernel", "%q labels %d sectors at a time, this engine one", c.Kernel, k.Lanes)
 		}
 	}
 	if len(c.Sectors) == 0 {
-		fail("Sectors", "none given")
+		fail("sectors", "none given")
 	}
 	seen := make(map[string]int)
 	for i, s := range c.Sectors {
-		field := fmt.Sprintf("Sectors[%d].CacheDir", i)
+		field := fmt.Sprintf("cache dir of sector %d", i)
 		if err := checkDir(s.CacheDir); err != nil {
 			fail(field, "%v", err)
 			continue

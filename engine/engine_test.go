@@ -229,12 +229,12 @@ func TestConfig(t *testing.T) {
 	}{
 		{"unknown proof", func(c *engine.Config) { c.Proof = 99 }, []string{`"99" is not registered`, "StackedDrg32GiBV1_1"}},
 		{"unknown kernel", func(c *engine.Config) { c.Kernel = "abacus/7" }, []string{`"abacus/7"`, "generic/1"}},
-		{"no sectors", func(c *engine.Config) { c.Sectors = nil }, []string{"Sectors: none"}},
-		{"missing cache dir", func(c *engine.Config) { c.Sectors[0].CacheDir = missing }, []string{"Sectors[0].CacheDir", missing}},
+		{"no sectors", func(c *engine.Config) { c.Sectors = nil }, []string{"sectors: none"}},
+		{"missing cache dir", func(c *engine.Config) { c.Sectors[0].CacheDir = missing }, []string{"cache dir of sector 0", missing}},
 		{"cache dir is a file", func(c *engine.Config) { c.Sectors[0].CacheDir = file }, []string{file, "not a folder"}},
 		{"cache dir twice", func(c *engine.Config) {
 			c.Sectors = append(c.Sectors, engine.Sector{CacheDir: link})
-		}, []string{"Sectors[1].CacheDir", link, "sector 0"}},
+		}, []string{"cache dir of sector 1", link, "sector 0"}},
 		{"layer is a folder", func(c *engine.Config) { c.Sectors[0].CacheDir = layerDir }, []string{layers.Path(layerDir, 2), "not a file"}},
 		{"all at once", func(c *engine.Config) {
 			c.Kernel = "abacus/7"

@@ -22,7 +22,7 @@ import (
 // it writes the piece with a program of its own, and runs the reference's
 // AddPiece and phase 1 on it. None of these values comes from this project.
 //
-//go:embed testdata/digests.json
+//go:embed known_digests.json
 var knownJSON []byte
 
 // A knownResult is a sector's comm_d and its files' SHA-256, in hex.

@@ -61,11 +61,10 @@ without deals; then no piece is given.`,
 
 func (a *app) runPC1(ctx context.Context, f pc1Flags) error {
 	// Before hours of work, not after them.
-	output, err := a.createOutput(f.output)
+	write, err := a.createOutput(f.output)
 	if err != nil {
 		return err
 	}
-	defer output.discard()
 	var out *seal.Output
 	err = a.withLabelOptions(ctx, f.sector.Proof, f.labelFlags, func(o seal.Options) error {
 		out, err = seal.PreCommit1(ctx, f.sector, o)
@@ -78,7 +77,7 @@ func (a *app) runPC1(ctx context.Context, f pc1Flags) error {
 	if err != nil {
 		return err
 	}
-	return output.write(text)
+	return write(text)
 }
 
 // LabelFlags are the flags of every command that labels.

@@ -1,79 +1,66 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/sdr-engine/sdr/internal/durable"
 )
 
-// An output is where a result goes: standard output, or a file that appears
-// under its name only when it is complete.
-type output struct {
-	write   func(text []byte) error
-	discard func() // what write did not finish
-}
-
-// createOutput opens an output before the work begins, so that a wrong path
-// costs nobody hours. An empty path is standard output, and gets a newline.
-func (a *app) createOutput(path string) (*output, error) {
+// createOutput makes sure that a result can be written to path, before the work
+// begins, so that a wrong path costs nobody hours, and returns what writes it. A
+// file appears under its name only when it is complete and on the disk; a
+// device, a pipe or a socket is written to. An empty path is standard output,
+// which gets a newline.
+func (a *app) createOutput(path string) (write func(text []byte) error, err error) {
 	if path == "" {
-		return &output{func(text []byte) error { return a.print("%s\n", text) }, func() {}}, nil
+		return func(text []byte) error { return a.print("%s\n", text) }, nil
 	}
-	perm := os.FileMode(0o666)
-	direct := false
-	if info, err := os.Stat(path); err == nil {
-		perm, direct = info.Mode().Perm(), !info.Mode().IsRegular()
-		if path, err = filepath.EvalSymlinks(path); err != nil {
-			return nil, fmt.Errorf("creating output: %w", err)
-		}
-	}
-	if direct { // a device or a pipe, which no file may replace; a folder fails
-		f, err := os.OpenFile(path, os.O_WRONLY, 0)
-		if err != nil {
-			return nil, fmt.Errorf("creating output: %w", err)
-		}
-		return &output{
-			func(text []byte) error { return finish(f, text, f.Close) },
-			func() { f.Close() },
-		}, nil
-	}
-	temp := filepath.Join(filepath.Dir(path), fmt.Sprintf(".%s.%d.tmp", filepath.Base(path), os.Getpid()))
-	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, perm)
-	if err != nil {
-		return nil, fmt.Errorf("creating output: %w", err)
-	}
-	renamed := false
-	return &output{
-		func(text []byte) error {
-			return finish(f, text, func() error {
-				if err := f.Sync(); err != nil {
-					return err
-				}
-				if err := f.Close(); err != nil {
-					return err
-				}
-				err := os.Rename(temp, path)
-				renamed = err == nil
-				return err
-			})
-		},
-		func() {
-			f.Close()
-			if !renamed {
-				os.Remove(temp)
+	failed := func(err error) error { return fmt.Errorf("writing output: %w", err) }
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return nil, failed(err)
+	case info.IsDir():
+		return nil, failed(fmt.Errorf("%s is a folder", path))
+	case !info.Mode().IsRegular():
+		return func(text []byte) error {
+			f, err := os.OpenFile(path, os.O_WRONLY, 0)
+			if err == nil {
+				_, err = f.Write(text)
+				err = errors.Join(err, f.Close())
 			}
-		},
-	}, nil
-}
-
-// finish writes text and does what comes after it.
-func finish(f *os.File, text []byte, then func() error) error {
-	_, err := f.Write(text)
-	if err == nil {
-		err = then()
+			if err != nil {
+				return failed(err)
+			}
+			return nil
+		}, nil
+	default: // what a link leads to, not the link, is replaced
+		if path, err = filepath.EvalSymlinks(path); err != nil {
+			return nil, failed(err)
+		}
 	}
+	try, err := durable.Create(path, 0)
 	if err != nil {
-		return fmt.Errorf("writing output: %w", err)
+		return nil, failed(err)
 	}
-	return nil
+	try.Abort()
+	return func(text []byte) error {
+		f, err := durable.Create(path, int64(len(text)))
+		if err != nil {
+			return failed(err)
+		}
+		defer f.Abort()
+		if _, err := f.WriteAt(text, 0); err != nil {
+			return failed(err)
+		}
+		if err := f.Commit(); err != nil {
+			return failed(err)
+		}
+		return nil
+	}, nil
 }

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Prints digests.json: what the reference implementation makes of the sector
+# Prints known_digests.json: what the reference implementation makes of the sector
 # that `sdrbench bench` seals, for each proof. Our own code has no part in it.
 #
-#   ORACLE=FILE digests.sh [PROOF]... >digests.json      needs go, jq, minutes
+#   ORACLE=FILE digests.sh [PROOF]... >known_digests.json      needs go, jq, minutes
 #
 # ORACLE is the oracle program, built with filecoin-proofs-api 19.1.0; it names
 # proofs SIZE/VERSION. It keeps its parent caches in FIL_PROOFS_PARENT_CACHE.
