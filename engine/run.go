@@ -54,15 +54,28 @@ func Run(ctx context.Context, c Config) (Result, error) {
 	c.Progress.labels.Store(0)
 	c.Progress.total.Store(size.Nodes() * uint64(c.Proof.Layers()*len(c.Sectors)))
 
+	var regions [2]*hugepages.Region
 	var buffers [2][]byte
-	for i := range buffers {
+	for i := range regions {
 		region, err := hugepages.Alloc(uint64(size))
 		if err != nil {
 			return Result{}, fmt.Errorf("engine: taking memory for a layer: %w", err)
 		}
 		defer region.Free()
-		buffers[i] = region.Bytes()
+		regions[i], buffers[i] = region, region.Bytes()
 	}
+	// The kernel clears pages as they are first touched; the hasher need not
+	// wait for that.
+	populating, stop := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		regions[1].Populate(populating) // layer 1
+		regions[0].Populate(populating)
+	})
+	defer func() {
+		stop()
+		wg.Wait() // before the regions go
+	}()
 
 	result := Result{Kernel: kernel.Name}
 	for i, s := range c.Sectors {

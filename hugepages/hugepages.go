@@ -3,6 +3,7 @@
 package hugepages
 
 import (
+	"context"
 	"fmt"
 	"unsafe"
 
@@ -33,7 +34,7 @@ func (e *AllocError) Error() string {
 func (e *AllocError) Unwrap() error { return e.Err }
 
 // Alloc returns a region of size bytes, at least one. The pages are taken from
-// the machine as they are touched. The error is an *AllocError.
+// the machine as they are touched, or by Populate. The error is an *AllocError.
 func Alloc(size uint64) (*Region, error) {
 	const maxInt = int(^uint(0) >> 1)
 	if size == 0 || size > uint64(maxInt)-hugePage {
@@ -52,6 +53,22 @@ func Alloc(size uint64) (*Region, error) {
 
 // Bytes is the region's memory, aligned to 2 MiB. It is valid until Free.
 func (r *Region) Bytes() []byte { return r.bytes }
+
+// populateStep is taken from the machine between two looks at whether to go on.
+const populateStep = 32 << 20
+
+// Populate takes all pages from the machine, from the first to the last, until
+// ctx is done, so that whoever uses the region does not wait for them. Others may
+// use it meanwhile. Where the system has no such call it does nothing.
+func (r *Region) Populate(ctx context.Context) {
+	for mem := r.bytes; len(mem) > 0 && ctx.Err() == nil; {
+		n := min(len(mem), populateStep)
+		if linux.Populate(mem[:n]) != nil {
+			return // the pages come as they are touched
+		}
+		mem = mem[n:]
+	}
+}
 
 // Free gives the memory back. A second call does nothing.
 func (r *Region) Free() error {

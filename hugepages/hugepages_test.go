@@ -15,6 +15,12 @@ func TestAlloc(t *testing.T) {
 			t.Fatal(err)
 		}
 		b := r.Bytes()
+		b[0] = 7
+		r.Populate(t.Context())
+		if b[0] != 7 {
+			t.Error("Populate changed what was there")
+		}
+		b[0] = 0
 		if uint64(len(b)) != size || uint64(cap(b)) != size {
 			t.Errorf("%d bytes, room for %d, want %d", len(b), cap(b), size)
 		}

@@ -19,6 +19,12 @@ func Unmap(mem []byte) error { return unix.Munmap(mem) }
 // AdviseHuge asks for transparent huge pages behind mem.
 func AdviseHuge(mem []byte) error { return unix.Madvise(mem, unix.MADV_HUGEPAGE) }
 
+// Populate takes the pages behind mem from the machine, without changing what
+// others may be writing there.
+func Populate(mem []byte) error {
+	return unsupported(retry(func() error { return unix.Madvise(mem, unix.MADV_POPULATE_WRITE) }))
+}
+
 // Clone makes dst share src's blocks, copy on write, where the file system can.
 func Clone(dst, src *os.File) error {
 	return unsupported(retry(func() error { return unix.IoctlFileClone(int(dst.Fd()), int(src.Fd())) }))

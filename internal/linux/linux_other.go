@@ -16,6 +16,9 @@ func Unmap([]byte) error { return nil }
 // AdviseHuge is not supported.
 func AdviseHuge([]byte) error { return errors.ErrUnsupported }
 
+// Populate is not supported.
+func Populate([]byte) error { return errors.ErrUnsupported }
+
 // Clone is not supported.
 func Clone(dst, src *os.File) error { return errors.ErrUnsupported }
 
