@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -66,7 +66,6 @@ type LayerStats struct {
 type Progress struct {
 	labels, total atomic.Uint64
 	layer         atomic.Int64
-	_             [64 - 24]byte // a cache line of its own
 }
 
 // Labels returns how many labels are done and how many the job has in all.
@@ -105,22 +104,19 @@ func (c *Config) Validate() error {
 	if len(c.Sectors) == 0 {
 		fail("sectors", "none given")
 	}
-	seen := make(map[string]int)
+	dirs := make([]os.FileInfo, len(c.Sectors))
 	for i, s := range c.Sectors {
 		field := fmt.Sprintf("cache dir of sector %d", i)
-		if err := checkDir(s.CacheDir); err != nil {
-			fail(field, "%v", err)
-			continue
-		}
-		real, err := filepath.EvalSymlinks(s.CacheDir)
+		dir, err := statDir(s.CacheDir)
 		if err != nil {
 			fail(field, "%v", err)
 			continue
 		}
-		if j, dup := seen[real]; dup {
+		// The same folder may have many names.
+		if j := slices.IndexFunc(dirs, func(d os.FileInfo) bool { return d != nil && os.SameFile(d, dir) }); j >= 0 {
 			fail(field, "%s is also the cache dir of sector %d", s.CacheDir, j)
 		}
-		seen[real] = i
+		dirs[i] = dir
 		for layer := 1; layer <= c.Proof.Layers(); layer++ {
 			path := layers.Path(s.CacheDir, layer)
 			if fi, err := os.Stat(path); err == nil && !fi.Mode().IsRegular() {
@@ -131,13 +127,16 @@ func (c *Config) Validate() error {
 	return errors.Join(errs...)
 }
 
-func checkDir(path string) error {
+func statDir(path string) (os.FileInfo, error) {
+	if path == "" {
+		return nil, errors.New("none given")
+	}
 	fi, err := os.Stat(path)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if !fi.IsDir() {
-		return fmt.Errorf("%s is not a folder", path)
+		return nil, fmt.Errorf("%s is not a folder", path)
 	}
-	return nil
+	return fi, nil
 }

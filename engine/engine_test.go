@@ -16,6 +16,7 @@ import (
 
 	"github.com/sdr-engine/sdr/engine"
 	"github.com/sdr-engine/sdr/graph"
+	"github.com/sdr-engine/sdr/internal/durable"
 	"github.com/sdr-engine/sdr/internal/golden"
 	"github.com/sdr-engine/sdr/internal/linux"
 	"github.com/sdr-engine/sdr/layers"
@@ -350,6 +351,43 @@ type hooked struct {
 func (h hooked) Parents(dst []uint32, first uint64) error {
 	h.before()
 	return h.ParentSource.Parents(dst, first)
+}
+
+// TestCancelOther: after an interrupted job, no layer of another sector is left.
+func TestCancelOther(t *testing.T) {
+	c := oneSector(t.TempDir())
+	if _, err := engine.Run(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	c.Sectors[0].ReplicaID[0]++
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := engine.Run(ctx, c); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v", err)
+	}
+	if got := fileNames(t, c.Sectors[0].CacheDir); len(got) > 0 {
+		t.Errorf("left %q", got)
+	}
+}
+
+// TestWriterFails: a layer that cannot get its name ends the job.
+func TestWriterFails(t *testing.T) {
+	before := runtime.NumGoroutine()
+	c := oneSector(t.TempDir())
+	path := layers.Path(c.Sectors[0].CacheDir, 1)
+	g, err := graph.New(c.Proof)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Parents = hooked{g, func() { os.Remove(filepath.Join(filepath.Dir(path), durable.TempName(filepath.Base(path)))) }}
+	_, err = engine.Run(t.Context(), c)
+	if !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), "layer 1") {
+		t.Errorf("error %v", err)
+	}
+	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("layer 1: %v", err)
+	}
+	waitFor(t, func() bool { return runtime.NumGoroutine() <= before })
 }
 
 // TestBusy: a second job in a cache dir is refused, and the first not disturbed.

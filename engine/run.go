@@ -26,12 +26,13 @@ const (
 )
 
 // Run labels c.Sectors, one after another, all layers of each. Each layer file
-// appears when the layer is complete and on the disk; an existing one is
-// replaced, since its length alone says nothing about its labels. Memory is two
+// appears when the layer is complete and on the disk. Layers that are there are
+// removed first: their length says nothing about whose they are. Memory is two
 // layers, whatever the number of sectors.
 //
-// Run ends early on the first error and when ctx is done, within milliseconds;
-// then the layer files that are complete stay, and nothing else.
+// Run ends early on the first error and when ctx is done, as soon as the disk has
+// taken what it was given last. Then the layer files that are there are complete
+// and of this job.
 func Run(ctx context.Context, c Config) (Result, error) {
 	if err := c.Validate(); err != nil {
 		return Result{}, err
@@ -114,17 +115,11 @@ type parentRun struct {
 }
 
 func (j *job) run(ctx context.Context) (stats []LayerStats, err error) {
-	count := j.Proof.Layers()
-	writers := make([]*layers.Writer, count)
-	for i := range writers {
-		if writers[i], err = layers.Create(j.sector.CacheDir, i+1, j.Proof.SectorSize()); err != nil {
-			for _, w := range writers[:i] {
-				w.Abort()
-			}
-			return nil, err
-		}
+	writers, err := layers.Create(j.sector.CacheDir, j.Proof.Layers(), j.Proof.SectorSize())
+	if err != nil {
+		return nil, err
 	}
-
+	defer layers.Abort(writers)
 	ctx, cancel := context.WithCancelCause(ctx)
 	var wg sync.WaitGroup
 	stats = j.labelLayers(ctx, cancel, &wg, writers)
@@ -133,9 +128,6 @@ func (j *job) run(ctx context.Context) (stats []LayerStats, err error) {
 	// writer's, or the caller's wish to stop.
 	err = context.Cause(ctx)
 	cancel(nil)
-	for _, w := range writers {
-		w.Abort()
-	}
 	return stats, err
 }
 
@@ -169,7 +161,7 @@ func (j *job) labelLayers(ctx context.Context, cancel context.CancelCauseFunc, w
 		labels := j.buffers[layer%2]
 		wg.Go(func() {
 			defer close(written[i])
-			if err := w.WriteFrom(labels, ready); err != nil {
+			if err := w.WriteFrom(ctx, labels, ready); err != nil {
 				cancel(fmt.Errorf("layer %d: %w", layer, err))
 			}
 		})

@@ -3,8 +3,10 @@
 package layers
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 
 	"github.com/sdr-engine/sdr/internal/durable"
@@ -26,25 +28,58 @@ type Writer struct {
 	size int
 }
 
-// Create starts the file of a layer and takes its space on the disk.
-func Create(cacheDir string, layer int, size porep.SectorSize) (*Writer, error) {
-	f, err := durable.Create(Path(cacheDir, layer), int64(size))
-	if err != nil {
-		return nil, err
+// Create starts the files of all layers of the sector in cacheDir, 1 to count.
+// Layers that are there under their final names go: whose they are nobody knows,
+// and the space is needed. Then the space for the new ones is taken. On an error
+// nothing is left of the new ones; if another job has the cache dir, it is
+// linux.ErrLocked, and the layers that are there stay.
+func Create(cacheDir string, count int, size porep.SectorSize) (writers []*Writer, err error) {
+	defer func() {
+		if err != nil {
+			Abort(writers)
+			writers = nil
+		}
+	}()
+	for layer := 1; layer <= count; layer++ {
+		f, err := durable.Create(Path(cacheDir, layer))
+		if err != nil {
+			return writers, err
+		}
+		writers = append(writers, &Writer{f, int(size)})
 	}
-	return &Writer{f, int(size)}, nil
+	for layer := 1; layer <= count; layer++ {
+		if err := os.Remove(Path(cacheDir, layer)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return writers, fmt.Errorf("layers: removing layer of an earlier job: %w", err)
+		}
+	}
+	for _, w := range writers {
+		if err := w.file.Reserve(int64(size)); err != nil {
+			return writers, err
+		}
+	}
+	return writers, nil
+}
+
+// Abort removes what is there of files that are not finished.
+func Abort(writers []*Writer) {
+	for _, w := range writers {
+		w.file.Abort()
+	}
 }
 
 // WriteFrom writes labels, the whole layer, while they are made: each number
 // received is how many bytes from the start are final. It returns when the file
-// is on the disk under its name, or, with nothing left of it, on an error; it is
-// ErrIncomplete if ready is closed early.
-func (w *Writer) WriteFrom(labels []byte, ready <-chan int) error {
-	defer w.Abort()
+// is on the disk under its name, or, with nothing left of it, on an error: ctx's
+// cause, or ErrIncomplete if ready is closed early.
+func (w *Writer) WriteFrom(ctx context.Context, labels []byte, ready <-chan int) error {
+	defer w.file.Abort()
 	written := 0
 	for final := range ready {
 		if final < written || final > min(len(labels), w.size) {
 			return fmt.Errorf("layers: writing layer: %d bytes are said to be final, %d were, of %d", final, written, min(len(labels), w.size))
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
 		}
 		if _, err := w.file.WriteAt(labels[written:final], int64(written)); err != nil {
 			return err
@@ -57,6 +92,3 @@ func (w *Writer) WriteFrom(labels []byte, ready <-chan int) error {
 	}
 	return ErrIncomplete
 }
-
-// Abort removes what is there of the file. After WriteFrom it does nothing.
-func (w *Writer) Abort() { w.file.Abort() }

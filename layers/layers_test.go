@@ -2,14 +2,18 @@ package layers_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 
 	"pgregory.net/rapid"
 
+	"github.com/sdr-engine/sdr/internal/durable"
+	"github.com/sdr-engine/sdr/internal/linux"
 	"github.com/sdr-engine/sdr/layers"
 )
 
@@ -27,16 +31,17 @@ func write(t interface {
 	TempDir() string
 }, labels []byte, steps ...int) (dir string, err error) {
 	dir = t.TempDir()
-	w, err := layers.Create(dir, 3, size)
+	ws, err := layers.Create(dir, 3, size)
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer layers.Abort(ws)
 	ready := make(chan int, len(steps))
 	for _, s := range steps {
 		ready <- s
 	}
 	close(ready)
-	return dir, w.WriteFrom(labels, ready)
+	return dir, ws[2].WriteFrom(context.Background(), labels, ready)
 }
 
 func TestWriteFrom(t *testing.T) {
@@ -75,5 +80,57 @@ func TestIncomplete(t *testing.T) {
 		if left, _ := os.ReadDir(dir); len(left) > 0 {
 			t.Errorf("steps %d left %v", tt.steps, left)
 		}
+	}
+}
+
+// TestStale: layers of an earlier job go, unless another job has the cache dir.
+func TestStale(t *testing.T) {
+	dir := t.TempDir()
+	stale := layers.Path(dir, 2)
+	if err := os.WriteFile(stale, make([]byte, size), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	other, err := durable.Create(layers.Path(dir, 3))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if runtime.GOOS == "linux" {
+		if _, err := layers.Create(dir, 3, size); !errors.Is(err, linux.ErrLocked) {
+			t.Errorf("while another job is at work: %v", err)
+		}
+		if _, err := os.Stat(stale); err != nil {
+			t.Errorf("while another job is at work: %v", err)
+		}
+	}
+	other.Abort()
+	ws, err := layers.Create(dir, 3, size)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(stale); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a layer of an earlier job: %v", err)
+	}
+	layers.Abort(ws)
+	if left, _ := os.ReadDir(dir); len(left) > 0 {
+		t.Errorf("left %v", left)
+	}
+}
+
+// TestCanceled: who is canceled writes no more, however much is ready.
+func TestCanceled(t *testing.T) {
+	dir := t.TempDir()
+	ws, err := layers.Create(dir, 1, size)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	ready := make(chan int, 1)
+	ready <- size
+	if err := ws[0].WriteFrom(ctx, labels(), ready); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	if left, _ := os.ReadDir(dir); len(left) > 0 {
+		t.Errorf("left %v", left)
 	}
 }

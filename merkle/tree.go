@@ -228,8 +228,8 @@ func (w *walk) claim(ctx context.Context, chunk uint64) (off uint64, ok bool) {
 	if w.err != nil || w.next == uint64(w.size) {
 		return 0, false
 	}
-	if err := ctx.Err(); err != nil {
-		w.err = fmt.Errorf("merkle: %s: %w", w.doing, err)
+	if ctx.Err() != nil {
+		w.err = fmt.Errorf("merkle: %s: %w", w.doing, context.Cause(ctx))
 		return 0, false
 	}
 	off = w.next

@@ -3,6 +3,8 @@ package seal_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"io"
 	"os"
@@ -15,6 +17,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/sdr-engine/sdr/graph"
+	"github.com/sdr-engine/sdr/internal/linux"
 	"github.com/sdr-engine/sdr/merkle"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/seal"
@@ -79,6 +83,18 @@ func TestAddPieceErrors(t *testing.T) {
 	}
 }
 
+// TestAppend: a staged file that is opened for appending stands at its end.
+func TestAppend(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "staged")
+	if err := os.WriteFile(path, make([]byte, 2048), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	staged := must(os.OpenFile(path, os.O_RDWR|os.O_APPEND, 0))
+	defer staged.Close()
+	_, err := seal.WritePiece(t.Context(), porep.StackedDrg2KiBV1, bytes.NewReader(make([]byte, 127)), 127, staged)
+	checkError(t, err, new(*seal.SpaceError), []string{"2048", "0 are left"})
+}
+
 // TestStagedFull: nothing goes past the sector's end, whatever existing says.
 func TestStagedFull(t *testing.T) {
 	staged := must(os.Create(filepath.Join(t.TempDir(), "staged")))
@@ -104,6 +120,18 @@ func checkError(t *testing.T, err error, as any, says []string) {
 		if !strings.Contains(err.Error(), s) {
 			t.Errorf("error %q does not say %q", err, s)
 		}
+	}
+}
+
+// shortWriter says that it wrote less, but not why.
+type shortWriter struct{}
+
+func (shortWriter) Write(b []byte) (int, error) { return len(b) / 2, nil }
+
+func TestAddPieceShortWrite(t *testing.T) {
+	_, err := seal.WritePiece(t.Context(), porep.StackedDrg2KiBV1, bytes.NewReader(make([]byte, 127)), 127, shortWriter{})
+	if !errors.Is(err, io.ErrShortWrite) {
+		t.Errorf("error %v", err)
 	}
 }
 
@@ -177,6 +205,9 @@ func TestPreCommit1Errors(t *testing.T) {
 	}{
 		{"unknown proof", func(s *seal.Sector) { s.Proof = -3 }, new(*porep.UnknownProofError), []string{"-3"}, nil},
 		{"cache dir missing", func(s *seal.Sector) { os.Remove(s.CacheDir) }, nil, []string{"cache", "no such file"}, nil},
+		{"cache dir not UTF-8", func(s *seal.Sector) { s.CacheDir += "/\xff" }, nil, []string{"UTF-8", `\xff`}, nil},
+		{"no paths", func(s *seal.Sector) { s.CacheDir, s.Staged, s.Sealed = "", "", "" }, nil,
+			[]string{"cache dir of sector 0: none given", "staged: none given", "sealed: none given"}, nil},
 		{"cache dir is a file", func(s *seal.Sector) { s.CacheDir = s.Sealed }, nil, []string{"sealed", "not a folder"}, nil},
 		{"staged missing", func(s *seal.Sector) { os.Remove(s.Staged) }, new(*seal.PathError), []string{"staged", "no such file"}, nil},
 		{"staged is a folder", func(s *seal.Sector) { s.Staged = s.CacheDir }, new(*seal.PathError), []string{"staged", "not a file", "/dev/zero"}, nil},
@@ -244,8 +275,9 @@ func TestPreCommit1Canceled(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 	want := wantFiles(g)
+	empty := hex.EncodeToString(sha256.New().Sum(nil))
 	for name, digest := range files(t, s) {
-		if want[name] != digest {
+		if want[name] != digest && (name != "sealed" || digest != empty) {
 			t.Errorf("%s has digest %s, want %s", name, digest, want[name])
 		}
 	}
@@ -256,12 +288,51 @@ type parentsFunc func(dst []uint32, first uint64) error
 
 func (f parentsFunc) Parents(dst []uint32, first uint64) error { return f(dst, first) }
 
+// TestBusy: a second job of the same sector is refused, and the first not disturbed.
+func TestBusy(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("locks are Linux's")
+	}
+	g := small(t)
+	s := newSector(t, g)
+	graph := must(graph.New(s.Proof))
+	var second error
+	check(t, g, s, seal.Options{Parents: parentsFunc(func(dst []uint32, first uint64) error {
+		if second == nil {
+			_, second = seal.PreCommit1(t.Context(), s, seal.Options{})
+		}
+		return graph.Parents(dst, first)
+	})})
+	checkError(t, second, new(*seal.PathError), []string{"sealed", s.Sealed, linux.ErrLocked.Error()})
+}
+
+// TestTreeDLink: a tree-d that is a link is used where it leads to one, as hosts
+// place it for sectors without deals.
+func TestTreeDLink(t *testing.T) {
+	g := small(t)
+	s := newSector(t, g)
+	check(t, g, s, seal.Options{})
+	treeD := filepath.Join(s.CacheDir, "sc-02-data-tree-d.dat")
+	elsewhere := filepath.Join(t.TempDir(), "tree-d")
+	if err := errors.Join(os.Rename(treeD, elsewhere), os.Symlink(elsewhere, treeD)); err != nil {
+		t.Fatal(err)
+	}
+	check(t, g, s, seal.Options{})
+	if fi := must(os.Lstat(treeD)); fi.Mode().Type() != os.ModeSymlink {
+		t.Error("the link is gone")
+	}
+}
+
 // TestOutput: the cache dir stands in the JSON as it was given.
 func TestOutput(t *testing.T) {
 	out := &seal.Output{Proof: porep.StackedDrg2KiBV1, CacheDir: `a "b" <c> & \d é`}
 	got := string(must(out.JSON()))
 	if want := `"path":"a \"b\" <c> & \\d é"`; strings.Count(got, want) != 3 {
 		t.Errorf("%s has not three times %s", got, want)
+	}
+	out.CacheDir = "\u2028 \\u2028"
+	if got, want := string(must(out.JSON())), "\"path\":\"\u2028 \\\\u2028\""; strings.Count(got, want) != 3 {
+		t.Errorf("%q has not three times %q", got, want)
 	}
 	out.CacheDir = "not \xff UTF-8"
 	if _, err := out.JSON(); err == nil || !strings.Contains(err.Error(), `\xff`) {

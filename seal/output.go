@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/sdr-engine/sdr/porep"
@@ -39,10 +40,18 @@ type phase1JSON struct {
 	CommD           [32]byte              `json:"comm_d"`
 }
 
+// checkUTF8 refuses a cache dir that JSON cannot hold.
+func checkUTF8(cacheDir string) error {
+	if !utf8.ValidString(cacheDir) {
+		return fmt.Errorf("seal: encoding output: the cache dir's name is not UTF-8: %q", cacheDir)
+	}
+	return nil
+}
+
 // JSON is the reference's serialisation, byte for byte.
 func (o *Output) JSON() ([]byte, error) {
-	if !utf8.ValidString(o.CacheDir) {
-		return nil, fmt.Errorf("seal: encoding output: the cache dir's name is not UTF-8: %q", o.CacheDir)
+	if err := checkUTF8(o.CacheDir); err != nil {
+		return nil, err
 	}
 	nodes := o.Proof.SectorSize().Nodes()
 	layers := make([]storeConfig, o.Proof.Layers())
@@ -61,5 +70,8 @@ func (o *Output) JSON() ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("seal: encoding output: %w", err)
 	}
-	return bytes.TrimSuffix(buf.Bytes(), []byte("\n")), nil
+	// Two characters that the reference's encoder writes as they are. An escaped
+	// backslash in front of what looks like one of them is passed over.
+	text := strings.NewReplacer(`\\`, `\\`, `\u2028`, "\u2028", `\u2029`, "\u2029").Replace(buf.String())
+	return []byte(strings.TrimSuffix(text, "\n")), nil
 }

@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/sdr-engine/sdr/fr32"
+	"github.com/sdr-engine/sdr/internal/linux"
 	"github.com/sdr-engine/sdr/merkle"
 	"github.com/sdr-engine/sdr/porep"
 )
@@ -52,7 +53,8 @@ func (e *SpaceError) Error() string {
 // unpadded sizes of the pieces that the sector holds already, in order; staged
 // must stand behind them. Memory does not grow with the piece.
 //
-// Source must yield exactly size bytes and then io.EOF, or the error is a
+// Ctx is looked at between reads: who has a source that may block for ever closes
+// it. Source must yield exactly size bytes and then io.EOF, or the error is a
 // *SourceError. If staged is an *os.File, it has its former length and position
 // after an error.
 func AddPiece(ctx context.Context, p porep.SealProof, source io.Reader, size porep.UnpaddedSize, staged io.Writer, existing []porep.UnpaddedSize) (AddedPiece, error) {
@@ -74,13 +76,7 @@ func AddPiece(ctx context.Context, p porep.SealProof, source io.Reader, size por
 
 // WritePiece is AddPiece without alignment: the piece begins where staged stands.
 func WritePiece(ctx context.Context, p porep.SealProof, source io.Reader, size porep.UnpaddedSize, staged io.Writer) (AddedPiece, error) {
-	if err := p.Check(); err != nil {
-		return AddedPiece{}, err
-	}
-	if err := size.CheckPieceIn(p.SectorSize()); err != nil {
-		return AddedPiece{}, err
-	}
-	return addPiece(ctx, p, source, size, staged, 0, 0)
+	return AddPiece(ctx, p, source, size, staged, nil)
 }
 
 // align rounds n up to a multiple of size, a power of two.
@@ -135,6 +131,9 @@ func remember(f *os.File) (pos int64, restore func() error, err error) {
 	if pos, err = f.Seek(0, io.SeekCurrent); err != nil {
 		return 0, nil, err
 	}
+	if linux.Appends(f) {
+		pos = fi.Size()
+	}
 	return pos, func() error {
 		_, seekErr := f.Seek(pos, io.SeekStart)
 		return errors.Join(f.Truncate(fi.Size()), seekErr)
@@ -182,6 +181,10 @@ func CommP(ctx context.Context, source io.Reader, size porep.UnpaddedSize) (pore
 // time; a piece is one chunk, smaller, or a power of two of them.
 const pieceChunk porep.PaddedSize = 1 << 20
 
+// maxHashing is how many goroutines pad and hash at most: more than that one
+// reader and one writer do not keep busy.
+const maxHashing = 16
+
 // A chunk is a part of a piece on its way from the source to staged.
 type chunk struct {
 	unpadded, padded []byte
@@ -196,8 +199,8 @@ type chunk struct {
 func readPiece(ctx context.Context, source io.Reader, size porep.UnpaddedSize, padded io.Writer) (porep.Commitment, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	workers := runtime.GOMAXPROCS(0)
 	part := min(pieceChunk, size.Padded())
+	workers := int(min(porep.PaddedSize(runtime.GOMAXPROCS(0)), size.Padded()/part, maxHashing))
 
 	free := make(chan *chunk, 2*workers) // all chunks that there are
 	hashing := make(chan *chunk, cap(free))
@@ -236,7 +239,10 @@ func readPiece(ctx context.Context, source io.Reader, size porep.UnpaddedSize, p
 				err = roots.Add(c.root, part)
 			}
 			if err == nil {
-				_, err = padded.Write(c.padded)
+				var n int
+				if n, err = padded.Write(c.padded); err == nil && n < len(c.padded) {
+					err = io.ErrShortWrite
+				}
 			}
 			if err != nil {
 				cancel(fmt.Errorf("seal: writing piece: %w", err))
@@ -315,10 +321,14 @@ func CommD(p porep.SealProof, pieces []porep.Piece) (porep.Commitment, error) {
 	if len(pieces) == 0 {
 		return merkle.ZeroCommitment(porep.PaddedSize(p.SectorSize()))
 	}
+	var errs []error
 	for i, piece := range pieces {
 		if err := piece.Size.CheckPieceIn(p.SectorSize()); err != nil {
-			return porep.Commitment{}, fmt.Errorf("seal: computing comm_d: piece %d: %w", i, err)
+			errs = append(errs, fmt.Errorf("seal: computing comm_d: piece %d: %w", i, err))
 		}
+	}
+	if len(errs) > 0 {
+		return porep.Commitment{}, errors.Join(errs...)
 	}
 	commD, covers, err := merkle.CommD(pieces)
 	if err != nil {

@@ -20,13 +20,16 @@ import (
 
 // A PathError says why a path of a Sector cannot be used.
 type PathError struct {
-	Role   string // "cache dir", "staged", "sealed", "tree-d"
+	Role   string // "staged", "sealed" or "tree-d"
 	Path   string
 	Reason string
 	Err    error // the system's, if any
 }
 
 func (e *PathError) Error() string {
+	if e.Path == "" {
+		return fmt.Sprintf("seal: checking %s: none given", e.Role)
+	}
 	if e.Err != nil {
 		return fmt.Sprintf("seal: checking %s: %v", e.Role, e.Err)
 	}
@@ -53,13 +56,14 @@ func (e *DataError) Error() string {
 }
 
 // PreCommit1 is phase 1 of sealing: it builds tree-d and checks the pieces
-// against it, places staged in sealed, derives the replica id and labels all
-// layers. Layer files that exist are replaced, since their length says nothing
-// about their labels; an existing tree-d is kept if it is, node by node, the
-// tree of the staged data, and an error if not.
+// against it, derives the replica id, labels all layers and meanwhile places
+// staged in sealed. Layer files that exist are made again, since their length
+// says nothing about their labels; an existing tree-d is kept if it is, node by
+// node, the tree of the staged data, and an error if not.
 //
 // It returns when all files are on the disk. What it leaves under a final name
-// after an error is complete; sealed is then as it was, empty, or complete.
+// after an error is complete and of this sector; sealed is then as it was, empty,
+// or complete.
 func PreCommit1(ctx context.Context, s Sector, o Options) (*Output, error) {
 	if o.Progress == nil {
 		o.Progress = new(Progress)
@@ -74,6 +78,11 @@ func PreCommit1(ctx context.Context, s Sector, o Options) (*Output, error) {
 		return nil, err
 	}
 	defer data.Close()
+	sealed, err := s.openSealed()
+	if err != nil {
+		return nil, err
+	}
+	defer sealed.Close()
 	out := &Output{
 		Proof:     s.Proof,
 		CacheDir:  s.CacheDir,
@@ -90,35 +99,34 @@ func PreCommit1(ctx context.Context, s Sector, o Options) (*Output, error) {
 	defer treeD.Abort()
 	out.Timings.TreeD = time.Since(start)
 
-	start = time.Now()
-	o.Progress.enter(StageSealed, uint64(s.Proof.SectorSize()))
-	sealed, err := s.placeSealed(ctx, data, o.Progress)
-	if err != nil {
-		return nil, err
-	}
-	defer sealed.Close()
-	out.Timings.Sealed = time.Since(start)
-
-	// Both reach the disk while the labels are made.
+	// Labels are one core's work. Meanwhile another places staged in sealed and
+	// sees to it that sealed and tree-d reach the disk.
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	synced := make(chan error, 1)
+	placed := make(chan error, 1)
 	go func() {
-		err := errors.Join(treeD.Commit(), linux.Datasync(sealed))
+		start := time.Now()
+		err := s.placeSealed(ctx, sealed, data)
+		out.Timings.Sealed = time.Since(start)
+		if err == nil {
+			err = errors.Join(s.syncSealed(sealed), treeD.Commit())
+		}
 		if err != nil {
 			cancel(err)
 		}
-		synced <- err
+		placed <- err
 	}()
-	o.Progress.enter(StageLabels, 0)
 	out.Timings.Labels, err = GenerateSDR(ctx, s.Proof, s.CacheDir, out.ReplicaID, o)
-	if syncErr := <-synced; syncErr != nil {
-		err = syncErr // also why the labels ended
-	}
 	if err != nil {
+		cancel(err)
+	}
+	placeErr := <-placed
+	if cause := context.Cause(ctx); cause != nil {
+		return nil, cause // the first failure: the other is its consequence
+	}
+	if err := errors.Join(err, placeErr); err != nil {
 		return nil, err
 	}
-	o.Progress.enter(StageDone, 0)
 	return out, nil
 }
 
@@ -127,10 +135,15 @@ func PreCommit1(ctx context.Context, s Sector, o Options) (*Output, error) {
 func GenerateSDR(ctx context.Context, p porep.SealProof, cacheDir string, id porep.ReplicaID, o Options) (engine.Result, error) {
 	c := engineConfig(p, cacheDir, o)
 	c.Sectors[0].ReplicaID = id
-	if o.Progress != nil {
-		o.Progress.enter(StageLabels, 0)
+	if o.Progress == nil {
+		return engine.Run(ctx, c)
 	}
-	return engine.Run(ctx, c)
+	o.Progress.enter(StageLabels, 0)
+	result, err := engine.Run(ctx, c)
+	if err == nil {
+		o.Progress.enter(StageDone, 0)
+	}
+	return result, err
 }
 
 func engineConfig(p porep.SealProof, cacheDir string, o Options) engine.Config {
@@ -182,7 +195,7 @@ func (s *Sector) check(o Options) (porep.Commitment, error) {
 		fail("tree-d", s.treeDPath(), nil, "is there and is not a file")
 	}
 	c := engineConfig(s.Proof, s.CacheDir, o)
-	errs = append(errs, c.Validate())
+	errs = append(errs, checkUTF8(s.CacheDir), c.Validate())
 	return commD, errors.Join(errs...)
 }
 
@@ -210,53 +223,68 @@ func (d staged) Close() {
 }
 
 // treeD builds tree-d, or checks the one that exists, and checks the pieces
-// against it. The file that it returns waits for its Commit.
+// against it. What it returns waits for its Commit.
 func (s *Sector) treeD(ctx context.Context, data staged, commD porep.Commitment, p *Progress) (pendingTree, error) {
 	size := s.Proof.SectorSize()
 	workers := runtime.GOMAXPROCS(0)
 	existing, err := os.Open(s.treeDPath())
 	if err == nil {
-		defer existing.Close()
 		root, err := merkle.CheckTree(ctx, existing, data, size, workers, p.done.Store)
 		if err != nil {
-			return pendingTree{}, fmt.Errorf("seal: checking existing tree-d %s: %w", existing.Name(), err)
+			err = fmt.Errorf("seal: checking existing tree-d %s: %w", existing.Name(), err)
+		} else {
+			err = s.checkPieces(existing, root, commD)
 		}
-		return pendingTree{}, s.checkPieces(existing, root, commD)
+		if err != nil {
+			existing.Close()
+			return nil, err
+		}
+		return existingTree{existing}, nil
 	}
 	if !errors.Is(err, os.ErrNotExist) {
-		return pendingTree{}, &PathError{Role: "tree-d", Path: s.treeDPath(), Err: err}
+		return nil, &PathError{Role: "tree-d", Path: s.treeDPath(), Err: err}
 	}
 
-	f, err := durable.Create(s.treeDPath(), merkle.TreeSize(size))
+	f, err := durable.Create(s.treeDPath())
 	if err != nil {
-		return pendingTree{}, fmt.Errorf("seal: building tree-d: %w", err)
+		return nil, fmt.Errorf("seal: building tree-d: %w", err)
+	}
+	if err := s.buildTreeD(ctx, f, data, commD, workers, p); err != nil {
+		f.Abort()
+		return nil, err
+	}
+	return f, nil
+}
+
+func (s *Sector) buildTreeD(ctx context.Context, f *durable.File, data staged, commD porep.Commitment, workers int, p *Progress) error {
+	size := s.Proof.SectorSize()
+	if err := f.Reserve(merkle.TreeSize(size)); err != nil {
+		return fmt.Errorf("seal: building tree-d: %w", err)
 	}
 	root, err := merkle.BuildTree(ctx, f, data, size, workers, p.done.Store)
-	if err == nil {
-		err = s.checkPieces(f, root, commD)
-	}
 	if err != nil {
-		f.Abort()
-		return pendingTree{}, err
+		return err
 	}
-	return pendingTree{f}, nil
+	return s.checkPieces(f, root, commD)
 }
 
-// pendingTree is a tree-d without its name yet, or none, where one existed.
-type pendingTree struct{ file *durable.File }
-
-func (t pendingTree) Commit() error {
-	if t.file == nil {
-		return nil
-	}
-	return t.file.Commit()
+// A pendingTree is a tree-d that is right but not on the disk yet.
+type pendingTree interface {
+	Commit() error
+	Abort() // does nothing after Commit
 }
 
-func (t pendingTree) Abort() {
-	if t.file != nil {
-		t.file.Abort()
+// existingTree is one that somebody else put there.
+type existingTree struct{ *os.File }
+
+func (t existingTree) Commit() error {
+	if err := errors.Join(linux.Datasync(t.File), linux.SyncDir(filepath.Dir(t.Name()))); err != nil {
+		return fmt.Errorf("seal: syncing existing tree-d: %w", err)
 	}
+	return nil
 }
+
+func (t existingTree) Abort() { t.Close() }
 
 // checkPieces compares the data's root with comm_d and, if they differ, finds
 // out which piece is wrong: a piece's commitment is a node of the tree.
@@ -283,44 +311,55 @@ func (s *Sector) checkPieces(tree io.ReaderAt, root, commD porep.Commitment) err
 	return e
 }
 
+// openSealed opens the sealed file, and locks it against another job.
+func (s *Sector) openSealed() (*os.File, error) {
+	sealed, err := os.OpenFile(s.Sealed, os.O_RDWR, 0)
+	if err != nil {
+		return nil, &PathError{Role: "sealed", Path: s.Sealed, Err: err}
+	}
+	if err := linux.TryLock(sealed); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		sealed.Close()
+		return nil, &PathError{Role: "sealed", Path: s.Sealed, Err: fmt.Errorf("locking %s: %w", s.Sealed, err)}
+	}
+	return sealed, nil
+}
+
 // copyStep is how much is copied between two looks at whether to go on.
 const copyStep = 64 << 20
 
 // placeSealed makes sealed the staged data, extended with zeros to the sector's
 // length: by sharing its blocks where the file system can, else by copying,
 // which the kernel does by itself where it can. If it fails sealed is empty.
-func (s *Sector) placeSealed(ctx context.Context, data staged, p *Progress) (_ *os.File, err error) {
-	sealed, err := os.OpenFile(s.Sealed, os.O_RDWR, 0)
+func (s *Sector) placeSealed(ctx context.Context, sealed *os.File, data staged) error {
+	err := sealed.Truncate(0)
+	if err == nil && data.file != nil {
+		if err = linux.Clone(sealed, data.file); errors.Is(err, errors.ErrUnsupported) {
+			err = copyFile(ctx, sealed, data.file)
+		}
+	}
+	if err == nil {
+		err = sealed.Truncate(int64(s.Proof.SectorSize()))
+	}
 	if err != nil {
-		return nil, &PathError{Role: "sealed", Path: s.Sealed, Err: err}
+		return errors.Join(fmt.Errorf("seal: placing staged in sealed: %w", err), sealed.Truncate(0))
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(fmt.Errorf("seal: placing staged in sealed: %w", err), sealed.Truncate(0))
-			sealed.Close()
-		}
-	}()
-	if err := sealed.Truncate(0); err != nil {
-		return nil, err
+	return nil
+}
+
+// syncSealed waits until sealed is on the disk; if it does not come there it is
+// empty.
+func (s *Sector) syncSealed(sealed *os.File) error {
+	if err := linux.Datasync(sealed); err != nil {
+		return errors.Join(fmt.Errorf("seal: syncing sealed: %w", err), sealed.Truncate(0))
 	}
-	if data.file != nil {
-		err := linux.Clone(sealed, data.file)
-		if errors.Is(err, errors.ErrUnsupported) {
-			err = copyFile(ctx, sealed, data.file, p)
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
-	return sealed, sealed.Truncate(int64(s.Proof.SectorSize()))
+	return nil
 }
 
 // copyFile copies src, from where it stands, by copy_file_range: io.CopyN leaves
 // it to the kernel between two files, and reads and writes where that fails.
-func copyFile(ctx context.Context, dst, src *os.File, p *Progress) error {
+func copyFile(ctx context.Context, dst, src *os.File) error {
 	for {
-		n, err := io.CopyN(dst, src, copyStep)
-		p.done.Add(uint64(n))
+		_, err := io.CopyN(dst, src, copyStep)
 		switch {
 		case err == io.EOF:
 			return nil

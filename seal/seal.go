@@ -33,8 +33,7 @@ type Stage int32
 const (
 	StageChecks Stage = iota // of the input
 	StageTreeD               // unit: bytes of the sector
-	StageSealed              // unit: bytes of the sector
-	StageLabels              // unit: labels of all layers
+	StageLabels              // unit: labels of all layers; staged is placed in sealed meanwhile
 	StageDone
 )
 
@@ -42,7 +41,7 @@ func (s Stage) String() string {
 	if s < StageChecks || s > StageDone {
 		return "unknown"
 	}
-	return [...]string{"checks", "tree-d", "sealed", "labels", "done"}[s]
+	return [...]string{"checks", "tree-d", "labels", "done"}[s]
 }
 
 // Progress is where PreCommit1 or GenerateSDR stands. The job writes it,
@@ -77,7 +76,7 @@ func (p *Progress) enter(s Stage, total uint64) {
 // Timings is how long the steps of PreCommit1 took.
 type Timings struct {
 	TreeD  time.Duration // built, or an existing one checked
-	Sealed time.Duration // staged placed in sealed
+	Sealed time.Duration // staged placed in sealed, while labels were made
 	Labels engine.Result
 }
 

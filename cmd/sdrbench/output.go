@@ -44,21 +44,25 @@ func (a *app) createOutput(path string) (write func(text []byte) error, err erro
 			return nil, failed(err)
 		}
 	}
-	try, err := durable.Create(path, 0)
+	try, err := durable.Create(path)
 	if err != nil {
 		return nil, failed(err)
 	}
 	try.Abort()
 	return func(text []byte) error {
-		f, err := durable.Create(path, int64(len(text)))
+		f, err := durable.Create(path)
 		if err != nil {
 			return failed(err)
 		}
 		defer f.Abort()
-		if _, err := f.WriteAt(text, 0); err != nil {
-			return failed(err)
+		err = f.Reserve(int64(len(text)))
+		if err == nil {
+			_, err = f.WriteAt(text, 0)
 		}
-		if err := f.Commit(); err != nil {
+		if err == nil {
+			err = f.Commit()
+		}
+		if err != nil {
 			return failed(err)
 		}
 		return nil

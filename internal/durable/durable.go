@@ -2,7 +2,7 @@
 // complete and on the disk.
 //
 // Its temporary names are fixed, not random as renameio's: what a crash leaves
-// behind is as large as a sector, and the next attempt takes it over instead of
+// behind is as large as a sector, and the next attempt removes it instead of
 // filling the disk with another. A lock on the file keeps two attempts apart.
 package durable
 
@@ -26,33 +26,22 @@ type File struct {
 	size int64
 }
 
-// Create starts a file of size bytes that will appear at path. The space is
-// reserved where the file system can, so that a full disk shows now. Another
-// job that is making the same file is an error, linux.ErrLocked.
-func Create(path string, size int64) (*File, error) {
+// Create starts a file that will appear at path. What a crash left of an earlier
+// attempt goes. Where the system has locks (Linux), another job that is making
+// the same file is an error, linux.ErrLocked.
+func Create(path string) (*File, error) {
 	f, err := openLocked(filepath.Join(filepath.Dir(path), TempName(filepath.Base(path))))
 	if err != nil {
 		return nil, fmt.Errorf("durable: creating %s: %w", path, err)
 	}
-	d := &File{path, f, size}
-	if err = f.Truncate(0); err == nil {
-		err = linux.Reserve(f, size)
-	}
-	if errors.Is(err, errors.ErrUnsupported) {
-		err = f.Truncate(size)
-	}
-	if err != nil {
-		d.Abort()
-		return nil, fmt.Errorf("durable: reserving %d bytes for %s: %w", size, path, err)
-	}
-	return d, nil
+	return &File{path: path, f: f}, nil
 }
 
-// openLocked opens or creates the temporary file and takes its lock, which goes
-// when the file is closed or the process ends.
+// openLocked makes the temporary file and takes its lock, which goes when the
+// file is closed or the process ends.
 func openLocked(temp string) (*os.File, error) {
 	for {
-		f, err := os.OpenFile(temp, os.O_RDWR|os.O_CREATE, 0o666)
+		f, err := os.OpenFile(temp, os.O_RDWR|os.O_CREATE|linux.NoFollow, 0o666)
 		if err != nil {
 			return nil, err
 		}
@@ -60,24 +49,48 @@ func openLocked(temp string) (*os.File, error) {
 			f.Close()
 			return nil, fmt.Errorf("locking %s: %w", temp, err)
 		}
-		// Between the two calls another job may have finished with this file,
-		// so that it is no longer temporary: then begin again.
 		mine, err := f.Stat()
 		if err != nil {
 			f.Close()
 			return nil, err
 		}
-		if now, err := os.Stat(temp); err == nil && os.SameFile(mine, now) {
+		// Another job may have finished with this file between the two calls,
+		// so that it has another name now.
+		now, err := os.Lstat(temp)
+		if current := err == nil && os.SameFile(mine, now); current && mine.Size() == 0 {
 			return f, nil
+		} else if current {
+			// A crash left it. It is not used again: it may have another name,
+			// in a snapshot made of hard links for example.
+			err = os.Remove(temp)
+		} else if errors.Is(err, os.ErrNotExist) {
+			err = nil
 		}
 		f.Close()
+		if err != nil {
+			return nil, err
+		}
 	}
 }
 
-// WriteAt writes b at off; it stays within the size.
+// Reserve sets the file's length, and takes the disk space for it where the file
+// system can, so that a full disk shows now. It comes before the first WriteAt.
+func (d *File) Reserve(size int64) error {
+	err := linux.Reserve(d.f, size)
+	if errors.Is(err, errors.ErrUnsupported) {
+		err = d.f.Truncate(size)
+	}
+	if err != nil {
+		return fmt.Errorf("durable: reserving %d bytes for %s: %w", size, d.path, err)
+	}
+	d.size = size
+	return nil
+}
+
+// WriteAt writes b at off, within the size reserved.
 func (d *File) WriteAt(b []byte, off int64) (int, error) {
-	if off < 0 || off+int64(len(b)) > d.size {
-		return 0, fmt.Errorf("durable: writing %s: %d bytes at %d, past its %d", d.path, len(b), off, d.size)
+	if off < 0 || off > d.size-int64(len(b)) {
+		return 0, fmt.Errorf("durable: writing %s: %d bytes at %d are outside of its %d", d.path, len(b), off, d.size)
 	}
 	n, err := d.f.WriteAt(b, off)
 	if err != nil {
@@ -94,7 +107,8 @@ func (d *File) StartWriteback(off, n int64) { _ = linux.StartWriteback(d.f, off,
 func (d *File) ReadAt(b []byte, off int64) (int, error) { return d.f.ReadAt(b, off) }
 
 // Commit waits until the file is on the disk and gives it its name, replacing
-// what had it before. On an error nothing is left.
+// what had it before. On an error nothing is left, unless it is only the folder
+// that could not be synced.
 func (d *File) Commit() error {
 	err := linux.Datasync(d.f)
 	if err == nil {

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -27,8 +28,11 @@ func names(t *testing.T, dir string) (names []string) {
 
 func create(t *testing.T, path string, size int64) *durable.File {
 	t.Helper()
-	f, err := durable.Create(path, size)
+	f, err := durable.Create(path)
 	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Reserve(size); err != nil {
 		t.Fatal(err)
 	}
 	return f
@@ -84,6 +88,8 @@ func TestWritePastEnd(t *testing.T) {
 	for _, off := range []int64{-1, 6, 8, 1 << 62, 1<<63 - 1} {
 		if _, err := f.WriteAt([]byte("abc"), off); err == nil {
 			t.Errorf("3 bytes at %d of 8: no error", off)
+		} else if !strings.Contains(err.Error(), "outside of its 8") {
+			t.Errorf("3 bytes at %d of 8: %v", off, err)
 		}
 	}
 }
@@ -94,7 +100,7 @@ func TestLocked(t *testing.T) {
 	}
 	path := filepath.Join(t.TempDir(), "data")
 	f := create(t, path, 8)
-	if _, err := durable.Create(path, 8); !errors.Is(err, linux.ErrLocked) {
+	if _, err := durable.Create(path); !errors.Is(err, linux.ErrLocked) {
 		t.Errorf("second Create: %v", err)
 	}
 	if err := f.Commit(); err != nil {
@@ -103,14 +109,49 @@ func TestLocked(t *testing.T) {
 	create(t, path, 8).Abort()
 }
 
+// TestStaleNames: what stands under the temporary name is not written to, if it
+// has another name as well.
+func TestStaleNames(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("links need rights there")
+	}
+	for name, link := range map[string]func(old, new string) error{"symbolic": os.Symlink, "hard": os.Link} {
+		dir := t.TempDir()
+		precious, path := filepath.Join(dir, "precious"), filepath.Join(dir, "data")
+		if err := os.WriteFile(precious, []byte("precious"), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		if err := link(precious, filepath.Join(dir, durable.TempName("data"))); err != nil {
+			t.Fatal(err)
+		}
+		f, err := durable.Create(path)
+		if (err == nil) != (name == "hard") {
+			t.Errorf("%s link: %v", name, err)
+		}
+		if err == nil {
+			if err := errors.Join(f.Reserve(8), f.Commit()); err != nil {
+				t.Error(err)
+			}
+		}
+		if b, err := os.ReadFile(precious); string(b) != "precious" {
+			t.Errorf("%s link: the file it leads to is %q, %v", name, b, err)
+		}
+	}
+}
+
 func TestErrors(t *testing.T) {
 	dir := t.TempDir()
-	if _, err := durable.Create(filepath.Join(dir, "missing", "data"), 8); !errors.Is(err, os.ErrNotExist) {
+	if _, err := durable.Create(filepath.Join(dir, "missing", "data")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("missing folder: %v", err)
 	}
-	if _, err := durable.Create(filepath.Join(dir, "huge"), 1<<62); err == nil {
-		t.Error("a file of 2^62 bytes: no error")
+	huge, err := durable.Create(filepath.Join(dir, "huge"))
+	if err != nil {
+		t.Fatal(err)
 	}
+	if err := huge.Reserve(1 << 62); err == nil || !strings.Contains(err.Error(), "4611686018427387904 bytes") {
+		t.Errorf("a file of 2^62 bytes: %v", err)
+	}
+	huge.Abort()
 	// A folder has the name.
 	path := filepath.Join(dir, "folder")
 	if err := os.Mkdir(path, 0o777); err != nil {

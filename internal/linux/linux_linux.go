@@ -8,6 +8,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// NoFollow makes opening a symbolic link an error.
+const NoFollow = unix.O_NOFOLLOW
+
+// Appends says whether all that is written to f goes to its end.
+func Appends(f *os.File) bool {
+	flags, err := unix.FcntlInt(f.Fd(), unix.F_GETFL, 0)
+	return err == nil && flags&unix.O_APPEND != 0
+}
+
 // Map returns size bytes of zeroed memory outside the Go heap, page-aligned.
 func Map(size int) ([]byte, error) {
 	return unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)

@@ -7,6 +7,12 @@ import (
 	"os"
 )
 
+// NoFollow is not supported.
+const NoFollow = 0
+
+// Appends is not known.
+func Appends(*os.File) bool { return false }
+
 // Map returns size bytes of zeroed memory: on the Go heap, for want of better.
 func Map(size int) ([]byte, error) { return make([]byte, size), nil }
 
