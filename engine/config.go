@@ -76,20 +76,20 @@ func (p *Progress) Layer() int { return int(p.layer.Load()) }
 
 // A ConfigError says what is wrong with one part of a Config.
 type ConfigError struct {
-	Field  string
+	Part   string // "cache dir of sector 0"
 	Reason string
 }
 
 func (e *ConfigError) Error() string {
-	return fmt.Sprintf("engine: checking configuration: %s: %s", e.Field, e.Reason)
+	return fmt.Sprintf("engine: checking configuration: %s: %s", e.Part, e.Reason)
 }
 
 // Validate reports every problem of c at once, each a *ConfigError or an error
 // of the package that the value belongs to. Run calls it.
 func (c *Config) Validate() error {
 	var errs []error
-	fail := func(field, format string, args ...any) {
-		errs = append(errs, &ConfigError{field, fmt.Sprintf(format, args...)})
+	fail := func(part, format string, args ...any) {
+		errs = append(errs, &ConfigError{part, fmt.Sprintf(format, args...)})
 	}
 	if err := c.Proof.Check(); err != nil {
 		errs = append(errs, err)
@@ -106,21 +106,21 @@ func (c *Config) Validate() error {
 	}
 	dirs := make([]os.FileInfo, len(c.Sectors))
 	for i, s := range c.Sectors {
-		field := fmt.Sprintf("cache dir of sector %d", i)
+		part := fmt.Sprintf("cache dir of sector %d", i)
 		dir, err := statDir(s.CacheDir)
 		if err != nil {
-			fail(field, "%v", err)
+			fail(part, "%v", err)
 			continue
 		}
 		// The same folder may have many names.
 		if j := slices.IndexFunc(dirs, func(d os.FileInfo) bool { return d != nil && os.SameFile(d, dir) }); j >= 0 {
-			fail(field, "%s is also the cache dir of sector %d", s.CacheDir, j)
+			fail(part, "%s is also the cache dir of sector %d", s.CacheDir, j)
 		}
 		dirs[i] = dir
 		for layer := 1; layer <= c.Proof.Layers(); layer++ {
 			path := layers.Path(s.CacheDir, layer)
 			if fi, err := os.Stat(path); err == nil && !fi.Mode().IsRegular() {
-				fail(field, "%s is there and is not a file (%s)", path, fi.Mode().Type())
+				fail(part, "%s is there and is not a file (%s)", path, fi.Mode().Type())
 			}
 		}
 	}

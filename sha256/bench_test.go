@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/sdr-engine/sdr/internal/coreclock"
 )
 
 // Runs as a hasher does them, over and over the same 1024 nodes: two layers and
@@ -24,7 +26,7 @@ func BenchmarkLabel(b *testing.B) {
 						}
 					}
 				}
-				perUnit(b, nodes*k.Lanes, "ns/label")
+				perUnit(b, nodes*k.Lanes, "label")
 			})
 		}
 	}
@@ -41,7 +43,7 @@ func BenchmarkHashPairs(b *testing.B) {
 					b.Fatal(err)
 				}
 			}
-			perUnit(b, nodes/2, "ns/hash")
+			perUnit(b, nodes/2, "hash")
 		})
 	}
 }
@@ -49,8 +51,11 @@ func BenchmarkHashPairs(b *testing.B) {
 // implementation is a kernel's name as parts of a benchmark's: "sha-ni/lanes=1".
 func implementation(k *Kernel) string { return strings.Replace(k.Name, "/", "/lanes=", 1) }
 
-// perUnit replaces a benchmark's time for a loop by that for each of n units.
+// perUnit replaces a benchmark's time for a loop by that for each of n units, in
+// nanoseconds and in cycles of the core's clock as measured now.
 func perUnit(b *testing.B, n int, unit string) {
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), unit)
+	seconds := b.Elapsed().Seconds() / float64(b.N) / float64(n)
 	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(seconds*1e9, "ns/"+unit)
+	b.ReportMetric(seconds*coreclock.Measure(), "cycles/"+unit)
 }
