@@ -208,24 +208,30 @@ GLOBL nextNode<>(SB), RODATA|NOPTR, $16
 	PSHUFB mask, m0  \
 	PSHUFB mask, m1
 
-// Stores the state as a truncated digest at p; the state and tmp are lost.
-#define STOREDIGEST(p, ABEF, CDGH, tmp, mask) \
-	PSHUFD  $0x1b, ABEF, ABEF \
+// Turns the state into a truncated digest's words, m0 and m1; the state is lost.
+#define DIGESTWORDS(ABEF, CDGH, m0, m1) \
+	PSHUFD  $0x1b, ABEF, m1 \
 	PSHUFD  $0xb1, CDGH, CDGH \
-	MOVO    ABEF, tmp         \
-	PBLENDW $0xf0, CDGH, tmp  \
-	PALIGNR $8, ABEF, CDGH    \
-	PAND    field<>(SB), CDGH \
-	PSHUFB  mask, tmp         \
-	PSHUFB  mask, CDGH        \
-	MOVOU   tmp, 0(p)         \
-	MOVOU   CDGH, 16(p)
+	MOVO    m1, m0            \
+	PBLENDW $0xf0, CDGH, m0   \
+	PALIGNR $8, m1, CDGH      \
+	MOVO    CDGH, m1          \
+	PAND    field<>(SB), m1
 
-// Pulls the parent label that R12 points at, AX bytes further on, into the cache.
+// Stores the words m0, m1 of a label at p; t0 and t1 are lost.
+#define STOREWORDS(p, m0, m1, t0, t1, mask) \
+	MOVO   m0, t0    \
+	MOVO   m1, t1    \
+	PSHUFB mask, t0  \
+	PSHUFB mask, t1  \
+	MOVOU  t0, 0(p)  \
+	MOVOU  t1, 16(p)
+
+// Pulls the label of the parent in a slot of the row at R12, AX bytes further on,
+// into the cache.
 #define PREFETCH(slot) \
-	MOVL       (4*slot)(R12)(AX*1), R13 \
-	SHLQ       $5, R13                  \
-	PREFETCHT0 (R11)(R13*1)
+	MOVQ        (8*slot)(R12)(AX*1), R13 \
+	PREFETCHT0  (R13)
 
 // func labelSHANI(r *labelRun)
 // Requires: SHA, SSE4, SSSE3, SSE2
@@ -234,7 +240,8 @@ GLOBL nextNode<>(SB), RODATA|NOPTR, $16
 // parents' labels, and a last one of a label and the padding. The pairs of
 // parents are 7 (in layer 1: 3), over and over: the first time around leaves
 // K + W on the stack, the others load it. Block 1 of the next node depends on no
-// label: it shares the units with the first repeated block.
+// label: it shares the units with the first repeated block. Where the first
+// parent is the node just labelled, its words are still in registers.
 //
 // The labels of nodes further on are prefetched in the repeated blocks. They have
 // half as many instructions as the others, so twice as much of the chain fits
@@ -242,45 +249,40 @@ GLOBL nextNode<>(SB), RODATA|NOPTR, $16
 // address is translated: hundreds of cycles if the TLB misses. (Prefetching in
 // the first blocks cost 200 to 600 cycles a label in a layer of 512 MiB.)
 //
-//	DI  labels                       SI  key, in layer 1 labels
-//	BX  parents of the node          DX  the node's label
+//	BX  the node's row               DX  where its label goes
 //	R8  K + W of the pairs           R15 its end
 //	R9  K + W of the current pair    R10 repeated blocks to go
-//	R11 labels or key                R12 a pair of parents, CX the last
-//	R13 addresses                    AX  bytes to the parents to prefetch
-//	togo: nodes to go, on the stack
+//	R11 the label in X3, X4, if any  R12 a pair of the row, CX the last pair
+//	R13 addresses                    AX  bytes to the row to prefetch
+//	DI  nodes to go                  SI  offset of the slot in the last block
 //	X0  K + W of two rounds          X1, X2   state ABEF, CDGH
 //	X3–X6 message words              X7       temporary
 //	X8, X9 state before the block    X10, X11 next node's state after block 1
 //	X12, X13 replica id              X14 byte order, X15 [layer, node high, low, 0]
-TEXT ·labelSHANI(SB), 0, $1872-8
-	MOVQ  r+0(FP), AX
-	MOVQ  labelRun_labels(AX), DI
-	MOVQ  labelRun_key(AX), SI
-	MOVQ  labelRun_parents(AX), BX
-	MOVQ  labelRun_count(AX), CX
-	MOVQ  CX, togo-8(SP)
-	MOVOU (labelRun_replica+0)(AX), X12
-	MOVOU (labelRun_replica+16)(AX), X13
-	MOVOU bswap<>(SB), X14
-
-	MOVQ       labelRun_node(AX), DX
-	MOVQ       DX, X0
-	MOVQ       labelRun_layer(AX), X15
+TEXT ·labelSHANI(SB), 0, $1856-8
+	MOVQ   r+0(FP), AX
+	MOVQ   labelRun_dst(AX), DX
+	MOVQ   labelRun_parents(AX), BX
+	MOVQ   labelRun_count(AX), DI
+	MOVOU  bswap<>(SB), X14
+	MOVQ   labelRun_replicas(AX), CX
+	LOADWORDS(CX, X12, X13, X14)
+	MOVQ   labelRun_node(AX), X0
+	MOVQ   labelRun_layer(AX), X15
 	PUNPCKLQDQ X0, X15                   // a node's high word is always 0
-	SHLQ       $5, DX
-	ADDQ       DI, DX
 
 	LEAQ 63(SP), R8                      // K + W in whole cache lines
 	ANDQ $~63, R8
 	LEAQ (7*256)(R8), R15
-	CMPQ labelRun_wantsKey(AX), $0
+	MOVQ $(8*8), SI
+	CMPQ labelRun_expander(AX), $0
 	JNE  start
 	LEAQ (3*256)(R8), R15                // layer 1
-	MOVQ DI, SI
+	XORL SI, SI
 
 start:
 	MOVQ labelRun_ahead(AX), AX
+	XORL R11, R11
 
 	// Block 1 of the first node has no chain to hide behind.
 	MOVOU initial<>+0(SB), X10
@@ -297,31 +299,27 @@ node:
 	MOVO X10, X1
 	MOVO X11, X2
 	MOVQ R8, R9
-	MOVQ DI, R11
 	MOVQ BX, R12
+	MOVQ 0(R12), R13
+	CMPQ R13, R11
+	JEQ  second
 
-pair:
-	MOVL 0(R12), R13
-	SHLQ $5, R13
-	ADDQ R11, R13
+first:
 	LOADWORDS(R13, X3, X4, X14)
-	MOVL 4(R12), R13
-	SHLQ $5, R13
-	ADDQ R11, R13
+
+second:
+	MOVQ 8(R12), R13
 	LOADWORDS(R13, X5, X6, X14)
 	MOVO X1, X8
 	MOVO X2, X9
 	BLOCKKEEP(R9, X3, X4, X5, X6, X7, X1, X2)
 	PADDL X8, X1
 	PADDL X9, X2
-
-	ADDQ    $8, R12
-	ADDQ    $256, R9
-	LEAQ    (3*256)(R8), R13             // three pairs of base parents,
-	CMPQ    R9, R13
-	CMOVQEQ SI, R11                      // then the expander parents
-	CMPQ    R9, R15
-	JB      pair
+	ADDQ  $16, R12
+	ADDQ  $256, R9
+	MOVQ  0(R12), R13
+	CMPQ  R9, R15
+	JB    first
 
 	// The first repeated block, and block 1 of the next node.
 	PADDL nextNode<>(SB), X15
@@ -347,17 +345,13 @@ pair:
 	SUBQ $17, R10
 	NEGQ R10
 	LEAQ 256(R8), R9
-	LEAQ -8(R12), CX
+	LEAQ -16(R12), CX
 	MOVQ BX, R12
-	MOVQ DI, R11
 
 repeated:
 	PREFETCH(0)
 	PREFETCH(1)
-	ADDQ    $8, R12
-	LEAQ    24(BX), R13
-	CMPQ    R12, R13
-	CMOVQEQ SI, R11
+	ADDQ    $16, R12
 	CMPQ    R12, CX
 	CMOVQHI CX, R12
 
@@ -388,11 +382,8 @@ repeated:
 	DECQ    R10
 	JNZ     repeated
 
-	// The last block: slot 8 or, in layer 1, slot 0, and the padding. The last
-	// pair is at slot 12 or 4.
-	MOVL  -16(CX), R13
-	SHLQ  $5, R13
-	ADDQ  SI, R13
+	// The last block: slot 8 or, in layer 1, slot 0, and the padding.
+	MOVQ  (BX)(SI*1), R13
 	LOADWORDS(R13, X3, X4, X14)
 	MOVOU finish<>+0(SB), X5
 	MOVOU finish<>+16(SB), X6
@@ -401,11 +392,13 @@ repeated:
 	BLOCKKEEP(R8, X3, X4, X5, X6, X7, X1, X2)
 	PADDL X8, X1
 	PADDL X9, X2
-	STOREDIGEST(DX, X1, X2, X3, X14)
+	DIGESTWORDS(X1, X2, X3, X4)
+	STOREWORDS(DX, X3, X4, X5, X6, X14)
 
+	MOVQ DX, R11
 	ADDQ $32, DX
-	ADDQ $56, BX
-	DECQ togo-8(SP)
+	ADDQ $112, BX
+	DECQ DI
 	JNZ  node
 	RET
 
@@ -521,8 +514,10 @@ two:
 	PADDL X4, X2
 	PADDL X8, X12
 	PADDL X9, X13
-	STOREDIGEST(DI, X1, X2, X7, X14)
-	STOREDIGEST(R9, X12, X13, X15, X14)
+	DIGESTWORDS(X1, X2, X3, X4)
+	STOREWORDS(DI, X3, X4, X5, X6, X14)
+	DIGESTWORDS(X12, X13, X8, X9)
+	STOREWORDS(R9, X8, X9, X10, X11, X14)
 
 	ADDQ $128, SI
 	ADDQ $64, DI

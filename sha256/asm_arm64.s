@@ -76,7 +76,8 @@
 
 // Block 1 of a label's message, as words V3 to V6.
 #define PREFIX \
-	VLD1 (R15), [V3.S4, V4.S4] \
+	VLD1 (R15), [V3.B16, V4.B16] \
+	BSWAP(V3, V4)              \
 	VMOV R20, V5.D[0]          \
 	VMOV R7, V5.D[1]           \
 	VEOR V6.B16, V6.B16, V6.B16
@@ -123,13 +124,11 @@
 // K + W on the stack, the others load it. Block 1 of the next node depends on no
 // label: it shares the units with the first repeated block.
 //
-//	R1  labels                       R2  key, in layer 1 labels
-//	R3  parents of the node          R4  nodes to go
-//	R5  the node's label             R6  bytes to the parents to prefetch
+//	R3  the node's row               R4  nodes to go
+//	R5  where its label goes         R6  bytes to the row to prefetch
 //	R7  node                         R20 layer
 //	R8  K + W of the pairs           R10 its end
-//	R9  K + W of the current pair    R21 K + W of the first expander parents
-//	R11 labels or key                R12 parents of the current pair
+//	R9  K + W of the current pair    R12 the current pair of the row
 //	R13, R14 addresses               R22 repeated blocks to go
 //	R15 replica id                   R19 state before block 1
 //	V0, V1   state ABCD, EFGH        V2       copy of V0
@@ -139,27 +138,23 @@
 //	V14      copy of V10             V16–V31  round constants
 TEXT ·labelARMV8(SB), 0, $1856-8
 	MOVD r+0(FP), R0
-	MOVD labelRun_labels(R0), R1
-	MOVD labelRun_key(R0), R2
+	MOVD labelRun_dst(R0), R5
 	MOVD labelRun_parents(R0), R3
 	MOVD labelRun_count(R0), R4
 	MOVD labelRun_ahead(R0), R6
 	MOVD labelRun_node(R0), R7
 	MOVD labelRun_layer(R0), R20
-	MOVD labelRun_wantsKey(R0), R13
-	ADD  $labelRun_replica, R0, R15
-	ADD  R7<<5, R1, R5
+	MOVD labelRun_expander(R0), R13
+	MOVD labelRun_replicas(R0), R15
 	MOVD $·initial(SB), R19
 	LOADCONSTANTS(R14)
 	LOADFIELD(V13)
 
 	ADD  $(8+63), RSP, R8                // above the saved LR, K + W in whole
 	AND  $~63, R8, R8                    // cache lines
-	ADD  $(3*256), R8, R21
 	ADD  $(7*256), R8, R10
 	CBNZ R13, start
-	MOVD R21, R10                        // layer 1
-	MOVD R1, R2
+	ADD  $(3*256), R8, R10               // layer 1
 
 start:
 	// Block 1 of the first node has no chain to hide behind.
@@ -173,22 +168,17 @@ node:
 	VMOV V10.B16, V0.B16
 	VMOV V11.B16, V1.B16
 	MOVD R8, R9
-	MOVD R1, R11
 	MOVD R3, R12
 
 pair:
-	LDPW (R12), (R13, R14)
-	ADD  R13<<5, R11, R13
-	ADD  R14<<5, R11, R14
+	LDP  (R12), (R13, R14)
 	VLD1 (R13), [V3.B16, V4.B16]
 	VLD1 (R14), [V5.B16, V6.B16]
 	BSWAP(V3, V4)
 	BSWAP(V5, V6)
 
 	ADD  R6, R12, R14
-	LDPW (R14), (R13, R14)
-	ADD  R13<<5, R11, R13
-	ADD  R14<<5, R11, R14
+	LDP  (R14), (R13, R14)
 	PRFM (R13), PLDL1KEEP
 	PRFM (R14), PLDL1KEEP
 
@@ -196,9 +186,7 @@ pair:
 	BLOCKKEEP(V0, V1)
 	ADDSAVED
 
-	ADD  $8, R12
-	CMP  R21, R9                         // three pairs of base parents,
-	CSEL EQ, R2, R11, R11                // then the expander parents
+	ADD  $16, R12
 	CMP  R10, R9
 	BLO  pair
 
@@ -277,8 +265,7 @@ repeated:
 	// The last block: slot 8 or, in layer 1, slot 0, and the padding: a set
 	// bit, zeros, and the message's 1248 bytes counted in bits. R12 is behind
 	// the last pair, 14 or 6 slots on.
-	MOVWU -24(R12), R13
-	ADD   R13<<5, R2, R13
+	MOVD  -48(R12), R13
 	VLD1  (R13), [V3.B16, V4.B16]
 	BSWAP(V3, V4)
 	VMOVQ $0x0000000080000000, $0, V5
@@ -291,7 +278,7 @@ repeated:
 	VAND   V13.B16, V1.B16, V1.B16
 	BSWAP(V0, V1)
 	VST1.P [V0.B16, V1.B16], 32(R5)
-	ADD    $56, R3
+	ADD    $112, R3
 	SUBS   $1, R4
 	BNE    node
 	RET

@@ -8,20 +8,30 @@ import (
 	"github.com/sdr-engine/sdr/internal/coreclock"
 )
 
-// Runs as a hasher does them, over and over the same 1024 nodes: two layers and
-// the parents lie in the first two caches.
+// Runs as a hasher does them, over and over the same nodes: two layers and the
+// rows of parents lie in the first two caches.
 func BenchmarkLabel(b *testing.B) {
-	const nodes, run = 1024, 64
 	for _, k := range usable() {
 		for _, number := range []uint32{1, 2} {
 			b.Run(fmt.Sprintf("impl=%s/layer=%d", implementation(k), number), func(b *testing.B) {
-				j := newJob(1, k.Lanes, number, nodes, 0, nodes, Ahead)
+				nodes := max(64, 1024/k.Lanes)
+				run := min(64, nodes)
+				j := newJob(1, k.Lanes, number, nodes, 0, nodes, 0)
 				for node := 1; node < nodes; node++ {
 					j.parents[14*node] = uint32(node - 1) // the chain of a real graph
 				}
+				l := j.in(k, heap)
+				rows := NewRows(nodes)
+				if err := rows.Locate(k, &l, j.parents); err != nil {
+					b.Fatal(err)
+				}
+				r := Run{ReplicaIDs: l.ReplicaIDs, Layer: number}
 				for b.Loop() {
 					for first := 0; first < nodes; first += run {
-						if err := k.Label(&j.Layer, uint64(first), run, j.parents[14*first:]); err != nil {
+						r.First = uint64(first)
+						r.Out = l.Labels[first*k.Stride():][:run*k.Stride()]
+						r.Rows = rows.Slice(first, nodes)
+						if err := k.LabelRun(&r); err != nil {
 							b.Fatal(err)
 						}
 					}

@@ -81,9 +81,9 @@ func prefix(replica *[8]uint32, layer uint32, node uint64) (block [16]uint32) {
 	return block
 }
 
-// labelNodeZero labels the only node without parents: its message ends with the
-// prefix.
-func labelNodeZero(id [32]byte, layer uint32) (label [nodeSize]byte) {
+// labelNodeZero is the digest of the only node without parents: its message ends
+// with the prefix.
+func labelNodeZero(id [32]byte, layer uint32) [8]uint32 {
 	var replica [8]uint32
 	words(replica[:], &id)
 	block := prefix(&replica, layer, 0)
@@ -92,8 +92,7 @@ func labelNodeZero(id [32]byte, layer uint32) (label [nodeSize]byte) {
 	h := initial
 	compress(&h, &s)
 	compress(&h, &padding)
-	digest(&label, &h)
-	return label
+	return h
 }
 
 // padding is the schedule of the block that ends every 64-byte message.
@@ -105,49 +104,82 @@ var padding = func() (s schedule) {
 // labelBytes is the length of a label's message: 64 bytes and 37 parents' labels.
 const labelBytes = 64 + 37*nodeSize
 
-// labelGeneric is the label kernel that all others are measured against. A
-// block holds two parents; the pairs of parents repeat, and so do their
-// schedules, which are expanded once.
-func labelGeneric(r labelRun) {
-	at := func(base *byte, i uint32) *[nodeSize]byte {
-		return (*[nodeSize]byte)(unsafe.Add(unsafe.Pointer(base), uintptr(i)*nodeSize))
+// lanesOf reads and writes the labels of one lane in a layout (Kernel.Group).
+type lanesOf struct{ lane, group int }
+
+// words reads the lane's label of the node at p as half a message block.
+func (l lanesOf) words(block []uint32, p unsafe.Pointer) {
+	if l.group == 1 {
+		words(block, (*[nodeSize]byte)(unsafe.Add(p, l.lane*nodeSize)))
+		return
 	}
-	parents := unsafe.Slice(r.parents, r.count*degree)
+	p = l.first(p)
+	for i := range block[:8] {
+		block[i] = *(*uint32)(unsafe.Add(p, 4*l.group*i))
+	}
+}
+
+// digest writes the state as the lane's label of the node at p.
+func (l lanesOf) digest(p unsafe.Pointer, h *[8]uint32) {
+	if l.group == 1 {
+		digest((*[nodeSize]byte)(unsafe.Add(p, l.lane*nodeSize)), h)
+		return
+	}
+	p = l.first(p)
+	for i, v := range h {
+		if i == 7 {
+			v &^= 0xc0 // the two high bits of the last byte
+		}
+		*(*uint32)(unsafe.Add(p, 4*l.group*i)) = v
+	}
+}
+
+// first is where word 0 of the lane lies, if the group's labels are word by word.
+func (l lanesOf) first(p unsafe.Pointer) unsafe.Pointer {
+	return unsafe.Add(p, l.lane/l.group*l.group*nodeSize+l.lane%l.group*4)
+}
+
+// labelGeneric is the label kernel that all others are measured against, for any
+// number of lanes in any layout. A block holds two parents; the pairs of parents
+// repeat, and so do their schedules, which are expanded once.
+func labelGeneric(r *labelRun, lanes, group int) {
+	rows := unsafe.Slice(r.parents, r.count*degree)
+	stride := lanes * nodeSize
+	ids := unsafe.Slice((*[nodeSize]byte)(unsafe.Pointer(r.replicas)), lanes)
+	// The 37 labels hashed are the used parents over and over; the last one,
+	// slot 36 mod used, shares its block with the padding.
+	used := baseDegree
+	if r.expander != 0 {
+		used = degree
+	}
 	var pairs [degree / 2]schedule
+	var replica [8]uint32
 	var block [16]uint32
 	var s schedule
-	for node := r.node; node < r.node+r.count; node++ {
-		label := func(slot int) *[nodeSize]byte {
-			if slot < baseDegree {
-				return at(r.labels, parents[slot])
+	for i := range int(r.count) {
+		at := func(slot int) unsafe.Pointer { return pointer(rows[i*degree+slot]) }
+		for lane := range lanes {
+			l := lanesOf{lane, group}
+			for i := range used / 2 {
+				l.words(block[:8], at(2*i))
+				l.words(block[8:], at(2*i+1))
+				pairs[i].expand(&block)
 			}
-			return at(r.key, parents[slot])
-		}
-		// The 37 labels hashed are the used parents over and over; the last
-		// one, slot 36 mod used, shares its block with the padding.
-		used := baseDegree
-		if r.wantsKey != 0 {
-			used = degree
-		}
-		for i := range used / 2 {
-			words(block[:8], label(2*i))
-			words(block[8:], label(2*i+1))
-			pairs[i].expand(&block)
-		}
 
-		h := initial
-		block = prefix(&r.replica, uint32(r.layer), node)
-		s.expand(&block)
-		compress(&h, &s)
-		for i := range 18 {
-			compress(&h, &pairs[i%(used/2)])
+			h := initial
+			words(replica[:], &ids[lane])
+			block = prefix(&replica, uint32(r.layer), r.node+uint64(i))
+			s.expand(&block)
+			compress(&h, &s)
+			for i := range 18 {
+				compress(&h, &pairs[i%(used/2)])
+			}
+			l.words(block[:8], at(36%used))
+			finish(&block, labelBytes)
+			s.expand(&block)
+			compress(&h, &s)
+			l.digest(unsafe.Add(unsafe.Pointer(r.dst), i*stride), &h)
 		}
-		words(block[:8], label(36%used))
-		finish(&block, labelBytes)
-		s.expand(&block)
-		compress(&h, &s)
-		digest(at(r.labels, uint32(node)), &h)
-		parents = parents[degree:]
 	}
 }
 

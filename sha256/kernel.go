@@ -8,7 +8,6 @@
 package sha256
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -24,6 +23,7 @@ const (
 	degree     = 14 // all parents
 	aheadNodes = 8  // how far before its turn a node's parents are prefetched
 
+	maxLanes = 32      // of any kernel
 	maxNodes = 1 << 32 // in a layer: parents are 32-bit indices
 	maxPairs = 1 << 10 // tree nodes in one call of a kernel, which cannot be preempted
 )
@@ -39,6 +39,13 @@ type Kernel struct {
 	Name string
 	// Lanes is how many sectors one call labels in lock-step.
 	Lanes int
+	// Group says how the labels of a node's lanes lie in its Stride bytes. 1:
+	// lane after lane, each label as layer files have it. More: Group lanes at a
+	// time take 32·Group bytes, word 0 of each, then word 1 of each and so on,
+	// words as numbers in the machine's byte order. Pack and Unpack translate.
+	Group int
+	// Align is what the address of labels in memory must be a multiple of.
+	Align int
 	// Features are the CPU features that the kernel's instructions need, no
 	// more and no less.
 	Features []cpuid.FeatureID
@@ -46,6 +53,9 @@ type Kernel struct {
 	label func(labelRun) // by value: a pointer would escape to the heap
 	pairs func(dst, src *byte, n int)
 }
+
+// Stride is how many bytes a node's labels take, those of all lanes.
+func (k *Kernel) Stride() int { return nodeSize * k.Lanes }
 
 // Usable says whether this machine's CPU has all that the kernel needs.
 func (k *Kernel) Usable() bool { return len(k.missing()) == 0 }
@@ -65,7 +75,11 @@ func (k *Kernel) missing() []string {
 func Kernels() []*Kernel { return slices.Clone(kernels) }
 
 var (
-	generic = &Kernel{Name: "generic/1", Lanes: 1, label: labelGeneric, pairs: pairsGeneric}
+	generic = &Kernel{
+		Name: "generic/1", Lanes: 1, Group: 1, Align: 1,
+		label: func(r labelRun) { labelGeneric(&r, 1, 1) },
+		pairs: pairsGeneric,
+	}
 	kernels = append(archKernels(), generic)
 )
 
@@ -110,134 +124,9 @@ func ByName(name string) (*Kernel, error) {
 	return nil, &KernelError{Name: name}
 }
 
-// A Layer is what stays the same while a layer is labelled. Node v's labels of
-// all lanes lie together, at v·32·lanes, lane after lane.
-type Layer struct {
-	// ReplicaIDs has one replica id for each lane.
-	ReplicaIDs [][32]byte
-	// Number is the layer's number, from 1.
-	Number uint32
-	// Labels is this layer: nodes·32·lanes bytes. A node's base parents must
-	// have been labelled before it.
-	Labels []byte
-	// Key is the layer before, of the same length; nil in layer 1.
-	Key []byte
-}
-
-// A RunError says why a run of nodes cannot be labelled. Nothing was written.
-type RunError struct {
-	Kernel string
-	Reason string
-}
-
-func (e *RunError) Error() string {
-	return fmt.Sprintf("sha256: labelling with %s: %s", e.Kernel, e.Reason)
-}
-
 // ErrTreeBuffers is in the error of HashPairs for buffers that do not fit
 // together. Nothing was written.
 var ErrTreeBuffers = errors.New("want a source of whole 64-byte pairs and, apart from it, a destination half as long")
-
-// labelRun is what a label kernel gets: checked once by Label, and laid out for
-// assembly, which knows its fields by name.
-type labelRun struct {
-	labels   *byte     // node 0 of this layer
-	key      *byte     // node 0 of the layer before; nil in layer 1
-	parents  *uint32   // parents of the run's first node
-	ahead    uint64    // bytes from a node's parents to those to prefetch
-	node     uint64    // the run's first node, never 0
-	count    uint64    // nodes in the run, never 0
-	layer    uint64    // the layer's number
-	replica  [8]uint32 // the replica id's big-endian words
-	wantsKey uint64    // 1 from layer 2 on, 0 in layer 1
-}
-
-// Label labels n nodes from node first on. parents holds 14 indices for each of
-// them, base parents first, and should go on for Ahead nodes more, whose labels
-// are then prefetched; the graph that they come from must be acyclic in the
-// order of the nodes. The error is a *RunError. Label takes about n·20·lanes
-// compressions and cannot be preempted: callers keep n in the tens.
-func (k *Kernel) Label(l *Layer, first uint64, n int, parents []uint32) error {
-	fail := func(format string, args ...any) error {
-		return &RunError{k.Name, fmt.Sprintf(format, args...)}
-	}
-	stride := nodeSize * k.Lanes
-	nodes := uint64(len(l.Labels) / stride)
-	switch {
-	case len(l.ReplicaIDs) != k.Lanes:
-		return fail("%d replica ids for %d lanes", len(l.ReplicaIDs), k.Lanes)
-	case l.Number < 1:
-		return fail("layer %d, the first is 1", l.Number)
-	case len(l.Labels)%stride != 0:
-		return fail("a layer of %d bytes is no multiple of %d", len(l.Labels), stride)
-	case nodes > maxNodes:
-		return fail("a layer of %d nodes, at most %d", nodes, uint64(maxNodes))
-	case l.Number > 1 && len(l.Key) != len(l.Labels):
-		return fail("the layer before has %d bytes, this one %d", len(l.Key), len(l.Labels))
-	case n < 0 || first > nodes || uint64(n) > nodes-first:
-		return fail("%d nodes from %d in a layer of %d", n, first, nodes)
-	case len(parents) < n*degree:
-		return fail("%d parents for %d nodes, want %d", len(parents), n, n*degree)
-	}
-	if n == 0 {
-		return nil
-	}
-	// One comparison a run: the kernels load at these indices unchecked.
-	if m := maxParent(parents[:n*degree], l.Number); uint64(m) >= nodes {
-		return fail("parent %d in a layer of %d nodes", m, nodes)
-	}
-	if first == 0 {
-		for lane, id := range l.ReplicaIDs {
-			label := labelNodeZero(id, l.Number)
-			copy(l.Labels[lane*nodeSize:], label[:])
-		}
-		if first, n, parents = 1, n-1, parents[degree:]; n == 0 {
-			return nil
-		}
-	}
-
-	run := labelRun{
-		labels: &l.Labels[0],
-		node:   first,
-		layer:  uint64(l.Number),
-	}
-	for i := range run.replica {
-		run.replica[i] = binary.BigEndian.Uint32(l.ReplicaIDs[0][4*i:])
-	}
-	if l.Number > 1 {
-		run.key, run.wantsKey = &l.Key[0], 1
-	}
-	raceReads(l, parents, n)
-	raceWrites(l.Labels[first*uint64(stride):][:n*stride])
-
-	// Nodes whose parents ahead are in the slice, then those at its end.
-	if ahead := min(n, len(parents)/degree-aheadNodes); ahead > 0 {
-		run.parents, run.count, run.ahead = &parents[0], uint64(ahead), aheadNodes*degree*4
-		k.label(run)
-		run.node += uint64(ahead)
-		if n, parents = n-ahead, parents[ahead*degree:]; n == 0 {
-			return nil
-		}
-	}
-	run.parents, run.count, run.ahead = &parents[0], uint64(n), 0
-	k.label(run)
-	return nil
-}
-
-// maxParent is the greatest parent that a kernel will load: layer 1 has no
-// expander parents.
-func maxParent(parents []uint32, layer uint32) (m uint32) {
-	used := degree
-	if layer == 1 {
-		used = baseDegree
-	}
-	for ; len(parents) > 0; parents = parents[degree:] {
-		for _, p := range parents[:used] {
-			m = max(m, p)
-		}
-	}
-	return m
-}
 
 // HashPairs writes the tree node above each two neighbours in src: dst[i] =
 // SHA-256(src[2i] ‖ src[2i+1]), truncated. dst is half as long as src and does

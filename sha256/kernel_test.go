@@ -29,15 +29,27 @@ func usable() []*Kernel {
 }
 
 // referenceLabel writes a label's message out, field by field, and leaves the
-// hashing to the standard library. It reads the parents' labels from l.
+// hashing to the standard library. It reads the parents' labels from l, where a
+// node's lie lane after lane.
 func referenceLabel(l *Layer, lane int, node uint64, parents []uint32) [nodeSize]byte {
+	return referenceLabelIn(nil, l, lane, node, parents)
+}
+
+// referenceLabelIn is referenceLabel for labels in the kernel's layout.
+func referenceLabelIn(k *Kernel, l *Layer, lane int, node uint64, parents []uint32) [nodeSize]byte {
 	m := slices.Clone(l.ReplicaIDs[lane][:])
 	m = binary.BigEndian.AppendUint32(m, l.Number)
 	m = binary.BigEndian.AppendUint64(m, node)
 	m = append(m, make([]byte, 20)...)
 	label := func(layer []byte, parent uint32) []byte {
-		at := (uint64(parent)*uint64(len(l.ReplicaIDs)) + uint64(lane)) * nodeSize
-		return layer[at : at+nodeSize]
+		stride := uint64(len(l.ReplicaIDs)) * nodeSize
+		labels := layer[uint64(parent)*stride:][:stride]
+		if k != nil {
+			plain := make([]byte, stride)
+			arrange(k, plain, labels, true)
+			labels = plain
+		}
+		return labels[lane*nodeSize:][:nodeSize]
 	}
 	for i := 0; i < 37 && node > 0; i++ {
 		switch slot := i % 14; {
@@ -154,7 +166,11 @@ func (j *job) want() []byte {
 // An alloc returns memory of this size for a test, at a multiple of align.
 type alloc func(size, align int) []byte
 
-func heap(size, _ int) []byte { return make([]byte, size) }
+func heap(size, align int) []byte {
+	b := make([]byte, size+align)
+	at := -int(uintptr(unsafe.Pointer(&b[0]))) & (align - 1)
+	return b[at:][:size:size]
+}
 
 func (a alloc) clone(b []byte) []byte {
 	c := a(len(b), 1)
@@ -168,14 +184,44 @@ func (a alloc) cloneIndices(s []uint32) []uint32 {
 	return c
 }
 
+// arrange puts labels, node after node and in each lane after lane, into the
+// kernel's layout in dst, or back, as Kernel.Group says.
+func arrange(k *Kernel, dst, src []byte, back bool) {
+	for at := range src {
+		node, lane, offset := at/k.Stride(), at/nodeSize%k.Lanes, at%nodeSize
+		to := at
+		if k.Group > 1 {
+			word, byteOfWord := offset/4, offset%4
+			if hostByte := binary.NativeEndian.Uint32([]byte{1, 0, 0, 0}); hostByte == 1 {
+				byteOfWord = 3 - byteOfWord
+			}
+			to = node*k.Stride() + lane/k.Group*k.Group*nodeSize + (word*k.Group+lane%k.Group)*4 + byteOfWord
+		}
+		if back {
+			dst[at] = src[to]
+		} else {
+			dst[to] = src[at]
+		}
+	}
+}
+
+// in is j's layer as the kernel wants it, in memory from a.
+func (j *job) in(k *Kernel, a alloc) Layer {
+	l := j.Layer
+	l.Labels = a(len(j.Labels), k.Align)
+	arrange(k, l.Labels, j.Labels, false)
+	if l.Number > 1 {
+		l.Key = a(len(j.Key), k.Align)
+		arrange(k, l.Key, j.Key, false)
+	}
+	return l
+}
+
 // check does the job in memory from a, in several runs that end after cuts and
 // last, and says what is wrong with the outcome.
 func (j *job) check(k *Kernel, a alloc, cuts ...int) error {
-	l, parents := j.Layer, a.cloneIndices(j.parents)
-	l.Labels = a.clone(j.Labels)
-	if l.Number > 1 {
-		l.Key = a.clone(j.Key)
-	}
+	l, parents := j.in(k, a), a.cloneIndices(j.parents)
+	key := bytes.Clone(l.Key)
 	done := 0
 	for _, cut := range append(cuts, j.n) {
 		if err := k.Label(&l, j.first+uint64(done), cut-done, parents[14*done:]); err != nil {
@@ -183,10 +229,12 @@ func (j *job) check(k *Kernel, a alloc, cuts ...int) error {
 		}
 		done = cut
 	}
-	if !slices.Equal(parents, j.parents) || !bytes.Equal(l.Key, j.Key) {
+	if !slices.Equal(parents, j.parents) || !bytes.Equal(l.Key, key) {
 		return errors.New("an input changed")
 	}
-	return different(l.Labels, j.want(), nodeSize*k.Lanes)
+	got := make([]byte, len(l.Labels))
+	arrange(k, got, l.Labels, true)
+	return different(got, j.want(), k.Stride())
 }
 
 // different is an error that names the first node in which got and want differ.

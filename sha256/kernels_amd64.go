@@ -7,7 +7,7 @@ import "github.com/klauspost/cpuid/v2"
 func archKernels() []*Kernel {
 	return []*Kernel{{
 		Name:  "sha-ni/1",
-		Lanes: 1,
+		Lanes: 1, Group: 1, Align: 1,
 		// The list that stands above each function in asm_amd64.s.
 		Features: []cpuid.FeatureID{cpuid.SHA, cpuid.SSE4, cpuid.SSSE3, cpuid.SSE2},
 		label:    func(r labelRun) { labelSHANI(&r) },

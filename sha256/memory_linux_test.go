@@ -34,13 +34,14 @@ func TestUnreadablePages(t *testing.T) {
 	}
 	for name, place := range places {
 		t.Run(name, func(t *testing.T) {
-			a := func(size, _ int) []byte {
+			a := func(size, align int) []byte {
 				room := (size + page - 1) / page * page
 				b := mmap(t, room+2*page, syscall.PROT_NONE)
 				if err := syscall.Mprotect(b[page:][:room], syscall.PROT_READ|syscall.PROT_WRITE); err != nil {
 					t.Fatal(err)
 				}
-				return b[page+place(size, room):][:size:size]
+				at := place(size, room)
+				return b[page+at-at%align:][:size:size]
 			}
 			for _, k := range usable() {
 				for _, number := range []uint32{1, 2} {
@@ -108,9 +109,12 @@ func TestLabelLargestLayers(t *testing.T) {
 						t.Fatal(err)
 					}
 					for i := range n {
+						node := l.Labels[(first+i)*k.Stride():][:k.Stride()]
+						plain := make([]byte, len(node))
+						arrange(k, plain, node, true)
 						for lane := range k.Lanes {
-							want := referenceLabel(l, lane, uint64(first+i), parents[14*i:])
-							got := l.Labels[((first+i)*k.Lanes+lane)*nodeSize:][:nodeSize]
+							want := referenceLabelIn(k, l, lane, uint64(first+i), parents[14*i:])
+							got := plain[lane*nodeSize:][:nodeSize]
 							if want != [nodeSize]byte(got) {
 								t.Fatalf("layer %d, node %d: got %x, want %x", number, first+i, got, want)
 							}

@@ -18,21 +18,16 @@ func raceWrites(b []byte) {
 	runtime.RaceWriteRange(unsafe.Pointer(unsafe.SliceData(b)), len(b))
 }
 
-// raceReads announces the parents' indices, with those that are read ahead, and
-// the labels that they stand for.
-func raceReads(l *Layer, parents []uint32, n int) {
-	indices := parents[:min(len(parents)/degree, n+aheadNodes)*degree]
-	runtime.RaceReadRange(unsafe.Pointer(unsafe.SliceData(indices)), 4*len(indices))
-
-	stride := nodeSize * len(l.ReplicaIDs)
-	for i, p := range parents[:n*degree] {
-		from := l.Labels
-		if i%degree >= baseDegree {
-			if l.Number == 1 {
-				continue
-			}
-			from = l.Key
+// raceRun announces what labelling the first n nodes of r reads and writes: rows,
+// with those that are read ahead, the labels that they stand for, and the labels
+// made.
+func raceRun(k *Kernel, r *Run, n int) {
+	addrs := r.Rows.addrs[:min(r.Rows.Len(), n+aheadNodes)*degree]
+	runtime.RaceReadRange(unsafe.Pointer(unsafe.SliceData(addrs)), 8*len(addrs))
+	for i, a := range addrs[:n*degree] {
+		if i%degree < baseDegree || r.Layer > 1 {
+			runtime.RaceReadRange(pointer(a), k.Stride())
 		}
-		raceReadBytes(from[int(p)*stride:][:stride])
 	}
+	raceWrites(r.Out)
 }

@@ -1,0 +1,308 @@
+package sha256
+
+import (
+	"fmt"
+	"runtime"
+	"sync"
+	"unsafe"
+)
+
+// Rows are the parents of consecutive nodes: for each node, a row, where the 14
+// parents' labels lie in memory, base parents first. A parent's labels are those
+// of all lanes, a kernel's Stride. Whoever makes rows checks the parents, so that
+// the hasher need not.
+//
+// Rows hold addresses that the collector does not follow: the memory that they
+// were set to is off the heap, or somebody else keeps it.
+type Rows struct {
+	addrs []uintptr // degree for each row
+}
+
+// unset is where parents lie that nobody has set, so that no kernel ever reads
+// from nowhere.
+var unset [maxLanes * nodeSize]byte
+
+// NewRows makes n rows whose parents are labels of zeros.
+func NewRows(n int) Rows {
+	r := Rows{make([]uintptr, n*degree)}
+	for i := range r.addrs {
+		r.addrs[i] = address(&unset[0])
+	}
+	return r
+}
+
+// Len is the number of rows.
+func (r Rows) Len() int { return len(r.addrs) / degree }
+
+// Slice is rows from to to-1 of r, in the same memory.
+func (r Rows) Slice(from, to int) Rows { return Rows{r.addrs[from*degree : to*degree]} }
+
+// Set says where the labels of a row's parent number slot lie: at the start of
+// labels, which has the kernel's Stride bytes or more.
+func (r Rows) Set(k *Kernel, row, slot int, labels []byte) {
+	r.addrs[row*degree+slot] = address(&labels[:k.Stride()][0])
+}
+
+// Locate sets rows, one for each 14 of parents, to the parents' places in l. The
+// error is a *RunError, and nothing is then changed, if a parent lies outside of
+// l or l itself does not fit the kernel.
+func (r Rows) Locate(k *Kernel, l *Layer, parents []uint32) error {
+	nodes, err := l.nodes(k)
+	if err != nil {
+		return err
+	}
+	n := len(parents) / degree
+	if len(parents)%degree != 0 || n > r.Len() {
+		return k.fail("%d parents for %d rows of %d", len(parents), r.Len(), degree)
+	}
+	if n == 0 {
+		return nil
+	}
+	if m := maxParent(parents, l.Number); uint64(m) >= nodes {
+		return k.fail("parent %d in a layer of %d nodes", m, nodes)
+	}
+	stride := uintptr(k.Stride())
+	labels := address(&l.Labels[0])
+	if l.Number == 1 {
+		for i := 0; i < len(parents); i += degree {
+			row, from := r.addrs[i:i+baseDegree], parents[i:i+baseDegree]
+			for j, p := range from {
+				row[j] = labels + uintptr(p)*stride
+			}
+		}
+		return nil
+	}
+	key := address(&l.Key[0])
+	for i := 0; i < len(parents); i += degree {
+		row, from := r.addrs[i:i+degree], parents[i:i+degree]
+		for j, p := range from[:baseDegree] {
+			row[j] = labels + uintptr(p)*stride
+		}
+		for j, p := range from[baseDegree:] {
+			row[baseDegree+j] = key + uintptr(p)*stride
+		}
+	}
+	return nil
+}
+
+// address and pointer turn memory that the collector need not know into numbers
+// and back.
+func address(b *byte) uintptr { return uintptr(unsafe.Pointer(b)) }
+
+func pointer(a uintptr) unsafe.Pointer { return *(*unsafe.Pointer)(unsafe.Pointer(&a)) }
+
+// A Run is consecutive nodes of a layer that one call labels.
+type Run struct {
+	// ReplicaIDs has one replica id for each lane.
+	ReplicaIDs [][32]byte
+	// Layer is the layer's number, from 1.
+	Layer uint32
+	// First is the run's first node. Node 0 has no parents: its row is not used.
+	First uint64
+	// Out is where the labels go, node after node: the nodes' number times the
+	// kernel's Stride bytes. A parent may lie in it, if it comes before its child.
+	Out []byte
+	// Rows has a row for each node, and should go on for Ahead nodes more,
+	// whose parents are then prefetched.
+	Rows Rows
+}
+
+// A RunError says why a run of nodes cannot be labelled. Nothing was written.
+type RunError struct {
+	Kernel string
+	Reason string
+}
+
+func (e *RunError) Error() string {
+	return fmt.Sprintf("sha256: labelling with %s: %s", e.Kernel, e.Reason)
+}
+
+func (k *Kernel) fail(format string, args ...any) error {
+	return &RunError{k.Name, fmt.Sprintf(format, args...)}
+}
+
+// labelRun is what a label kernel gets: checked once by LabelRun, and laid out
+// for assembly, which knows its fields by name.
+type labelRun struct {
+	dst      *byte    // labels of the run's first node
+	parents  *uintptr // its row
+	ahead    uint64   // bytes from a node's row to the row to prefetch
+	node     uint64   // the run's first node, never 0
+	count    uint64   // nodes in the run, never 0
+	layer    uint64   // the layer's number
+	replicas *byte    // one replica id of 32 bytes for each lane
+	expander uint64   // 1 from layer 2 on, 0 in layer 1
+}
+
+// LabelRun labels the nodes of r. The error is a *RunError. It takes about
+// 20·lanes compressions a node and cannot be preempted: callers keep runs to tens
+// of nodes. It does not allocate.
+func (k *Kernel) LabelRun(r *Run) error {
+	stride := k.Stride()
+	n := len(r.Out) / stride
+	switch {
+	case len(r.ReplicaIDs) != k.Lanes:
+		return k.fail("%d replica ids for %d lanes", len(r.ReplicaIDs), k.Lanes)
+	case r.Layer < 1:
+		return k.fail("layer %d, the first is 1", r.Layer)
+	case len(r.Out)%stride != 0:
+		return k.fail("%d bytes for labels are no multiple of %d", len(r.Out), stride)
+	case r.First > maxNodes || uint64(n) > maxNodes-r.First:
+		return k.fail("%d nodes from %d in a layer of at most %d", n, r.First, uint64(maxNodes))
+	case r.Rows.Len() < n:
+		return k.fail("%d rows of parents for %d nodes", r.Rows.Len(), n)
+	case n == 0:
+		return nil
+	case k.misaligned(r.Out):
+		return k.fail("labels lie at %p, want a multiple of %d", &r.Out[0], k.Align)
+	}
+	raceRun(k, r, n)
+	run := labelRun{
+		dst:      &r.Out[0],
+		parents:  &r.Rows.addrs[0],
+		node:     r.First,
+		layer:    uint64(r.Layer),
+		replicas: &r.ReplicaIDs[0][0],
+	}
+	if r.Layer > 1 {
+		run.expander = 1
+	}
+	rows := r.Rows.Len() // from run.parents on
+	if r.First == 0 {
+		for lane, id := range r.ReplicaIDs {
+			h := labelNodeZero(id, r.Layer)
+			lanesOf{lane, k.Group}.digest(unsafe.Pointer(run.dst), &h)
+		}
+		if n--; n == 0 {
+			return nil
+		}
+		run.dst, run.parents, run.node = &r.Out[stride], &r.Rows.addrs[degree], 1
+		rows--
+	}
+	// Nodes whose rows ahead are there, then those at the end.
+	if with := min(n, rows-aheadNodes); with > 0 {
+		run.count, run.ahead = uint64(with), aheadNodes*degree*8
+		k.label(run)
+		if n -= with; n == 0 {
+			return nil
+		}
+		run.dst = (*byte)(unsafe.Add(unsafe.Pointer(run.dst), with*stride))
+		run.parents = (*uintptr)(unsafe.Add(unsafe.Pointer(run.parents), with*degree*8))
+		run.node += uint64(with)
+	}
+	run.count, run.ahead = uint64(n), 0
+	k.label(run)
+	return nil
+}
+
+func (k *Kernel) misaligned(b []byte) bool {
+	return len(b) > 0 && address(&b[0])%uintptr(k.Align) != 0
+}
+
+// A Layer is a layer that lies in memory as a whole, and the layer before. Node
+// v's labels, those of all lanes, lie at v times the kernel's Stride.
+type Layer struct {
+	// ReplicaIDs has one replica id for each lane.
+	ReplicaIDs [][32]byte
+	// Number is the layer's number, from 1.
+	Number uint32
+	// Labels is this layer: the nodes' number times the kernel's Stride bytes. A
+	// node's base parents must have been labelled before it.
+	Labels []byte
+	// Key is the layer before, of the same length; nil in layer 1.
+	Key []byte
+}
+
+// nodes is how many nodes l has; the error is a *RunError if it does not fit k.
+func (l *Layer) nodes(k *Kernel) (uint64, error) {
+	nodes := uint64(len(l.Labels) / k.Stride())
+	switch {
+	case l.Number < 1:
+		return 0, k.fail("layer %d, the first is 1", l.Number)
+	case len(l.Labels)%k.Stride() != 0:
+		return 0, k.fail("a layer of %d bytes is no multiple of %d", len(l.Labels), k.Stride())
+	case nodes > maxNodes:
+		return 0, k.fail("a layer of %d nodes, at most %d", nodes, uint64(maxNodes))
+	case l.Number > 1 && len(l.Key) != len(l.Labels):
+		return 0, k.fail("the layer before has %d bytes, this one %d", len(l.Key), len(l.Labels))
+	case k.misaligned(l.Labels):
+		return 0, k.fail("labels lie at %p, want a multiple of %d", &l.Labels[0], k.Align)
+	case k.misaligned(l.Key):
+		return 0, k.fail("the labels before lie at %p, want a multiple of %d", &l.Key[0], k.Align)
+	}
+	return nodes, nil
+}
+
+// labelNodes is how many nodes Label labels between two looks at its parents.
+const labelNodes = 64
+
+// rowsPool keeps Label from allocating: its rows go to kernels by way of a
+// function value, and so would not stay on the stack.
+var rowsPool = sync.Pool{New: func() any {
+	r := NewRows(labelNodes + aheadNodes)
+	return &r
+}}
+
+// Label labels n nodes of l from node first on. parents holds 14 indices for
+// each of them, base parents first, and should go on for Ahead nodes more, whose
+// labels are then prefetched; the graph that they come from must be acyclic in
+// the order of the nodes. The error is a *RunError. It is LabelRun for those who
+// have indices instead of rows, and checks them on the way.
+func (k *Kernel) Label(l *Layer, first uint64, n int, parents []uint32) error {
+	nodes, err := l.nodes(k)
+	switch {
+	case err != nil:
+		return err
+	case len(l.ReplicaIDs) != k.Lanes:
+		return k.fail("%d replica ids for %d lanes", len(l.ReplicaIDs), k.Lanes)
+	case n < 0 || first > nodes || uint64(n) > nodes-first:
+		return k.fail("%d nodes from %d in a layer of %d", n, first, nodes)
+	case n == 0:
+		return nil
+	case len(parents) < n*degree:
+		return k.fail("%d parents for %d nodes, want %d", len(parents), n, n*degree)
+	}
+	if m := maxParent(parents[:n*degree], l.Number); uint64(m) >= nodes {
+		return k.fail("parent %d in a layer of %d nodes", m, nodes)
+	}
+	rows := rowsPool.Get().(*Rows)
+	defer rowsPool.Put(rows)
+	run := Run{ReplicaIDs: l.ReplicaIDs, Layer: l.Number}
+	for n > 0 {
+		step := min(n, labelNodes)
+		have := min(step+aheadNodes, len(parents)/degree)
+		// Rows ahead that lie in no layer are left out: they are only a hint.
+		for have > step && uint64(maxParent(parents[(have-1)*degree:have*degree], l.Number)) >= nodes {
+			have--
+		}
+		if err := rows.Locate(k, l, parents[:have*degree]); err != nil {
+			if err := rows.Locate(k, l, parents[:step*degree]); err != nil {
+				return err
+			}
+			have = step
+		}
+		run.First, run.Rows = first, rows.Slice(0, have)
+		run.Out = l.Labels[first*uint64(k.Stride()):][:step*k.Stride()]
+		if err := k.LabelRun(&run); err != nil {
+			return err
+		}
+		first, n, parents = first+uint64(step), n-step, parents[step*degree:]
+	}
+	runtime.KeepAlive(l)
+	return nil
+}
+
+// maxParent is the greatest parent that a kernel will load: layer 1 has no
+// expander parents.
+func maxParent(parents []uint32, layer uint32) (m uint32) {
+	used := degree
+	if layer == 1 {
+		used = baseDegree
+	}
+	for ; len(parents) > 0; parents = parents[degree:] {
+		for _, p := range parents[:used] {
+			m = max(m, p)
+		}
+	}
+	return m
+}

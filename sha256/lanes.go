@@ -1,0 +1,67 @@
+package sha256
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"unsafe"
+)
+
+// ErrLanes is in the error of Pack and Unpack for lanes or buffers that do not
+// fit the kernel. Nothing was written.
+var ErrLanes = errors.New("want a lane of the kernel, whole nodes, and 32 bytes for each")
+
+// Unpack copies the labels of one lane out of nodes, which is a multiple of
+// Stride bytes long, to dst, which has 32 bytes for each node: what a layer file
+// has. The error is an ErrLanes.
+func (k *Kernel) Unpack(dst, nodes []byte, lane int) error {
+	if err := k.checkLanes(dst, nodes, lane); err != nil {
+		return fmt.Errorf("sha256: taking lane %d apart: %w", lane, err)
+	}
+	stride := k.Stride()
+	if k.Group == 1 {
+		for i := 0; i < len(dst); i += nodeSize {
+			copy(dst[i:i+nodeSize], nodes[i*k.Lanes+lane*nodeSize:])
+		}
+		return nil
+	}
+	l := lanesOf{lane, k.Group}
+	step := 4 * k.Group
+	for len(dst) > 0 {
+		p := l.first(unsafe.Pointer(&nodes[0]))
+		for i := range nodeSize / 4 {
+			binary.BigEndian.PutUint32(dst[4*i:], *(*uint32)(unsafe.Add(p, step*i)))
+		}
+		dst, nodes = dst[nodeSize:], nodes[stride:]
+	}
+	return nil
+}
+
+// Pack is the inverse of Unpack: it copies labels as a layer file has them into
+// one lane of nodes. The error is an ErrLanes.
+func (k *Kernel) Pack(nodes, labels []byte, lane int) error {
+	if err := k.checkLanes(labels, nodes, lane); err != nil {
+		return fmt.Errorf("sha256: putting lane %d in its place: %w", lane, err)
+	}
+	stride := k.Stride()
+	l := lanesOf{lane, k.Group}
+	for len(labels) > 0 {
+		if k.Group == 1 {
+			copy(nodes[lane*nodeSize:][:nodeSize], labels)
+		} else {
+			p := l.first(unsafe.Pointer(&nodes[0]))
+			for i := range nodeSize / 4 {
+				*(*uint32)(unsafe.Add(p, 4*k.Group*i)) = binary.BigEndian.Uint32(labels[4*i:])
+			}
+		}
+		labels, nodes = labels[nodeSize:], nodes[stride:]
+	}
+	return nil
+}
+
+func (k *Kernel) checkLanes(labels, nodes []byte, lane int) error {
+	if lane < 0 || lane >= k.Lanes || len(nodes)%k.Stride() != 0 || len(labels) != len(nodes)/k.Lanes {
+		return fmt.Errorf("%d bytes of %d lanes, %d of one: %w", len(nodes), k.Lanes, len(labels), ErrLanes)
+	}
+	return nil
+}
