@@ -12,6 +12,9 @@ import (
 // ErrLocked says that another process, or another part of this one, holds a lock.
 var ErrLocked = errors.New("held by another job")
 
+// PageSize is the size in bytes of the small pages that the processor's tables have.
+var PageSize = os.Getpagesize()
+
 // SyncDir waits until the names in dir, a rename for example, are on the disk.
 func SyncDir(dir string) error {
 	d, err := os.Open(dir)
