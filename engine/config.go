@@ -1,34 +1,87 @@
 // Package engine labels sectors: layer by layer, each label a hash over its
 // parents' labels, each layer written to its file while hashing goes on.
+//
+// A job has any number of sectors of one seal proof. They are split over hashers,
+// each a core that does nothing but hash, and on a hasher over the lanes of its
+// kernel, which go through the graph in lock-step. See Run.
 package engine
 
 import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"slices"
-	"sync/atomic"
-	"time"
 
+	"github.com/sdr-engine/sdr/hugepages"
+	"github.com/sdr-engine/sdr/internal/durable"
 	"github.com/sdr-engine/sdr/layers"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/sha256"
+	"github.com/sdr-engine/sdr/topology"
 )
 
-// Config says what Run labels and how.
+// Config says what Run labels and how. Only Proof and Sectors must be given;
+// whatever else is set changes how fast the files come, never what is in them.
 type Config struct {
 	// Proof is the seal proof of all sectors.
 	Proof porep.SealProof
 	// Sectors are the sectors to label, one or more, each in a cache dir of its
 	// own.
 	Sectors []Sector
-	// Kernel is the name of the label kernel, "sha-ni/1". Default: the best
-	// that this machine can run.
+
+	// Kernel is the name of the label kernel, "sha-ni/1". Default: for each
+	// hasher the kernels that take the fewest cycles for its sectors.
 	Kernel string
+	// Cycles are the core cycles that a kernel takes for a node with all lanes, by
+	// its name: a profile's measurements, from which the default of Kernel is
+	// worked out. Default: typical ones.
+	Cycles map[string]float64
+	// Hashers is how many cores hash. Default: one for each of Places, or, if
+	// there are none, for each sector, as long as there are CPUs.
+	Hashers int
+	// Places say where hashers run, one for each. Default: wherever the system
+	// puts them.
+	Places []Place
+	// Machine is the machine that Places are on; needed with Places.
+	Machine *topology.Machine
+
+	// Staging is how parents' labels get to a hasher's core. Default: Inline.
+	Staging Staging
+	// Producers is how many goroutines feed a hasher. Default: 1, or, if its Place
+	// has more CPUs for them, so many.
+	Producers int
+	// Stride is how many nodes a producer takes at a time. Default: 128.
+	Stride int
+	// Lookahead is how many nodes producers may be ahead of their hasher, at
+	// least one Stride and, in OneLayer mode, at most a 32nd of a layer. Default: 4096, or
+	// what the mode allows.
+	Lookahead int
 	// Parents yields the parents of nodes. Default: they are computed.
 	Parents ParentSource
+
+	// MemoryMode is what of a sector's layers is in memory. Default: TwoLayers.
+	MemoryMode MemoryMode
+	// Budget is the most bytes that the job may take for layers, rings and
+	// buffers. Default: no limit of its own.
+	Budget uint64
+	// Pages are the kinds of page to try for layers. Default: hugepages.Options'.
+	Pages []hugepages.Pages
+	// HugeTLBFS is a folder on a mounted hugetlbfs to take pages from. Default: none.
+	HugeTLBFS string
+	// StrictNUMA makes it an error if a page is not on its hasher's NUMA node.
+	StrictNUMA bool
+	// Memory counts the job's memory by purpose. Default: not counted.
+	Memory *hugepages.Accounting
+	// Writing is the way to the disk. Default: durable.Direct; in OneLayer mode,
+	// which reads what it wrote, durable.Behind.
+	Writing Writing
+
 	// Progress, if not nil, is kept up to date while Run runs.
 	Progress *Progress
+
+	// hook, in tests, is called by a producer before it stages a run.
+	hook func(hasher int, run uint64)
 }
 
 // Sector is one sector of a job.
@@ -36,6 +89,112 @@ type Sector struct {
 	ReplicaID porep.ReplicaID
 	// CacheDir is an existing folder; the layer files appear in it.
 	CacheDir string
+	// First is the layer to begin with. Those before must be there; a sample of the
+	// labels of the one before First is recomputed. Default: 1.
+	First int
+}
+
+// A Place is where one hasher runs.
+type Place struct {
+	// Hasher is the CPU that hashes.
+	Hasher topology.CPU
+	// Producers are the CPUs of its producers. None: they are not bound.
+	Producers []topology.CPU
+	// Memory is the NUMA node of its memory. The zero Node: any.
+	Memory hugepages.Node
+}
+
+// Staging is how the labels of a node's parents get to the hasher.
+type Staging int
+
+// The ways of staging.
+const (
+	// Inline: producers work out where the parents lie, and the hasher prefetches
+	// them some nodes ahead.
+	Inline Staging = iota
+	// Producers: they also copy the parents' labels that are there into a ring; the
+	// hasher reads from there, and only the newest labels from where they were made.
+	Producers
+	// Hybrid: they read the labels that are there, which brings them into the shared
+	// cache, and the hasher reads them where they lie.
+	Hybrid
+)
+
+var stagingNames = []string{"inline", "producers", "hybrid"}
+
+func (s Staging) String() string { return nameOf(stagingNames, int(s)) }
+
+// ParseStaging reads a way of staging by its name.
+func ParseStaging(name string) (Staging, error) {
+	i, err := indexOf("staging", stagingNames, name)
+	return Staging(i), err
+}
+
+// MemoryMode is what of each sector is held in memory.
+type MemoryMode int
+
+// The modes. N is the sector's size.
+const (
+	// TwoLayers: the layer being made and the one before, 2 N.
+	TwoLayers MemoryMode = iota
+	// OneLayer: the layer before, and of the one being made the last eighth, 1.2 N. Base
+	// parents from before that are read from the layer's file ahead of time.
+	OneLayer
+)
+
+var memoryModeNames = []string{"two-layers", "one-layer"}
+
+func (m MemoryMode) String() string { return nameOf(memoryModeNames, int(m)) }
+
+// ParseMemoryMode reads a memory mode by its name.
+func ParseMemoryMode(name string) (MemoryMode, error) {
+	i, err := indexOf("memory mode", memoryModeNames, name)
+	return MemoryMode(i), err
+}
+
+// Writing is the way to the disk of finished labels.
+type Writing int
+
+// The ways: see durable.Way.
+const (
+	WriteDefault Writing = iota
+	WriteDirect
+	WriteUncached
+	WriteBehind
+)
+
+var writingNames = []string{"default", "direct", "uncached", "behind"}
+
+func (w Writing) String() string { return nameOf(writingNames, int(w)) }
+
+// ParseWriting reads a way of writing by its name.
+func ParseWriting(name string) (Writing, error) {
+	i, err := indexOf("way of writing", writingNames, name)
+	return Writing(i), err
+}
+
+func (c *Config) way() durable.Way {
+	switch {
+	case c.Writing == WriteDirect, c.Writing == WriteDefault && c.MemoryMode == TwoLayers:
+		return durable.Direct
+	case c.Writing == WriteUncached:
+		return durable.Uncached
+	}
+	return durable.Behind
+}
+
+func nameOf(names []string, i int) string {
+	if i < 0 || i >= len(names) {
+		return "unknown"
+	}
+	return names[i]
+}
+
+func indexOf(kind string, names []string, name string) (int, error) {
+	if i := slices.Index(names, name); i >= 0 {
+		return i, nil
+	}
+	return 0, &ConfigError{kind, fmt.Sprintf("%q is not one of %q", name, names)}
 }
 
 // ParentSource yields the 14 parents each of len(dst)/14 nodes from first on.
@@ -44,35 +203,11 @@ type ParentSource interface {
 	Parents(dst []uint32, first uint64) error
 }
 
-// Result is what a finished job reports.
-type Result struct {
-	// Kernel is the name of the kernel that ran.
-	Kernel string
-	// Layers has an entry for each layer of each sector, in the order in which
-	// they were labelled.
-	Layers []LayerStats
+// A BaseSource is a ParentSource that has a cheaper way to base parents alone:
+// only the first 6 of each 14 in dst are set.
+type BaseSource interface {
+	BaseParents(dst []uint32, first uint64) error
 }
-
-// LayerStats is how one layer of one sector went.
-type LayerStats struct {
-	Sector int // index into Config.Sectors
-	Layer  int // from 1
-	Nodes  uint64
-	// Hashing is the time from the layer's first label to its last.
-	Hashing time.Duration
-}
-
-// Progress is where a job stands. The job writes it, anybody may read it.
-type Progress struct {
-	labels, total atomic.Uint64
-	layer         atomic.Int64
-}
-
-// Labels returns how many labels are done and how many the job has in all.
-func (p *Progress) Labels() (done, total uint64) { return p.labels.Load(), p.total.Load() }
-
-// Layer is the layer being labelled, from 1, and 0 before the first.
-func (p *Progress) Layer() int { return int(p.layer.Load()) }
 
 // A ConfigError says what is wrong with one part of a Config.
 type ConfigError struct {
@@ -84,6 +219,43 @@ func (e *ConfigError) Error() string {
 	return fmt.Sprintf("engine: checking configuration: %s: %s", e.Part, e.Reason)
 }
 
+const (
+	defaultStride    = 128
+	defaultLookahead = 4096
+	maxStride        = 1 << 16
+	maxLookahead     = 1 << 22
+	maxProducers     = 1 << 10
+)
+
+// withDefaults is c with every default written out.
+func (c Config) withDefaults() Config {
+	c.Sectors = slices.Clone(c.Sectors)
+	for i := range c.Sectors {
+		c.Sectors[i].First = max(c.Sectors[i].First, 1)
+	}
+	if c.Hashers == 0 {
+		if c.Hashers = len(c.Places); c.Hashers == 0 {
+			c.Hashers = max(1, min(len(c.Sectors), runtime.GOMAXPROCS(0)))
+		}
+	}
+	if c.Stride == 0 {
+		c.Stride = defaultStride
+	}
+	if c.Lookahead == 0 {
+		c.Lookahead = max(defaultLookahead, c.Stride)
+	}
+	if c.Producers == 0 {
+		c.Producers = 1
+		for _, p := range c.Places {
+			c.Producers = max(c.Producers, len(p.Producers))
+		}
+	}
+	if c.Progress == nil {
+		c.Progress = new(Progress)
+	}
+	return c
+}
+
 // Validate reports every problem of c at once, each a *ConfigError or an error
 // of the package that the value belongs to. Run calls it.
 func (c *Config) Validate() error {
@@ -91,40 +263,119 @@ func (c *Config) Validate() error {
 	fail := func(part, format string, args ...any) {
 		errs = append(errs, &ConfigError{part, fmt.Sprintf(format, args...)})
 	}
-	if err := c.Proof.Check(); err != nil {
-		errs = append(errs, err)
+	between := func(part string, value, low, high int) {
+		if value < low || value > high {
+			fail(part, "%d is not between %d and %d", value, low, high)
+		}
 	}
+	proofErr := c.Proof.Check()
+	if proofErr != nil {
+		errs = append(errs, proofErr)
+	}
+	var kernelErr error
 	if c.Kernel != "" {
-		if k, err := sha256.ByName(c.Kernel); err != nil {
-			errs = append(errs, err)
-		} else if k.Lanes != 1 {
-			fail("kernel", "%q labels %d sectors at a time, this engine one", c.Kernel, k.Lanes)
+		if _, kernelErr = sha256.ByName(c.Kernel); kernelErr != nil {
+			errs = append(errs, kernelErr)
 		}
 	}
 	if len(c.Sectors) == 0 {
 		fail("sectors", "none given")
 	}
+	d := c.withDefaults()
+	between("hashers", d.Hashers, 1, max(1, len(c.Sectors)))
+	between("producers", d.Producers, 1, maxProducers)
+	between("stride", d.Stride, 1, maxStride)
+	if d.Stride >= 1 && d.Stride <= maxStride {
+		between("lookahead", d.Lookahead, d.Stride, maxLookahead)
+	}
+	if d.Staging < Inline || d.Staging > Hybrid {
+		fail("staging", "unknown, %d", d.Staging)
+	}
+	if d.MemoryMode < TwoLayers || d.MemoryMode > OneLayer {
+		fail("memory mode", "unknown, %d", d.MemoryMode)
+	}
+	if d.Writing < WriteDefault || d.Writing > WriteBehind {
+		fail("writing", "unknown, %d", d.Writing)
+	}
+	errs = append(errs, c.validatePlaces()...)
+	if window := c.Proof.SectorSize().Nodes() / windows; proofErr == nil && c.MemoryMode == OneLayer && uint64(max(0, c.Lookahead)) > max(window, uint64(max(0, c.Stride))) {
+		fail("lookahead", "%d nodes, but in %v mode producers can only be a window ahead, %d nodes of a sector of %v", c.Lookahead, c.MemoryMode, window, c.Proof.SectorSize())
+	}
+	if proofErr == nil {
+		errs = append(errs, c.validateSectors()...)
+	}
+	if len(errs) == 0 {
+		if err := d.validateMemory(); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (c *Config) validatePlaces() (errs []error) {
+	fail := func(format string, args ...any) {
+		errs = append(errs, &ConfigError{"places", fmt.Sprintf(format, args...)})
+	}
+	if len(c.Places) == 0 {
+		return nil
+	}
+	if c.Hashers != 0 && c.Hashers != len(c.Places) {
+		fail("%d for %d hashers", len(c.Places), c.Hashers)
+	}
+	if len(c.Places) > len(c.Sectors) {
+		fail("%d for %d sectors", len(c.Places), len(c.Sectors))
+	}
+	if c.Machine == nil {
+		fail("without the machine that they are on")
+		return errs
+	}
+	taken := map[topology.CPU]bool{}
+	for _, p := range c.Places {
+		if taken[p.Hasher] {
+			fail("CPU %d hashes twice", p.Hasher)
+		}
+		taken[p.Hasher] = true
+		for _, cpu := range append([]topology.CPU{p.Hasher}, p.Producers...) {
+			if !c.Machine.Allowed().Contains(cpu) {
+				fail("CPU %d is not one of those allowed, %v", cpu, c.Machine.Allowed())
+			}
+		}
+	}
+	return errs
+}
+
+func (c *Config) validateSectors() (errs []error) {
 	dirs := make([]os.FileInfo, len(c.Sectors))
 	for i, s := range c.Sectors {
-		part := fmt.Sprintf("cache dir of sector %d", i)
+		fail := func(part, format string, args ...any) {
+			errs = append(errs, &ConfigError{fmt.Sprintf("%s of sector %d", part, i), fmt.Sprintf(format, args...)})
+		}
+		if s.First < 0 || s.First > c.Proof.Layers() {
+			fail("first layer", "%d is not between 1 and %d", s.First, c.Proof.Layers())
+		}
 		dir, err := statDir(s.CacheDir)
 		if err != nil {
-			fail(part, "%v", err)
+			fail("cache dir", "%v", err)
 			continue
 		}
 		// The same folder may have many names.
 		if j := slices.IndexFunc(dirs, func(d os.FileInfo) bool { return d != nil && os.SameFile(d, dir) }); j >= 0 {
-			fail(part, "%s is also the cache dir of sector %d", s.CacheDir, j)
+			fail("cache dir", "%s is also the cache dir of sector %d", s.CacheDir, j)
 		}
 		dirs[i] = dir
 		for layer := 1; layer <= c.Proof.Layers(); layer++ {
 			path := layers.Path(s.CacheDir, layer)
-			if fi, err := os.Stat(path); err == nil && !fi.Mode().IsRegular() {
-				fail(part, "%s is there and is not a file (%s)", path, fi.Mode().Type())
+			switch fi, err := os.Stat(path); {
+			case err == nil && !fi.Mode().IsRegular():
+				fail("cache dir", "%s is there and is not a file (%s)", path, fi.Mode().Type())
+			case layer < s.First && err != nil:
+				fail("first layer", "%d, but layer %d is missing: %v", s.First, layer, err)
+			case layer < s.First && fi.Size() != int64(c.Proof.SectorSize()):
+				fail("first layer", "%d, but %s has %d bytes, want %d", s.First, path, fi.Size(), uint64(c.Proof.SectorSize()))
 			}
 		}
 	}
-	return errors.Join(errs...)
+	return errs
 }
 
 func statDir(path string) (os.FileInfo, error) {

@@ -326,7 +326,7 @@ func TestCancel(t *testing.T) {
 	}
 	calls := 0
 	c.Parents = hooked{g, func() {
-		if calls++; calls == 200 { // of 128 a layer
+		if calls++; calls == 3000 { // of 2048 a layer
 			waitFor(t, func() bool {
 				_, err := os.Stat(layers.Path(c.Sectors[0].CacheDir, 1))
 				return err == nil

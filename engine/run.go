@@ -2,45 +2,86 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/sdr-engine/sdr/graph"
 	"github.com/sdr-engine/sdr/hugepages"
-	"github.com/sdr-engine/sdr/layers"
-	"github.com/sdr-engine/sdr/porep"
-	"github.com/sdr-engine/sdr/sha256"
+	"github.com/sdr-engine/sdr/topology"
 )
 
-const (
-	// kernelNodes are labelled in one kernel call. Assembly cannot be
-	// preempted: at 64 nodes the collector waits 50 µs at most.
-	kernelNodes = 64
-	// runNodes is what the parents goroutine computes at a time, 1 ms worth of
-	// hashing, and runs is how many such runs it may be ahead: 1 MiB in all.
-	runNodes = 2048
-	runs     = 8
-	// writeNodes are labelled between two messages to the layer's writer.
-	writeNodes = 128 << 10
-)
+// Result is what a job reports.
+type Result struct {
+	// Kernel is the name of the kernel that labelled the first sector.
+	Kernel string
+	// Layers has an entry for each layer of each sector, in the order of sectors,
+	// then layers.
+	Layers []LayerStats
+	// Memory is what was had for each hasher.
+	Memory []MemoryStats
+}
 
-// Run labels c.Sectors, one after another, all layers of each. Each layer file
-// appears when the layer is complete and on the disk. Layers that are there are
-// removed first: their length says nothing about whose they are. Memory is two
-// layers, whatever the number of sectors.
+// LayerStats is how one layer of one sector went. Sectors of one batch have the
+// same, since they are labelled together.
+type LayerStats struct {
+	Sector int // index into Config.Sectors
+	Layer  int // from 1
+	Nodes  uint64
+	Hasher int
+	Kernel string
+	Lanes  int // sectors that went together
+	// Hashing is the time from the layer's first label to its last.
+	Hashing time.Duration
+	// Waited is how much of Hashing the hasher waited.
+	Waited Waits
+	// Pause is the time between the last label of the layer before and the first
+	// of this one.
+	Pause time.Duration
+}
+
+// MemoryStats is the memory of one hasher's layers.
+type MemoryStats struct {
+	Hasher    int
+	Bytes     uint64
+	Pages     hugepages.Pages
+	Placement hugepages.Placement
+}
+
+// A SectorError says why a sector was not labelled. Its layers that are there are
+// complete.
+type SectorError struct {
+	Sector   int // index into Config.Sectors
+	CacheDir string
+	Err      error
+}
+
+func (e *SectorError) Error() string {
+	return fmt.Sprintf("engine: labelling sector in %s: %v", e.CacheDir, e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *SectorError) Unwrap() error { return e.Err }
+
+// Run labels c.Sectors, all layers of each. Each layer file appears when the layer
+// is complete and on the disk. Layers from a sector's First on that are there are
+// removed first: their length says nothing about whose they are.
 //
-// Run ends early on the first error and when ctx is done, as soon as the disk has
-// taken what it was given last. Then the layer files that are there are complete
-// and of this job.
-func Run(ctx context.Context, c Config) (Result, error) {
+// A sector that fails, because its disk is full for example, leaves those beside
+// it alone: the error, a *SectorError for each, comes at the end. What fails
+// otherwise, or ctx when it is done, ends the job within a second, as soon as the
+// disk has taken what it was given last. Whatever the error, layer files that are
+// there are complete and of this job, and memory, threads and locks are free.
+//
+// Hashers never leave their threads: a program with more than one should have
+// GOMAXPROCS at some more than the machine's CPUs, or its other goroutines wait.
+func Run(ctx context.Context, c Config) (result Result, err error) {
 	if err := c.Validate(); err != nil {
 		return Result{}, err
 	}
-	kernel := sha256.Best(1)
-	if c.Kernel != "" {
-		kernel, _ = sha256.ByName(c.Kernel) // checked by Validate
-	}
+	c = c.withDefaults()
 	if c.Parents == nil {
 		g, err := graph.New(c.Proof)
 		if err != nil {
@@ -48,186 +89,223 @@ func Run(ctx context.Context, c Config) (Result, error) {
 		}
 		c.Parents = g
 	}
-	if c.Progress == nil {
-		c.Progress = new(Progress)
-	}
-	size := c.Proof.SectorSize()
-	c.Progress.labels.Store(0)
-	c.Progress.total.Store(size.Nodes() * uint64(c.Proof.Layers()*len(c.Sectors)))
-
-	var regions [2]*hugepages.Region
-	var buffers [2][]byte
-	for i := range regions {
-		region, err := hugepages.Alloc(ctx, hugepages.Options{Size: uint64(size), Purpose: hugepages.Layers})
-		if err != nil {
-			return Result{}, fmt.Errorf("engine: taking memory for a layer: %w", err)
-		}
-		defer region.Free()
-		regions[i], buffers[i] = region, region.Bytes()
-	}
-	// The kernel clears pages as they are first touched; the hasher need not
-	// wait for that.
-	populating, stop := context.WithCancel(ctx)
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		// An error costs speed, no label: the pages come as they are touched.
-		_ = regions[1].Populate(populating) // layer 1
-		_ = regions[0].Populate(populating)
-	})
-	defer func() {
-		stop()
-		wg.Wait() // before the regions go
-	}()
-
-	result := Result{Kernel: kernel.Name}
-	for i, s := range c.Sectors {
-		j := job{Config: c, sector: s, kernel: kernel, buffers: buffers, nodes: size.Nodes()}
-		stats, err := j.run(ctx)
-		for _, l := range stats {
-			l.Sector = i
-			result.Layers = append(result.Layers, l)
-		}
-		if err != nil {
-			return result, fmt.Errorf("engine: labelling sector in %s: %w", s.CacheDir, err)
+	j := &job{Config: c, split: c.split(), parents: newSharedParents(c.Parents, &c)}
+	j.results = make([]sectorResult, len(c.Sectors))
+	j.counters = make([]*hasherCounters, c.Hashers)
+	for h := range j.counters {
+		j.counters[h] = &hasherCounters{cpu: NoCPU}
+		if len(c.Places) > 0 {
+			j.counters[h].cpu = int(c.Places[h].Hasher)
 		}
 	}
-	return result, nil
-}
-
-// A job labels one sector. Three kinds of goroutine share the work: one computes
-// parents, the caller's hashes, and one for each layer writes. Labels are
-// written once by the hasher and read by a layer's writer only after the hasher
-// has sent how far it is.
-type job struct {
-	Config
-	sector  Sector
-	kernel  *sha256.Kernel
-	buffers [2][]byte // layer l is in buffers[l%2]
-	nodes   uint64
-}
-
-// A parentRun is the parents of consecutive nodes, and of those that come next,
-// for the kernel to prefetch.
-type parentRun struct {
-	first   uint64
-	nodes   int
-	parents []uint32
-	space   []uint32 // what parents is cut from
-}
-
-func (j *job) run(ctx context.Context) (stats []LayerStats, err error) {
-	writers, err := layers.Create(j.sector.CacheDir, j.Proof.Layers(), j.Proof.SectorSize())
-	if err != nil {
-		return nil, err
+	var total uint64
+	for _, s := range c.Sectors {
+		total += uint64(c.Proof.Layers()-s.First+1) * c.Proof.SectorSize().Nodes()
 	}
-	defer layers.Abort(writers)
+	c.Progress.total.Store(total)
+	c.Progress.hashers.Store(&j.counters)
+
 	ctx, cancel := context.WithCancelCause(ctx)
-	var wg sync.WaitGroup
-	stats = j.labelLayers(ctx, cancel, &wg, writers)
-	wg.Wait()
-	// The first failure, the hasher's or, even after the last label, a
-	// writer's, or the caller's wish to stop.
-	err = context.Cause(ctx)
-	cancel(nil)
-	return stats, err
-}
-
-// labelLayers starts the other goroutines and hashes layer after layer. It
-// returns what it got done; why it was no more, if so, is ctx's cause.
-func (j *job) labelLayers(ctx context.Context, cancel context.CancelCauseFunc, wg *sync.WaitGroup, writers []*layers.Writer) (stats []LayerStats) {
-	full := make(chan parentRun, runs)
-	free := make(chan []uint32, runs)
-	for range runs {
-		free <- make([]uint32, (runNodes+sha256.Ahead)*porep.Degree)
-	}
-	wg.Go(func() {
-		if err := j.computeParents(ctx, full, free); err != nil {
-			cancel(err)
-		}
-	})
-
-	written := make([]chan struct{}, len(writers))
-	for i, w := range writers {
-		layer := i + 1
-		if layer > 2 {
-			// This layer's labels take the place of those two layers down.
-			select {
-			case <-written[i-2]:
-			case <-ctx.Done():
-				return stats
+	defer cancel(nil)
+	regions, err := j.takeMemory(ctx)
+	defer func() {
+		for _, r := range regions {
+			if e := r.free(); e != nil {
+				err = errors.Join(err, e)
 			}
 		}
-		written[i] = make(chan struct{})
-		ready := make(chan int, j.nodes/writeNodes+1)
-		labels := j.buffers[layer%2]
+	}()
+	if err != nil {
+		return Result{}, err
+	}
+	var wg sync.WaitGroup
+	for h := range c.Hashers {
 		wg.Go(func() {
-			defer close(written[i])
-			if err := w.WriteFrom(ctx, labels, ready); err != nil {
-				cancel(fmt.Errorf("layer %d: %w", layer, err))
+			if err := j.runHasher(ctx, h, regions[h]); err != nil {
+				cancel(err)
 			}
 		})
-		j.Progress.layer.Store(int64(layer))
-		start := time.Now()
-		if err := j.hash(ctx, layer, full, free, ready); err != nil {
-			cancel(err) // before the writer finds its layer incomplete
-			close(ready)
-			return stats
-		}
-		close(ready)
-		stats = append(stats, LayerStats{Layer: layer, Nodes: j.nodes, Hashing: time.Since(start)})
 	}
-	return stats
+	wg.Wait()
+	return j.result(regions), j.failure(ctx)
 }
 
-// computeParents sends the parents of all nodes, in order, once for each layer.
-func (j *job) computeParents(ctx context.Context, full chan<- parentRun, free <-chan []uint32) error {
-	for range j.Proof.Layers() {
-		for first := uint64(0); first < j.nodes; first += runNodes {
-			r := parentRun{first: first, nodes: int(min(runNodes, j.nodes-first))}
-			select {
-			case r.space = <-free:
-			case <-ctx.Done():
-				return context.Cause(ctx)
-			}
-			r.parents = r.space[:min(runNodes+sha256.Ahead, j.nodes-first)*porep.Degree]
-			if err := j.Parents.Parents(r.parents, first); err != nil {
-				return err
-			}
-			full <- r // has room for all that free ever held
-		}
-	}
-	return nil
+// A job is a Config at work.
+type job struct {
+	Config
+	split    [][]batch // by hasher
+	parents  *sharedParents
+	counters []*hasherCounters
+	results  []sectorResult // by sector; each hasher writes those of its own
 }
 
-// hash labels one layer and tells its writer how far it is.
-func (j *job) hash(ctx context.Context, layer int, full <-chan parentRun, free chan<- []uint32, ready chan<- int) error {
-	l := &sha256.Layer{
-		ReplicaIDs: [][32]byte{j.sector.ReplicaID},
-		Number:     uint32(layer),
-		Labels:     j.buffers[layer%2],
+type sectorResult struct {
+	stats []LayerStats
+	done  bool
+	err   error
+}
+
+func (j *job) result(regions []*regions) Result {
+	r := Result{Kernel: j.split[0][0].kernel.Name}
+	for _, s := range j.results {
+		r.Layers = append(r.Layers, s.stats...)
 	}
-	if layer > 1 {
-		l.Key = j.buffers[(layer-1)%2]
+	for h, m := range regions {
+		r.Memory = append(r.Memory, MemoryStats{h, uint64(len(m.layers.Bytes())), m.layers.Pages(), m.layers.Placement()})
 	}
-	for done := uint64(0); done < j.nodes; {
-		var r parentRun
-		select {
-		case r = <-full:
-		case <-ctx.Done():
-			return context.Cause(ctx)
+	return r
+}
+
+// failure is the job's error: the first that ended all of it, and those of single
+// sectors.
+func (j *job) failure(ctx context.Context) error {
+	var errs []error
+	for i, s := range j.results {
+		err := s.err
+		if err == nil && !s.done {
+			err = context.Cause(ctx)
 		}
-		for i := 0; i < r.nodes; i += kernelNodes {
-			n := min(kernelNodes, r.nodes-i)
-			if err := j.kernel.Label(l, r.first+uint64(i), n, r.parents[i*porep.Degree:]); err != nil {
-				return err
+		if err == nil {
+			continue
+		}
+		// What ended all of them is told once.
+		if slices.ContainsFunc(errs, func(e error) bool { return errors.Unwrap(e) == err }) {
+			continue
+		}
+		errs = append(errs, &SectorError{i, j.Sectors[i].CacheDir, err})
+	}
+	return errors.Join(errs...)
+}
+
+// regions are one hasher's memory outside the Go heap.
+type regions struct {
+	layers *hugepages.Region
+	ring   *hugepages.Region // nil unless labels are staged in it
+}
+
+func (r *regions) free() error {
+	err := r.layers.Free()
+	if r.ring != nil {
+		err = errors.Join(err, r.ring.Free())
+	}
+	return err
+}
+
+// takeMemory allocates every hasher's memory, so that too little of it shows
+// before any work. What was had is returned with an error too.
+func (j *job) takeMemory(ctx context.Context) (all []*regions, err error) {
+	for h, need := range j.Requirements() {
+		node := hugepages.Node{}
+		if len(j.Places) > 0 {
+			node = j.Places[h].Memory
+		}
+		alloc := func(size uint64, purpose hugepages.Purpose) (*hugepages.Region, error) {
+			r, err := hugepages.Alloc(ctx, hugepages.Options{
+				Size: size, Purpose: purpose, Node: node,
+				Pages: j.Pages, HugeTLBFS: j.HugeTLBFS, Strict: j.StrictNUMA, Sample: 4096, Pool: j.Memory,
+			})
+			if err != nil {
+				return nil, fmt.Errorf("engine: taking memory for hasher %d: %w", h, err)
+			}
+			return r, nil
+		}
+		r := &regions{}
+		if r.layers, err = alloc(need.Layers, hugepages.Layers); err != nil {
+			return all, err
+		}
+		all = append(all, r)
+		if need.Rings > 0 {
+			if r.ring, err = alloc(need.Rings, hugepages.Rings); err != nil {
+				return all, err
 			}
 		}
-		done = r.first + uint64(r.nodes)
-		free <- r.space
-		j.Progress.labels.Add(uint64(r.nodes))
-		if done%writeNodes == 0 || done == j.nodes {
-			ready <- int(done) * porep.NodeSize // has room for all of a layer's
+	}
+	return all, nil
+}
+
+// runHasher labels one hasher's batches, one after another, in the same memory.
+func (j *job) runHasher(ctx context.Context, h int, r *regions) error {
+	// The kernel clears pages as they are first touched; the hasher need not wait
+	// for that.
+	populating, stop := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	failed := make(chan error, 1)
+	wg.Go(func() {
+		for _, region := range []*hugepages.Region{r.ring, r.layers} {
+			if region == nil {
+				continue
+			}
+			if err := region.Populate(populating); err != nil && populating.Err() == nil {
+				failed <- fmt.Errorf("engine: taking memory for hasher %d: %w", h, err)
+				return
+			}
+		}
+		if _, err := r.layers.Verify(populating); err != nil && populating.Err() == nil {
+			failed <- fmt.Errorf("engine: taking memory for hasher %d: %w", h, err)
+		}
+	})
+	defer wg.Wait()
+	defer stop()
+	for _, b := range j.split[h] {
+		err := j.runBatch(ctx, h, b, r, failed)
+		if err != nil {
+			return err
 		}
 	}
-	return nil
+	stop()
+	wg.Wait()
+	select {
+	case err := <-failed:
+		return err
+	default:
+		return nil
+	}
+}
+
+// place binds the calling goroutine to one of the CPUs, until release. Without
+// CPUs it does nothing.
+func (j *job) place(cpus []topology.CPU, i int) (release func() error, err error) {
+	if len(cpus) == 0 {
+		return func() error { return nil }, nil
+	}
+	p, err := topology.Pin(j.Machine, cpus[i%len(cpus)])
+	if err != nil {
+		return nil, fmt.Errorf("engine: binding to a CPU: %w", err)
+	}
+	return p.Release, nil
+}
+
+func (j *job) producerCPUs(h int) []topology.CPU {
+	if len(j.Places) == 0 {
+		return nil
+	}
+	return j.Places[h].Producers
+}
+
+func (j *job) hasherCPU(h int) []topology.CPU {
+	if len(j.Places) == 0 {
+		return nil
+	}
+	return []topology.CPU{j.Places[h].Hasher}
+}
+
+// replicaIDs are a batch's, one for each of the kernel's lanes; empty lanes have
+// zeros.
+func replicaIDs(lanes []*lane, n int) [][32]byte {
+	ids := make([][32]byte, n)
+	for i, l := range lanes {
+		ids[i] = l.id
+	}
+	return ids
+}
+
+// labelsOf is how many nodes of a layer count as labels: those of lanes that make
+// the layer.
+func labelsOf(lanes []*lane, layer int) (n uint64) {
+	for _, l := range lanes {
+		if l.writer(layer) != nil {
+			n++
+		}
+	}
+	return n
 }

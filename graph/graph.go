@@ -90,6 +90,21 @@ func (g *Graph) Parents(dst []uint32, first uint64) error {
 	return nil
 }
 
+// BaseParents is Parents for those who need only the 6 base parents of each node,
+// as in layer 1: what it leaves in the other places is not defined.
+func (g *Graph) BaseParents(dst []uint32, first uint64) error {
+	if err := CheckRange(len(dst), first, g.nodes); err != nil {
+		return err
+	}
+	for len(dst) > 0 {
+		rows := dst[:min(len(dst), batch*porep.Degree)]
+		g.base.parents(rows, uint32(first))
+		dst = dst[len(rows):]
+		first += batch
+	}
+	return nil
+}
+
 // A Use says that a node has some label as its expander parent number Slot,
 // from 0 to 7.
 type Use struct {

@@ -3,13 +3,14 @@
 package layers
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 
 	"github.com/sdr-engine/sdr/internal/durable"
+	"github.com/sdr-engine/sdr/internal/linux"
 	"github.com/sdr-engine/sdr/porep"
 )
 
@@ -18,37 +19,40 @@ func Path(cacheDir string, layer int) string {
 	return filepath.Join(cacheDir, fmt.Sprintf("sc-02-data-layer-%d.dat", layer))
 }
 
-// ErrIncomplete is WriteFrom's error when its labels end before the layer does.
-var ErrIncomplete = errors.New("layers: writing layer: its labels end before the layer does")
+// ErrIncomplete is Commit's error when not all of the layer was written.
+var ErrIncomplete = errors.New("layers: finishing layer: not all of it was written")
 
 // A Writer is a layer's file on its way: it appears under its name only when it
 // is complete and on the disk.
 type Writer struct {
-	file *durable.File
-	size int
+	layer   int
+	file    *durable.File
+	reader  *os.File
+	size    int64
+	written atomic.Int64
 }
 
-// Create starts the files of all layers of the sector in cacheDir, 1 to count.
-// Layers that are there under their final names go: whose they are nobody knows,
-// and the space is needed. Then the space for the new ones is taken. On an error
-// nothing is left of the new ones; if another job has the cache dir, it is
-// linux.ErrLocked, and the layers that are there stay.
-func Create(cacheDir string, count int, size porep.SectorSize) (writers []*Writer, err error) {
+// Create starts the files of layers first to last of the sector in cacheDir.
+// Layers from first on that are there under their final names go: whose they are
+// nobody knows, and the space is needed. Then the space for the new ones is taken.
+// On an error nothing is left of the new ones; if another job has the cache dir,
+// it is linux.ErrLocked, and the layers that are there stay.
+func Create(cacheDir string, first, last int, size porep.SectorSize) (writers []*Writer, err error) {
 	defer func() {
 		if err != nil {
-			Abort(writers)
+			Close(writers)
 			writers = nil
 		}
 	}()
-	for layer := 1; layer <= count; layer++ {
+	for layer := first; layer <= last; layer++ {
 		f, err := durable.Create(Path(cacheDir, layer))
 		if err != nil {
 			return writers, err
 		}
-		writers = append(writers, &Writer{f, int(size)})
+		writers = append(writers, &Writer{layer: layer, file: f, size: int64(size)})
 	}
-	for layer := 1; layer <= count; layer++ {
-		if err := os.Remove(Path(cacheDir, layer)); err != nil && !errors.Is(err, os.ErrNotExist) {
+	for _, w := range writers {
+		if err := os.Remove(Path(cacheDir, w.layer)); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return writers, fmt.Errorf("layers: removing layer of an earlier job: %w", err)
 		}
 	}
@@ -56,39 +60,49 @@ func Create(cacheDir string, count int, size porep.SectorSize) (writers []*Write
 		if err := w.file.Reserve(int64(size)); err != nil {
 			return writers, err
 		}
+		w.file.AllowDirect()
+		if w.reader, err = w.file.Reader(); err != nil {
+			return writers, err
+		}
 	}
 	return writers, nil
 }
 
-// Abort removes what is there of files that are not finished.
-func Abort(writers []*Writer) {
+// Close gives up what is not finished, of which nothing is left, and ends reading.
+func Close(writers []*Writer) {
 	for _, w := range writers {
 		w.file.Abort()
+		if w.reader != nil {
+			w.reader.Close()
+		}
 	}
 }
 
-// WriteFrom writes labels, the whole layer, while they are made: each number
-// received is how many bytes from the start are final. It returns when the file
-// is on the disk under its name, or, with nothing left of it, on an error: ctx's
-// cause, or ErrIncomplete if ready is closed early.
-func (w *Writer) WriteFrom(ctx context.Context, labels []byte, ready <-chan int) error {
-	defer w.file.Abort()
-	written := 0
-	for final := range ready {
-		if final < written || final > min(len(labels), w.size) {
-			return fmt.Errorf("layers: writing layer: %d bytes are said to be final, %d were, of %d", final, written, min(len(labels), w.size))
-		}
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		if _, err := w.file.WriteAt(labels[written:final], int64(written)); err != nil {
-			return err
-		}
-		// The disk keeps pace, so that little is left to do when the layer ends.
-		w.file.StartWriteback(int64(written), int64(final-written))
-		if written = final; written == w.size {
-			return w.file.Commit()
-		}
+// Layer is the layer's number, from 1.
+func (w *Writer) Layer() int { return w.layer }
+
+// Write writes labels that are final, at a byte offset. Several goroutines may
+// write different parts; no part is written twice.
+func (w *Writer) Write(way durable.Way, labels []byte, off int64) error {
+	if err := w.file.WriteVia(way, labels, off); err != nil {
+		return err
 	}
-	return ErrIncomplete
+	w.written.Add(int64(len(labels)))
+	return nil
 }
+
+// ReadAt reads what was written, until Close.
+func (w *Writer) ReadAt(b []byte, off int64) (int, error) { return w.reader.ReadAt(b, off) }
+
+// Commit waits until the layer is on the disk and gives the file its name. The
+// error is ErrIncomplete if a part is missing. After an error nothing is left.
+func (w *Writer) Commit() error {
+	if w.written.Load() != w.size {
+		w.file.Abort()
+		return ErrIncomplete
+	}
+	return w.file.Commit()
+}
+
+// Forget takes what was written out of the page cache, where Behind left it.
+func (w *Writer) Forget() { _ = linux.DropCache(w.reader, 0, w.size) }

@@ -2,7 +2,6 @@ package layers_test
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"math/rand/v2"
 	"os"
@@ -17,7 +16,7 @@ import (
 	"github.com/sdr-engine/sdr/layers"
 )
 
-const size = 2048
+const size = 32 << 10
 
 func labels() []byte {
 	b := make([]byte, size)
@@ -25,35 +24,62 @@ func labels() []byte {
 	return b
 }
 
-// write runs a Writer that hears of the layer's progress in these steps.
-func write(t interface {
-	Fatal(...any)
-	TempDir() string
-}, labels []byte, steps ...int) (dir string, err error) {
-	dir = t.TempDir()
-	ws, err := layers.Create(dir, 3, size)
+// write writes parts of labels, each to the next cut, in any order and by any
+// way, and commits.
+func write(t *rapid.T, dir string, labels []byte, way durable.Way, order []int, cuts []int) error {
+	ws, err := layers.Create(dir, 1, 3, size)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer layers.Abort(ws)
-	ready := make(chan int, len(steps))
-	for _, s := range steps {
-		ready <- s
+	defer layers.Close(ws)
+	for _, i := range order {
+		if err := ws[2].Write(way, labels[cuts[i]:cuts[i+1]], int64(cuts[i])); err != nil {
+			return err
+		}
 	}
-	close(ready)
-	return dir, ws[2].WriteFrom(context.Background(), labels, ready)
+	if err := ws[2].Commit(); err != nil {
+		return err
+	}
+	read := make([]byte, size)
+	if _, err := ws[2].ReadAt(read, 0); err != nil || !bytes.Equal(read, labels) {
+		t.Errorf("what was written reads otherwise (%v)", err)
+	}
+	ws[2].Forget()
+	return nil
 }
 
-func TestWriteFrom(t *testing.T) {
+func TestWrite(t *testing.T) {
 	want := labels()
 	rapid.Check(t, func(rt *rapid.T) {
-		var steps []int
-		for at := 0; at < size; steps = append(steps, at) {
-			at += rapid.IntRange(0, size-at).Draw(rt, "step")
+		cuts := []int{0}
+		for at := 0; at < size; cuts = append(cuts, at) {
+			at += rapid.SampledFrom([]int{32, 4096, size - at, 8192}).Draw(rt, "part")
+			at = min(at, size)
 		}
-		dir, err := write(t, want, steps...)
+		parts := make([]int, len(cuts)-1)
+		for i := range parts {
+			parts[i] = i
+		}
+		order := rapid.Permutation(parts).Draw(rt, "order")
+		way := rapid.SampledFrom([]durable.Way{durable.Direct, durable.Uncached, durable.Behind}).Draw(rt, "way")
+		dir, err := os.MkdirTemp(t.TempDir(), "")
 		if err != nil {
 			rt.Fatal(err)
+		}
+		missing := rapid.IntRange(0, 3).Draw(rt, "missing") == 0
+		if missing {
+			order = order[1:]
+		}
+		err = write(rt, dir, want, way, order, cuts)
+		left, _ := os.ReadDir(dir)
+		if missing {
+			if !errors.Is(err, layers.ErrIncomplete) || len(left) > 0 {
+				rt.Errorf("with a part missing: %v, left %v", err, left)
+			}
+			return
+		}
+		if err != nil || len(left) != 1 {
+			rt.Fatalf("%v, left %v", err, left)
 		}
 		got, err := os.ReadFile(filepath.Join(dir, "sc-02-data-layer-3.dat"))
 		if err != nil || !bytes.Equal(got, want) {
@@ -62,23 +88,17 @@ func TestWriteFrom(t *testing.T) {
 	})
 }
 
-func TestIncomplete(t *testing.T) {
-	tests := []struct {
-		steps []int
-		is    error
-	}{
-		{nil, layers.ErrIncomplete},
-		{[]int{size - 32}, layers.ErrIncomplete},
-		{[]int{32, size + 32}, nil},
-		{[]int{64, 32, size}, nil},
+func TestOutside(t *testing.T) {
+	ws, err := layers.Create(t.TempDir(), 1, 1, size)
+	if err != nil {
+		t.Fatal(err)
 	}
-	for _, tt := range tests {
-		dir, err := write(t, labels(), tt.steps...)
-		if err == nil || tt.is != nil && !errors.Is(err, tt.is) {
-			t.Errorf("steps %d: %v", tt.steps, err)
-		}
-		if left, _ := os.ReadDir(dir); len(left) > 0 {
-			t.Errorf("steps %d left %v", tt.steps, left)
+	defer layers.Close(ws)
+	for _, off := range []int64{-1, 1, size, 1 << 62} {
+		for _, way := range []durable.Way{durable.Direct, durable.Behind} {
+			if err := ws[0].Write(way, make([]byte, size), off); err == nil {
+				t.Errorf("written at %d", off)
+			}
 		}
 	}
 }
@@ -95,7 +115,7 @@ func TestStale(t *testing.T) {
 		t.Fatal(err)
 	}
 	if runtime.GOOS == "linux" {
-		if _, err := layers.Create(dir, 3, size); !errors.Is(err, linux.ErrLocked) {
+		if _, err := layers.Create(dir, 1, 3, size); !errors.Is(err, linux.ErrLocked) {
 			t.Errorf("while another job is at work: %v", err)
 		}
 		if _, err := os.Stat(stale); err != nil {
@@ -103,34 +123,33 @@ func TestStale(t *testing.T) {
 		}
 	}
 	other.Abort()
-	ws, err := layers.Create(dir, 3, size)
+	ws, err := layers.Create(dir, 1, 3, size)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(stale); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a layer of an earlier job: %v", err)
 	}
-	layers.Abort(ws)
+	layers.Close(ws)
 	if left, _ := os.ReadDir(dir); len(left) > 0 {
 		t.Errorf("left %v", left)
 	}
 }
 
-// TestCanceled: who is canceled writes no more, however much is ready.
-func TestCanceled(t *testing.T) {
+// TestResume: layers before the first stay.
+func TestResume(t *testing.T) {
 	dir := t.TempDir()
-	ws, err := layers.Create(dir, 1, size)
+	for layer := 1; layer <= 3; layer++ {
+		if err := os.WriteFile(layers.Path(dir, layer), nil, 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ws, err := layers.Create(dir, 2, 3, size)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	ready := make(chan int, 1)
-	ready <- size
-	if err := ws[0].WriteFrom(ctx, labels(), ready); !errors.Is(err, context.Canceled) {
-		t.Error(err)
-	}
-	if left, _ := os.ReadDir(dir); len(left) > 0 {
-		t.Errorf("left %v", left)
+	layers.Close(ws)
+	if left, _ := os.ReadDir(dir); len(left) != 1 || left[0].Name() != filepath.Base(layers.Path(dir, 1)) {
+		t.Errorf("left %v, want layer 1", left)
 	}
 }

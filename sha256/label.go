@@ -43,6 +43,14 @@ func (r Rows) Set(k *Kernel, row, slot int, labels []byte) {
 	r.addrs[row*degree+slot] = address(&labels[:k.Stride()][0])
 }
 
+// Labels is the memory of a row's parent number slot, the kernel's Stride bytes.
+func (r Rows) Labels(k *Kernel, row, slot int) []byte {
+	return unsafe.Slice((*byte)(pointer(r.addrs[row*degree+slot])), k.Stride())
+}
+
+// Copy sets rows to the first of from, as many as there are of both.
+func (r Rows) Copy(from Rows) { copy(r.addrs, from.addrs) }
+
 // Locate sets rows, one for each 14 of parents, to the parents' places in l. The
 // error is a *RunError, and nothing is then changed, if a parent lies outside of
 // l or l itself does not fit the kernel.

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"unsafe"
 
 	"github.com/sdr-engine/sdr/internal/linux"
 )
@@ -21,9 +22,32 @@ func TempName(name string) string { return "." + name + ".tmp" }
 // A File is being written. Its WriteAt calls may come from many goroutines;
 // Commit or Abort ends it.
 type File struct {
-	path string
-	f    *os.File
-	size int64
+	path   string
+	f      *os.File
+	size   int64
+	direct *os.File // the same file past the page cache; nil if it was never asked for, or cannot be
+}
+
+// A Way says how what is written gets to the disk.
+type Way int
+
+// The ways. One that the system or the file system does not have falls back to
+// the next.
+const (
+	// Direct goes past the page cache: no copy, and no memory taken from others.
+	Direct Way = iota
+	// Uncached goes through the page cache and leaves nothing there.
+	Uncached
+	// Behind goes through the page cache, and the way to the disk begins at once;
+	// the pages stay as long as nobody needs the memory.
+	Behind
+)
+
+func (w Way) String() string {
+	if w < Direct || w > Behind {
+		return "unknown"
+	}
+	return [...]string{"direct", "uncached", "behind"}[w]
 }
 
 // Create starts a file that will appear at path. What a crash left of an earlier
@@ -99,6 +123,55 @@ func (d *File) WriteAt(b []byte, off int64) (int, error) {
 	return n, nil
 }
 
+// AllowDirect readies the file for WriteVia(Direct). It comes after Reserve, before
+// the writes. False means that the file system has no such way.
+func (d *File) AllowDirect() bool {
+	if d.direct == nil && d.f != nil {
+		d.direct, _ = linux.OpenDirect(d.f)
+	}
+	return d.direct != nil
+}
+
+// WriteVia is WriteAt by a certain way.
+func (d *File) WriteVia(way Way, b []byte, off int64) error {
+	if off < 0 || off > d.size-int64(len(b)) {
+		return fmt.Errorf("durable: writing %s: %d bytes at %d are outside of its %d", d.path, len(b), off, d.size)
+	}
+	if way == Direct && d.direct != nil && aligned(b, off) {
+		if _, err := d.direct.WriteAt(b, off); err != nil {
+			return fmt.Errorf("durable: writing %s: %w", d.path, err)
+		}
+		return nil
+	}
+	if way != Behind {
+		_, err := linux.WriteUncached(d.f, b, off)
+		if err == nil || !errors.Is(err, errors.ErrUnsupported) {
+			if err != nil {
+				err = fmt.Errorf("durable: writing %s: %w", d.path, err)
+			}
+			return err
+		}
+	}
+	_, err := d.WriteAt(b, off)
+	d.StartWriteback(off, int64(len(b)))
+	return err
+}
+
+func aligned(b []byte, off int64) bool {
+	const mask = linux.DirectAlign - 1
+	return (uintptr(unsafe.Pointer(unsafe.SliceData(b)))|uintptr(len(b))|uintptr(off))&mask == 0
+}
+
+// Reader opens the file once more, to read what was written, also after Commit
+// or Abort.
+func (d *File) Reader() (*os.File, error) {
+	f, err := os.Open(d.f.Name())
+	if err != nil {
+		return nil, fmt.Errorf("durable: reading %s: %w", d.path, err)
+	}
+	return f, nil
+}
+
 // StartWriteback starts the way to the disk of n bytes written at off. It is
 // only a hint: errors show in Commit.
 func (d *File) StartWriteback(off, n int64) { _ = linux.StartWriteback(d.f, off, n) }
@@ -118,8 +191,7 @@ func (d *File) Commit() error {
 		d.Abort()
 		return fmt.Errorf("durable: committing %s: %w", d.path, err)
 	}
-	d.f.Close()
-	d.f = nil
+	d.close()
 	if err := linux.SyncDir(filepath.Dir(d.path)); err != nil {
 		return fmt.Errorf("durable: committing %s: syncing its folder: %w", d.path, err)
 	}
@@ -130,7 +202,14 @@ func (d *File) Commit() error {
 func (d *File) Abort() {
 	if d.f != nil {
 		os.Remove(d.f.Name())
-		d.f.Close()
-		d.f = nil
+		d.close()
 	}
+}
+
+func (d *File) close() {
+	if d.direct != nil {
+		d.direct.Close()
+	}
+	d.f.Close()
+	d.f, d.direct = nil, nil
 }

@@ -35,6 +35,7 @@ var levels = []row{
 	{0, "internal/coreclock", nil},
 	{0, "internal/golden", nil},
 	{0, "porep", nil},
+	{0, "engine/internal/ring", nil},
 
 	{1, "internal/durable", []string{"internal/linux"}},
 	{1, "sha256", []string{"github.com/klauspost/cpuid/v2"}},
@@ -45,7 +46,7 @@ var levels = []row{
 
 	{2, "parentcache", []string{"internal/linux", "graph", "porep", "github.com/edsrzf/mmap-go", "github.com/gofrs/flock"}},
 	{2, "merkle", []string{"porep", "sha256"}},
-	{2, "layers", []string{"porep", "internal/durable"}},
+	{2, "layers", []string{"porep", "internal/durable", "internal/linux"}},
 
 	{3, "engine", []string{lowerLevels}},
 	{4, "seal", []string{lowerLevels}},

@@ -51,6 +51,46 @@ func StartWriteback(f *os.File, off, n int64) error {
 	}))
 }
 
+// DropCache asks the kernel to forget a part of f that is on the disk, so that it
+// takes no memory from those who read something again.
+func DropCache(f *os.File, off, n int64) error {
+	return unsupported(retry(func() error {
+		return unix.Fadvise(int(f.Fd()), off, n, unix.FADV_DONTNEED)
+	}))
+}
+
+// WriteUncached writes b at off by way of pages that are dropped as soon as they
+// are on the disk (RWF_DONTCACHE), and starts their way there.
+func WriteUncached(f *os.File, b []byte, off int64) (n int, err error) {
+	const dontCache = 0x80 // since Linux 6.14
+	for n < len(b) {
+		var m int
+		err := retry(func() (err error) {
+			m, err = unix.Pwritev2(int(f.Fd()), [][]byte{b[n:]}, off+int64(n), dontCache)
+			return err
+		})
+		if err != nil {
+			return n, unsupported(err)
+		}
+		n += m
+	}
+	return n, nil
+}
+
+// DirectAlign is what memory, offset and length of a direct write or read are
+// multiples of, on every disk that we know of.
+const DirectAlign = 4096
+
+// OpenDirect opens the file that f is once more, for writing and reading past the
+// page cache (O_DIRECT).
+func OpenDirect(f *os.File) (*os.File, error) {
+	d, err := os.OpenFile(fmt.Sprintf("/proc/self/fd/%d", f.Fd()), os.O_RDWR|unix.O_DIRECT, 0)
+	if err != nil {
+		return nil, fmt.Errorf("%w (%w)", errors.ErrUnsupported, err)
+	}
+	return d, nil
+}
+
 // Datasync waits until f's data, and what is needed to read it back, is on the disk.
 func Datasync(f *os.File) error {
 	return retry(func() error { return unix.Fdatasync(int(f.Fd())) })

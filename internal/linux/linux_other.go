@@ -34,6 +34,18 @@ func Reserve(*os.File, int64) error { return errors.ErrUnsupported }
 // StartWriteback is not supported.
 func StartWriteback(*os.File, int64, int64) error { return errors.ErrUnsupported }
 
+// DropCache is not supported.
+func DropCache(*os.File, int64, int64) error { return errors.ErrUnsupported }
+
+// WriteUncached is not supported.
+func WriteUncached(*os.File, []byte, int64) (int, error) { return 0, errors.ErrUnsupported }
+
+// DirectAlign is not used.
+const DirectAlign = 4096
+
+// OpenDirect is not supported.
+func OpenDirect(*os.File) (*os.File, error) { return nil, errors.ErrUnsupported }
+
 // Datasync waits until f is on the disk.
 func Datasync(f *os.File) error { return f.Sync() }
 

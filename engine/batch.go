@@ -1,0 +1,320 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sdr-engine/sdr/engine/internal/ring"
+	"github.com/sdr-engine/sdr/sha256"
+)
+
+// kernelNodes are labelled in one kernel call, of a kernel of one lane. Assembly
+// cannot be preempted: at 64 nodes the collector waits 50 µs.
+const kernelNodes = 64
+
+// A batchRun is a batch at work. Its goroutines:
+//
+//	producers  know the parents and where they lie; a run of nodes goes to
+//	           the hasher by way of a ring
+//	hasher     the only one that writes labels
+//	writers    write them to the files
+//	gatherer   in OneLayer mode, reads far parents back
+//
+// The hasher waits for the others only if they are behind, and then says for what.
+type batchRun struct {
+	c        *Config
+	job      *job
+	hasher   int
+	kernel   *sha256.Kernel
+	lanes    []*lane
+	layers   int // how many there are to label
+	parents  ParentSource
+	store    *store
+	ring     *ring.Ring
+	rows     sha256.Rows // of all slots, and once more those of the first nodes, behind the last
+	staged   []byte      // labels of all slots' parents
+	counters *hasherCounters
+
+	written line // positions below are in their files, in all lanes
+	made    ring.Gate
+	back    ring.Gate
+	stopped atomic.Bool
+	mu      sync.Mutex
+	err     error // why all of it ended
+}
+
+// runBatch labels a batch. Its sectors' failures are in j.results; the error is one
+// that ends the job.
+func (j *job) runBatch(ctx context.Context, h int, b batch, r *regions, memoryFailed <-chan error) error {
+	s := shapeOf(j.Proof, &j.Config)
+	run := &batchRun{
+		c: &j.Config, job: j, hasher: h, kernel: b.kernel, parents: j.Config.Parents,
+		counters: j.counters[h],
+		ring:     ring.New(s.slots),
+		rows:     sha256.NewRows(s.slots*s.run + sha256.Ahead),
+	}
+	run.counters.kernel.Store(&b.kernel.Name)
+	first := j.Proof.Layers() + 1
+	opened := 0
+	for _, i := range b.sectors {
+		l := &lane{sector: i}
+		run.lanes = append(run.lanes, l)
+		if err := l.open(j.Sectors[i], j.Proof); err != nil {
+			l.fail(err)
+		} else if err := verifyBefore(&j.Config, j.Sectors[i]); err != nil {
+			l.fail(err)
+		} else {
+			opened++
+		}
+		first = min(first, j.Sectors[i].First)
+	}
+	defer func() {
+		for _, l := range run.lanes {
+			l.close()
+		}
+	}()
+	run.layers = j.Proof.Layers() - first + 1
+	run.store = newStore(s, b.kernel, first, r.layers.Bytes())
+	if r.ring != nil {
+		run.staged = r.ring.Bytes()
+	}
+	if opened > 0 {
+		run.run(ctx, memoryFailed)
+	}
+	for _, l := range run.lanes {
+		result := &j.results[l.sector]
+		if result.err = l.failure(); result.err == nil {
+			result.err = run.err
+		}
+		result.done = result.err == nil
+	}
+	return run.err
+}
+
+// run has all goroutines at work until the batch is done or stopped.
+func (b *batchRun) run(ctx context.Context, memoryFailed <-chan error) {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	finished := make(chan struct{})
+	wg.Go(func() {
+		select {
+		case <-ctx.Done():
+			b.fail(context.Cause(ctx))
+		case err := <-memoryFailed:
+			b.fail(err)
+		case <-finished:
+		}
+	})
+	var others sync.WaitGroup
+	for i := range b.c.Producers {
+		others.Go(func() {
+			if err := b.produce(i); err != nil {
+				b.fail(err)
+			}
+		})
+	}
+	b.startWriting(&others)
+	if b.store.window > 0 {
+		others.Go(func() {
+			if err := b.gather(); err != nil {
+				b.fail(err)
+			}
+		})
+	}
+	others.Go(func() {
+		if err := b.hash(); err != nil {
+			b.fail(err)
+		}
+	})
+	others.Wait()
+	close(finished)
+}
+
+// fail ends the batch, and with it the job.
+func (b *batchRun) fail(err error) {
+	b.mu.Lock()
+	if b.err == nil {
+		b.err = err
+	}
+	b.mu.Unlock()
+	b.stop()
+}
+
+// stop makes every goroutine end.
+func (b *batchRun) stop() {
+	b.stopped.Store(true)
+	b.ring.Close()
+	b.made.Wake()
+	b.back.Wake()
+}
+
+func (b *batchRun) allDead() bool {
+	for _, l := range b.lanes {
+		if !l.dead.Load() {
+			return false
+		}
+	}
+	return true
+}
+
+// wait parks at a gate until done; false means that the batch was stopped.
+func (b *batchRun) wait(g *ring.Gate, done func() bool) bool {
+	g.Wait(16, func() bool { return done() || b.stopped.Load() })
+	return !b.stopped.Load()
+}
+
+// hash is the hasher.
+func (b *batchRun) hash() error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	release, err := b.job.place(b.job.hasherCPU(b.hasher), 0)
+	if err != nil {
+		return err
+	}
+	defer release()
+	if err := b.kernel.SelfTest(); err != nil {
+		return fmt.Errorf("engine: %w", err)
+	}
+
+	s, c := b.store, b.counters
+	r := sha256.Run{ReplicaIDs: replicaIDs(b.lanes, b.kernel.Lanes)}
+	step := max(4, kernelNodes/b.kernel.Lanes)
+	stride := b.kernel.Stride()
+	chunk := s.chunk(b.kernel)
+	var run uint64
+	var ended time.Time
+	for index := range b.layers {
+		layer := s.first + index
+		r.Layer = uint32(layer)
+		c.layer.Store(uint64(layer))
+		if err := b.enter(index); err != nil {
+			return err
+		}
+		lanes := labelsOf(b.lanes, layer)
+		before := c.waits()
+		start := time.Now()
+		stats := LayerStats{Layer: layer, Nodes: s.nodes, Hasher: b.hasher, Kernel: b.kernel.Name, Lanes: int(lanes)}
+		if !ended.IsZero() {
+			stats.Pause = start.Sub(ended)
+		}
+		for node := uint64(0); node < s.nodes; run++ {
+			n := int(min(uint64(s.run), s.nodes-node))
+			if !b.ready(run, index, node, n) {
+				return nil // why is in b.err, or all lanes are dead
+			}
+			began := time.Now()
+			at := s.run * s.slotOf(run)
+			rows := n
+			if b.ring.IsReady(run+1) && n == s.run {
+				rows += min(sha256.Ahead, s.run)
+			}
+			out := s.out(index, node, n)
+			for i := 0; i < n; i += step {
+				m := min(step, n-i)
+				r.First = node + uint64(i)
+				r.Out = out[i*stride : (i+m)*stride]
+				r.Rows = b.rows.Slice(at+i, at+min(rows, i+m+sha256.Ahead))
+				if err := b.kernel.LabelRun(&r); err != nil {
+					return err
+				}
+			}
+			b.ring.Release(run)
+			node += uint64(n)
+			pos := s.position(index, node)
+			s.done.Store(pos)
+			c.labels.Store(c.labels.Load() + uint64(n)*lanes)
+			c.nodes.Store(c.nodes.Load() + uint64(n))
+			c.busy.Store(c.busy.Load() + uint64(time.Since(began)))
+			if pos/chunk != (pos-uint64(n))/chunk {
+				b.made.Wake()
+			}
+		}
+		ended = time.Now()
+		stats.Hashing = ended.Sub(start)
+		for i, w := range c.waits() {
+			stats.Waited[i] = w - before[i]
+		}
+		b.note(stats)
+	}
+	return nil
+}
+
+// note keeps a layer's figures for each of its sectors.
+func (b *batchRun) note(stats LayerStats) {
+	for _, l := range b.lanes {
+		if l.writer(stats.Layer) != nil {
+			stats.Sector = l.sector
+			b.job.results[l.sector].stats = append(b.job.results[l.sector].stats, stats)
+		}
+	}
+}
+
+// ready waits until a run is staged and its labels have a place. It counts the time.
+func (b *batchRun) ready(run uint64, index int, node uint64, n int) bool {
+	if b.stopped.Load() {
+		return false
+	}
+	s := b.store
+	if !b.ring.IsReady(run) {
+		began := time.Now()
+		ok := b.ring.Ready(run)
+		b.waited(WaitParents, began)
+		if !ok {
+			return false
+		}
+	}
+	// The labels that lie there now must be in their files.
+	if end := s.position(index, node) + uint64(n); end > s.inMemory && b.written.Load() < end-s.inMemory {
+		began := time.Now()
+		ok := b.wait(&b.back, func() bool { return b.written.Load() >= end-s.inMemory })
+		b.waited(WaitDisk, began)
+		if !ok {
+			return false
+		}
+	}
+	if s.window > 0 && node%s.window == 0 {
+		if window := s.position(index, node) / s.window; !s.far.ready(window) {
+			began := time.Now()
+			ok := b.wait(&b.back, func() bool { return s.far.ready(window) })
+			b.waited(WaitDisk, began)
+			return ok
+		}
+	}
+	return true
+}
+
+func (b *batchRun) waited(what Wait, began time.Time) {
+	c := &b.counters.wait[what]
+	c.Store(c.Load() + uint64(time.Since(began)))
+}
+
+// enter readies the layer before for layer index index.
+func (b *batchRun) enter(index int) error {
+	s := b.store
+	began := time.Now()
+	defer b.waited(WaitDisk, began)
+	if index > 0 && s.window > 0 {
+		old := s.position(index, 0) - s.inMemory
+		if !b.wait(&b.back, func() bool { return b.written.Load() >= old }) {
+			return nil
+		}
+		if err := b.loadKey(index); err != nil {
+			return err
+		}
+	}
+	joining := false
+	for _, l := range b.lanes {
+		joining = joining || l.first > 1 && l.first == s.first+index
+	}
+	if joining {
+		if err := b.loadFiles(index); err != nil {
+			return err
+		}
+	}
+	s.keyOf.Store(int64(index))
+	return nil
+}

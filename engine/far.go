@@ -1,0 +1,269 @@
+package engine
+
+import (
+	"fmt"
+	"io"
+	"sync"
+	"sync/atomic"
+
+	"github.com/sdr-engine/sdr/porep"
+)
+
+// Reading labels back from layer files.
+const (
+	readers   = 2       // goroutines
+	readBytes = 1 << 20 // of one lane, at a time
+	readNodes = readBytes / porep.NodeSize
+)
+
+// farParents are, in OneLayer mode, the labels of base parents that are no longer
+// in memory when their child's turn comes. Parents are known in advance: for a
+// window of nodes after another, one goroutine lists them, and as soon as the last
+// of them is in its file, reads the file from the start to there in large parts
+// and keeps the labels that were listed. It is a window ahead of the hasher.
+//
+// About 0.7 of a node's 6 base parents are far, so that reading them one at a time
+// would be 0.7 random reads a label; this way a layer's file is read 13 times over.
+type farParents struct {
+	windows [2]farWindow // window n, counted through all layers, is in windows[n%2]
+}
+
+type farWindow struct {
+	labels []byte
+	nodes  []uint32 // the far parents, in order of child, then slot
+	starts []int    // by run of the window: the first of them
+	listed atomic.Uint64
+	read   atomic.Uint64 // both: the number, from 1, of the window of which that is done
+}
+
+func (f *farParents) of(window uint64) *farWindow { return &f.windows[window%2] }
+
+// ready says whether a window's labels are there.
+func (f *farParents) ready(window uint64) bool { return f.of(window).read.Load() == window+1 }
+
+// entryOf is the index of the first far parent of the run at a node of the window.
+func (w *farWindow) entryOf(node uint64, run int) int { return w.starts[node/uint64(run)] }
+
+// gather keeps the far parents of the window that comes next ready, through all
+// layers.
+func (b *batchRun) gather() error {
+	order := newReadOrder(b.store)
+	parents := make([]uint32, min(b.store.window, 2048)*porep.Degree)
+	for n := range uint64(b.layers) * windows {
+		index, from := int(n/windows), n%windows*b.store.window
+		w := b.store.far.of(n)
+		// What lies in its place is the last but one's.
+		if n >= 2 && !b.wait(&b.made, func() bool { return b.store.done.Load() >= (n-1)*b.store.window }) {
+			return nil
+		}
+		if err := b.list(w, from, parents); err != nil {
+			return err
+		}
+		w.listed.Store(n + 1)
+		b.back.Wake()
+		if end := from + b.store.window; end > b.store.inMemory {
+			last := b.store.position(index, end-b.store.inMemory)
+			if !b.wait(&b.made, func() bool { return b.written.Load() >= last }) {
+				return nil
+			}
+			if err := b.readFar(w, index, order); err != nil {
+				return err
+			}
+		}
+		w.read.Store(n + 1)
+		b.back.Wake()
+	}
+	return nil
+}
+
+// list works out which parents of a window are far.
+func (b *batchRun) list(w *farWindow, from uint64, parents []uint32) error {
+	s := b.store
+	w.nodes, w.starts = w.nodes[:0], w.starts[:0]
+	for node := from; node < from+s.window; {
+		n := min(uint64(len(parents)/porep.Degree), from+s.window-node)
+		rows := parents[:n*porep.Degree]
+		if err := baseParents(b.parents, rows, node); err != nil {
+			return err
+		}
+		for row := range n {
+			child := node + row
+			if child%uint64(s.run) == 0 {
+				w.starts = append(w.starts, len(w.nodes))
+			}
+			for _, p := range rows[row*porep.Degree:][:porep.BaseDegree] {
+				if s.isFar(child, p) {
+					w.nodes = append(w.nodes, p)
+				}
+			}
+		}
+		node += n
+	}
+	if len(w.nodes) > s.room {
+		return fmt.Errorf("engine: listing far parents: %d from node %d on, room for %d", len(w.nodes), from, s.room)
+	}
+	return nil
+}
+
+func baseParents(source ParentSource, dst []uint32, first uint64) error {
+	if b, ok := source.(BaseSource); ok {
+		return b.BaseParents(dst, first)
+	}
+	return source.Parents(dst, first)
+}
+
+// A readOrder sorts a window's far parents by the part of the file that they are
+// in.
+type readOrder struct {
+	entries []uint32 // indices into farWindow.nodes
+	ends    []int    // by part: where its entries end
+}
+
+func newReadOrder(s *store) *readOrder {
+	return &readOrder{ends: make([]int, (s.nodes+readNodes-1)/readNodes)}
+}
+
+func (o *readOrder) sort(nodes []uint32) {
+	clear(o.ends)
+	for _, p := range nodes {
+		o.ends[p/readNodes]++
+	}
+	at := 0
+	for i, n := range o.ends {
+		o.ends[i] = at
+		at += n
+	}
+	if cap(o.entries) < len(nodes) {
+		o.entries = make([]uint32, len(nodes))
+	}
+	o.entries = o.entries[:len(nodes)]
+	for i, p := range nodes {
+		o.entries[o.ends[p/readNodes]] = uint32(i)
+		o.ends[p/readNodes]++
+	}
+}
+
+// part is the entries of a part of the file.
+func (o *readOrder) part(i int) []uint32 {
+	if i == 0 {
+		return o.entries[:o.ends[0]]
+	}
+	return o.entries[o.ends[i-1]:o.ends[i]]
+}
+
+// readFar reads the labels of a window's far parents, which are all in the files.
+func (b *batchRun) readFar(w *farWindow, index int, order *readOrder) error {
+	order.sort(w.nodes)
+	stride := b.kernel.Stride()
+	return b.readParts(len(order.ends), func(part int, buffer []byte) error {
+		entries := order.part(part)
+		if len(entries) == 0 {
+			return nil
+		}
+		first := uint64(part) * readNodes
+		n := min(readNodes, b.store.nodes-first)
+		for lane, l := range b.lanes {
+			labels := buffer[:n*porep.NodeSize]
+			if ok, err := l.read(b.store.first+index, labels, first); err != nil {
+				l.fail(fmt.Errorf("reading layer %d back: %w", b.store.first+index, err))
+				continue
+			} else if !ok {
+				continue
+			}
+			for _, e := range entries {
+				at := (uint64(w.nodes[e]) - first) * porep.NodeSize
+				if err := b.kernel.Pack(w.labels[int(e)*stride:][:stride], labels[at:][:porep.NodeSize], lane); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+}
+
+// readParts calls do for parts 0 to n−1, from several goroutines with a buffer of
+// readBytes each, until one fails or the batch is stopped.
+func (b *batchRun) readParts(n int, do func(part int, buffer []byte) error) (err error) {
+	var next atomic.Int64
+	var once sync.Once
+	var wg sync.WaitGroup
+	for range min(readers, n) {
+		wg.Go(func() {
+			buffer := make([]byte, readBytes)
+			for !b.stopped.Load() {
+				part := int(next.Add(1)) - 1
+				if part >= n {
+					return
+				}
+				if e := do(part, buffer); e != nil {
+					once.Do(func() { err = e })
+					next.Store(int64(n))
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return err
+}
+
+// loadKey fills, in OneLayer mode, the memory for the layer before layer index
+// index with what was just labelled: the newest from memory, the others from the
+// files.
+func (b *batchRun) loadKey(index int) error {
+	s := b.store
+	old := s.nodes - s.inMemory
+	err := b.readParts(int((old+readNodes-1)/readNodes), func(part int, buffer []byte) error {
+		first := uint64(part) * readNodes
+		n := min(readNodes, old-first)
+		return b.loadLanes(s.key, s.first+index-1, first, buffer[:n*porep.NodeSize], func(*lane) bool { return true })
+	})
+	stride := uint64(b.kernel.Stride())
+	for node := old; node < s.nodes; node++ {
+		copy(s.key[node*stride:][:stride], s.newest[node%s.inMemory*stride:])
+	}
+	return err
+}
+
+// loadFiles fills the memory for the layer before layer index index in those lanes
+// that begin with it.
+func (b *batchRun) loadFiles(index int) error {
+	s := b.store
+	layer := s.first + index
+	return b.readParts(int((s.nodes+readNodes-1)/readNodes), func(part int, buffer []byte) error {
+		first := uint64(part) * readNodes
+		n := min(readNodes, s.nodes-first)
+		return b.loadLanes(s.before(index), layer-1, first, buffer[:n*porep.NodeSize], func(l *lane) bool { return l.first == layer })
+	})
+}
+
+// loadLanes reads some labels of a layer in all lanes that are wanted and puts them
+// in their places in memory.
+func (b *batchRun) loadLanes(memory []byte, layer int, first uint64, labels []byte, wanted func(*lane) bool) error {
+	stride := uint64(b.kernel.Stride())
+	nodes := memory[first*stride:][:uint64(len(labels)/porep.NodeSize)*stride]
+	for i, l := range b.lanes {
+		if !wanted(l) {
+			continue
+		}
+		if ok, err := l.read(layer, labels, first); err != nil {
+			l.fail(fmt.Errorf("reading layer %d back: %w", layer, err))
+		} else if ok {
+			if err := b.kernel.Pack(nodes, labels, i); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// readFull is r.ReadAt that takes a short read for an error.
+func readFull(r io.ReaderAt, b []byte, off int64) error {
+	n, err := r.ReadAt(b, off)
+	if n == len(b) {
+		return nil
+	}
+	if err == nil || err == io.EOF {
+		err = io.ErrUnexpectedEOF
+	}
+	return err
+}

@@ -1,0 +1,284 @@
+package engine_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sdr-engine/sdr/engine"
+	"github.com/sdr-engine/sdr/hugepages"
+	"github.com/sdr-engine/sdr/layers"
+	"github.com/sdr-engine/sdr/porep"
+	kernels "github.com/sdr-engine/sdr/sha256"
+)
+
+// allKernels are the names of the kernels that run here, and "" for the default.
+func allKernels() (names []string) {
+	for _, k := range kernels.Kernels() {
+		if k.Usable() {
+			names = append(names, k.Name)
+		}
+	}
+	return append(names, "")
+}
+
+// sectors are n sectors with folders and replica ids of their own.
+func sectors(t testing.TB, n int) (all []engine.Sector) {
+	t.Helper()
+	dir := t.TempDir()
+	for i := range n {
+		s := engine.Sector{CacheDir: filepath.Join(dir, fmt.Sprint(i))}
+		if err := os.Mkdir(s.CacheDir, 0o777); err != nil {
+			t.Fatal(err)
+		}
+		for j := range s.ReplicaID[:31] {
+			s.ReplicaID[j] = byte(31*i + j)
+		}
+		all = append(all, s)
+	}
+	return all
+}
+
+func digests(t testing.TB, p porep.SealProof, sectors []engine.Sector) (all []string) {
+	t.Helper()
+	for _, s := range sectors {
+		for layer := 1; layer <= p.Layers(); layer++ {
+			all = append(all, fileDigest(t, layers.Path(s.CacheDir, layer)))
+		}
+	}
+	return all
+}
+
+// randomConfig is a configuration that must make the same files as any other.
+func randomConfig(r *rand.Rand, c engine.Config) engine.Config {
+	pick := func(names []string) string { return names[r.IntN(len(names))] }
+	c.Kernel = pick(allKernels())
+	c.Hashers = 1 + r.IntN(min(3, len(c.Sectors)))
+	c.Staging = engine.Staging(r.IntN(3))
+	c.Producers = 1 + r.IntN(3)
+	c.Stride = 1 + r.IntN(200)
+	c.Lookahead = c.Stride + r.IntN(2000)
+	c.MemoryMode = engine.MemoryMode(r.IntN(2))
+	if c.MemoryMode == engine.OneLayer {
+		c.Lookahead = 0
+	}
+	c.Writing = engine.Writing(r.IntN(4))
+	if r.IntN(2) == 0 {
+		c.Pages = []hugepages.Pages{hugepages.Pages(1 + r.IntN(4)), hugepages.Small}
+	}
+	return c
+}
+
+func describe(c engine.Config) string {
+	return fmt.Sprintf("kernel %q, %d hashers, %v staging, %d producers, stride %d, lookahead %d, %v, writing %v, pages %v",
+		c.Kernel, c.Hashers, c.Staging, c.Producers, c.Stride, c.Lookahead, c.MemoryMode, c.Writing, c.Pages)
+}
+
+// TestMetamorphic: the same sectors make the same files, whatever the kernel, the
+// lanes, the staging, the memory mode and so on. SDR_SEED repeats a run.
+func TestMetamorphic(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	if text := os.Getenv("SDR_SEED"); text != "" {
+		if _, err := fmt.Sscan(text, &seed); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Logf("SDR_SEED=%d", seed)
+	r := rand.New(rand.NewPCG(seed, 0))
+	tests := []struct {
+		proof   porep.SealProof
+		sectors int
+		rounds  int
+	}{
+		{porep.StackedDrg2KiBV1_1, 5, 40},
+		{porep.StackedDrg2KiBV1, 3, 20}, // API 1.0.0: the predecessor is the last base parent
+		{porep.StackedDrg8MiBV1_1, 3, 4},
+	}
+	for _, tt := range tests {
+		if testing.Short() {
+			tt.rounds = min(tt.rounds, 5)
+			if tt.proof.SectorSize() > 1<<20 {
+				continue
+			}
+		}
+		if longTests {
+			tt.rounds *= 8
+		}
+		t.Run(tt.proof.String(), func(t *testing.T) {
+			plain := engine.Config{Proof: tt.proof, Sectors: sectors(t, tt.sectors), Kernel: "generic/1", Hashers: 1}
+			if tt.proof.SectorSize() > 1<<20 {
+				plain.Kernel = kernels.Best(1).Name
+			}
+			if _, err := engine.Run(t.Context(), plain); err != nil {
+				t.Fatal(err)
+			}
+			want := digests(t, tt.proof, plain.Sectors)
+			for range tt.rounds {
+				c := randomConfig(r, engine.Config{Proof: tt.proof, Sectors: plain.Sectors})
+				if c.Kernel == "generic/1" && tt.proof.SectorSize() > 1<<20 {
+					continue
+				}
+				if _, err := engine.Run(t.Context(), c); err != nil {
+					t.Fatalf("%s: %v", describe(c), err)
+				}
+				if diff := cmp.Diff(want, digests(t, tt.proof, c.Sectors)); diff != "" {
+					t.Fatalf("%s: other files:\n%s", describe(c), diff)
+				}
+			}
+		})
+	}
+}
+
+// TestResume: a sector that begins at a later layer joins those that begin at the
+// first, and a layer that is not what its parents make it is refused.
+func TestResume(t *testing.T) {
+	const proof = porep.StackedDrg2KiBV1_1
+	for _, mode := range []engine.MemoryMode{engine.TwoLayers, engine.OneLayer} {
+		for _, kernel := range allKernels() {
+			c := engine.Config{Proof: proof, Sectors: sectors(t, 3), MemoryMode: mode, Kernel: kernel, Hashers: 1}
+			if _, err := engine.Run(t.Context(), c); err != nil {
+				t.Fatal(err)
+			}
+			want := digests(t, proof, c.Sectors)
+			for _, who := range [][]int{{1}, {0, 1}, {0, 1, 2}} {
+				again := c
+				again.Sectors = append([]engine.Sector(nil), c.Sectors...)
+				for _, i := range who {
+					again.Sectors[i].First = 2
+				}
+				if _, err := engine.Run(t.Context(), again); err != nil {
+					t.Fatalf("%v, %q, resuming %d: %v", mode, kernel, who, err)
+				}
+				if diff := cmp.Diff(want, digests(t, proof, c.Sectors)); diff != "" {
+					t.Errorf("%v, %q, resuming %d:\n%s", mode, kernel, who, diff)
+				}
+			}
+			path := layers.Path(c.Sectors[1].CacheDir, 1)
+			b, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b[3]++
+			if err := os.WriteFile(path, b, 0o666); err != nil {
+				t.Fatal(err)
+			}
+			c.Sectors[1].First = 2
+			_, err = engine.Run(t.Context(), c)
+			var bad *engine.LabelError
+			if !errors.As(err, &bad) || bad.Layer != 1 || bad.Node != 0 {
+				t.Errorf("a wrong layer before: %v", err)
+			}
+			c.Sectors[1].First = 1
+		}
+	}
+}
+
+// TestNeighbours: a sector whose folder takes no files fails alone.
+func TestNeighbours(t *testing.T) {
+	for _, kernel := range allKernels() {
+		c := engine.Config{Proof: porep.StackedDrg2KiBV1_1, Sectors: sectors(t, 3), Kernel: kernel, Hashers: 1}
+		if _, err := engine.Run(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+		want := digests(t, c.Proof, c.Sectors)
+		// Its temporary file's name is taken by a folder.
+		blocked := filepath.Join(c.Sectors[1].CacheDir, ".sc-02-data-layer-2.dat.tmp")
+		if err := os.Mkdir(blocked, 0o777); err != nil {
+			t.Fatal(err)
+		}
+		_, err := engine.Run(t.Context(), c)
+		var failed *engine.SectorError
+		if !errors.As(err, &failed) || failed.Sector != 1 || strings.Count(err.Error(), "labelling sector") != 1 {
+			t.Fatalf("%q: %v", kernel, err)
+		}
+		if err := os.Remove(blocked); err != nil {
+			t.Fatal(err)
+		}
+		for i, s := range c.Sectors {
+			if i == 1 {
+				if len(fileNames(t, s.CacheDir)) != 0 && len(fileNames(t, s.CacheDir)) != 2 {
+					t.Errorf("%q: left %v", kernel, fileNames(t, s.CacheDir))
+				}
+				continue
+			}
+			for layer := 1; layer <= 2; layer++ {
+				if got := fileDigest(t, layers.Path(s.CacheDir, layer)); got != want[2*i+layer-1] {
+					t.Errorf("%q: layer %d of sector %d differs", kernel, layer, i)
+				}
+			}
+		}
+	}
+}
+
+// TestStress: producers that stop and dawdle at random change no byte and stop
+// nobody for ever, and a cancel at any time leaves nothing behind.
+func TestStress(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	r := rand.New(rand.NewPCG(seed, 0))
+	c := engine.Config{Proof: porep.StackedDrg2KiBV1_1, Sectors: sectors(t, 4)}
+	if _, err := engine.Run(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	want := digests(t, c.Proof, c.Sectors)
+	rounds := 60
+	if testing.Short() {
+		rounds = 10
+	}
+	goroutines := runtime.NumGoroutine()
+	for round := range rounds {
+		c := randomConfig(r, engine.Config{Proof: c.Proof, Sectors: c.Sectors})
+		c.Stride = 1 + r.IntN(4)
+		if c.MemoryMode == engine.TwoLayers {
+			c.Lookahead = c.Stride * (1 + r.IntN(5))
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancelAt := uint64(1 << 60)
+		if round%3 == 0 {
+			cancelAt = r.Uint64N(64)
+		}
+		var mu sync.Mutex
+		dawdle := rand.New(rand.NewPCG(seed, uint64(round)))
+		engine.SetHook(&c, func(_ int, run uint64) {
+			mu.Lock()
+			n := dawdle.IntN(100)
+			mu.Unlock()
+			switch {
+			case run == cancelAt:
+				cancel()
+			case n < 3:
+				time.Sleep(time.Duration(n+1) * 100 * time.Microsecond)
+			case n < 30:
+				runtime.Gosched()
+			}
+		})
+		_, err := engine.Run(ctx, c)
+		cancel()
+		switch {
+		case err != nil && (!errors.Is(err, context.Canceled) || cancelAt == 1<<60):
+			t.Fatalf("%s: %v", describe(c), err)
+		case err == nil:
+			if diff := cmp.Diff(want, digests(t, c.Proof, c.Sectors)); diff != "" {
+				t.Fatalf("%s: other files:\n%s", describe(c), diff)
+			}
+		}
+		for _, s := range c.Sectors {
+			for _, name := range fileNames(t, s.CacheDir) {
+				if strings.HasPrefix(name, ".") {
+					t.Fatalf("%s: left %s", describe(c), name)
+				}
+			}
+		}
+	}
+	waitFor(t, func() bool { return runtime.NumGoroutine() <= goroutines })
+}

@@ -1,0 +1,88 @@
+package engine
+
+import (
+	"github.com/sdr-engine/sdr/porep"
+	"github.com/sdr-engine/sdr/sha256"
+)
+
+// In OneLayer mode, what base parents lie further back than windowsInMemory of a
+// layer's windows is read from its file, for a window at a time.
+const (
+	windows         = 32
+	windowsInMemory = 4
+)
+
+// Labels on their way to files.
+const (
+	writers       = 2       // goroutines a hasher
+	chunkBytes    = 4 << 20 // written at a time, for a kernel of one lane
+	laneChunkSize = 1 << 20 // the same for each of several lanes
+)
+
+// A shape is the sizes that follow from a Config, in nodes unless it says else.
+type shape struct {
+	nodes uint64 // in a layer
+	run   int    // staged and hashed at a time; in OneLayer mode it divides a window
+	slots int    // runs in a ring
+
+	// inMemory is how many of the newest labels are in memory, of this layer and
+	// the one before: a label takes the place of the one so many nodes earlier.
+	inMemory uint64
+	window   uint64 // OneLayer: a window; 0 otherwise
+	room     int    // OneLayer: for how many far base parents of a window there is memory
+}
+
+func shapeOf(p porep.SealProof, c *Config) shape {
+	s := shape{nodes: p.SectorSize().Nodes()}
+	lookahead := c.Lookahead
+	if c.MemoryMode == OneLayer {
+		s.window = s.nodes / windows
+		s.inMemory = windowsInMemory * s.window
+		s.room = int(min(5*s.window, s.window+4096))
+		for s.run = 1; s.run*2 <= c.Stride && uint64(s.run*2) <= s.window; {
+			s.run *= 2
+		}
+		lookahead = int(min(uint64(lookahead), s.window))
+	} else {
+		s.inMemory = 2 * s.nodes
+		s.run = int(min(uint64(c.Stride), s.nodes))
+	}
+	s.slots = max(2, (lookahead+s.run-1)/s.run)
+	return s
+}
+
+// nodesInMemory is the memory for layers.
+func (s *shape) nodesInMemory() uint64 {
+	if s.window == 0 {
+		return s.inMemory
+	}
+	return s.nodes + s.inMemory + 2*uint64(s.room)
+}
+
+// chunk is how many nodes are written at a time.
+func (s *shape) chunk(k *sha256.Kernel) uint64 {
+	size := uint64(laneChunkSize)
+	if k.Lanes == 1 {
+		size = chunkBytes
+	}
+	n := min(s.nodes, size/porep.NodeSize)
+	if s.window > 0 {
+		n = min(n, s.window) // so that all of a window can be read before the next is due
+	}
+	return n
+}
+
+// bufferBytes is the memory in which a batch's lanes are taken apart, and far
+// parents read.
+func bufferBytes(k *sha256.Kernel, s shape) (n uint64) {
+	if k.Lanes > 1 || k.Group > 1 {
+		n = writers * s.chunk(k) * uint64(k.Stride())
+	}
+	if s.window > 0 {
+		n += readers * readBytes
+	}
+	return n
+}
+
+// runsInLayer is how many runs a layer has; the last may be shorter.
+func (s *shape) runsInLayer() uint64 { return (s.nodes + uint64(s.run) - 1) / uint64(s.run) }

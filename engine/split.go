@@ -1,0 +1,165 @@
+package engine
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/sdr-engine/sdr/porep"
+	"github.com/sdr-engine/sdr/sha256"
+)
+
+// A batch is sectors that a hasher labels in lock-step.
+type batch struct {
+	kernel  *sha256.Kernel
+	sectors []int // indices into Config.Sectors; fewer than the kernel's lanes leave lanes empty
+}
+
+// typicalCycles are a node's, all lanes together, as measured on AMD Zen 3 and 5
+// and, for the ones without such a machine, estimated from their instructions.
+// They matter only against each other.
+var typicalCycles = map[string]float64{
+	"sha-ni/1":  2_500,
+	"sha-ni/2":  2 * 1_330,
+	"avx512/16": 16 * 600,
+	"avx512/32": 32 * 460,
+	"avx2/8":    8 * 1_800,
+	"armv8/1":   2_600,
+	"armv8/2":   2 * 1_500,
+	"generic/1": 20_000,
+}
+
+func (c *Config) cycles(k *sha256.Kernel) float64 {
+	if n, ok := c.Cycles[k.Name]; ok && n > 0 {
+		return n
+	}
+	if n, ok := typicalCycles[k.Name]; ok {
+		return n
+	}
+	return 20_000 * float64(k.Lanes)
+}
+
+// split shares the sectors out: to hashers evenly, and on each to the kernels
+// that take the fewest cycles for so many, batch after batch.
+func (c *Config) split() [][]batch {
+	hashers := make([][]batch, c.Hashers)
+	next := 0
+	for h := range hashers {
+		n := len(c.Sectors) / c.Hashers
+		if h < len(c.Sectors)%c.Hashers {
+			n++
+		}
+		for _, k := range c.kernelsFor(n) {
+			lanes := min(k.Lanes, n)
+			b := batch{kernel: k}
+			for range lanes {
+				b.sectors = append(b.sectors, next)
+				next++
+			}
+			hashers[h] = append(hashers[h], b)
+			n -= lanes
+		}
+	}
+	return hashers
+}
+
+// kernelsFor is which kernels, one a batch, label n sectors in the fewest cycles.
+func (c *Config) kernelsFor(n int) (chosen []*sha256.Kernel) {
+	var candidates []*sha256.Kernel
+	if c.Kernel != "" {
+		k, err := sha256.ByName(c.Kernel)
+		if err != nil {
+			return nil // Validate says so
+		}
+		candidates = append(candidates, k)
+	} else {
+		for _, k := range sha256.Kernels() {
+			if k.Usable() {
+				candidates = append(candidates, k)
+			}
+		}
+	}
+	type choice struct {
+		cycles float64
+		kernel *sha256.Kernel
+	}
+	best := make([]choice, n+1) // by how many sectors are left
+	for left := 1; left <= n; left++ {
+		best[left].cycles = math.Inf(1)
+		for _, k := range candidates {
+			if total := c.cycles(k) + best[max(0, left-k.Lanes)].cycles; total < best[left].cycles {
+				best[left] = choice{total, k}
+			}
+		}
+	}
+	for left := n; left > 0; left -= min(left, best[left].kernel.Lanes) {
+		chosen = append(chosen, best[left].kernel)
+	}
+	return chosen
+}
+
+// A Requirement is the memory that a hasher takes, in bytes.
+type Requirement struct {
+	Layers  uint64 // labels of layers, of the largest of its batches
+	Rings   uint64 // labels staged
+	Buffers uint64 // labels on their way to files
+}
+
+// Total is all of it.
+func (r Requirement) Total() uint64 { return r.Layers + r.Rings + r.Buffers }
+
+// Requirements is the memory that each hasher of the job takes.
+func (c *Config) Requirements() []Requirement {
+	d := c.withDefaults()
+	var all []Requirement
+	for _, batches := range d.split() {
+		var r Requirement
+		for _, b := range batches {
+			g := shapeOf(d.Proof, &d)
+			stride := uint64(b.kernel.Stride())
+			r.Layers = max(r.Layers, g.nodesInMemory()*stride)
+			if d.Staging == Producers {
+				r.Rings = max(r.Rings, uint64(g.slots*g.run)*porep.Degree*stride)
+			}
+			r.Buffers = max(r.Buffers, bufferBytes(b.kernel, g))
+		}
+		all = append(all, r)
+	}
+	return all
+}
+
+func (c *Config) memory() (total uint64) {
+	for _, r := range c.Requirements() {
+		total += r.Total()
+	}
+	return total
+}
+
+// validateMemory holds the job against its budget, and says what would fit.
+func (c *Config) validateMemory() error {
+	if c.MemoryMode == OneLayer && c.Proof.SectorSize().Nodes() < windows*2 {
+		return &ConfigError{"memory mode", fmt.Sprintf("%v has no room for windows in a sector of %v", c.MemoryMode, c.Proof.SectorSize())}
+	}
+	need := c.memory()
+	if c.Budget == 0 || need <= c.Budget {
+		return nil
+	}
+	reason := fmt.Sprintf("%d bytes, but %d sectors on %d hashers in %v mode take %d", c.Budget, len(c.Sectors), c.Hashers, c.MemoryMode, need)
+	for _, mode := range []MemoryMode{TwoLayers, OneLayer} {
+		for hashers := c.Hashers; hashers >= 1; hashers-- {
+			for _, kernel := range append([]string{c.Kernel}, oneLane().Name) {
+				other := *c
+				other.MemoryMode, other.Hashers, other.Kernel, other.Places = mode, hashers, kernel, nil
+				if fits := other.memory(); fits <= c.Budget {
+					reason += fmt.Sprintf("; %v mode with %d hashers", mode, hashers)
+					if kernel != c.Kernel {
+						reason += " and kernel " + kernel
+					}
+					return &ConfigError{"budget", reason + fmt.Sprintf(" takes %d", fits)}
+				}
+			}
+		}
+	}
+	return &ConfigError{"budget", reason + "; nothing fits"}
+}
+
+func oneLane() *sha256.Kernel { return sha256.Best(1) }

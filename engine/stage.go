@@ -1,0 +1,164 @@
+package engine
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/sdr-engine/sdr/porep"
+	"github.com/sdr-engine/sdr/sha256"
+)
+
+// slotOf is the ring's slot of a run.
+func (s *store) slotOf(run uint64) int { return int(run % uint64(s.slots)) }
+
+// produce is a producer: it stages run after run until there are no more.
+func (b *batchRun) produce(i int) error {
+	release, err := b.job.place(b.job.producerCPUs(b.hasher), i)
+	if err != nil {
+		return err
+	}
+	defer release()
+	s := b.store
+	inLayer := s.runsInLayer()
+	parents := make([]uint32, s.run*porep.Degree)
+	for {
+		run := b.ring.Claim()
+		index, node := int(run/inLayer), run%inLayer*uint64(s.run)
+		if index >= b.layers || !b.ring.Free(run) {
+			return nil
+		}
+		if b.c.hook != nil {
+			b.c.hook(b.hasher, run)
+		}
+		n := int(min(uint64(s.run), s.nodes-node))
+		rows := parents[:n*porep.Degree]
+		if err := b.job.parents.get(rows, node, s.first+index == 1); err != nil {
+			return err
+		}
+		if err := b.stage(run, index, node, rows); err != nil {
+			return err
+		}
+		b.ring.Publish(run)
+	}
+}
+
+// stage works out where the parents of a run lie and, as far as they are labelled,
+// gets them closer to the hasher.
+func (b *batchRun) stage(run uint64, index int, node uint64, parents []uint32) error {
+	s := b.store
+	n := len(parents) / porep.Degree
+	slot := s.slotOf(run)
+	rows := b.rows.Slice(slot*s.run, slot*s.run+n)
+	if s.window > 0 {
+		window := s.position(index, node) / s.window
+		if !b.wait(&b.back, func() bool { return s.far.of(window).listed.Load() == window+1 }) {
+			return nil
+		}
+	}
+	if err := s.locate(rows, index, node, parents); err != nil {
+		return err
+	}
+	if b.c.Staging != Inline {
+		b.bringClose(rows, slot, index, node, parents)
+	}
+	if slot == 0 {
+		// The hasher prefetches past the last slot's rows: the first ones follow.
+		behind := b.rows.Slice(s.slots*s.run, b.rows.Len())
+		behind.Copy(rows)
+	}
+	return nil
+}
+
+// bringClose copies the labels of a run's parents into the slot, or reads them where
+// they lie, those that are there.
+func (b *batchRun) bringClose(rows sha256.Rows, slot, index int, node uint64, parents []uint32) {
+	s := b.store
+	used := porep.Degree
+	if s.first+index == 1 {
+		used = porep.BaseDegree
+	}
+	stride := b.kernel.Stride()
+	var sum byte
+	for row := range len(parents) / porep.Degree {
+		child := node + uint64(row)
+		for i, p := range parents[row*porep.Degree:][:used] {
+			if !s.labelled(index, child, i, p) {
+				continue
+			}
+			labels := rows.Labels(b.kernel, row, i)
+			if b.c.Staging == Hybrid {
+				for at := 0; at < stride; at += 64 {
+					sum += labels[at]
+				}
+				continue
+			}
+			place := b.staged[((slot*s.run+row)*porep.Degree+i)*stride:][:stride]
+			copy(place, labels)
+			rows.Set(b.kernel, row, i, place)
+		}
+	}
+	sink.Store(uint32(sum))
+}
+
+// sink keeps the compiler from leaving out reads whose only use is that they were
+// done.
+var sink atomic.Uint32
+
+// sharedParents are the parents of runs that some hasher's producer worked out and
+// those of others, a little behind, can use. All hashers go through the same graph.
+// Whoever finds his run missing works it out, in its place if he is the first to
+// come so far; nobody ever waits for somebody who is behind.
+type sharedParents struct {
+	source ParentSource
+	places []sharedRun // none if there is only one hasher
+}
+
+// A sharedRun is one place.
+type sharedRun struct {
+	mu      sync.Mutex
+	first   uint64
+	full    bool // all parents, not only base parents
+	parents []uint32
+	_       [64]byte
+}
+
+func newSharedParents(source ParentSource, c *Config) *sharedParents {
+	p := &sharedParents{source: source}
+	if c.Hashers > 1 {
+		s := shapeOf(c.Proof, c)
+		p.places = make([]sharedRun, 2*s.slots)
+		for i := range p.places {
+			p.places[i].first = ^uint64(0)
+		}
+	}
+	return p
+}
+
+// get works out the parents of a run, or only its base parents.
+func (p *sharedParents) get(dst []uint32, first uint64, onlyBase bool) error {
+	if len(p.places) == 0 {
+		return p.compute(dst, first, onlyBase)
+	}
+	n := uint64(len(dst) / porep.Degree)
+	place := &p.places[first/max(1, n)%uint64(len(p.places))]
+	place.mu.Lock()
+	if place.first == first && len(place.parents) == len(dst) && (place.full || onlyBase) {
+		copy(dst, place.parents)
+		place.mu.Unlock()
+		return nil
+	}
+	defer place.mu.Unlock()
+	if err := p.compute(dst, first, onlyBase); err != nil {
+		return err
+	}
+	place.first, place.full = first, !onlyBase
+	place.parents = append(place.parents[:0], dst...)
+	return nil
+}
+
+func (p *sharedParents) compute(dst []uint32, first uint64, onlyBase bool) error {
+	if onlyBase {
+		return baseParents(p.source, dst, first)
+	}
+	return p.source.Parents(dst, first)
+}

@@ -1,0 +1,134 @@
+package engine
+
+import (
+	"fmt"
+	"sync/atomic"
+
+	"github.com/sdr-engine/sdr/porep"
+	"github.com/sdr-engine/sdr/sha256"
+)
+
+// A store is where a batch's labels lie in memory. Positions count nodes from the
+// first node of the batch's first layer, which is layer index 0, on through all
+// layers.
+//
+// The hasher writes labels at ever higher positions and publishes how far it is;
+// below that, anybody may read, as long as the hasher has not come so far that the
+// place is written again: that is not before the writers have written it to its
+// file (see batchRun.hash).
+type store struct {
+	shape
+	kernel *sha256.Kernel
+	first  int // layer number of layer index 0
+
+	// TwoLayers: layer index i is in layers[i%2].
+	layers [2][]byte
+	// OneLayer: the layer before; the newest labels of this one, node modulo
+	// inMemory; and base parents from further back.
+	key    []byte
+	newest []byte
+	far    *farParents
+
+	keyOf atomic.Int64 // the layer index whose layer before is all there, in every lane; -1 is none
+
+	done line // positions below are labelled
+}
+
+// newStore cuts a store out of mem, which has nodesInMemory nodes.
+func newStore(s shape, k *sha256.Kernel, first int, mem []byte) *store {
+	st := &store{shape: s, kernel: k, first: first}
+	st.keyOf.Store(-1)
+	cut := func(nodes uint64) (part []byte) {
+		n := nodes * uint64(k.Stride())
+		part, mem = mem[:n:n], mem[n:]
+		return part
+	}
+	if s.window == 0 {
+		st.layers = [2][]byte{cut(s.nodes), cut(s.nodes)}
+		return st
+	}
+	st.key, st.newest = cut(s.nodes), cut(s.inMemory)
+	st.far = &farParents{}
+	for i := range st.far.windows {
+		st.far.windows[i].labels = cut(uint64(s.room))
+	}
+	return st
+}
+
+// position is that of a node.
+func (s *store) position(index int, node uint64) uint64 { return uint64(index)*s.nodes + node }
+
+// out is where the labels of a run go.
+func (s *store) out(index int, node uint64, n int) []byte {
+	stride := uint64(s.kernel.Stride())
+	if s.window == 0 {
+		return s.layers[index%2][node*stride:][:uint64(n)*stride]
+	}
+	return s.newest[node%s.inMemory*stride:][:uint64(n)*stride]
+}
+
+// before is the memory of the layer before layer index 0, or of key.
+func (s *store) before(index int) []byte {
+	if s.window == 0 {
+		return s.layers[(index+1)%2]
+	}
+	return s.key
+}
+
+// locate sets rows to where the parents of the run's nodes lie.
+func (s *store) locate(rows sha256.Rows, index int, node uint64, parents []uint32) error {
+	layer := sha256.Layer{Number: uint32(s.first + index)}
+	if s.window == 0 {
+		layer.Labels = s.layers[index%2]
+		if layer.Number > 1 {
+			layer.Key = s.before(index)
+		}
+		return rows.Locate(s.kernel, &layer, parents)
+	}
+	used := porep.BaseDegree
+	if layer.Number > 1 {
+		used = porep.Degree
+	}
+	far := s.far.of(s.position(index, node) / s.window)
+	entry := far.entryOf(node%s.window, s.run)
+	stride := uint64(s.kernel.Stride())
+	for row := range len(parents) / porep.Degree {
+		child := node + uint64(row)
+		for slot, p := range parents[row*porep.Degree:][:used] {
+			if uint64(p) >= s.nodes {
+				return fmt.Errorf("engine: locating parents of node %d: parent %d in a layer of %d nodes", child, p, s.nodes)
+			}
+			switch {
+			case slot >= porep.BaseDegree:
+				rows.Set(s.kernel, row, slot, s.key[uint64(p)*stride:])
+			case !s.isFar(child, p):
+				rows.Set(s.kernel, row, slot, s.newest[uint64(p)%s.inMemory*stride:])
+			default:
+				if entry >= len(far.nodes) || far.nodes[entry] != p {
+					return fmt.Errorf("engine: locating parents of node %d: parent %d is not where its window has it", child, p)
+				}
+				rows.Set(s.kernel, row, slot, far.labels[uint64(entry)*stride:])
+				entry++
+			}
+		}
+	}
+	return nil
+}
+
+// isFar says whether a base parent's place will have been written again when its
+// child is labelled.
+func (s *store) isFar(child uint64, parent uint32) bool {
+	return s.window > 0 && uint64(parent)+s.inMemory <= child
+}
+
+// labelled says whether a parent's labels are there to be read now, for a run
+// whose child it is.
+func (s *store) labelled(index int, child uint64, slot int, parent uint32) bool {
+	switch {
+	case slot >= porep.BaseDegree:
+		return s.keyOf.Load() >= int64(index)
+	case s.isFar(child, parent):
+		return s.far.ready(s.position(index, child) / s.window)
+	}
+	return s.position(index, uint64(parent)) < s.done.Load()
+}

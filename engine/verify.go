@@ -1,0 +1,124 @@
+package engine
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"os"
+
+	"github.com/sdr-engine/sdr/graph"
+	"github.com/sdr-engine/sdr/layers"
+	"github.com/sdr-engine/sdr/porep"
+)
+
+// A LabelError says that a label in a layer file is not what its parents make it.
+type LabelError struct {
+	Path  string
+	Layer int
+	Node  uint64
+	Got   [porep.NodeSize]byte
+	Want  [porep.NodeSize]byte
+}
+
+func (e *LabelError) Error() string {
+	return fmt.Sprintf("engine: verifying %s: node %d is %x, its parents' labels make it %x", e.Path, e.Node, e.Got, e.Want)
+}
+
+// VerifySample recomputes labels of a sector's layer from what its files hold, by
+// way of the standard library's SHA-256: those of so many nodes, among them the
+// first and the last. Seed chooses the others. The error is a *LabelError for the
+// first that is wrong.
+func VerifySample(p porep.SealProof, s Sector, layer, samples int, seed uint64) error {
+	fail := func(err error) error {
+		return fmt.Errorf("engine: verifying layer %d in %s: %w", layer, s.CacheDir, err)
+	}
+	if err := p.Check(); err != nil {
+		return fail(err)
+	}
+	if layer < 1 || layer > p.Layers() {
+		return fail(fmt.Errorf("not between 1 and %d", p.Layers()))
+	}
+	g, err := graph.New(p)
+	if err != nil {
+		return fail(err)
+	}
+	var files [2]*os.File // the layer, the one before
+	for i := range min(2, layer) {
+		f, err := os.Open(layers.Path(s.CacheDir, layer-i))
+		if err != nil {
+			return fail(err)
+		}
+		defer f.Close()
+		files[i] = f
+	}
+	nodes := p.SectorSize().Nodes()
+	r := rand.New(rand.NewPCG(seed, uint64(layer)))
+	parents := make([]uint32, porep.Degree)
+	for i := range samples {
+		node := r.Uint64N(nodes)
+		switch i {
+		case 0:
+			node = 0
+		case 1:
+			node = nodes - 1
+		}
+		if err := g.Parents(parents, node); err != nil {
+			return fail(err)
+		}
+		want, err := labelOf(s.ReplicaID, layer, node, parents, files)
+		if err != nil {
+			return fail(err)
+		}
+		var got [porep.NodeSize]byte
+		if err := readFull(files[0], got[:], int64(node)*porep.NodeSize); err != nil {
+			return fail(err)
+		}
+		if got != want {
+			return &LabelError{files[0].Name(), layer, node, got, want}
+		}
+	}
+	return nil
+}
+
+// labelOf is a label made of what the files say that its parents are.
+func labelOf(id porep.ReplicaID, layer int, node uint64, parents []uint32, files [2]*os.File) (label [porep.NodeSize]byte, err error) {
+	const labelsHashed = 37
+	var m bytes.Buffer
+	m.Write(id[:])
+	m.Write(binary.BigEndian.AppendUint32(nil, uint32(layer)))
+	m.Write(binary.BigEndian.AppendUint64(nil, node))
+	m.Write(make([]byte, 20))
+	used := porep.Degree
+	if layer == 1 {
+		used = porep.BaseDegree
+	}
+	if node > 0 {
+		all := make([]byte, used*porep.NodeSize)
+		for slot, p := range parents[:used] {
+			f := files[0]
+			if slot >= porep.BaseDegree {
+				f = files[1]
+			}
+			if err := readFull(f, all[slot*porep.NodeSize:][:porep.NodeSize], int64(p)*porep.NodeSize); err != nil {
+				return label, err
+			}
+		}
+		for i := range labelsHashed {
+			m.Write(all[i%used*porep.NodeSize:][:porep.NodeSize])
+		}
+	}
+	label = sha256.Sum256(m.Bytes())
+	label[porep.NodeSize-1] &= 0x3f
+	return label, nil
+}
+
+// verifyBefore looks at a sample of the layer that a sector goes on from.
+func verifyBefore(c *Config, s Sector) error {
+	const samples = 64
+	if s.First == 1 {
+		return nil
+	}
+	return VerifySample(c.Proof, s, s.First-1, samples, rand.Uint64())
+}

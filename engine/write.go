@@ -1,0 +1,133 @@
+package engine
+
+import (
+	"fmt"
+	"sync"
+	"unsafe"
+
+	"github.com/sdr-engine/sdr/internal/durable"
+	"github.com/sdr-engine/sdr/internal/linux"
+	"github.com/sdr-engine/sdr/porep"
+)
+
+// A writing hands finished labels to the layer files: each of a few goroutines
+// takes the next chunk of nodes as soon as the hasher is past it, takes its lanes
+// apart, and writes each to its file. The one that ends a layer waits until the
+// layer is on the disk.
+type writing struct {
+	mu     sync.Mutex
+	next   uint64   // the chunk that nobody has taken
+	done   []bool   // chunks written, from low on
+	low    uint64   // chunks below are written
+	inHand []uint64 // by layer index: chunks of it that are not written
+}
+
+// write is one of the goroutines. Way is how; buffer is nil if a chunk's labels can
+// be written from where they lie.
+func (b *batchRun) write(w *writing, way durable.Way, buffer []byte) {
+	chunk := b.store.chunk(b.kernel)
+	inLayer := b.store.nodes / chunk
+	for {
+		w.mu.Lock()
+		n := w.next
+		w.next++
+		w.mu.Unlock()
+		index, node := int(n/inLayer), n%inLayer*chunk
+		if index >= b.layers {
+			return
+		}
+		if !b.wait(&b.made, func() bool { return b.store.done.Load() >= (n+1)*chunk }) {
+			return
+		}
+		b.writeChunk(way, buffer, index, node, chunk)
+		if w.wrote(b, n, chunk, index) {
+			b.commit(way, b.store.first+index)
+		}
+		if b.allDead() {
+			b.stop()
+			return
+		}
+	}
+}
+
+// writeChunk writes the labels of all lanes from a node on.
+func (b *batchRun) writeChunk(way durable.Way, buffer []byte, index int, node, n uint64) {
+	layer := b.store.first + index
+	nodes := b.store.out(index, node, int(n))
+	size := n * porep.NodeSize
+	for i, l := range b.lanes {
+		file := l.writer(layer)
+		if file == nil {
+			continue
+		}
+		labels := nodes
+		if buffer != nil {
+			labels = buffer[uint64(i)*size:][:size]
+			if err := b.kernel.Unpack(labels, nodes, i); err != nil {
+				l.fail(err)
+				continue
+			}
+		}
+		if err := file.Write(way, labels, int64(node)*porep.NodeSize); err != nil {
+			l.fail(fmt.Errorf("layer %d: %w", layer, err))
+		}
+	}
+}
+
+// wrote notes that a chunk is written, and says whether it was its layer's last.
+func (w *writing) wrote(b *batchRun, n, chunk uint64, index int) (last bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.done[n%uint64(len(w.done))] = true
+	for w.done[w.low%uint64(len(w.done))] {
+		w.done[w.low%uint64(len(w.done))] = false
+		w.low++
+	}
+	b.written.Store(w.low * chunk)
+	b.back.Wake()
+	b.made.Wake()
+	w.inHand[index]--
+	return w.inHand[index] == 0
+}
+
+// commit gives a layer's files their names.
+func (b *batchRun) commit(way durable.Way, layer int) {
+	for _, l := range b.lanes {
+		if file := l.writer(layer); file != nil {
+			if err := file.Commit(); err != nil {
+				l.fail(fmt.Errorf("layer %d: %w", layer, err))
+			} else if way != durable.Behind || layer == b.c.Proof.Layers() {
+				file.Forget()
+			}
+			// In OneLayer mode the layer is read once more, as the next one's key.
+		}
+	}
+}
+
+// startWriting starts the goroutines.
+func (b *batchRun) startWriting(wg *sync.WaitGroup) {
+	chunk := b.store.chunk(b.kernel)
+	perLayer := b.store.nodes / chunk
+	w := &writing{
+		// No more than what is in memory, and in hand, can be written out of order.
+		done:   make([]bool, b.store.inMemory/chunk+writers+2),
+		inHand: make([]uint64, b.layers),
+	}
+	for i := range w.inHand {
+		w.inHand[i] = perLayer
+	}
+	for range writers {
+		var buffer []byte
+		if b.kernel.Lanes > 1 || b.kernel.Group > 1 {
+			buffer = alignedBuffer(int(chunk) * b.kernel.Stride())
+		}
+		wg.Go(func() { b.write(w, b.c.way(), buffer) })
+	}
+}
+
+// alignedBuffer is memory that a direct write takes.
+func alignedBuffer(n int) []byte {
+	b := make([]byte, n+linux.DirectAlign)
+	skip := -int(uintptr(unsafe.Pointer(&b[0]))) & (linux.DirectAlign - 1)
+	return b[skip:][:n:n]
+}
