@@ -91,11 +91,11 @@ GLOBL nextNode<>(SB), RODATA|NOPTR, $16
 	PSHUFD      $0x0e, X0, X0         \
 	SHA256RNDS2 X0, CDGH, ABEF
 
-// The same, and K + W is kept for the next time that the block comes around.
+// The same, and K + W is kept at wk for the next time that the block comes around.
 #define ROUNDSKEEP(t, wk, m, ABEF, CDGH) \
 	MOVO        m, X0                 \
 	PADDL       k256<>+(16*t)(SB), X0 \
-	MOVOU       X0, (16*t)(wk)        \
+	MOVOU       X0, wk                \
 	SHA256RNDS2 X0, ABEF, CDGH        \
 	PSHUFD      $0x0e, X0, X0         \
 	SHA256RNDS2 X0, CDGH, ABEF
@@ -116,90 +116,39 @@ GLOBL nextNode<>(SB), RODATA|NOPTR, $16
 	END(m0, m1, m2, tmp) \
 	START(m0, m1)
 
-// A block whose message words are in m0 to m3; they are lost. The schedule is
-// made along the way and K + W kept at 0(wk) to 255(wk).
-#define BLOCKKEEP(wk, m0, m1, m2, m3, tmp, ABEF, CDGH) \
-	ROUNDSKEEP(0, wk, m0, ABEF, CDGH)  \
-	ROUNDSKEEP(1, wk, m1, ABEF, CDGH)  \
-	START(m0, m1)                      \
-	ROUNDSKEEP(2, wk, m2, ABEF, CDGH)  \
-	START(m1, m2)                      \
-	ROUNDSKEEP(3, wk, m3, ABEF, CDGH)  \
-	EXTEND(m2, m3, m0, tmp)            \
-	ROUNDSKEEP(4, wk, m0, ABEF, CDGH)  \
-	EXTEND(m3, m0, m1, tmp)            \
-	ROUNDSKEEP(5, wk, m1, ABEF, CDGH)  \
-	EXTEND(m0, m1, m2, tmp)            \
-	ROUNDSKEEP(6, wk, m2, ABEF, CDGH)  \
-	EXTEND(m1, m2, m3, tmp)            \
-	ROUNDSKEEP(7, wk, m3, ABEF, CDGH)  \
-	EXTEND(m2, m3, m0, tmp)            \
-	ROUNDSKEEP(8, wk, m0, ABEF, CDGH)  \
-	EXTEND(m3, m0, m1, tmp)            \
-	ROUNDSKEEP(9, wk, m1, ABEF, CDGH)  \
-	EXTEND(m0, m1, m2, tmp)            \
-	ROUNDSKEEP(10, wk, m2, ABEF, CDGH) \
-	EXTEND(m1, m2, m3, tmp)            \
-	ROUNDSKEEP(11, wk, m3, ABEF, CDGH) \
-	EXTEND(m2, m3, m0, tmp)            \
-	ROUNDSKEEP(12, wk, m0, ABEF, CDGH) \
-	EXTEND(m3, m0, m1, tmp)            \
-	ROUNDSKEEP(13, wk, m1, ABEF, CDGH) \
-	END(m0, m1, m2, tmp)               \
-	ROUNDSKEEP(14, wk, m2, ABEF, CDGH) \
-	END(m1, m2, m3, tmp)               \
-	ROUNDSKEEP(15, wk, m3, ABEF, CDGH)
-
-// Two blocks side by side: one with K + W from wk, and one, of ABEF2 and CDGH2,
-// whose schedule is made along the way. The second fills the cycles in which the
-// first waits for SHA256RNDS2.
-#define TWOBLOCKS(wk, ABEF, CDGH, m0, m1, m2, m3, tmp, ABEF2, CDGH2) \
-	ROUNDS(0(wk), ABEF, CDGH)        \
-	ROUNDSONCE(0, m0, ABEF2, CDGH2)  \
-	ROUNDS(16(wk), ABEF, CDGH)       \
-	ROUNDSONCE(1, m1, ABEF2, CDGH2)  \
-	START(m0, m1)                    \
-	ROUNDS(32(wk), ABEF, CDGH)       \
-	ROUNDSONCE(2, m2, ABEF2, CDGH2)  \
-	START(m1, m2)                    \
-	ROUNDS(48(wk), ABEF, CDGH)       \
-	ROUNDSONCE(3, m3, ABEF2, CDGH2)  \
-	EXTEND(m2, m3, m0, tmp)          \
-	ROUNDS(64(wk), ABEF, CDGH)       \
-	ROUNDSONCE(4, m0, ABEF2, CDGH2)  \
-	EXTEND(m3, m0, m1, tmp)          \
-	ROUNDS(80(wk), ABEF, CDGH)       \
-	ROUNDSONCE(5, m1, ABEF2, CDGH2)  \
-	EXTEND(m0, m1, m2, tmp)          \
-	ROUNDS(96(wk), ABEF, CDGH)       \
-	ROUNDSONCE(6, m2, ABEF2, CDGH2)  \
-	EXTEND(m1, m2, m3, tmp)          \
-	ROUNDS(112(wk), ABEF, CDGH)      \
-	ROUNDSONCE(7, m3, ABEF2, CDGH2)  \
-	EXTEND(m2, m3, m0, tmp)          \
-	ROUNDS(128(wk), ABEF, CDGH)      \
-	ROUNDSONCE(8, m0, ABEF2, CDGH2)  \
-	EXTEND(m3, m0, m1, tmp)          \
-	ROUNDS(144(wk), ABEF, CDGH)      \
-	ROUNDSONCE(9, m1, ABEF2, CDGH2)  \
-	EXTEND(m0, m1, m2, tmp)          \
-	ROUNDS(160(wk), ABEF, CDGH)      \
-	ROUNDSONCE(10, m2, ABEF2, CDGH2) \
-	EXTEND(m1, m2, m3, tmp)          \
-	ROUNDS(176(wk), ABEF, CDGH)      \
-	ROUNDSONCE(11, m3, ABEF2, CDGH2) \
-	EXTEND(m2, m3, m0, tmp)          \
-	ROUNDS(192(wk), ABEF, CDGH)      \
-	ROUNDSONCE(12, m0, ABEF2, CDGH2) \
-	EXTEND(m3, m0, m1, tmp)          \
-	ROUNDS(208(wk), ABEF, CDGH)      \
-	ROUNDSONCE(13, m1, ABEF2, CDGH2) \
-	END(m0, m1, m2, tmp)             \
-	ROUNDS(224(wk), ABEF, CDGH)      \
-	ROUNDSONCE(14, m2, ABEF2, CDGH2) \
-	END(m1, m2, m3, tmp)             \
-	ROUNDS(240(wk), ABEF, CDGH)      \
-	ROUNDSONCE(15, m3, ABEF2, CDGH2)
+// A block whose message words are in m0 to m3; they are lost. STEP(t, m) does
+// what there is to do with words 4t to 4t+3, which are in m.
+#define BLOCK(STEP, m0, m1, m2, m3, tmp) \
+	STEP(0, m0)             \
+	STEP(1, m1)             \
+	START(m0, m1)           \
+	STEP(2, m2)             \
+	START(m1, m2)           \
+	STEP(3, m3)             \
+	EXTEND(m2, m3, m0, tmp) \
+	STEP(4, m0)             \
+	EXTEND(m3, m0, m1, tmp) \
+	STEP(5, m1)             \
+	EXTEND(m0, m1, m2, tmp) \
+	STEP(6, m2)             \
+	EXTEND(m1, m2, m3, tmp) \
+	STEP(7, m3)             \
+	EXTEND(m2, m3, m0, tmp) \
+	STEP(8, m0)             \
+	EXTEND(m3, m0, m1, tmp) \
+	STEP(9, m1)             \
+	EXTEND(m0, m1, m2, tmp) \
+	STEP(10, m2)            \
+	EXTEND(m1, m2, m3, tmp) \
+	STEP(11, m3)            \
+	EXTEND(m2, m3, m0, tmp) \
+	STEP(12, m0)            \
+	EXTEND(m3, m0, m1, tmp) \
+	STEP(13, m1)            \
+	END(m0, m1, m2, tmp)    \
+	STEP(14, m2)            \
+	END(m1, m2, m3, tmp)    \
+	STEP(15, m3)
 
 // Loads the 32 bytes at p as message words m0, m1.
 #define LOADWORDS(p, m0, m1, mask) \
@@ -232,6 +181,21 @@ GLOBL nextNode<>(SB), RODATA|NOPTR, $16
 #define PREFETCH(slot) \
 	MOVQ        (8*slot)(R12)(AX*1), R13 \
 	PREFETCHT0  (R13)
+
+// Steps of labelSHANI's blocks: one of two parents, and block 1 of the next node
+// beside a repeated block, in the cycles in which that waits for SHA256RNDS2.
+#define PAIRSTEP(t, m) \
+	ROUNDSKEEP(t, (16*t)(R9), m, X1, X2)
+
+#define NEXTSTEP(t, m) \
+	ROUNDS((16*t)(R8), X1, X2) \
+	ROUNDSONCE(t, m, X10, X11)
+
+#define FIRSTSTEP(t, m) \
+	ROUNDSONCE(t, m, X10, X11)
+
+#define LASTSTEP(t, m) \
+	ROUNDSONCE(t, m, X1, X2)
 
 // func labelSHANI(r *labelRun)
 // Requires: SHA, SSE4, SSSE3, SSE2
@@ -291,7 +255,7 @@ start:
 	MOVO  X13, X4
 	MOVO  X15, X5
 	PXOR  X6, X6
-	BLOCKKEEP(R8, X3, X4, X5, X6, X7, X10, X11)
+	BLOCK(FIRSTSTEP, X3, X4, X5, X6, X7)
 	PADDL initial<>+0(SB), X10
 	PADDL initial<>+16(SB), X11
 
@@ -312,7 +276,7 @@ second:
 	LOADWORDS(R13, X5, X6, X14)
 	MOVO X1, X8
 	MOVO X2, X9
-	BLOCKKEEP(R9, X3, X4, X5, X6, X7, X1, X2)
+	BLOCK(PAIRSTEP, X3, X4, X5, X6, X7)
 	PADDL X8, X1
 	PADDL X9, X2
 	ADDQ  $16, R12
@@ -331,7 +295,7 @@ second:
 	PXOR  X6, X6
 	MOVO  X1, X8
 	MOVO  X2, X9
-	TWOBLOCKS(R8, X1, X2, X3, X4, X5, X6, X7, X10, X11)
+	BLOCK(NEXTSTEP, X3, X4, X5, X6, X7)
 	PADDL X8, X1
 	PADDL X9, X2
 	PADDL initial<>+0(SB), X10
@@ -389,7 +353,7 @@ repeated:
 	MOVOU finish<>+16(SB), X6
 	MOVO  X1, X8
 	MOVO  X2, X9
-	BLOCKKEEP(R8, X3, X4, X5, X6, X7, X1, X2)
+	BLOCK(LASTSTEP, X3, X4, X5, X6, X7)
 	PADDL X8, X1
 	PADDL X9, X2
 	DIGESTWORDS(X1, X2, X3, X4)
