@@ -91,11 +91,11 @@ GLOBL nextNode<>(SB), RODATA|NOPTR, $16
 	PSHUFD      $0x0e, X0, X0         \
 	SHA256RNDS2 X0, CDGH, ABEF
 
-// The same, and K + W is kept for the next time that the block comes around.
+// The same, and K + W is kept at wk for the next time that the block comes around.
 #define ROUNDSKEEP(t, wk, m, ABEF, CDGH) \
 	MOVO        m, X0                 \
 	PADDL       k256<>+(16*t)(SB), X0 \
-	MOVOU       X0, (16*t)(wk)        \
+	MOVOU       X0, wk                \
 	SHA256RNDS2 X0, ABEF, CDGH        \
 	PSHUFD      $0x0e, X0, X0         \
 	SHA256RNDS2 X0, CDGH, ABEF
@@ -116,90 +116,39 @@ GLOBL nextNode<>(SB), RODATA|NOPTR, $16
 	END(m0, m1, m2, tmp) \
 	START(m0, m1)
 
-// A block whose message words are in m0 to m3; they are lost. The schedule is
-// made along the way and K + W kept at 0(wk) to 255(wk).
-#define BLOCKKEEP(wk, m0, m1, m2, m3, tmp, ABEF, CDGH) \
-	ROUNDSKEEP(0, wk, m0, ABEF, CDGH)  \
-	ROUNDSKEEP(1, wk, m1, ABEF, CDGH)  \
-	START(m0, m1)                      \
-	ROUNDSKEEP(2, wk, m2, ABEF, CDGH)  \
-	START(m1, m2)                      \
-	ROUNDSKEEP(3, wk, m3, ABEF, CDGH)  \
-	EXTEND(m2, m3, m0, tmp)            \
-	ROUNDSKEEP(4, wk, m0, ABEF, CDGH)  \
-	EXTEND(m3, m0, m1, tmp)            \
-	ROUNDSKEEP(5, wk, m1, ABEF, CDGH)  \
-	EXTEND(m0, m1, m2, tmp)            \
-	ROUNDSKEEP(6, wk, m2, ABEF, CDGH)  \
-	EXTEND(m1, m2, m3, tmp)            \
-	ROUNDSKEEP(7, wk, m3, ABEF, CDGH)  \
-	EXTEND(m2, m3, m0, tmp)            \
-	ROUNDSKEEP(8, wk, m0, ABEF, CDGH)  \
-	EXTEND(m3, m0, m1, tmp)            \
-	ROUNDSKEEP(9, wk, m1, ABEF, CDGH)  \
-	EXTEND(m0, m1, m2, tmp)            \
-	ROUNDSKEEP(10, wk, m2, ABEF, CDGH) \
-	EXTEND(m1, m2, m3, tmp)            \
-	ROUNDSKEEP(11, wk, m3, ABEF, CDGH) \
-	EXTEND(m2, m3, m0, tmp)            \
-	ROUNDSKEEP(12, wk, m0, ABEF, CDGH) \
-	EXTEND(m3, m0, m1, tmp)            \
-	ROUNDSKEEP(13, wk, m1, ABEF, CDGH) \
-	END(m0, m1, m2, tmp)               \
-	ROUNDSKEEP(14, wk, m2, ABEF, CDGH) \
-	END(m1, m2, m3, tmp)               \
-	ROUNDSKEEP(15, wk, m3, ABEF, CDGH)
-
-// Two blocks side by side: one with K + W from wk, and one, of ABEF2 and CDGH2,
-// whose schedule is made along the way. The second fills the cycles in which the
-// first waits for SHA256RNDS2.
-#define TWOBLOCKS(wk, ABEF, CDGH, m0, m1, m2, m3, tmp, ABEF2, CDGH2) \
-	ROUNDS(0(wk), ABEF, CDGH)        \
-	ROUNDSONCE(0, m0, ABEF2, CDGH2)  \
-	ROUNDS(16(wk), ABEF, CDGH)       \
-	ROUNDSONCE(1, m1, ABEF2, CDGH2)  \
-	START(m0, m1)                    \
-	ROUNDS(32(wk), ABEF, CDGH)       \
-	ROUNDSONCE(2, m2, ABEF2, CDGH2)  \
-	START(m1, m2)                    \
-	ROUNDS(48(wk), ABEF, CDGH)       \
-	ROUNDSONCE(3, m3, ABEF2, CDGH2)  \
-	EXTEND(m2, m3, m0, tmp)          \
-	ROUNDS(64(wk), ABEF, CDGH)       \
-	ROUNDSONCE(4, m0, ABEF2, CDGH2)  \
-	EXTEND(m3, m0, m1, tmp)          \
-	ROUNDS(80(wk), ABEF, CDGH)       \
-	ROUNDSONCE(5, m1, ABEF2, CDGH2)  \
-	EXTEND(m0, m1, m2, tmp)          \
-	ROUNDS(96(wk), ABEF, CDGH)       \
-	ROUNDSONCE(6, m2, ABEF2, CDGH2)  \
-	EXTEND(m1, m2, m3, tmp)          \
-	ROUNDS(112(wk), ABEF, CDGH)      \
-	ROUNDSONCE(7, m3, ABEF2, CDGH2)  \
-	EXTEND(m2, m3, m0, tmp)          \
-	ROUNDS(128(wk), ABEF, CDGH)      \
-	ROUNDSONCE(8, m0, ABEF2, CDGH2)  \
-	EXTEND(m3, m0, m1, tmp)          \
-	ROUNDS(144(wk), ABEF, CDGH)      \
-	ROUNDSONCE(9, m1, ABEF2, CDGH2)  \
-	EXTEND(m0, m1, m2, tmp)          \
-	ROUNDS(160(wk), ABEF, CDGH)      \
-	ROUNDSONCE(10, m2, ABEF2, CDGH2) \
-	EXTEND(m1, m2, m3, tmp)          \
-	ROUNDS(176(wk), ABEF, CDGH)      \
-	ROUNDSONCE(11, m3, ABEF2, CDGH2) \
-	EXTEND(m2, m3, m0, tmp)          \
-	ROUNDS(192(wk), ABEF, CDGH)      \
-	ROUNDSONCE(12, m0, ABEF2, CDGH2) \
-	EXTEND(m3, m0, m1, tmp)          \
-	ROUNDS(208(wk), ABEF, CDGH)      \
-	ROUNDSONCE(13, m1, ABEF2, CDGH2) \
-	END(m0, m1, m2, tmp)             \
-	ROUNDS(224(wk), ABEF, CDGH)      \
-	ROUNDSONCE(14, m2, ABEF2, CDGH2) \
-	END(m1, m2, m3, tmp)             \
-	ROUNDS(240(wk), ABEF, CDGH)      \
-	ROUNDSONCE(15, m3, ABEF2, CDGH2)
+// A block whose message words are in m0 to m3; they are lost. STEP(t, m) does
+// what there is to do with words 4t to 4t+3, which are in m.
+#define BLOCK(STEP, m0, m1, m2, m3, tmp) \
+	STEP(0, m0)             \
+	STEP(1, m1)             \
+	START(m0, m1)           \
+	STEP(2, m2)             \
+	START(m1, m2)           \
+	STEP(3, m3)             \
+	EXTEND(m2, m3, m0, tmp) \
+	STEP(4, m0)             \
+	EXTEND(m3, m0, m1, tmp) \
+	STEP(5, m1)             \
+	EXTEND(m0, m1, m2, tmp) \
+	STEP(6, m2)             \
+	EXTEND(m1, m2, m3, tmp) \
+	STEP(7, m3)             \
+	EXTEND(m2, m3, m0, tmp) \
+	STEP(8, m0)             \
+	EXTEND(m3, m0, m1, tmp) \
+	STEP(9, m1)             \
+	EXTEND(m0, m1, m2, tmp) \
+	STEP(10, m2)            \
+	EXTEND(m1, m2, m3, tmp) \
+	STEP(11, m3)            \
+	EXTEND(m2, m3, m0, tmp) \
+	STEP(12, m0)            \
+	EXTEND(m3, m0, m1, tmp) \
+	STEP(13, m1)            \
+	END(m0, m1, m2, tmp)    \
+	STEP(14, m2)            \
+	END(m1, m2, m3, tmp)    \
+	STEP(15, m3)
 
 // Loads the 32 bytes at p as message words m0, m1.
 #define LOADWORDS(p, m0, m1, mask) \
@@ -232,6 +181,21 @@ GLOBL nextNode<>(SB), RODATA|NOPTR, $16
 #define PREFETCH(slot) \
 	MOVQ        (8*slot)(R12)(AX*1), R13 \
 	PREFETCHT0  (R13)
+
+// Steps of labelSHANI's blocks: one of two parents, and block 1 of the next node
+// beside a repeated block, in the cycles in which that waits for SHA256RNDS2.
+#define PAIRSTEP(t, m) \
+	ROUNDSKEEP(t, (16*t)(R9), m, X1, X2)
+
+#define NEXTSTEP(t, m) \
+	ROUNDS((16*t)(R8), X1, X2) \
+	ROUNDSONCE(t, m, X10, X11)
+
+#define FIRSTSTEP(t, m) \
+	ROUNDSONCE(t, m, X10, X11)
+
+#define LASTSTEP(t, m) \
+	ROUNDSONCE(t, m, X1, X2)
 
 // func labelSHANI(r *labelRun)
 // Requires: SHA, SSE4, SSSE3, SSE2
@@ -291,7 +255,7 @@ start:
 	MOVO  X13, X4
 	MOVO  X15, X5
 	PXOR  X6, X6
-	BLOCKKEEP(R8, X3, X4, X5, X6, X7, X10, X11)
+	BLOCK(FIRSTSTEP, X3, X4, X5, X6, X7)
 	PADDL initial<>+0(SB), X10
 	PADDL initial<>+16(SB), X11
 
@@ -312,7 +276,7 @@ second:
 	LOADWORDS(R13, X5, X6, X14)
 	MOVO X1, X8
 	MOVO X2, X9
-	BLOCKKEEP(R9, X3, X4, X5, X6, X7, X1, X2)
+	BLOCK(PAIRSTEP, X3, X4, X5, X6, X7)
 	PADDL X8, X1
 	PADDL X9, X2
 	ADDQ  $16, R12
@@ -331,7 +295,7 @@ second:
 	PXOR  X6, X6
 	MOVO  X1, X8
 	MOVO  X2, X9
-	TWOBLOCKS(R8, X1, X2, X3, X4, X5, X6, X7, X10, X11)
+	BLOCK(NEXTSTEP, X3, X4, X5, X6, X7)
 	PADDL X8, X1
 	PADDL X9, X2
 	PADDL initial<>+0(SB), X10
@@ -389,7 +353,7 @@ repeated:
 	MOVOU finish<>+16(SB), X6
 	MOVO  X1, X8
 	MOVO  X2, X9
-	BLOCKKEEP(R8, X3, X4, X5, X6, X7, X1, X2)
+	BLOCK(LASTSTEP, X3, X4, X5, X6, X7)
 	PADDL X8, X1
 	PADDL X9, X2
 	DIGESTWORDS(X1, X2, X3, X4)
@@ -400,6 +364,322 @@ repeated:
 	ADDQ $112, BX
 	DECQ DI
 	JNZ  node
+	RET
+
+// What labelSHANIx2 keeps in memory, from R8 on: first what the lanes' blocks
+// need, then K + W of the pairs of parents and of block 1, in which four words of
+// lane 0 and four of lane 1 alternate.
+#define SAVED   0   // states before the block
+#define NEXT    64  // states of the next node after block 1
+#define REPLICA 128 // replica ids as words
+#define NUMBERS 192 // [layer, node high, low, 0]
+#define KW      256
+#define KWBLOCK 512
+
+// For both lanes: four rounds, or the next words of the schedule.
+#define ROUNDSBOTH(wk0, wk1) \
+	ROUNDS(wk0, X1, X2) \
+	ROUNDS(wk1, X3, X4)
+
+#define STARTBOTH(a0, a1, b0, b1) \
+	START(a0, a1) \
+	START(b0, b1)
+
+#define ENDBOTH(a0, a1, a2, b0, b1, b2) \
+	END(a0, a1, a2, X13) \
+	END(b0, b1, b2, X15)
+
+#define EXTENDBOTH(a0, a1, a2, b0, b1, b2) \
+	EXTEND(a0, a1, a2, X13) \
+	EXTEND(b0, b1, b2, X15)
+
+// BLOCK for both lanes: words are in X5 to X8 and X9 to X12.
+#define BLOCKBOTH(STEP) \
+	STEP(0, X5, X9)                      \
+	STEP(1, X6, X10)                     \
+	STARTBOTH(X5, X6, X9, X10)           \
+	STEP(2, X7, X11)                     \
+	STARTBOTH(X6, X7, X10, X11)          \
+	STEP(3, X8, X12)                     \
+	EXTENDBOTH(X7, X8, X5, X11, X12, X9) \
+	STEP(4, X5, X9)                      \
+	EXTENDBOTH(X8, X5, X6, X12, X9, X10) \
+	STEP(5, X6, X10)                     \
+	EXTENDBOTH(X5, X6, X7, X9, X10, X11) \
+	STEP(6, X7, X11)                     \
+	EXTENDBOTH(X6, X7, X8, X10, X11, X12) \
+	STEP(7, X8, X12)                     \
+	EXTENDBOTH(X7, X8, X5, X11, X12, X9) \
+	STEP(8, X5, X9)                      \
+	EXTENDBOTH(X8, X5, X6, X12, X9, X10) \
+	STEP(9, X6, X10)                     \
+	EXTENDBOTH(X5, X6, X7, X9, X10, X11) \
+	STEP(10, X7, X11)                    \
+	EXTENDBOTH(X6, X7, X8, X10, X11, X12) \
+	STEP(11, X8, X12)                    \
+	EXTENDBOTH(X7, X8, X5, X11, X12, X9) \
+	STEP(12, X5, X9)                     \
+	EXTENDBOTH(X8, X5, X6, X12, X9, X10) \
+	STEP(13, X6, X10)                    \
+	ENDBOTH(X5, X6, X7, X9, X10, X11)    \
+	STEP(14, X7, X11)                    \
+	ENDBOTH(X6, X7, X8, X10, X11, X12)   \
+	STEP(15, X8, X12)
+
+// Steps of the blocks: one of two parents, whose K + W is kept; the last block of
+// a label, and block 1 of the first node, whose K + W is not; and the schedule of
+// the next node's block 1 beside a repeated block.
+#define PAIRBOTH(t, a, b) \
+	ROUNDSKEEP(t, (32*t)(R9), a, X1, X2)    \
+	ROUNDSKEEP(t, (32*t+16)(R9), b, X3, X4)
+
+#define ONCEBOTH(t, a, b) \
+	ROUNDSONCE(t, a, X1, X2) \
+	ROUNDSONCE(t, b, X3, X4)
+
+#define NEXTBOTH(t, a, b) \
+	ROUNDSBOTH((KW+32*t)(R8), (KW+32*t+16)(R8)) \
+	MOVO  a, X13                                \
+	MOVO  b, X15                                \
+	PADDL k256<>+(16*t)(SB), X13                \
+	PADDL k256<>+(16*t)(SB), X15                \
+	MOVOU X13, (32*t)(R15)                      \
+	MOVOU X15, (32*t+16)(R15)
+
+// A repeated block with K + W at R9.
+#define REPEATBOTH \
+	ROUNDSBOTH(0(R9), 16(R9))    \
+	ROUNDSBOTH(32(R9), 48(R9))   \
+	ROUNDSBOTH(64(R9), 80(R9))   \
+	ROUNDSBOTH(96(R9), 112(R9))  \
+	ROUNDSBOTH(128(R9), 144(R9)) \
+	ROUNDSBOTH(160(R9), 176(R9)) \
+	ROUNDSBOTH(192(R9), 208(R9)) \
+	ROUNDSBOTH(224(R9), 240(R9)) \
+	ROUNDSBOTH(256(R9), 272(R9)) \
+	ROUNDSBOTH(288(R9), 304(R9)) \
+	ROUNDSBOTH(320(R9), 336(R9)) \
+	ROUNDSBOTH(352(R9), 368(R9)) \
+	ROUNDSBOTH(384(R9), 400(R9)) \
+	ROUNDSBOTH(416(R9), 432(R9)) \
+	ROUNDSBOTH(448(R9), 464(R9)) \
+	ROUNDSBOTH(480(R9), 496(R9))
+
+// Saves both lanes' states, and adds what was saved.
+#define SAVEBOTH \
+	MOVOU X1, (SAVED+0)(R8)  \
+	MOVOU X2, (SAVED+16)(R8) \
+	MOVOU X3, (SAVED+32)(R8) \
+	MOVOU X4, (SAVED+48)(R8)
+
+#define ADDBOTH \
+	PADDL (SAVED+0)(R8), X1  \
+	PADDL (SAVED+16)(R8), X2 \
+	PADDL (SAVED+32)(R8), X3 \
+	PADDL (SAVED+48)(R8), X4
+
+// Sets the words of both lanes' block 1.
+#define NEXTWORDS \
+	MOVOU (REPLICA+0)(R8), X5   \
+	MOVOU (REPLICA+16)(R8), X6  \
+	MOVOU (REPLICA+32)(R8), X9  \
+	MOVOU (REPLICA+48)(R8), X10 \
+	MOVOU NUMBERS(R8), X7       \
+	MOVO  X7, X11               \
+	PXOR  X8, X8                \
+	PXOR  X12, X12
+
+// func labelSHANIx2(r *labelRun)
+// Requires: SHA, SSE4, SSSE3, SSE2
+//
+// Two chains of labels side by side, block by block as in labelSHANI. Where the
+// SHA unit takes an instruction every two cycles (Zen 5), two chains that wait
+// four cycles for each saturate it; then the next node's blocks 1 cost what they
+// cost, but they fill the gaps that the end of a block leaves: their schedules
+// are made in the first repeated block, their rounds done at the ends of the
+// eight after that, four and four. Where it takes one every cycle (Zen 3) they
+// hide behind the chains.
+//
+//	BX  the node's row               DX  where its labels go
+//	R8  memory as above              R15 the end of the pairs' K + W: that of block 1
+//	R9  K + W of the current pair    R10 K + W of block 1 to come
+//	R11 the label in X5, X6 and X9, X10, if any
+//	R12 a pair of the row            CX  the last pair
+//	R13 addresses                    AX  bytes to the row to prefetch
+//	DI  nodes to go                  SI  offset of the slot in the last block
+//	R14 repeated blocks to go
+//	X0  K + W of two rounds          X14 byte order
+//	X1, X2   lane 0's state ABEF, CDGH   X5–X8  its message words   X13 temporary
+//	X3, X4   lane 1's state              X9–X12 its message words   X15 temporary
+//	X5–X8    states in the next node's block 1, in the repeated blocks
+TEXT ·labelSHANIx2(SB), 0, $4416-8
+	MOVQ  r+0(FP), AX
+	MOVQ  labelRun_dst(AX), DX
+	MOVQ  labelRun_parents(AX), BX
+	MOVQ  labelRun_count(AX), DI
+	MOVOU bswap<>(SB), X14
+	LEAQ  63(SP), R8                     // whole cache lines
+	ANDQ  $~63, R8
+
+	MOVQ  labelRun_replicas(AX), CX
+	LOADWORDS(CX, X5, X6, X14)
+	MOVOU X5, (REPLICA+0)(R8)
+	MOVOU X6, (REPLICA+16)(R8)
+	ADDQ  $32, CX
+	LOADWORDS(CX, X5, X6, X14)
+	MOVOU X5, (REPLICA+32)(R8)
+	MOVOU X6, (REPLICA+48)(R8)
+	MOVQ  labelRun_node(AX), X0
+	MOVQ  labelRun_layer(AX), X7
+	PUNPCKLQDQ X0, X7                    // a node's high word is always 0
+	MOVOU X7, NUMBERS(R8)
+
+	LEAQ (KW+7*KWBLOCK)(R8), R15
+	MOVQ $(8*8), SI
+	CMPQ labelRun_expander(AX), $0
+	JNE  start
+	LEAQ (KW+3*KWBLOCK)(R8), R15         // layer 1
+	XORL SI, SI
+
+start:
+	MOVQ labelRun_ahead(AX), AX
+	XORL R11, R11
+
+	// Blocks 1 of the first node.
+	NEXTWORDS
+	MOVOU initial<>+0(SB), X1
+	MOVOU initial<>+16(SB), X2
+	MOVO  X1, X3
+	MOVO  X2, X4
+	SAVEBOTH
+	BLOCKBOTH(ONCEBOTH)
+	ADDBOTH
+	JMP   node
+
+next:
+	MOVOU (NEXT+0)(R8), X1
+	MOVOU (NEXT+16)(R8), X2
+	MOVOU (NEXT+32)(R8), X3
+	MOVOU (NEXT+48)(R8), X4
+
+node:
+	LEAQ KW(R8), R9
+	MOVQ BX, R12
+	MOVQ 0(R12), R13
+	CMPQ R13, R11
+	JEQ  second
+
+first:
+	LOADWORDS(R13, X5, X6, X14)
+	ADDQ $32, R13
+	LOADWORDS(R13, X9, X10, X14)
+
+second:
+	MOVQ 8(R12), R13
+	LOADWORDS(R13, X7, X8, X14)
+	ADDQ $32, R13
+	LOADWORDS(R13, X11, X12, X14)
+	SAVEBOTH
+	BLOCKBOTH(PAIRBOTH)
+	ADDBOTH
+	ADDQ $16, R12
+	ADDQ $KWBLOCK, R9
+	MOVQ 0(R12), R13
+	CMPQ R9, R15
+	JB   first
+
+	// The first repeated block, and the schedules of the next node's blocks 1.
+	MOVOU NUMBERS(R8), X7
+	PADDL nextNode<>(SB), X7
+	MOVOU X7, NUMBERS(R8)
+	NEXTWORDS
+	SAVEBOTH
+	BLOCKBOTH(NEXTBOTH)
+	ADDBOTH
+
+	// Eight more, with their rounds. Each repeated block prefetches a pair of a
+	// node further on, the last pair again and again once there are no more.
+	LEAQ  (KW+KWBLOCK)(R8), R9
+	MOVQ  R15, R10
+	MOVQ  R15, R14
+	SUBQ  R8, R14
+	SHRQ  $9, R14                        // the pairs; KW is less than one
+	SUBQ  $9, R14
+	NEGQ  R14                            // repeated blocks less nine
+	LEAQ  -16(R12), CX
+	MOVQ  BX, R12
+	MOVOU initial<>+0(SB), X5
+	MOVOU initial<>+16(SB), X6
+	MOVO  X5, X7
+	MOVO  X6, X8
+
+filled:
+	PREFETCH(0)
+	PREFETCH(1)
+	ADDQ    $16, R12
+	CMPQ    R12, CX
+	CMOVQHI CX, R12
+
+	SAVEBOTH
+	REPEATBOTH
+	ROUNDS(0(R10), X5, X6)
+	ROUNDS(16(R10), X7, X8)
+	ROUNDS(32(R10), X5, X6)
+	ROUNDS(48(R10), X7, X8)
+	ADDBOTH
+
+	ADDQ    $64, R10
+	ADDQ    $KWBLOCK, R9
+	LEAQ    KW(R8), R13
+	CMPQ    R9, R15
+	CMOVQEQ R13, R9
+	LEAQ    KWBLOCK(R15), R13
+	CMPQ    R10, R13
+	JNE     filled
+
+	PADDL initial<>+0(SB), X5
+	PADDL initial<>+16(SB), X6
+	PADDL initial<>+0(SB), X7
+	PADDL initial<>+16(SB), X8
+	MOVOU X5, (NEXT+0)(R8)
+	MOVOU X6, (NEXT+16)(R8)
+	MOVOU X7, (NEXT+32)(R8)
+	MOVOU X8, (NEXT+48)(R8)
+
+repeated:
+	SAVEBOTH
+	REPEATBOTH
+	ADDBOTH
+	ADDQ    $KWBLOCK, R9
+	LEAQ    KW(R8), R13
+	CMPQ    R9, R15
+	CMOVQEQ R13, R9
+	DECQ    R14
+	JNZ     repeated
+
+	// The last block: slot 8 or, in layer 1, slot 0, and the padding.
+	MOVQ  (BX)(SI*1), R13
+	LOADWORDS(R13, X5, X6, X14)
+	ADDQ  $32, R13
+	LOADWORDS(R13, X9, X10, X14)
+	MOVOU finish<>+0(SB), X7
+	MOVOU finish<>+16(SB), X8
+	MOVO  X7, X11
+	MOVO  X8, X12
+	SAVEBOTH
+	BLOCKBOTH(ONCEBOTH)
+	ADDBOTH
+	DIGESTWORDS(X1, X2, X5, X6)
+	DIGESTWORDS(X3, X4, X9, X10)
+	STOREWORDS(DX, X5, X6, X7, X8, X14)
+	MOVQ  DX, R11
+	ADDQ  $32, DX
+	STOREWORDS(DX, X9, X10, X11, X12, X14)
+	ADDQ  $32, DX
+
+	ADDQ $112, BX
+	DECQ DI
+	JNZ  next
 	RET
 
 // Rounds 4t to 4t+3 and the schedule's next words for two messages.

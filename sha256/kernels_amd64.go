@@ -5,18 +5,29 @@ package sha256
 import "github.com/klauspost/cpuid/v2"
 
 func archKernels() []*Kernel {
+	// The list that stands above each function in asm_amd64.s.
+	sha := []cpuid.FeatureID{cpuid.SHA, cpuid.SSE4, cpuid.SSSE3, cpuid.SSE2}
+	pairs := func(dst, src *byte, n int) { pairsSHANI(dst, src, n, &padding) }
 	return []*Kernel{{
+		Name:  "sha-ni/2",
+		Lanes: 2, Group: 1, Align: 64,
+		Features: sha,
+		label:    func(r labelRun) { labelSHANIx2(&r) },
+		pairs:    pairs,
+	}, {
 		Name:  "sha-ni/1",
 		Lanes: 1, Group: 1, Align: 1,
-		// The list that stands above each function in asm_amd64.s.
-		Features: []cpuid.FeatureID{cpuid.SHA, cpuid.SSE4, cpuid.SSSE3, cpuid.SSE2},
+		Features: sha,
 		label:    func(r labelRun) { labelSHANI(&r) },
-		pairs:    func(dst, src *byte, n int) { pairsSHANI(dst, src, n, &padding) },
+		pairs:    pairs,
 	}}
 }
 
 //go:noescape
 func labelSHANI(r *labelRun)
+
+//go:noescape
+func labelSHANIx2(r *labelRun)
 
 //go:noescape
 func pairsSHANI(dst, src *byte, n int, padding *schedule)
