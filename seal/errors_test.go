@@ -17,6 +17,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/sdr-engine/sdr/engine"
 	"github.com/sdr-engine/sdr/graph"
 	"github.com/sdr-engine/sdr/internal/linux"
 	"github.com/sdr-engine/sdr/merkle"
@@ -267,10 +268,10 @@ func TestPreCommit1Canceled(t *testing.T) {
 	g := small(t)
 	s := newSector(t, g)
 	ctx, cancel := context.WithCancel(t.Context())
-	_, err := seal.PreCommit1(ctx, s, seal.Options{Parents: parentsFunc(func([]uint32, uint64) error {
+	_, err := seal.PreCommit1(ctx, s, seal.Options{Engine: engine.Config{Parents: parentsFunc(func([]uint32, uint64) error {
 		cancel()
 		return nil
-	})})
+	})}})
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v", err)
 	}
@@ -297,12 +298,12 @@ func TestBusy(t *testing.T) {
 	s := newSector(t, g)
 	graph := must(graph.New(s.Proof))
 	var second error
-	check(t, g, s, seal.Options{Parents: parentsFunc(func(dst []uint32, first uint64) error {
+	check(t, g, s, seal.Options{Engine: engine.Config{Parents: parentsFunc(func(dst []uint32, first uint64) error {
 		if second == nil {
 			_, second = seal.PreCommit1(t.Context(), s, seal.Options{})
 		}
 		return graph.Parents(dst, first)
-	})})
+	})}})
 	checkError(t, second, new(*seal.PathError), []string{"sealed", s.Sealed, linux.ErrLocked.Error()})
 }
 

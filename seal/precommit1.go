@@ -65,76 +65,208 @@ func (e *DataError) Error() string {
 // after an error is complete and of this sector; sealed is then as it was, empty,
 // or complete.
 func PreCommit1(ctx context.Context, s Sector, o Options) (*Output, error) {
+	outs, err := PreCommit1Together(ctx, []Sector{s}, o)
+	if err != nil {
+		return nil, err
+	}
+	return outs[0], nil
+}
+
+// PreCommit1Together is PreCommit1 of several sectors of one seal proof, which are
+// labelled together: see engine.Run. All sectors are checked, and their tree-ds
+// built, before the first label. A sector that fails later leaves the others
+// alone: its Output is nil, and the error names it.
+func PreCommit1Together(ctx context.Context, sectors []Sector, o Options) ([]*Output, error) {
 	if o.Progress == nil {
 		o.Progress = new(Progress)
 	}
 	o.Progress.enter(StageChecks, 0)
-	commD, err := s.check(o)
+	c, err := checkAll(sectors, &o)
 	if err != nil {
 		return nil, err
 	}
-	data, err := s.openStaged()
-	if err != nil {
-		return nil, err
+	works := make([]*work, len(sectors))
+	defer func() {
+		for _, w := range works {
+			w.close()
+		}
+	}()
+	o.Progress.enter(StageTreeD, uint64(sectors[0].Proof.SectorSize())*uint64(len(sectors)))
+	for i := range sectors {
+		if works[i], err = prepare(ctx, &sectors[i], o.Progress, i); err != nil {
+			return nil, err
+		}
+		c.Sectors[i].ReplicaID = works[i].out.ReplicaID
 	}
-	defer data.Close()
-	sealed, err := s.openSealed()
-	if err != nil {
-		return nil, err
+
+	// Labels are the hashers' work. Meanwhile another goroutine places staged in
+	// sealed, sector by sector, and sees to it that sealed and tree-d reach the disk.
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	placed := make(chan struct{})
+	go func() {
+		defer close(placed)
+		for _, w := range works {
+			if w.err = w.place(ctx); w.err != nil && len(works) == 1 {
+				cancel(w.err)
+			}
+		}
+	}()
+	o.Progress.enter(StageLabels, 0)
+	result, labelErr := engine.Run(ctx, c)
+	if labelErr != nil && (len(works) == 1 || !onlySectors(labelErr)) {
+		cancel(labelErr)
 	}
-	defer sealed.Close()
-	out := &Output{
+	<-placed
+	if cause := context.Cause(ctx); cause != nil {
+		return nil, cause // the first failure: the other is its consequence
+	}
+	outs, err := collect(works, result, labelErr)
+	if err == nil {
+		o.Progress.enter(StageDone, 0)
+	}
+	return outs, err
+}
+
+// checkAll looks at everything that may be wrong with the input, and returns what
+// the engine is to do.
+func checkAll(sectors []Sector, o *Options) (engine.Config, error) {
+	if len(sectors) == 0 {
+		return engine.Config{}, errors.New("seal: checking sectors: none given")
+	}
+	c := engineConfig(sectors[0].Proof, *o)
+	var errs []error
+	for i := range sectors {
+		s := &sectors[i]
+		if s.Proof != sectors[0].Proof {
+			errs = append(errs, fmt.Errorf("seal: checking sectors: sector %d is of proof %v, sector 0 of %v: one job has one", i, s.Proof, sectors[0].Proof))
+		}
+		if err := s.check(); err != nil {
+			errs = append(errs, err)
+		}
+		c.Sectors = append(c.Sectors, engine.Sector{CacheDir: s.CacheDir})
+	}
+	return c, errors.Join(append(errs, c.Validate())...)
+}
+
+// onlySectors says whether err is nothing but failures of single sectors, while the
+// job as a whole went on.
+func onlySectors(err error) bool {
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return false
+	}
+	for _, e := range joined.Unwrap() {
+		if failed := (*engine.SectorError)(nil); !errors.As(e, &failed) {
+			return false
+		}
+	}
+	return true
+}
+
+// collect puts together what became of each sector.
+func collect(works []*work, result engine.Result, labelErr error) ([]*Output, error) {
+	var errs []error
+	failed := make(map[int]bool)
+	if labelErr != nil {
+		errs = append(errs, labelErr)
+		for _, e := range labelErr.(interface{ Unwrap() []error }).Unwrap() {
+			var one *engine.SectorError
+			if errors.As(e, &one) {
+				failed[one.Sector] = true
+			}
+		}
+	}
+	outs := make([]*Output, len(works))
+	for i, w := range works {
+		if w.err != nil {
+			errs = append(errs, w.err)
+		} else if !failed[i] {
+			w.out.Timings.Labels = result
+			outs[i] = w.out
+		}
+	}
+	return outs, errors.Join(errs...)
+}
+
+// A work is a sector while it is sealed.
+type work struct {
+	sector *Sector
+	data   staged
+	sealed *os.File
+	treeD  pendingTree
+	out    *Output
+	err    error
+}
+
+// prepare opens the sector's files, builds or checks tree-d, and derives the
+// replica id. Number is how many sectors were prepared before.
+func prepare(ctx context.Context, s *Sector, p *Progress, number int) (w *work, err error) {
+	w = &work{sector: s}
+	defer func() {
+		if err != nil {
+			w.close()
+			w = nil
+		}
+	}()
+	commD, err := CommD(s.Proof, s.Pieces)
+	if err != nil {
+		return w, err
+	}
+	if w.data, err = s.openStaged(); err != nil {
+		return w, err
+	}
+	if w.sealed, err = s.openSealed(); err != nil {
+		return w, err
+	}
+	w.out = &Output{
 		Proof:     s.Proof,
 		CacheDir:  s.CacheDir,
 		CommD:     commD,
 		ReplicaID: porep.NewReplicaID(s.Proof, s.ProverID, s.Number, s.Ticket, commD),
 	}
-
 	start := time.Now()
-	o.Progress.enter(StageTreeD, uint64(s.Proof.SectorSize()))
-	treeD, err := s.treeD(ctx, data, commD, o.Progress)
-	if err != nil {
-		return nil, err
-	}
-	defer treeD.Abort()
-	out.Timings.TreeD = time.Since(start)
+	before := uint64(s.Proof.SectorSize()) * uint64(number)
+	w.treeD, err = s.treeD(ctx, w.data, commD, func(done uint64) { p.done.Store(before + done) })
+	w.out.Timings.TreeD = time.Since(start)
+	return w, err
+}
 
-	// Labels are one core's work. Meanwhile another places staged in sealed and
-	// sees to it that sealed and tree-d reach the disk.
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	placed := make(chan error, 1)
-	go func() {
-		start := time.Now()
-		err := s.placeSealed(ctx, sealed, data)
-		out.Timings.Sealed = time.Since(start)
-		if err == nil {
-			err = errors.Join(s.syncSealed(sealed), treeD.Commit())
-		}
-		if err != nil {
-			cancel(err)
-		}
-		placed <- err
-	}()
-	out.Timings.Labels, err = GenerateSDR(ctx, s.Proof, s.CacheDir, out.ReplicaID, o)
+// place makes sealed, and gets it and tree-d to the disk.
+func (w *work) place(ctx context.Context) error {
+	start := time.Now()
+	err := w.sector.placeSealed(ctx, w.sealed, w.data)
+	w.out.Timings.Sealed = time.Since(start)
 	if err != nil {
-		cancel(err)
+		return err
 	}
-	placeErr := <-placed
-	if cause := context.Cause(ctx); cause != nil {
-		return nil, cause // the first failure: the other is its consequence
+	return errors.Join(w.sector.syncSealed(w.sealed), w.treeD.Commit())
+}
+
+func (w *work) close() {
+	if w == nil {
+		return
 	}
-	if err := errors.Join(err, placeErr); err != nil {
-		return nil, err
+	w.data.Close()
+	if w.sealed != nil {
+		w.sealed.Close()
 	}
-	return out, nil
+	if w.treeD != nil {
+		w.treeD.Abort()
+	}
 }
 
 // GenerateSDR labels all layers of the sector with that replica id: the part of
 // phase 1 that needs no data. It is what PreCommit1 does last.
 func GenerateSDR(ctx context.Context, p porep.SealProof, cacheDir string, id porep.ReplicaID, o Options) (engine.Result, error) {
-	c := engineConfig(p, cacheDir, o)
-	c.Sectors[0].ReplicaID = id
+	return GenerateSDRTogether(ctx, p, []engine.Sector{{ReplicaID: id, CacheDir: cacheDir}}, o)
+}
+
+// GenerateSDRTogether is GenerateSDR of several sectors, which are labelled
+// together.
+func GenerateSDRTogether(ctx context.Context, p porep.SealProof, sectors []engine.Sector, o Options) (engine.Result, error) {
+	c := engineConfig(p, o)
+	c.Sectors = sectors
 	if o.Progress == nil {
 		return engine.Run(ctx, c)
 	}
@@ -146,13 +278,9 @@ func GenerateSDR(ctx context.Context, p porep.SealProof, cacheDir string, id por
 	return result, err
 }
 
-func engineConfig(p porep.SealProof, cacheDir string, o Options) engine.Config {
-	c := engine.Config{
-		Proof:   p,
-		Sectors: []engine.Sector{{CacheDir: cacheDir}},
-		Kernel:  o.Kernel,
-		Parents: o.Parents,
-	}
+func engineConfig(p porep.SealProof, o Options) engine.Config {
+	c := o.Engine
+	c.Proof, c.Sectors = p, nil
 	if o.Progress != nil {
 		c.Progress = &o.Progress.labels
 	}
@@ -161,12 +289,13 @@ func engineConfig(p porep.SealProof, cacheDir string, o Options) engine.Config {
 
 func (s *Sector) treeDPath() string { return filepath.Join(s.CacheDir, "sc-02-data-tree-d.dat") }
 
-// check looks at all of the input and reports everything that is wrong with it.
-func (s *Sector) check(o Options) (porep.Commitment, error) {
-	if err := s.Proof.Check(); err != nil {
-		return porep.Commitment{}, err
+// check looks at all of the input and reports everything that is wrong with it,
+// but for what the engine checks.
+func (s *Sector) check() error {
+	if s.Proof.Check() != nil {
+		return nil // the engine says so
 	}
-	commD, err := CommD(s.Proof, s.Pieces)
+	_, err := CommD(s.Proof, s.Pieces)
 	errs := []error{err}
 	fail := func(role, path string, err error, reason string) {
 		errs = append(errs, &PathError{role, path, reason, err})
@@ -194,9 +323,8 @@ func (s *Sector) check(o Options) (porep.Commitment, error) {
 	if fi, err := os.Stat(s.treeDPath()); err == nil && !fi.Mode().IsRegular() {
 		fail("tree-d", s.treeDPath(), nil, "is there and is not a file")
 	}
-	c := engineConfig(s.Proof, s.CacheDir, o)
-	errs = append(errs, checkUTF8(s.CacheDir), c.Validate())
-	return commD, errors.Join(errs...)
+	errs = append(errs, checkUTF8(s.CacheDir))
+	return errors.Join(errs...)
 }
 
 // staged is the sector's data, which zeros follow to the sector's length.
@@ -224,12 +352,12 @@ func (d staged) Close() {
 
 // treeD builds tree-d, or checks the one that exists, and checks the pieces
 // against it. What it returns waits for its Commit.
-func (s *Sector) treeD(ctx context.Context, data staged, commD porep.Commitment, p *Progress) (pendingTree, error) {
+func (s *Sector) treeD(ctx context.Context, data staged, commD porep.Commitment, progress func(done uint64)) (pendingTree, error) {
 	size := s.Proof.SectorSize()
 	workers := runtime.GOMAXPROCS(0)
 	existing, err := os.Open(s.treeDPath())
 	if err == nil {
-		root, err := merkle.CheckTree(ctx, existing, data, size, workers, p.done.Store)
+		root, err := merkle.CheckTree(ctx, existing, data, size, workers, progress)
 		if err != nil {
 			err = fmt.Errorf("seal: checking existing tree-d %s: %w", existing.Name(), err)
 		} else {
@@ -249,19 +377,19 @@ func (s *Sector) treeD(ctx context.Context, data staged, commD porep.Commitment,
 	if err != nil {
 		return nil, fmt.Errorf("seal: building tree-d: %w", err)
 	}
-	if err := s.buildTreeD(ctx, f, data, commD, workers, p); err != nil {
+	if err := s.buildTreeD(ctx, f, data, commD, workers, progress); err != nil {
 		f.Abort()
 		return nil, err
 	}
 	return f, nil
 }
 
-func (s *Sector) buildTreeD(ctx context.Context, f *durable.File, data staged, commD porep.Commitment, workers int, p *Progress) error {
+func (s *Sector) buildTreeD(ctx context.Context, f *durable.File, data staged, commD porep.Commitment, workers int, progress func(done uint64)) error {
 	size := s.Proof.SectorSize()
 	if err := f.Reserve(merkle.TreeSize(size)); err != nil {
 		return fmt.Errorf("seal: building tree-d: %w", err)
 	}
-	root, err := merkle.BuildTree(ctx, f, data, size, workers, p.done.Store)
+	root, err := merkle.BuildTree(ctx, f, data, size, workers, progress)
 	if err != nil {
 		return err
 	}

@@ -17,11 +17,9 @@ const DevZero = "/dev/zero"
 // Options are choices that change how fast something is done and who watches,
 // never its result. The zero value is a good one.
 type Options struct {
-	// Kernel is the name of the label kernel, "sha-ni/1". Default: the best
-	// that this machine can run.
-	Kernel string
-	// Parents yields the parents of nodes. Default: they are computed.
-	Parents engine.ParentSource
+	// Engine is how labels are made: kernel, places, memory and so on. Its Proof,
+	// Sectors and Progress are not used.
+	Engine engine.Config
 	// Progress, if not nil, is kept up to date.
 	Progress *Progress
 }
@@ -63,6 +61,9 @@ func (p *Progress) Units() (done, total uint64) {
 	}
 	return p.done.Load(), p.total.Load()
 }
+
+// Labelling is what the engine reports of the labels.
+func (p *Progress) Labelling() *engine.Progress { return &p.labels }
 
 // Layer is the layer being labelled, from 1, and 0 before the first.
 func (p *Progress) Layer() int { return p.labels.Layer() }

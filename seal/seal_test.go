@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"github.com/sdr-engine/sdr/engine"
 	"github.com/sdr-engine/sdr/internal/golden"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/seal"
@@ -173,10 +174,10 @@ func small(t testing.TB) golden.Sector {
 // TestKernels: a sector's files do not depend on the kernel.
 func TestKernels(t *testing.T) {
 	for _, k := range kernels.Kernels() {
-		if k.Usable() && k.Lanes == 1 {
+		if k.Usable() {
 			t.Run(k.Name, func(t *testing.T) {
 				g := small(t)
-				check(t, g, newSector(t, g), seal.Options{Kernel: k.Name})
+				check(t, g, newSector(t, g), seal.Options{Engine: engine.Config{Kernel: k.Name}})
 			})
 		}
 	}

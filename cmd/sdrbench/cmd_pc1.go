@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sdr-engine/sdr/engine"
 	"github.com/sdr-engine/sdr/parentcache"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/seal"
@@ -94,14 +95,14 @@ func (f *labelFlags) add(cmd *cobra.Command) {
 
 // withLabelOptions runs a job that labels, and shows its progress.
 func (a *app) withLabelOptions(ctx context.Context, p porep.SealProof, f labelFlags, job func(seal.Options) error) error {
-	o := seal.Options{Kernel: f.kernel, Progress: new(seal.Progress)}
+	o := seal.Options{Engine: engine.Config{Kernel: f.kernel}, Progress: new(seal.Progress)}
 	if f.parentCache != "" {
 		cache, err := parentcache.Open(ctx, p, f.parentCache)
 		if err != nil {
 			return err
 		}
 		defer cache.Close()
-		o.Parents = cache
+		o.Engine.Parents = cache
 	}
 	defer a.showProgress(func() sample { return sealSample(o.Progress, p) })()
 	return job(o)
