@@ -39,7 +39,9 @@ type batchRun struct {
 	staged   []byte      // labels of all slots' parents
 	counters *hasherCounters
 
-	written line // positions below are in their files, in all lanes
+	from    uint64                  // the node at which layer index 0 begins: 0, but for Measure
+	ends    func(nodes uint64) bool // Measure: whether to stop after so many nodes; nil otherwise
+	written line                    // positions below are in their files, in all lanes
 	made    ring.Gate
 	back    ring.Gate
 	stopped atomic.Bool
@@ -47,9 +49,8 @@ type batchRun struct {
 	err     error // why all of it ended
 }
 
-// runBatch labels a batch. Its sectors' failures are in j.results; the error is one
-// that ends the job.
-func (j *job) runBatch(ctx context.Context, h int, b batch, r *regions, memoryFailed <-chan error) error {
+// newBatchRun readies a batch; its lanes have no files yet.
+func (j *job) newBatchRun(h int, b batch, r *regions) *batchRun {
 	s := shapeOf(j.Proof, &j.Config)
 	run := &batchRun{
 		c: &j.Config, job: j, hasher: h, kernel: b.kernel, parents: j.Config.Parents,
@@ -58,30 +59,41 @@ func (j *job) runBatch(ctx context.Context, h int, b batch, r *regions, memoryFa
 		rows:     sha256.NewRows(s.slots*s.run + sha256.Ahead),
 	}
 	run.counters.kernel.Store(&b.kernel.Name)
+	for _, i := range b.sectors {
+		run.lanes = append(run.lanes, &lane{sector: i})
+	}
+	if r.ring != nil {
+		run.staged = r.ring.Bytes()
+	}
+	return run
+}
+
+func (b *batchRun) close() {
+	for _, l := range b.lanes {
+		l.close()
+	}
+}
+
+// runBatch labels a batch. Its sectors' failures are in j.results; the error is one
+// that ends the job.
+func (j *job) runBatch(ctx context.Context, h int, b batch, r *regions, memoryFailed <-chan error) error {
+	run := j.newBatchRun(h, b, r)
+	defer run.close()
 	first := j.Proof.Layers() + 1
 	opened := 0
-	for _, i := range b.sectors {
-		l := &lane{sector: i}
-		run.lanes = append(run.lanes, l)
-		if err := l.open(j.Sectors[i], j.Proof); err != nil {
+	for _, l := range run.lanes {
+		s := j.Sectors[l.sector]
+		if err := l.open(s, j.Proof); err != nil {
 			l.fail(err)
-		} else if err := verifyBefore(&j.Config, j.Sectors[i]); err != nil {
+		} else if err := verifyBefore(&j.Config, s); err != nil {
 			l.fail(err)
 		} else {
 			opened++
 		}
-		first = min(first, j.Sectors[i].First)
+		first = min(first, s.First)
 	}
-	defer func() {
-		for _, l := range run.lanes {
-			l.close()
-		}
-	}()
 	run.layers = j.Proof.Layers() - first + 1
-	run.store = newStore(s, b.kernel, first, r.layers.Bytes())
-	if r.ring != nil {
-		run.staged = r.ring.Bytes()
-	}
+	run.store = newStore(shapeOf(j.Proof, &j.Config), b.kernel, first, r.layers.Bytes())
 	if opened > 0 {
 		run.run(ctx, memoryFailed)
 	}
@@ -201,7 +213,11 @@ func (b *batchRun) hash() error {
 		if !ended.IsZero() {
 			stats.Pause = start.Sub(ended)
 		}
-		for node := uint64(0); node < s.nodes; run++ {
+		node := uint64(0)
+		if index == 0 {
+			node = b.from
+		}
+		for ; node < s.nodes; run++ {
 			n := int(min(uint64(s.run), s.nodes-node))
 			if !b.ready(run, index, node, n) {
 				return nil // why is in b.err, or all lanes are dead
@@ -231,6 +247,10 @@ func (b *batchRun) hash() error {
 			c.busy.Store(c.busy.Load() + uint64(time.Since(began)))
 			if pos/chunk != (pos-uint64(n))/chunk {
 				b.made.Wake()
+			}
+			if b.ends != nil && b.ends(node-b.from) {
+				b.stop()
+				return nil
 			}
 		}
 		ended = time.Now()
@@ -308,6 +328,9 @@ func (b *batchRun) enter(index int) error {
 	}
 	joining := false
 	for _, l := range b.lanes {
+		if b.ends != nil {
+			break // what is in memory stands for the layer before
+		}
 		joining = joining || l.first > 1 && l.first == s.first+index
 	}
 	if joining {

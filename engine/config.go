@@ -60,6 +60,11 @@ type Config struct {
 	// Parents yields the parents of nodes. Default: they are computed.
 	Parents ParentSource
 
+	// NodeParents are copies of Parents on NUMA nodes, by the kernel's numbers of
+	// those. A hasher whose Place has its memory on one of them uses the copy there.
+	// Default: none.
+	NodeParents map[int]ParentSource
+
 	// MemoryMode is what of a sector's layers is in memory. Default: TwoLayers.
 	MemoryMode MemoryMode
 	// Budget is the most bytes that the job may take for layers, rings and

@@ -49,11 +49,12 @@ func (w *farWindow) entryOf(node uint64, run int) int { return w.starts[node/uin
 func (b *batchRun) gather() error {
 	order := newReadOrder(b.store)
 	parents := make([]uint32, min(b.store.window, 2048)*porep.Degree)
-	for n := range uint64(b.layers) * windows {
+	begin := b.from / b.store.window
+	for n := begin; n < uint64(b.layers)*windows; n++ {
 		index, from := int(n/windows), n%windows*b.store.window
 		w := b.store.far.of(n)
 		// What lies in its place is the last but one's.
-		if n >= 2 && !b.wait(&b.made, func() bool { return b.store.done.Load() >= (n-1)*b.store.window }) {
+		if n >= begin+2 && !b.wait(&b.made, func() bool { return b.store.done.Load() >= (n-1)*b.store.window }) {
 			return nil
 		}
 		if err := b.list(w, from, parents); err != nil {

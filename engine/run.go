@@ -89,15 +89,7 @@ func Run(ctx context.Context, c Config) (result Result, err error) {
 		}
 		c.Parents = g
 	}
-	j := &job{Config: c, split: c.split(), parents: newSharedParents(c.Parents, &c)}
-	j.results = make([]sectorResult, len(c.Sectors))
-	j.counters = make([]*hasherCounters, c.Hashers)
-	for h := range j.counters {
-		j.counters[h] = &hasherCounters{cpu: NoCPU}
-		if len(c.Places) > 0 {
-			j.counters[h].cpu = int(c.Places[h].Hasher)
-		}
-	}
+	j := newJob(&c)
 	var total uint64
 	for _, s := range c.Sectors {
 		total += uint64(c.Proof.Layers()-s.First+1) * c.Proof.SectorSize().Nodes()
@@ -133,10 +125,40 @@ func Run(ctx context.Context, c Config) (result Result, err error) {
 // A job is a Config at work.
 type job struct {
 	Config
-	split    [][]batch // by hasher
-	parents  *sharedParents
+	split    [][]batch        // by hasher
+	parents  []*sharedParents // by hasher; those on one NUMA node share one
 	counters []*hasherCounters
 	results  []sectorResult // by sector; each hasher writes those of its own
+}
+
+// newJob readies a Config with its defaults for work.
+func newJob(c *Config) *job {
+	j := &job{Config: *c, split: c.split()}
+	byNode := map[int]*sharedParents{}
+	for h := range c.Hashers {
+		source, key := c.Parents, NoCPU
+		if len(c.Places) > 0 {
+			if n, ok := c.Places[h].Memory.Number(); ok {
+				key = n
+				if copied, ok := c.NodeParents[n]; ok {
+					source = copied
+				}
+			}
+		}
+		if byNode[key] == nil {
+			byNode[key] = newSharedParents(source, c)
+		}
+		j.parents = append(j.parents, byNode[key])
+	}
+	j.results = make([]sectorResult, len(c.Sectors))
+	j.counters = make([]*hasherCounters, c.Hashers)
+	for h := range j.counters {
+		j.counters[h] = &hasherCounters{cpu: NoCPU}
+		if len(c.Places) > 0 {
+			j.counters[h].cpu = int(c.Places[h].Hasher)
+		}
+	}
+	return j
 }
 
 type sectorResult struct {

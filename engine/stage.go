@@ -23,7 +23,8 @@ func (b *batchRun) produce(i int) error {
 	parents := make([]uint32, s.run*porep.Degree)
 	for {
 		run := b.ring.Claim()
-		index, node := int(run/inLayer), run%inLayer*uint64(s.run)
+		inJob := run + b.from/uint64(s.run)
+		index, node := int(inJob/inLayer), inJob%inLayer*uint64(s.run)
 		if index >= b.layers || !b.ring.Free(run) {
 			return nil
 		}
@@ -32,7 +33,7 @@ func (b *batchRun) produce(i int) error {
 		}
 		n := int(min(uint64(s.run), s.nodes-node))
 		rows := parents[:n*porep.Degree]
-		if err := b.job.parents.get(rows, node, s.first+index == 1); err != nil {
+		if err := b.job.parents[b.hasher].get(rows, node, s.first+index == 1); err != nil {
 			return err
 		}
 		if err := b.stage(run, index, node, rows); err != nil {

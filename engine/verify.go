@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
@@ -84,34 +83,39 @@ func VerifySample(p porep.SealProof, s Sector, layer, samples int, seed uint64) 
 
 // labelOf is a label made of what the files say that its parents are.
 func labelOf(id porep.ReplicaID, layer int, node uint64, parents []uint32, files [2]*os.File) (label [porep.NodeSize]byte, err error) {
+	var all [porep.Degree][porep.NodeSize]byte
+	for slot, p := range parents {
+		f := files[0]
+		if slot >= porep.BaseDegree {
+			f = files[1]
+		}
+		if f == nil || node == 0 {
+			continue
+		}
+		if err := readFull(f, all[slot][:], int64(p)*porep.NodeSize); err != nil {
+			return label, err
+		}
+	}
+	label = sha256.Sum256(message(id, layer, node, func(slot int) []byte { return all[slot][:] }))
+	label[porep.NodeSize-1] &= 0x3f
+	return label, nil
+}
+
+// message is what a label is the digest of.
+func message(id porep.ReplicaID, layer int, node uint64, label func(slot int) []byte) []byte {
 	const labelsHashed = 37
-	var m bytes.Buffer
-	m.Write(id[:])
-	m.Write(binary.BigEndian.AppendUint32(nil, uint32(layer)))
-	m.Write(binary.BigEndian.AppendUint64(nil, node))
-	m.Write(make([]byte, 20))
+	m := append([]byte(nil), id[:]...)
+	m = binary.BigEndian.AppendUint32(m, uint32(layer))
+	m = binary.BigEndian.AppendUint64(m, node)
+	m = append(m, make([]byte, 20)...)
 	used := porep.Degree
 	if layer == 1 {
 		used = porep.BaseDegree
 	}
-	if node > 0 {
-		all := make([]byte, used*porep.NodeSize)
-		for slot, p := range parents[:used] {
-			f := files[0]
-			if slot >= porep.BaseDegree {
-				f = files[1]
-			}
-			if err := readFull(f, all[slot*porep.NodeSize:][:porep.NodeSize], int64(p)*porep.NodeSize); err != nil {
-				return label, err
-			}
-		}
-		for i := range labelsHashed {
-			m.Write(all[i%used*porep.NodeSize:][:porep.NodeSize])
-		}
+	for i := 0; i < labelsHashed && node > 0; i++ {
+		m = append(m, label(i%used)...)
 	}
-	label = sha256.Sum256(m.Bytes())
-	label[porep.NodeSize-1] &= 0x3f
-	return label, nil
+	return m
 }
 
 // verifyBefore looks at a sample of the layer that a sector goes on from.

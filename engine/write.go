@@ -40,7 +40,7 @@ func (b *batchRun) write(w *writing, way durable.Way, buffer []byte) {
 			return
 		}
 		b.writeChunk(way, buffer, index, node, chunk)
-		if w.wrote(b, n, chunk, index) {
+		if w.wrote(b, n, chunk, index) && b.ends == nil {
 			b.commit(way, b.store.first+index)
 		}
 		if b.allDead() {
@@ -116,6 +116,9 @@ func (b *batchRun) startWriting(wg *sync.WaitGroup) {
 	for i := range w.inHand {
 		w.inHand[i] = perLayer
 	}
+	w.next = b.from / chunk
+	w.low = w.next
+	w.inHand[0] -= w.next
 	for range writers {
 		var buffer []byte
 		if b.kernel.Lanes > 1 || b.kernel.Group > 1 {

@@ -1,0 +1,275 @@
+package engine
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/sdr-engine/sdr/graph"
+	"github.com/sdr-engine/sdr/layers"
+	"github.com/sdr-engine/sdr/porep"
+)
+
+// A Measurement is what Measure saw.
+type Measurement struct {
+	// Hashers has an entry for each hasher that had a batch.
+	Hashers []HasherMeasurement
+	Memory  []MemoryStats
+}
+
+// A HasherMeasurement is one hasher's part.
+type HasherMeasurement struct {
+	Kernel string
+	// Batches is how many batches the hasher would do one after another. The first
+	// of them was measured.
+	Batches int
+	Lanes   int    // sectors that went together
+	Nodes   uint64 // labelled, each with all lanes
+	Took    time.Duration
+	Waited  Waits
+	// Slices are equal parts of the time after the first: nodes a second in each.
+	Slices []float64
+}
+
+// measureSlices is how many parts of a window the spread comes from.
+const measureSlices = 20
+
+// Measure labels a part of layer 2 of c's sectors for about so long, and does not
+// finish it: with the memory, the graph, the parents and the writing to files that
+// Run would have there. The part begins in the middle of the layer. What stands for
+// the labels before it is random, so that no time goes into making them. A sample of
+// the labels made is recomputed by way of the standard library; a *LabelError says
+// that one is wrong. The files are gone afterwards.
+//
+// Each hasher does the first of its batches.
+func Measure(ctx context.Context, c Config, window time.Duration) (m Measurement, err error) {
+	if err := c.Validate(); err != nil {
+		return m, err
+	}
+	if c.Proof.SectorSize().Nodes() < 1<<16 {
+		return m, &ConfigError{"proof", fmt.Sprintf("a sector of %v is too small to measure a part of", c.Proof.SectorSize())}
+	}
+	if window <= 0 {
+		return m, &ConfigError{"window", fmt.Sprintf("%v, want more than nothing", window)}
+	}
+	c = c.withDefaults()
+	if c.Parents == nil {
+		if c.Parents, err = graph.New(c.Proof); err != nil {
+			return m, fmt.Errorf("engine: computing parents: %w", err)
+		}
+	}
+	j := newJob(&c)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	regions, err := j.takeMemory(ctx)
+	defer func() {
+		for _, r := range regions {
+			if e := r.free(); e != nil {
+				err = errors.Join(err, e)
+			}
+		}
+	}()
+	if err != nil {
+		return m, err
+	}
+	m.Hashers = make([]HasherMeasurement, c.Hashers)
+	var ready, wg sync.WaitGroup
+	ready.Add(c.Hashers)
+	for h := range c.Hashers {
+		wg.Go(func() {
+			if err := j.measure(ctx, h, regions[h], window, &ready, &m.Hashers[h]); err != nil {
+				cancel(err)
+			}
+		})
+	}
+	wg.Wait()
+	for h, r := range regions {
+		m.Memory = append(m.Memory, MemoryStats{h, uint64(len(r.layers.Bytes())), r.layers.Pages(), r.layers.Placement()})
+	}
+	return m, context.Cause(ctx)
+}
+
+// measure is one hasher's part. All hashers begin together, when each is ready.
+func (j *job) measure(ctx context.Context, h int, r *regions, window time.Duration, ready *sync.WaitGroup, m *HasherMeasurement) error {
+	b, err := j.measuredBatch(ctx, h, r)
+	ready.Done()
+	if err != nil {
+		return err
+	}
+	defer b.close()
+	ready.Wait()
+
+	*m = HasherMeasurement{Kernel: b.kernel.Name, Batches: len(j.split[h]), Lanes: len(b.lanes)}
+	slice := window / (measureSlices + 1)
+	began := time.Now()
+	sliceBegan, sliceNodes := began, uint64(0)
+	first := true
+	b.ends = func(nodes uint64) bool {
+		now := time.Now()
+		if took := now.Sub(sliceBegan); took >= slice {
+			if !first {
+				m.Slices = append(m.Slices, float64(nodes-sliceNodes)/took.Seconds())
+			}
+			first = false
+			sliceBegan, sliceNodes = now, nodes
+		}
+		m.Nodes, m.Took = nodes, now.Sub(began)
+		return m.Took >= window
+	}
+	b.run(ctx, nil)
+	for _, l := range b.lanes {
+		// A layer that came to its end within the time has its name.
+		if err := os.Remove(layers.Path(j.Sectors[l.sector].CacheDir, 2)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("engine: removing what was measured: %w", err)
+		}
+	}
+	m.Waited = b.counters.waits()
+	for _, l := range b.lanes {
+		if err := l.failure(); err != nil {
+			return err
+		}
+	}
+	if b.err != nil {
+		return b.err
+	}
+	return b.verifyMemory(b.from, b.store.done.Load())
+}
+
+// measuredBatch is a hasher's first batch, with random labels in memory and, where
+// it reads them, in its files.
+func (j *job) measuredBatch(ctx context.Context, h int, r *regions) (b *batchRun, err error) {
+	b = j.newBatchRun(h, j.split[h][0], r)
+	defer func() {
+		if err != nil {
+			b.close()
+		}
+	}()
+	for i, l := range b.lanes {
+		s := j.Sectors[l.sector]
+		l.id, l.first = s.ReplicaID, 2
+		l.writers, err = layers.Create(s.CacheDir, 2, 2, j.Proof.SectorSize())
+		if err != nil {
+			return b, &SectorError{i, s.CacheDir, err}
+		}
+	}
+	b.layers = 1
+	b.store = newStore(shapeOf(j.Proof, &j.Config), b.kernel, 2, r.layers.Bytes())
+	b.from = b.store.nodes / 2
+	b.store.done.Store(b.from)
+	b.written.Store(b.from)
+	if err := r.layers.Populate(ctx); err != nil {
+		return b, fmt.Errorf("engine: taking memory for hasher %d: %w", h, err)
+	}
+	if _, err := r.layers.Verify(ctx); err != nil {
+		return b, fmt.Errorf("engine: taking memory for hasher %d: %w", h, err)
+	}
+	fillRandom(r.layers.Bytes(), uint64(h))
+	if b.store.window == 0 {
+		return b, nil
+	}
+	buffer := alignedBuffer(readBytes)
+	fillRandom(buffer, uint64(h)+1)
+	for _, l := range b.lanes {
+		for off := uint64(0); off < b.from*porep.NodeSize; off += readBytes {
+			part := buffer[:min(readBytes, b.from*porep.NodeSize-off)]
+			if err := l.writers[0].Write(j.way(), part, int64(off)); err != nil {
+				return b, err
+			}
+		}
+	}
+	return b, nil
+}
+
+// fillRandom fills memory with numbers that no processor can foresee, quickly.
+func fillRandom(mem []byte, seed uint64) {
+	const part = 64 << 20
+	var wg sync.WaitGroup
+	limit := make(chan struct{}, 4)
+	for at := 0; at < len(mem); at += part {
+		b := mem[at:min(len(mem), at+part)]
+		x := seed<<32 + uint64(at) + 1
+		limit <- struct{}{}
+		wg.Go(func() {
+			for len(b) >= 8 {
+				x += 0x9e3779b97f4a7c15 // SplitMix64
+				z := (x ^ x>>30) * 0xbf58476d1ce4e5b9
+				z = (z ^ z>>27) * 0x94d049bb133111eb
+				binary.LittleEndian.PutUint64(b, z^z>>31)
+				b = b[8:]
+			}
+			<-limit
+		})
+	}
+	wg.Wait()
+}
+
+// verifyMemory recomputes, by way of the standard library, a sample of the labels
+// of nodes from to to−1 of layer index 0 from the labels that are in memory.
+func (b *batchRun) verifyMemory(from, to uint64) error {
+	const samples = 64
+	s := b.store
+	parents := make([]uint32, porep.Degree)
+	r := rand.New(rand.NewPCG(from, to))
+	if s.window > 0 {
+		from = max(from, to-min(to, s.inMemory/2))
+	}
+	kept := uint64(0) // base parents before this node are no longer in memory
+	if s.window > 0 && to > s.inMemory {
+		kept = to - s.inMemory
+	}
+	checked := 0
+	for tries := 0; checked < samples && tries < 100*samples && from < to; tries++ {
+		node := from + r.Uint64N(to-from)
+		if err := b.parents.Parents(parents, node); err != nil {
+			return err
+		}
+		inMemory := true
+		for _, p := range parents[:porep.BaseDegree] {
+			inMemory = inMemory && uint64(p) >= kept
+		}
+		if !inMemory {
+			continue
+		}
+		checked++
+		for lane, l := range b.lanes {
+			want, err := b.labelFromMemory(lane, l.id, node, parents)
+			if err != nil {
+				return err
+			}
+			var got [porep.NodeSize]byte
+			if err := b.kernel.Unpack(got[:], s.out(0, node, 1), lane); err != nil {
+				return err
+			}
+			if got != want {
+				return &LabelError{"memory", s.first, node, got, want}
+			}
+		}
+	}
+	if checked == 0 {
+		return fmt.Errorf("engine: verifying what was measured: no node of %d to %d has all its parents in memory", from, to)
+	}
+	return nil
+}
+
+func (b *batchRun) labelFromMemory(lane int, id porep.ReplicaID, node uint64, parents []uint32) (label [porep.NodeSize]byte, err error) {
+	s := b.store
+	var all [porep.Degree][porep.NodeSize]byte
+	for slot, p := range parents {
+		labels := s.out(0, uint64(p), 1)
+		if slot >= porep.BaseDegree {
+			labels = s.before(0)[uint64(p)*uint64(b.kernel.Stride()):][:b.kernel.Stride()]
+		}
+		if err := b.kernel.Unpack(all[slot][:], labels, lane); err != nil {
+			return label, err
+		}
+	}
+	label = sha256.Sum256(message(id, s.first, node, func(slot int) []byte { return all[slot][:] }))
+	label[porep.NodeSize-1] &= 0x3f
+	return label, nil
+}

@@ -1,0 +1,65 @@
+package engine_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/sdr-engine/sdr/engine"
+	"github.com/sdr-engine/sdr/porep"
+)
+
+// TestMeasure: every kernel and mode has a part of a layer measured and recomputed,
+// and leaves nothing.
+func TestMeasure(t *testing.T) {
+	for _, kernel := range allKernels() {
+		for _, mode := range []engine.MemoryMode{engine.TwoLayers, engine.OneLayer} {
+			c := engine.Config{Proof: porep.StackedDrg8MiBV1_1, Sectors: sectors(t, 3), Kernel: kernel, MemoryMode: mode, Hashers: 2}
+			m, err := engine.Measure(t.Context(), c, 50*time.Millisecond)
+			if err != nil {
+				t.Fatalf("%q, %v: %v", kernel, mode, err)
+			}
+			for h, got := range m.Hashers {
+				if got.Kernel == "" || got.Nodes == 0 || got.Took <= 0 || got.Lanes < 1 || got.Batches < 1 {
+					t.Errorf("%q, %v: hasher %d: %+v", kernel, mode, h, got)
+				}
+			}
+			for _, s := range c.Sectors {
+				if left := fileNames(t, s.CacheDir); len(left) > 0 {
+					t.Errorf("%q, %v: left %v", kernel, mode, left)
+				}
+			}
+		}
+	}
+}
+
+// TestMeasureWhole: a part that goes to the layer's end is measured as well.
+func TestMeasureWhole(t *testing.T) {
+	c := engine.Config{Proof: porep.StackedDrg8MiBV1_1, Sectors: sectors(t, 1)}
+	m, err := engine.Measure(t.Context(), c, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := c.Proof.SectorSize().Nodes() / 2; m.Hashers[0].Nodes != want {
+		t.Errorf("%d nodes, want %d", m.Hashers[0].Nodes, want)
+	}
+	if left := fileNames(t, c.Sectors[0].CacheDir); len(left) > 0 {
+		t.Errorf("left %v", left)
+	}
+}
+
+func TestMeasureBadInput(t *testing.T) {
+	good := engine.Config{Proof: porep.StackedDrg8MiBV1_1, Sectors: sectors(t, 1)}
+	small, none := good, good
+	small.Proof = porep.StackedDrg2KiBV1_1
+	none.Sectors = nil
+	for _, tt := range []struct {
+		c      engine.Config
+		window time.Duration
+	}{{good, 0}, {good, -1}, {small, time.Second}, {none, time.Second}} {
+		var bad *engine.ConfigError
+		if _, err := engine.Measure(t.Context(), tt.c, tt.window); !errors.As(err, &bad) {
+			t.Errorf("%+v: %v", tt, err)
+		}
+	}
+}
