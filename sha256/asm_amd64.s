@@ -9,7 +9,9 @@
 // ABEF and CDGH after the words that they hold, high to low. It finds the next
 // two K + W in the low half of X0. Its latency, 4 cycles on every AMD core and
 // most Intel ones, times 32 for each block is what a chain of labels costs: the
-// code keeps everything else off the way from one SHA256RNDS2 to the next.
+// code keeps everything else off the way from one SHA256RNDS2 to the next. Another
+// chain can start one 2 cycles after it on Zen 5, 1 cycle on Zen 3: that much
+// of the unit is left for other work.
 
 // Round constants, and the vectors that the kernels need.
 DATA k256<>+0x00(SB)/8, $0x71374491428a2f98
@@ -117,9 +119,13 @@ GLOBL nextNode<>(SB), RODATA|NOPTR, $16
 	START(m0, m1)
 
 // A block whose message words are in m0 to m3; they are lost. STEP(t, m) does
-// what there is to do with words 4t to 4t+3, which are in m.
+// what there is to do with words 4t to 4t+3, which are in m. AFTERSTEP0 is what
+// follows STEP(0, m0).
 #define BLOCK(STEP, m0, m1, m2, m3, tmp) \
-	STEP(0, m0)             \
+	STEP(0, m0)                           \
+	AFTERSTEP0(STEP, m0, m1, m2, m3, tmp)
+
+#define AFTERSTEP0(STEP, m0, m1, m2, m3, tmp) \
 	STEP(1, m1)             \
 	START(m0, m1)           \
 	STEP(2, m2)             \
@@ -182,17 +188,18 @@ GLOBL nextNode<>(SB), RODATA|NOPTR, $16
 	MOVQ        (8*slot)(R12)(AX*1), R13 \
 	PREFETCHT0  (R13)
 
-// Steps of labelSHANI's blocks: one of two parents, and block 1 of the next node
-// beside a repeated block, in the cycles in which that waits for SHA256RNDS2.
-#define PAIRSTEP(t, m) \
-	ROUNDSKEEP(t, (16*t)(R9), m, X1, X2)
+// The steps of labelSHANI's blocks: block 1 of a node, alone, and beside a
+// repeated block, in the cycles in which that waits for SHA256RNDS2; a block of
+// two parents; and a label's last block.
+#define FIRSTSTEP(t, m) \
+	ROUNDSONCE(t, m, X10, X11)
 
 #define NEXTSTEP(t, m) \
 	ROUNDS((16*t)(R8), X1, X2) \
 	ROUNDSONCE(t, m, X10, X11)
 
-#define FIRSTSTEP(t, m) \
-	ROUNDSONCE(t, m, X10, X11)
+#define PAIRSTEP(t, m) \
+	ROUNDSKEEP(t, (16*t)(R9), m, X1, X2)
 
 #define LASTSTEP(t, m) \
 	ROUNDSONCE(t, m, X1, X2)
@@ -205,7 +212,8 @@ GLOBL nextNode<>(SB), RODATA|NOPTR, $16
 // parents are 7 (in layer 1: 3), over and over: the first time around leaves
 // K + W on the stack, the others load it. Block 1 of the next node depends on no
 // label: it shares the units with the first repeated block. Where the first
-// parent is the node just labelled, its words are still in registers.
+// parent is the node just labelled, its words are still in registers (10 cycles a
+// label), and the first two words of K + W are made beforehand (3 cycles).
 //
 // The labels of nodes further on are prefetched in the repeated blocks. They have
 // half as many instructions as the others, so twice as much of the chain fits
@@ -262,23 +270,35 @@ start:
 node:
 	MOVO X10, X1
 	MOVO X11, X2
+	MOVO X1, X8
+	MOVO X2, X9
 	MOVQ R8, R9
 	MOVQ BX, R12
 	MOVQ 0(R12), R13
 	CMPQ R13, R11
-	JEQ  second
+	JNE  first
+
+	// PAIRSTEP(0, X3), but that X0 already has what the first two rounds need.
+	SHA256RNDS2 X0, X1, X2
+	MOVO   X3, X0
+	PADDL  k256<>+0(SB), X0
+	MOVOU  X0, 0(R9)
+	PSHUFD $0x0e, X0, X0
+	SHA256RNDS2 X0, X2, X1
+	JMP    second
 
 first:
 	LOADWORDS(R13, X3, X4, X14)
+	PAIRSTEP(0, X3)
 
 second:
 	MOVQ 8(R12), R13
 	LOADWORDS(R13, X5, X6, X14)
-	MOVO X1, X8
-	MOVO X2, X9
-	BLOCK(PAIRSTEP, X3, X4, X5, X6, X7)
+	AFTERSTEP0(PAIRSTEP, X3, X4, X5, X6, X7)
 	PADDL X8, X1
 	PADDL X9, X2
+	MOVO  X1, X8
+	MOVO  X2, X9
 	ADDQ  $16, R12
 	ADDQ  $256, R9
 	MOVQ  0(R12), R13
@@ -293,8 +313,6 @@ second:
 	MOVO  X13, X4
 	MOVO  X15, X5
 	PXOR  X6, X6
-	MOVO  X1, X8
-	MOVO  X2, X9
 	BLOCK(NEXTSTEP, X3, X4, X5, X6, X7)
 	PADDL X8, X1
 	PADDL X9, X2
@@ -354,6 +372,14 @@ repeated:
 	MOVO  X1, X8
 	MOVO  X2, X9
 	BLOCK(LASTSTEP, X3, X4, X5, X6, X7)
+
+	// K + W of the next node's first two rounds, if this label is its first parent.
+	// All but the last two instructions are done before the last SHA256RNDS2 is.
+	PSHUFD $0x1b, X8, X7
+	PADDL  k256<>+0(SB), X7
+	PSHUFD $0x1b, X1, X0
+	PADDL  X7, X0
+
 	PADDL X8, X1
 	PADDL X9, X2
 	DIGESTWORDS(X1, X2, X3, X4)
@@ -492,13 +518,17 @@ repeated:
 // func labelSHANIx2(r *labelRun)
 // Requires: SHA, SSE4, SSSE3, SSE2
 //
-// Two chains of labels side by side, block by block as in labelSHANI. Where the
-// SHA unit takes an instruction every two cycles (Zen 5), two chains that wait
-// four cycles for each saturate it; then the next node's blocks 1 cost what they
-// cost, but they fill the gaps that the end of a block leaves: their schedules
-// are made in the first repeated block, their rounds done at the ends of the
-// eight after that, four and four. Where it takes one every cycle (Zen 3) they
-// hide behind the chains.
+// Two chains of labels side by side, block by block as in labelSHANI. Each waits
+// four cycles for each SHA256RNDS2. On Zen 5 the two then keep the SHA unit busy,
+// and nothing but its idle cycles is left to be won; on Zen 3 half of it is free.
+//
+// So the next node's blocks 1 are spread: their schedules are made in the first
+// repeated block, their rounds done at the ends of the eight after that, four and
+// four. There the unit waits for the sums of a block's end, and they take its idle
+// cycles (a label would cost 64 cycles more if they stood before the chains).
+//
+// Registers hold both lanes' message words and states, so that what is needed once
+// a block is in memory.
 //
 //	BX  the node's row               DX  where its labels go
 //	R8  memory as above              R15 the end of the pairs' K + W: that of block 1
