@@ -9,7 +9,9 @@
 // ABEF and CDGH after the words that they hold, high to low. It finds the next
 // two K + W in the low half of X0. Its latency, 4 cycles on every AMD core and
 // most Intel ones, times 32 for each block is what a chain of labels costs: the
-// code keeps everything else off the way from one SHA256RNDS2 to the next.
+// code keeps everything else off the way from one SHA256RNDS2 to the next. Another
+// chain can start one 2 cycles after it on Zen 5, 1 cycle on Zen 3: that much
+// of the unit is left for other work.
 
 // Round constants, and the vectors that the kernels need.
 DATA k256<>+0x00(SB)/8, $0x71374491428a2f98
@@ -117,9 +119,13 @@ GLOBL nextNode<>(SB), RODATA|NOPTR, $16
 	START(m0, m1)
 
 // A block whose message words are in m0 to m3; they are lost. STEP(t, m) does
-// what there is to do with words 4t to 4t+3, which are in m.
+// what there is to do with words 4t to 4t+3, which are in m. AFTERSTEP0 is what
+// follows STEP(0, m0).
 #define BLOCK(STEP, m0, m1, m2, m3, tmp) \
-	STEP(0, m0)             \
+	STEP(0, m0)                           \
+	AFTERSTEP0(STEP, m0, m1, m2, m3, tmp)
+
+#define AFTERSTEP0(STEP, m0, m1, m2, m3, tmp) \
 	STEP(1, m1)             \
 	START(m0, m1)           \
 	STEP(2, m2)             \
@@ -182,17 +188,18 @@ GLOBL nextNode<>(SB), RODATA|NOPTR, $16
 	MOVQ        (8*slot)(R12)(AX*1), R13 \
 	PREFETCHT0  (R13)
 
-// Steps of labelSHANI's blocks: one of two parents, and block 1 of the next node
-// beside a repeated block, in the cycles in which that waits for SHA256RNDS2.
-#define PAIRSTEP(t, m) \
-	ROUNDSKEEP(t, (16*t)(R9), m, X1, X2)
+// The steps of labelSHANI's blocks: block 1 of a node, alone, and beside a
+// repeated block, in the cycles in which that waits for SHA256RNDS2; a block of
+// two parents; and a label's last block.
+#define FIRSTSTEP(t, m) \
+	ROUNDSONCE(t, m, X10, X11)
 
 #define NEXTSTEP(t, m) \
 	ROUNDS((16*t)(R8), X1, X2) \
 	ROUNDSONCE(t, m, X10, X11)
 
-#define FIRSTSTEP(t, m) \
-	ROUNDSONCE(t, m, X10, X11)
+#define PAIRSTEP(t, m) \
+	ROUNDSKEEP(t, (16*t)(R9), m, X1, X2)
 
 #define LASTSTEP(t, m) \
 	ROUNDSONCE(t, m, X1, X2)
@@ -205,7 +212,8 @@ GLOBL nextNode<>(SB), RODATA|NOPTR, $16
 // parents are 7 (in layer 1: 3), over and over: the first time around leaves
 // K + W on the stack, the others load it. Block 1 of the next node depends on no
 // label: it shares the units with the first repeated block. Where the first
-// parent is the node just labelled, its words are still in registers.
+// parent is the node just labelled, its words are still in registers (10 cycles a
+// label), and the first two words of K + W are made beforehand (3 cycles).
 //
 // The labels of nodes further on are prefetched in the repeated blocks. They have
 // half as many instructions as the others, so twice as much of the chain fits
@@ -262,23 +270,35 @@ start:
 node:
 	MOVO X10, X1
 	MOVO X11, X2
+	MOVO X1, X8
+	MOVO X2, X9
 	MOVQ R8, R9
 	MOVQ BX, R12
 	MOVQ 0(R12), R13
 	CMPQ R13, R11
-	JEQ  second
+	JNE  first
+
+	// PAIRSTEP(0, X3), but that X0 already has what the first two rounds need.
+	SHA256RNDS2 X0, X1, X2
+	MOVO   X3, X0
+	PADDL  k256<>+0(SB), X0
+	MOVOU  X0, 0(R9)
+	PSHUFD $0x0e, X0, X0
+	SHA256RNDS2 X0, X2, X1
+	JMP    second
 
 first:
 	LOADWORDS(R13, X3, X4, X14)
+	PAIRSTEP(0, X3)
 
 second:
 	MOVQ 8(R12), R13
 	LOADWORDS(R13, X5, X6, X14)
-	MOVO X1, X8
-	MOVO X2, X9
-	BLOCK(PAIRSTEP, X3, X4, X5, X6, X7)
+	AFTERSTEP0(PAIRSTEP, X3, X4, X5, X6, X7)
 	PADDL X8, X1
 	PADDL X9, X2
+	MOVO  X1, X8
+	MOVO  X2, X9
 	ADDQ  $16, R12
 	ADDQ  $256, R9
 	MOVQ  0(R12), R13
@@ -293,8 +313,6 @@ second:
 	MOVO  X13, X4
 	MOVO  X15, X5
 	PXOR  X6, X6
-	MOVO  X1, X8
-	MOVO  X2, X9
 	BLOCK(NEXTSTEP, X3, X4, X5, X6, X7)
 	PADDL X8, X1
 	PADDL X9, X2
@@ -354,6 +372,14 @@ repeated:
 	MOVO  X1, X8
 	MOVO  X2, X9
 	BLOCK(LASTSTEP, X3, X4, X5, X6, X7)
+
+	// K + W of the next node's first two rounds, if this label is its first parent.
+	// All but the last two instructions are done before the last SHA256RNDS2 is.
+	PSHUFD $0x1b, X8, X7
+	PADDL  k256<>+0(SB), X7
+	PSHUFD $0x1b, X1, X0
+	PADDL  X7, X0
+
 	PADDL X8, X1
 	PADDL X9, X2
 	DIGESTWORDS(X1, X2, X3, X4)
@@ -492,13 +518,17 @@ repeated:
 // func labelSHANIx2(r *labelRun)
 // Requires: SHA, SSE4, SSSE3, SSE2
 //
-// Two chains of labels side by side, block by block as in labelSHANI. Where the
-// SHA unit takes an instruction every two cycles (Zen 5), two chains that wait
-// four cycles for each saturate it; then the next node's blocks 1 cost what they
-// cost, but they fill the gaps that the end of a block leaves: their schedules
-// are made in the first repeated block, their rounds done at the ends of the
-// eight after that, four and four. Where it takes one every cycle (Zen 3) they
-// hide behind the chains.
+// Two chains of labels side by side, block by block as in labelSHANI. Each waits
+// four cycles for each SHA256RNDS2. On Zen 5 the two then keep the SHA unit busy,
+// and nothing but its idle cycles is left to be won; on Zen 3 half of it is free.
+//
+// So the next node's blocks 1 are spread: their schedules are made in the first
+// repeated block, their rounds done at the ends of the eight after that, four and
+// four. There the unit waits for the sums of a block's end, and they take its idle
+// cycles (a label would cost 64 cycles more if they stood before the chains).
+//
+// Registers hold both lanes' message words and states, so that what is needed once
+// a block is in memory.
 //
 //	BX  the node's row               DX  where its labels go
 //	R8  memory as above              R15 the end of the pairs' K + W: that of block 1
@@ -682,125 +712,146 @@ repeated:
 	JNZ  next
 	RET
 
-// Rounds 4t to 4t+3 and the schedule's next words for two messages.
-#define BOTH(t, a0, a1, a2, b0, b1, b2) \
-	ROUNDSONCE(t, a1, X1, X2)   \
-	EXTEND(a0, a1, a2, X7)      \
-	ROUNDSONCE(t, b1, X12, X13) \
-	EXTEND(b0, b1, b2, X15)
+// What pairsSHANI keeps in memory, from R10 on.
+#define OLDER  0   // of each message in block 1, four times four words with σ0 added
+#define CHAINS 128 // states between the blocks
+#define NOWHERE 192 // where the first digests go: of nothing
 
-// Rounds 4t to 4t+3 of the padding block for two messages.
-#define BOTHPADDING(t) \
+// Words 4t to 4t+3 of two messages, a2 and b2; those before are a1 and b1, and a0
+// and b0 before them. LOADTWO reads them, EXTENDTWO makes them. STARTTWO then adds
+// σ0 to a0 and b0 and puts them away, for two steps later: so a message has three
+// registers instead of four, and those of two more fit.
+#define LOADTWO(t, a2, b2) \
+	MOVOU  (16*t)(SI), a2 \
+	MOVOU  (16*t)(R8), b2 \
+	PSHUFB X15, a2        \
+	PSHUFB X15, b2
+
+#define EXTENDTWO(t, a0, a1, a2, b0, b1, b2) \
+	MOVO       a1, a2                             \
+	MOVO       b1, b2                             \
+	PALIGNR    $4, a0, a2                         \
+	PALIGNR    $4, b0, b2                         \
+	PADDL      (OLDER+16*(t%4))(R10), a2          \
+	PADDL      (OLDER+64+16*(t%4))(R10), b2       \
+	SHA256MSG2 a1, a2                             \
+	SHA256MSG2 b1, b2
+
+#define STARTTWO(t, a0, a1, b0, b1) \
+	SHA256MSG1 a1, a0                         \
+	SHA256MSG1 b1, b0                         \
+	MOVO       a0, (OLDER+16*((t+2)%4))(R10)    \
+	MOVO       b0, (OLDER+64+16*((t+2)%4))(R10)
+
+// Rounds 4t to 4t+3 of block 1 for two messages, whose words are in a and b, and
+// of the padding block for the two before.
+#define ROUNDSFOUR(t, a, b) \
+	ROUNDSONCE(t, a, X1, X2)   \
+	ROUNDSONCE(t, b, X3, X4)   \
 	MOVOU       (16*t)(DX), X0 \
-	SHA256RNDS2 X0, X1, X2     \
-	SHA256RNDS2 X0, X12, X13   \
+	SHA256RNDS2 X0, X5, X6     \
+	SHA256RNDS2 X0, X7, X8     \
 	PSHUFD      $0x0e, X0, X0  \
-	SHA256RNDS2 X0, X2, X1     \
-	SHA256RNDS2 X0, X13, X12
+	SHA256RNDS2 X0, X6, X5     \
+	SHA256RNDS2 X0, X8, X7
+
+#define STEPFOUR(t, a0, a1, a2, b0, b1, b2) \
+	EXTENDTWO(t, a0, a1, a2, b0, b1, b2) \
+	STARTTWO(t, a0, a1, b0, b1)          \
+	ROUNDSFOUR(t, a2, b2)
 
 // func pairsSHANI(dst, src *byte, n int, padding *schedule)
 // Requires: SHA, SSE4, SSSE3, SSE2
 //
-// Two messages of 64 bytes side by side saturate the SHA unit. Where n is odd,
-// the last one is hashed twice.
+// Four messages of 64 bytes side by side, two in block 1, two in the padding
+// block: as many as saturate a SHA unit that takes an instruction every cycle
+// (Zen 3). Block 1 of nothing comes last, the padding block of nothing first;
+// where n is odd, the last message is hashed twice.
 //
-//	DI  dst            SI  src           CX  messages to go
-//	DX  K + W of the padding block
-//	R8  second source  R9  second destination
-//	X0  K + W          X14 byte order
-//	X1, X2   state ABEF, CDGH      X3–X6  message words  X7  temporary
-//	X12, X13 second state          X8–X11 message words  X15 temporary
-TEXT ·pairsSHANI(SB), NOSPLIT, $0-32
-	MOVQ  dst+0(FP), DI
+//	DI, R9 where the digests in the padding block go
+//	BX  dst            SI, R8  messages in block 1     CX  messages to go
+//	DX  K + W of the padding block   R10 memory as above
+//	X0  K + W                        X15 byte order
+//	X1–X4    states in block 1       X5–X8    states in the padding block
+//	X9–X11, X12–X14  message words
+TEXT ·pairsSHANI(SB), 0, $240-32
+	MOVQ  dst+0(FP), BX
 	MOVQ  src+8(FP), SI
 	MOVQ  n+16(FP), CX
 	MOVQ  padding+24(FP), DX
-	MOVOU bswap<>(SB), X14
+	MOVOU bswap<>(SB), X15
+	LEAQ  15(SP), R10                    // aligned for PADDL
+	ANDQ  $~15, R10
+	LEAQ  NOWHERE(R10), DI
+	MOVQ  DI, R9
 
 two:
 	LEAQ    64(SI), R8
-	LEAQ    32(DI), R9
 	CMPQ    CX, $1
-	CMOVQEQ SI, R8
-	CMOVQEQ DI, R9
+	CMOVQLE SI, R8
+	MOVOU   initial<>+0(SB), X1
+	MOVOU   initial<>+16(SB), X2
+	MOVO    X1, X3
+	MOVO    X2, X4
 
-	LOADWORDS(SI, X3, X4, X14)
-	LEAQ  32(SI), R10
-	LOADWORDS(R10, X5, X6, X14)
-	LOADWORDS(R8, X8, X9, X14)
-	LEAQ  32(R8), R10
-	LOADWORDS(R10, X10, X11, X14)
-	MOVOU initial<>+0(SB), X1
-	MOVOU initial<>+16(SB), X2
-	MOVO  X1, X12
-	MOVO  X2, X13
+	LOADTWO(0, X9, X12)
+	ROUNDSFOUR(0, X9, X12)
+	LOADTWO(1, X10, X13)
+	ROUNDSFOUR(1, X10, X13)
+	LOADTWO(2, X11, X14)
+	STARTTWO(2, X9, X10, X12, X13)
+	ROUNDSFOUR(2, X11, X14)
+	LOADTWO(3, X9, X12)
+	STARTTWO(3, X10, X11, X13, X14)
+	ROUNDSFOUR(3, X9, X12)
+	STEPFOUR(4, X11, X9, X10, X14, X12, X13)
+	STEPFOUR(5, X9, X10, X11, X12, X13, X14)
+	STEPFOUR(6, X10, X11, X9, X13, X14, X12)
+	STEPFOUR(7, X11, X9, X10, X14, X12, X13)
+	STEPFOUR(8, X9, X10, X11, X12, X13, X14)
+	STEPFOUR(9, X10, X11, X9, X13, X14, X12)
+	STEPFOUR(10, X11, X9, X10, X14, X12, X13)
+	STEPFOUR(11, X9, X10, X11, X12, X13, X14)
+	STEPFOUR(12, X10, X11, X9, X13, X14, X12)
+	STEPFOUR(13, X11, X9, X10, X14, X12, X13)
+	EXTENDTWO(14, X9, X10, X11, X12, X13, X14)
+	ROUNDSFOUR(14, X11, X14)
+	EXTENDTWO(15, X10, X11, X9, X13, X14, X12)
+	ROUNDSFOUR(15, X9, X12)
 
-	ROUNDSONCE(0, X3, X1, X2)
-	ROUNDSONCE(0, X8, X12, X13)
-	ROUNDSONCE(1, X4, X1, X2)
-	START(X3, X4)
-	ROUNDSONCE(1, X9, X12, X13)
-	START(X8, X9)
-	ROUNDSONCE(2, X5, X1, X2)
-	START(X4, X5)
-	ROUNDSONCE(2, X10, X12, X13)
-	START(X9, X10)
-	BOTH(3, X5, X6, X3, X10, X11, X8)
-	BOTH(4, X6, X3, X4, X11, X8, X9)
-	BOTH(5, X3, X4, X5, X8, X9, X10)
-	BOTH(6, X4, X5, X6, X9, X10, X11)
-	BOTH(7, X5, X6, X3, X10, X11, X8)
-	BOTH(8, X6, X3, X4, X11, X8, X9)
-	BOTH(9, X3, X4, X5, X8, X9, X10)
-	BOTH(10, X4, X5, X6, X9, X10, X11)
-	BOTH(11, X5, X6, X3, X10, X11, X8)
-	BOTH(12, X6, X3, X4, X11, X8, X9)
-	ROUNDSONCE(13, X4, X1, X2)
-	END(X3, X4, X5, X7)
-	ROUNDSONCE(13, X9, X12, X13)
-	END(X8, X9, X10, X15)
-	ROUNDSONCE(14, X5, X1, X2)
-	END(X4, X5, X6, X7)
-	ROUNDSONCE(14, X10, X12, X13)
-	END(X9, X10, X11, X15)
-	ROUNDSONCE(15, X6, X1, X2)
-	ROUNDSONCE(15, X11, X12, X13)
-	PADDL initial<>+0(SB), X1
-	PADDL initial<>+16(SB), X2
-	PADDL initial<>+0(SB), X12
-	PADDL initial<>+16(SB), X13
+	PADDL (CHAINS+0)(R10), X5
+	PADDL (CHAINS+16)(R10), X6
+	PADDL (CHAINS+32)(R10), X7
+	PADDL (CHAINS+48)(R10), X8
+	DIGESTWORDS(X5, X6, X9, X10)
+	STOREWORDS(DI, X9, X10, X11, X12, X15)
+	DIGESTWORDS(X7, X8, X9, X10)
+	STOREWORDS(R9, X9, X10, X11, X12, X15)
+	TESTQ CX, CX
+	JLE   done
 
-	MOVO X1, X3
-	MOVO X2, X4
-	MOVO X12, X8
-	MOVO X13, X9
-	BOTHPADDING(0)
-	BOTHPADDING(1)
-	BOTHPADDING(2)
-	BOTHPADDING(3)
-	BOTHPADDING(4)
-	BOTHPADDING(5)
-	BOTHPADDING(6)
-	BOTHPADDING(7)
-	BOTHPADDING(8)
-	BOTHPADDING(9)
-	BOTHPADDING(10)
-	BOTHPADDING(11)
-	BOTHPADDING(12)
-	BOTHPADDING(13)
-	BOTHPADDING(14)
-	BOTHPADDING(15)
-	PADDL X3, X1
-	PADDL X4, X2
-	PADDL X8, X12
-	PADDL X9, X13
-	DIGESTWORDS(X1, X2, X3, X4)
-	STOREWORDS(DI, X3, X4, X5, X6, X14)
-	DIGESTWORDS(X12, X13, X8, X9)
-	STOREWORDS(R9, X8, X9, X10, X11, X14)
+	// The next two go on to the padding block.
+	MOVO  X1, X5
+	MOVO  X2, X6
+	MOVO  X3, X7
+	MOVO  X4, X8
+	PADDL initial<>+0(SB), X5
+	PADDL initial<>+16(SB), X6
+	PADDL initial<>+0(SB), X7
+	PADDL initial<>+16(SB), X8
+	MOVO  X5, (CHAINS+0)(R10)
+	MOVO  X6, (CHAINS+16)(R10)
+	MOVO  X7, (CHAINS+32)(R10)
+	MOVO  X8, (CHAINS+48)(R10)
+	MOVQ    BX, DI
+	LEAQ    32(BX), R9
+	CMPQ    CX, $1
+	CMOVQEQ BX, R9
+	ADDQ    $64, BX
+	LEAQ    128(SI), R11
+	SUBQ    $2, CX
+	CMOVQGT R11, SI                      // past the end there is nothing to read
+	JMP     two
 
-	ADDQ $128, SI
-	ADDQ $64, DI
-	SUBQ $2, CX
-	JGT  two
+done:
 	RET

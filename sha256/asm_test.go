@@ -15,7 +15,7 @@ import (
 
 // The features that stand above an assembly function are those that its kernel
 // asks for. Functions are named after kernels: labelSHANI is of "sha-ni/1",
-// labelSHANIx2 would be of "sha-ni/2".
+// labelSHANIx2 of "sha-ni/2".
 func TestRequires(t *testing.T) {
 	want := map[string]string{}
 	for _, k := range archKernels() {
