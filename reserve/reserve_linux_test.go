@@ -575,7 +575,7 @@ func setFree(t interface {
 }, root string, node int, kib uint64) {
 	t.Helper()
 	dir := filepath.Join(root, fmt.Sprintf("sys/devices/system/node/node%d", node))
-	text := fmt.Sprintf("Node %d MemTotal: %d kB\nNode %[1]d MemFree: %d kB\n", node, uint64(1<<30), kib)
+	text := fmt.Sprintf("Node %d MemTotal: %d kB\nNode %[1]d MemFree: %[3]d kB\n", node, uint64(1<<30), kib)
 	temp := filepath.Join(dir, "temp")
 	if err := errors.Join(os.MkdirAll(dir, 0o777), os.WriteFile(temp, []byte(text), 0o666), os.Rename(temp, filepath.Join(dir, "meminfo"))); err != nil {
 		t.Fatal(err)
