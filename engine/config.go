@@ -82,6 +82,9 @@ type Config struct {
 	// which reads what it wrote, durable.Behind.
 	Writing Writing
 
+	// MemoryTaken, if not nil, is called once when all of the job's memory has been
+	// taken from the machine.
+	MemoryTaken func()
 	// Progress, if not nil, is kept up to date while Run runs.
 	Progress *Progress
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sdr-engine/sdr/graph"
@@ -125,10 +126,11 @@ func Run(ctx context.Context, c Config) (result Result, err error) {
 // A job is a Config at work.
 type job struct {
 	Config
-	split    [][]batch        // by hasher
-	parents  []*sharedParents // by hasher; those on one NUMA node share one
-	counters []*hasherCounters
-	results  []sectorResult // by sector; each hasher writes those of its own
+	split     [][]batch        // by hasher
+	parents   []*sharedParents // by hasher; those on one NUMA node share one
+	counters  []*hasherCounters
+	populated atomic.Int64   // hashers whose memory is taken
+	results   []sectorResult // by sector; each hasher writes those of its own
 }
 
 // newJob readies a Config with its defaults for work.
@@ -264,6 +266,9 @@ func (j *job) runHasher(ctx context.Context, h int, r *regions) error {
 		}
 		if _, err := r.layers.Verify(populating); err != nil && populating.Err() == nil {
 			failed <- fmt.Errorf("engine: taking memory for hasher %d: %w", h, err)
+		}
+		if j.populated.Add(1) == int64(j.Hashers) && j.MemoryTaken != nil {
+			j.MemoryTaken()
 		}
 	})
 	defer wg.Wait()

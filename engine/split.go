@@ -97,6 +97,32 @@ func (c *Config) kernelsFor(n int) (chosen []*sha256.Kernel) {
 	return chosen
 }
 
+// CyclesPerNode is, for the hasher that has most to do, the core cycles for a node of
+// each of its batches: by it, kernels and numbers of hashers compare.
+func (c *Config) CyclesPerNode() (most float64) {
+	d := c.withDefaults()
+	for _, batches := range d.split() {
+		var sum float64
+		for _, b := range batches {
+			sum += d.cycles(b.kernel)
+		}
+		most = max(most, sum)
+	}
+	return most
+}
+
+// LanesInMemory is how many lanes, empty ones too, a hasher has in memory at a time,
+// at most.
+func (c *Config) LanesInMemory() (most int) {
+	d := c.withDefaults()
+	for _, batches := range d.split() {
+		for _, b := range batches {
+			most = max(most, b.kernel.Lanes)
+		}
+	}
+	return most
+}
+
 // A Requirement is the memory that a hasher takes, in bytes.
 type Requirement struct {
 	Layers  uint64 // labels of layers, of the largest of its batches

@@ -1,0 +1,382 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sdr-engine/sdr/engine"
+	"github.com/sdr-engine/sdr/hugepages"
+	"github.com/sdr-engine/sdr/parentcache"
+	"github.com/sdr-engine/sdr/placement"
+	"github.com/sdr-engine/sdr/porep"
+	"github.com/sdr-engine/sdr/reserve"
+	"github.com/sdr-engine/sdr/sha256"
+	"github.com/sdr-engine/sdr/topology"
+)
+
+// EngineFlags are the flags of every command that labels. What a flag leaves open
+// is in the environment, then in the profile that tune made, then the engine's
+// default.
+type engineFlags struct {
+	kernel      string // "auto": the best for the sectors at hand
+	hashers     int
+	staging     engine.Staging
+	producers   int
+	stride      int
+	lookahead   int
+	mode        engine.MemoryMode
+	writing     engine.Writing
+	budget      uint64
+	policy      placePolicy
+	lockDir     string
+	hugeTLBFS   string
+	strictNUMA  bool
+	parentCache string
+
+	changed func(name string) bool // whether a flag was given
+}
+
+const autoKernel = "auto"
+
+// A placePolicy is what --policy says: auto, none, or one of placement's.
+type placePolicy struct {
+	mode placeMode
+	policyValue
+}
+
+type placeMode int
+
+const (
+	placeAuto  placeMode = iota // bound to cores where that can be done
+	placeNever                  // wherever the system puts threads
+	placeFixed                  // as policyValue says, or not at all
+)
+
+func parsePlacePolicy(text string) (p placePolicy, err error) {
+	switch text {
+	case "auto":
+		return p, nil
+	case "none":
+		return placePolicy{mode: placeNever}, nil
+	}
+	p.mode = placeFixed
+	p.policy, p.only, err = placement.ParsePolicy(text)
+	return p, err
+}
+
+func (f *engineFlags) add(a *app, cmd *cobra.Command) {
+	flags := cmd.Flags()
+	f.kernel = autoKernel
+	kernelFlag(cmd, &f.kernel)
+	flags.IntVar(&f.hashers, "hashers", 0, "`N` cores that hash (default: what takes the least time)")
+	flagVar(cmd, &f.staging, "staging", "WAY", "how parents' labels get to a hasher: inline, producers or hybrid (default inline)", engine.ParseStaging)
+	flags.IntVar(&f.producers, "producers", 0, "`N` producers for each hasher (default 1)")
+	flags.IntVar(&f.stride, "stride", 0, "`N` nodes that a producer takes at a time (default 128)")
+	flags.IntVar(&f.lookahead, "lookahead", 0, "`N` nodes that producers may be ahead (default 4096)")
+	flagVar(cmd, &f.mode, "memory-mode", "MODE", "what of a sector is in memory: two-layers or one-layer (default two-layers)", engine.ParseMemoryMode)
+	flagVar(cmd, &f.budget, "memory", "SIZE", "memory for all hashers together, like 256GiB (default: no limit)", parseBudget)
+	flagVar(cmd, &f.writing, "writing", "WAY", "the way to the disk: direct, uncached or behind (default direct, in one-layer mode behind)", engine.ParseWriting)
+	flagVar(cmd, &f.policy, "policy", "POLICY", "where hashers run: spread, pack, a list of CPUs, none for wherever, or auto (default auto: spread, if cores can be had)", parsePlacePolicy)
+	a.lockDirFlag(cmd, &f.lockDir)
+	flags.StringVar(&f.hugeTLBFS, "hugetlbfs", "", "`DIR` on a mounted hugetlbfs to take layers' memory from")
+	flags.BoolVar(&f.strictNUMA, "strict-numa", false, "a page on the wrong NUMA node is an error")
+	flags.StringVar(&f.parentCache, "parent-cache", "", "`DIR` with a parent cache file to use (default: compute the parents)")
+	_ = cmd.MarkFlagDirname("parent-cache")
+	_ = cmd.MarkFlagDirname("hugetlbfs")
+	f.changed = flags.Changed
+}
+
+func kernelFlag(cmd *cobra.Command, to *string) {
+	flagVar(cmd, to, "kernel", "NAME", "label kernel, or auto (default auto: the best for the sectors at hand)", parseKernel)
+	names := []string{autoKernel}
+	for _, k := range sha256.Kernels() {
+		if k.Usable() {
+			names = append(names, k.Name)
+		}
+	}
+	_ = cmd.RegisterFlagCompletionFunc("kernel", cobra.FixedCompletions(names, cobra.ShellCompDirectiveNoFileComp))
+}
+
+func parseKernel(name string) (string, error) {
+	if name == autoKernel {
+		return name, nil
+	}
+	_, err := sha256.ByName(name)
+	return name, err
+}
+
+// config is what the flags, the environment and the profile say of the engine, for
+// so many sectors; the error is a usageError.
+func (f *engineFlags) config(a *app, p porep.SealProof, sectors int) (engine.Config, error) {
+	c := engine.Config{
+		Proof: p, Hashers: f.hashers, Staging: f.staging, MemoryMode: f.mode, Budget: f.budget,
+		Writing: f.writing, HugeTLBFS: f.hugeTLBFS, StrictNUMA: f.strictNUMA,
+		Producers: f.producers, Stride: f.stride, Lookahead: f.lookahead,
+		Memory: new(hugepages.Accounting),
+	}
+	if f.kernel != autoKernel {
+		c.Kernel = f.kernel
+	}
+	if !f.changed("kernel") && a.settings.kernel != "" {
+		kernel, err := parseKernel(a.settings.kernel)
+		if err != nil {
+			return c, usageError{fmt.Errorf("SDR_KERNEL: %w", err)}
+		}
+		if kernel != autoKernel {
+			c.Kernel = kernel
+		}
+	}
+	for _, s := range []struct {
+		flag, variable, text string
+		to                   *int
+	}{
+		{"producers", "FIL_PROOFS_MULTICORE_SDR_PRODUCERS", a.settings.producers, &c.Producers},
+		{"stride", "FIL_PROOFS_MULTICORE_SDR_PRODUCER_STRIDE", a.settings.stride, &c.Stride},
+		{"lookahead", "FIL_PROOFS_MULTICORE_SDR_LOOKAHEAD", a.settings.lookahead, &c.Lookahead},
+	} {
+		if f.changed(s.flag) || s.text == "" {
+			continue
+		}
+		n, err := strconv.Atoi(s.text)
+		if err != nil || n < 1 {
+			return c, usageError{fmt.Errorf("%s: %q is not a number from 1 on", s.variable, s.text)}
+		}
+		*s.to = n
+	}
+	return c, a.applyProfile(f, &c, sectors)
+}
+
+// withEngine works out the engine's configuration for so many sectors, takes the
+// cores and the memory for it from the machine, and runs a job with it. The job sets
+// Sectors.
+func (a *app) withEngine(ctx context.Context, p porep.SealProof, sectors int, f *engineFlags, what string, job func(engine.Config) error) (err error) {
+	c, err := f.config(a, p, sectors)
+	if err != nil {
+		return err
+	}
+	if err := a.place(ctx, f, &c, sectors, what, func() error {
+		// Hashers never leave their threads: the others need some of their own.
+		runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), runtime.NumCPU()+max(1, c.Hashers)))
+		closeParents, err := a.openParents(ctx, f, &c)
+		if err != nil {
+			return err
+		}
+		return errors.Join(job(c), closeParents())
+	}); err != nil {
+		return err
+	}
+	return nil
+}
+
+// openParents opens the parent cache that the flags ask for, and copies it to each
+// NUMA node of the job if FIL_PROOFS_MAXIMIZE_CACHING says so.
+func (a *app) openParents(ctx context.Context, f *engineFlags, c *engine.Config) (closeAll func() error, err error) {
+	if f.parentCache == "" {
+		return func() error { return nil }, nil
+	}
+	cache, err := parentcache.Open(ctx, c.Proof, f.parentCache)
+	if err != nil {
+		return nil, err
+	}
+	opened := []func() error{cache.Close}
+	closeAll = func() (err error) {
+		for _, f := range opened {
+			err = errors.Join(err, f())
+		}
+		return err
+	}
+	c.Parents = cache
+	if !a.settings.maximizeCaching {
+		return closeAll, nil
+	}
+	nodes := map[int]hugepages.Node{}
+	for _, p := range c.Places {
+		if n, ok := p.Memory.Number(); ok {
+			nodes[n] = p.Memory
+		}
+	}
+	if len(nodes) == 0 {
+		nodes[engine.NoCPU] = hugepages.Node{}
+	}
+	c.NodeParents = map[int]engine.ParentSource{}
+	for n, node := range nodes {
+		copied, err := cache.Copy(ctx, hugepages.Options{Node: node, HugeTLBFS: c.HugeTLBFS, Strict: c.StrictNUMA, Sample: 4096, Pool: c.Memory})
+		if err != nil {
+			return nil, errors.Join(err, closeAll())
+		}
+		opened = append(opened, copied.Close)
+		c.NodeParents[n] = copied
+		c.Parents = copied
+	}
+	return closeAll, nil
+}
+
+// parentsCycles are what parents cost for each node, whoever hashes: they count
+// where no core is left for their producers.
+const parentsCycles = 450
+
+// place chooses the cores, takes them from the machine, and calls run while they are
+// held.
+func (a *app) place(ctx context.Context, f *engineFlags, c *engine.Config, sectors int, what string, run func() error) error {
+	if f.policy.mode == placeNever {
+		return run()
+	}
+	m, err := topology.Read()
+	if err != nil {
+		if f.policy.mode == placeAuto {
+			a.note("cores are not chosen: %v", err)
+			return run()
+		}
+		return err
+	}
+	held, err := a.heldOn(ctx, "/", f.lockDir)
+	if err != nil {
+		if f.policy.mode == placeAuto && !f.changed("lock-dir") {
+			a.note("cores are not reserved: %v", err)
+			return run()
+		}
+		return err
+	}
+	plan, err := choosePlan(m, held, f, c, sectors)
+	if err != nil {
+		return err
+	}
+	c.Machine, c.Hashers = m, len(plan.Jobs)
+	request := reserve.Request{Job: what, Memory: map[topology.MemoryPool]uint64{}}
+	for _, j := range plan.Jobs {
+		place := engine.Place{Hasher: j.Hasher, Producers: j.Producers}
+		if len(j.Memory) > 0 {
+			place.Memory = hugepages.OnNode(int(j.Memory[0].Pool.Node))
+		}
+		c.Places = append(c.Places, place)
+		request.Cores = append(request.Cores, j.Cores...)
+		for _, share := range j.Memory {
+			request.Memory[share.Pool] += share.Bytes
+		}
+	}
+	dir, err := reserve.Open(f.lockDirOr(a), "/")
+	if err != nil {
+		if f.policy.mode == placeAuto && !f.changed("lock-dir") {
+			a.note("cores are not reserved: %v", err)
+			return run()
+		}
+		return err
+	}
+	reservation, err := dir.Acquire(ctx, request)
+	if err != nil {
+		return err
+	}
+	defer reservation.Release()
+	c.MemoryTaken = func() {
+		for pool, bytes := range request.Memory {
+			_ = reservation.Touched(ctx, pool, bytes) // a hint for other jobs
+		}
+	}
+	return run()
+}
+
+// choosePlan is the plan that takes the least time for all sectors, as far as the
+// flags leave it open how many cores hash.
+func choosePlan(m *topology.Machine, held []reserve.Holder, f *engineFlags, c *engine.Config, sectors int) (*placement.Plan, error) {
+	reserved := placement.Reserved{Memory: reserve.Untouched(held)}
+	for _, h := range held {
+		reserved.Cores = append(reserved.Cores, h.Cores...)
+	}
+	cores := freeCores(m, held, f.policy)
+	counts := []int{f.hashers}
+	if f.hashers == 0 {
+		counts = nil
+		for n := 1; n <= max(1, min(sectors, cores)); n++ {
+			counts = append(counts, n)
+		}
+	}
+	var best, short *placement.Plan
+	var bestCycles float64
+	for _, n := range counts {
+		try := *c
+		try.Hashers = n
+		try.Sectors = make([]engine.Sector, sectors)
+		q := placement.Request{
+			SectorSize: uint64(c.Proof.SectorSize()),
+			Lanes:      try.LanesInMemory(),
+			Policy:     f.policy.policy,
+			Only:       f.policy.only,
+			Mode:       placement.MemoryMode(c.MemoryMode),
+			Budget:     c.Budget,
+		}
+		q.Sectors = n * q.Lanes
+		cycles := try.CyclesPerNode()
+		if c.Producers > 0 && f.changed("producers") && n*(1+c.Producers) <= cores {
+			q.Producers = c.Producers
+		} else if 2*n <= cores {
+			q.Producers = 1
+		}
+		if q.Producers == 0 && n >= cores {
+			cycles += parentsCycles / float64(n)
+		}
+		plan, err := placement.New(m, reserved, q)
+		if err != nil {
+			return nil, usageError{err}
+		}
+		if !plan.Fits() {
+			short = plan
+			continue
+		}
+		if best == nil || cycles < bestCycles {
+			best, bestCycles = plan, cycles
+		}
+	}
+	if best == nil {
+		return nil, &noPlaceError{sectors, short, held}
+	}
+	return best, nil
+}
+
+// freeCores is how many cores a job can have.
+func freeCores(m *topology.Machine, held []reserve.Holder, p placePolicy) (n int) {
+	taken := map[topology.CPU]bool{}
+	for _, h := range held {
+		for _, core := range h.Cores {
+			taken[core] = true
+		}
+	}
+	for _, core := range m.Cores() {
+		number, _ := m.CoreNumber(core.CPUs[0])
+		usable := false
+		for _, cpu := range core.CPUs {
+			usable = usable || m.Allowed().Contains(cpu) && (p.mode != placeFixed || p.policy != placement.List || p.only.Contains(cpu))
+		}
+		if usable && !taken[number] {
+			n++
+		}
+	}
+	return n
+}
+
+// A noPlaceError says why sectors cannot go anywhere on this machine now.
+type noPlaceError struct {
+	sectors int
+	plan    *placement.Plan
+	held    []reserve.Holder
+}
+
+func (e *noPlaceError) Error() string {
+	s := fmt.Sprintf("placing %s: no room", count(e.sectors, "sector"))
+	for _, l := range e.plan.Limits {
+		s += "; " + l.Text
+	}
+	for _, h := range e.held {
+		s += "; held: " + h.Who()
+	}
+	return s + " ('sdrbench plan' and 'sdrbench topo' show more; --policy none runs anywhere)"
+}
+
+// note tells what is not as it might be.
+func (a *app) note(format string, args ...any) {
+	fmt.Fprintf(a.err, "sdrbench: "+format+"\n", args...)
+}
