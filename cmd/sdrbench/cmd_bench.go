@@ -23,7 +23,7 @@ type benchFlags struct {
 	proof porep.SealProof
 	dir   string
 	json  bool
-	labelFlags
+	engineFlags
 }
 
 func (a *app) bench() *cobra.Command {
@@ -48,7 +48,7 @@ Cycles are time multiplied with the core's clock, as measured in the same run.`,
 	cmd.Flags().Lookup("proof").DefValue = f.proof.String()
 	cmd.Flags().StringVar(&f.dir, "dir", "", "`DIR` for the temporary folder (default: the system's)")
 	cmd.Flags().BoolVar(&f.json, "json", false, "print JSON")
-	f.add(cmd)
+	f.add(a, cmd)
 	_ = cmd.MarkFlagDirname("dir")
 	return cmd
 }
@@ -143,7 +143,7 @@ func (a *app) benchIn(ctx context.Context, dir string, f benchFlags) (*benchRepo
 	s.Pieces = []porep.Piece{added.Piece}
 	var out *seal.Output
 	began := time.Now()
-	err = a.withLabelOptions(ctx, f.proof, f.labelFlags, func(o seal.Options) (err error) {
+	err = a.withLabelOptions(ctx, f.proof, 1, &f.engineFlags, "bench", func(o seal.Options) (err error) {
 		began = time.Now() // a parent cache is open now
 		out, err = seal.PreCommit1(ctx, s, o)
 		return err

@@ -2,11 +2,11 @@ package main
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
 	"github.com/sdr-engine/sdr/engine"
-	"github.com/sdr-engine/sdr/parentcache"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/seal"
 )
@@ -14,7 +14,7 @@ import (
 type pc1Flags struct {
 	sector seal.Sector
 	output string
-	labelFlags
+	engineFlags
 }
 
 func (a *app) pc1() *cobra.Command {
@@ -52,7 +52,7 @@ without deals; then no piece is given.`,
 			return append(s.Pieces, piece), err
 		})
 	cmd.Flags().StringVar(&f.output, "output", "", "`FILE` for the phase 1 JSON (default: standard output)")
-	f.add(cmd)
+	f.add(a, cmd)
 	require(cmd, "proof", "cache-dir", "staged", "sealed", "sector", "ticket")
 	cmd.MarkFlagsOneRequired("miner", "prover-id")
 	cmd.MarkFlagsMutuallyExclusive("miner", "prover-id")
@@ -67,7 +67,8 @@ func (a *app) runPC1(ctx context.Context, f pc1Flags) error {
 		return err
 	}
 	var out *seal.Output
-	err = a.withLabelOptions(ctx, f.sector.Proof, f.labelFlags, func(o seal.Options) error {
+	what := fmt.Sprintf("pc1 of sector %d", f.sector.Number)
+	err = a.withLabelOptions(ctx, f.sector.Proof, 1, &f.engineFlags, what, func(o seal.Options) error {
 		out, err = seal.PreCommit1(ctx, f.sector, o)
 		return err
 	})
@@ -81,29 +82,11 @@ func (a *app) runPC1(ctx context.Context, f pc1Flags) error {
 	return write(text)
 }
 
-// LabelFlags are the flags of every command that labels.
-type labelFlags struct {
-	kernel      string
-	parentCache string
-}
-
-func (f *labelFlags) add(cmd *cobra.Command) {
-	kernelFlag(cmd, &f.kernel)
-	cmd.Flags().StringVar(&f.parentCache, "parent-cache", "", "`DIR` with a parent cache file to use (default: compute the parents)")
-	_ = cmd.MarkFlagDirname("parent-cache")
-}
-
-// withLabelOptions runs a job that labels, and shows its progress.
-func (a *app) withLabelOptions(ctx context.Context, p porep.SealProof, f labelFlags, job func(seal.Options) error) error {
-	o := seal.Options{Engine: engine.Config{Kernel: f.kernel}, Progress: new(seal.Progress)}
-	if f.parentCache != "" {
-		cache, err := parentcache.Open(ctx, p, f.parentCache)
-		if err != nil {
-			return err
-		}
-		defer cache.Close()
-		o.Engine.Parents = cache
-	}
-	defer a.showProgress(func() sample { return sealSample(o.Progress, p) })()
-	return job(o)
+// withLabelOptions runs a job that labels so many sectors, and shows its progress.
+func (a *app) withLabelOptions(ctx context.Context, p porep.SealProof, sectors int, f *engineFlags, what string, job func(seal.Options) error) error {
+	return a.withEngine(ctx, p, sectors, f, what, func(c engine.Config) error {
+		o := seal.Options{Engine: c, Progress: new(seal.Progress)}
+		defer a.showProgress(func() sample { return sealSample(o.Progress, p) })()
+		return job(o)
+	})
 }

@@ -14,7 +14,7 @@ type sdrFlags struct {
 	proof    porep.SealProof
 	cacheDir string
 	id       porep.ReplicaID
-	labelFlags
+	engineFlags
 }
 
 func (a *app) sdr() *cobra.Command {
@@ -31,14 +31,14 @@ their files. It needs no staged data and builds no tree-d.`,
 	proofFlag(cmd, &f.proof, "registered seal proof")
 	cmd.Flags().StringVar(&f.cacheDir, "cache-dir", "", "`DIR` for the layers")
 	flagVar(cmd, &f.id, "replica-id", "HEX", "replica id", porep.ParseReplicaID)
-	f.add(cmd)
+	f.add(a, cmd)
 	require(cmd, "proof", "cache-dir", "replica-id")
 	_ = cmd.MarkFlagDirname("cache-dir")
 	return cmd
 }
 
 func (a *app) runSDR(ctx context.Context, f sdrFlags) error {
-	err := a.withLabelOptions(ctx, f.proof, f.labelFlags, func(o seal.Options) error {
+	err := a.withLabelOptions(ctx, f.proof, 1, &f.engineFlags, "sdr", func(o seal.Options) error {
 		_, err := seal.GenerateSDR(ctx, f.proof, f.cacheDir, f.id, o)
 		return err
 	})

@@ -259,7 +259,7 @@ func (a *app) place(ctx context.Context, f *engineFlags, c *engine.Config, secto
 			request.Memory[share.Pool] += share.Bytes
 		}
 	}
-	dir, err := reserve.Open(f.lockDirOr(a), "/")
+	dir, err := reserve.Open(f.lockDir, "/")
 	if err != nil {
 		if f.policy.mode == placeAuto && !f.changed("lock-dir") {
 			a.note("cores are not reserved: %v", err)

@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sdr-engine/sdr/porep"
-	"github.com/sdr-engine/sdr/sha256"
 	"github.com/sdr-engine/sdr/topology"
 )
 
@@ -54,25 +53,6 @@ func proofFlag(cmd *cobra.Command, to *porep.SealProof, usage string) {
 		names = append(names, p.String())
 	}
 	_ = cmd.RegisterFlagCompletionFunc("proof", cobra.FixedCompletions(names, cobra.ShellCompDirectiveNoFileComp))
-}
-
-func kernelFlag(cmd *cobra.Command, to *string) {
-	flagVar(cmd, to, "kernel", "NAME", "label kernel (default: the best that this machine can run)", parseKernel)
-	var names []string
-	for _, k := range sha256.Kernels() {
-		if k.Usable() && k.Lanes == 1 {
-			names = append(names, k.Name)
-		}
-	}
-	_ = cmd.RegisterFlagCompletionFunc("kernel", cobra.FixedCompletions(names, cobra.ShellCompDirectiveNoFileComp))
-}
-
-func parseKernel(name string) (string, error) {
-	k, err := sha256.ByName(name)
-	if err == nil && k.Lanes != 1 {
-		err = fmt.Errorf("%q labels %d sectors at a time, want a kernel for one", name, k.Lanes)
-	}
-	return name, err
 }
 
 func parseUnpadded(text string) (porep.UnpaddedSize, error) {

@@ -81,7 +81,7 @@ func testGoldenSector(t *testing.T, s golden.Sector) {
 		wantDigest(t, staged, s.StagedSHA256)
 	}
 
-	if got, want := mustRun(t, nil, append([]string{"pc1", "--staged", staged}, sector...)...), strings.ReplaceAll(s.P1Output, "$CACHE", cacheDir)+"\n"; got != want {
+	if got, want := mustRun(t, nil, append([]string{"pc1", "--policy", "none", "--staged", staged}, sector...)...), strings.ReplaceAll(s.P1Output, "$CACHE", cacheDir)+"\n"; got != want {
 		t.Errorf("pc1 printed\n%s\nwant\n%s", got, want)
 	}
 	wantDigest(t, sealed, s.SealedSHA256)
@@ -89,7 +89,7 @@ func testGoldenSector(t *testing.T, s golden.Sector) {
 	wantLayers(t, cacheDir, s, "sc-02-data-tree-d.dat")
 
 	sdrDir := t.TempDir()
-	mustRun(t, nil, "sdr", "--proof", s.RegisteredProof, "--cache-dir", sdrDir, "--replica-id", s.ReplicaID)
+	mustRun(t, nil, "sdr", "--policy", "none", "--proof", s.RegisteredProof, "--cache-dir", sdrDir, "--replica-id", s.ReplicaID)
 	wantLayers(t, sdrDir, s)
 }
 

@@ -143,6 +143,7 @@ func sdrbench(t *testing.T, stdin io.Reader, args ...string) (r result) {
 	cmd := exec.CommandContext(t.Context(), "sdrbench", args...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = stdin, &stdout, &stderr
+	cmd.Env = append(os.Environ(), "SDR_LOCK_DIR="+filepath.Join(t.TempDir(), "locks")) // not the machine's
 	err := cmd.Run()
 	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
 		t.Fatal(err)
