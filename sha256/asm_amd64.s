@@ -393,14 +393,14 @@ repeated:
 	RET
 
 // What labelSHANIx2 keeps in memory, from R8 on: first what the lanes' blocks
-// need, then K + W of the pairs of parents and of block 1, in which four words of
-// lane 0 and four of lane 1 alternate.
+// need, then K + W of the pairs of parents and of the next node's block 1, in which
+// four words of lane 0 and four of lane 1 alternate.
 #define SAVED   0   // states before the block
 #define NEXT    64  // states of the next node after block 1
 #define REPLICA 128 // replica ids as words
 #define NUMBERS 192 // [layer, node high, low, 0]
-#define KW      256
-#define KWBLOCK 512
+#define KW      256 // K + W,
+#define KWBLOCK 512 // so much for each block
 
 // For both lanes: four rounds, or the next words of the schedule.
 #define ROUNDSBOTH(wk0, wk1) \
@@ -421,35 +421,35 @@ repeated:
 
 // BLOCK for both lanes: words are in X5 to X8 and X9 to X12.
 #define BLOCKBOTH(STEP) \
-	STEP(0, X5, X9)                      \
-	STEP(1, X6, X10)                     \
-	STARTBOTH(X5, X6, X9, X10)           \
-	STEP(2, X7, X11)                     \
-	STARTBOTH(X6, X7, X10, X11)          \
-	STEP(3, X8, X12)                     \
-	EXTENDBOTH(X7, X8, X5, X11, X12, X9) \
-	STEP(4, X5, X9)                      \
-	EXTENDBOTH(X8, X5, X6, X12, X9, X10) \
-	STEP(5, X6, X10)                     \
-	EXTENDBOTH(X5, X6, X7, X9, X10, X11) \
-	STEP(6, X7, X11)                     \
+	STEP(0, X5, X9)                       \
+	STEP(1, X6, X10)                      \
+	STARTBOTH(X5, X6, X9, X10)            \
+	STEP(2, X7, X11)                      \
+	STARTBOTH(X6, X7, X10, X11)           \
+	STEP(3, X8, X12)                      \
+	EXTENDBOTH(X7, X8, X5, X11, X12, X9)  \
+	STEP(4, X5, X9)                       \
+	EXTENDBOTH(X8, X5, X6, X12, X9, X10)  \
+	STEP(5, X6, X10)                      \
+	EXTENDBOTH(X5, X6, X7, X9, X10, X11)  \
+	STEP(6, X7, X11)                      \
 	EXTENDBOTH(X6, X7, X8, X10, X11, X12) \
-	STEP(7, X8, X12)                     \
-	EXTENDBOTH(X7, X8, X5, X11, X12, X9) \
-	STEP(8, X5, X9)                      \
-	EXTENDBOTH(X8, X5, X6, X12, X9, X10) \
-	STEP(9, X6, X10)                     \
-	EXTENDBOTH(X5, X6, X7, X9, X10, X11) \
-	STEP(10, X7, X11)                    \
+	STEP(7, X8, X12)                      \
+	EXTENDBOTH(X7, X8, X5, X11, X12, X9)  \
+	STEP(8, X5, X9)                       \
+	EXTENDBOTH(X8, X5, X6, X12, X9, X10)  \
+	STEP(9, X6, X10)                      \
+	EXTENDBOTH(X5, X6, X7, X9, X10, X11)  \
+	STEP(10, X7, X11)                     \
 	EXTENDBOTH(X6, X7, X8, X10, X11, X12) \
-	STEP(11, X8, X12)                    \
-	EXTENDBOTH(X7, X8, X5, X11, X12, X9) \
-	STEP(12, X5, X9)                     \
-	EXTENDBOTH(X8, X5, X6, X12, X9, X10) \
-	STEP(13, X6, X10)                    \
-	ENDBOTH(X5, X6, X7, X9, X10, X11)    \
-	STEP(14, X7, X11)                    \
-	ENDBOTH(X6, X7, X8, X10, X11, X12)   \
+	STEP(11, X8, X12)                     \
+	EXTENDBOTH(X7, X8, X5, X11, X12, X9)  \
+	STEP(12, X5, X9)                      \
+	EXTENDBOTH(X8, X5, X6, X12, X9, X10)  \
+	STEP(13, X6, X10)                     \
+	ENDBOTH(X5, X6, X7, X9, X10, X11)     \
+	STEP(14, X7, X11)                     \
+	ENDBOTH(X6, X7, X8, X10, X11, X12)    \
 	STEP(15, X8, X12)
 
 // Steps of the blocks: one of two parents, whose K + W is kept; the last block of
@@ -523,9 +523,14 @@ repeated:
 // and nothing but its idle cycles is left to be won; on Zen 3 half of it is free.
 //
 // So the next node's blocks 1 are spread: their schedules are made in the first
-// repeated block, their rounds done at the ends of the eight after that, four and
-// four. There the unit waits for the sums of a block's end, and they take its idle
-// cycles (a label would cost 64 cycles more if they stood before the chains).
+// repeated block, their rounds done at the ends of the four after that, eight and
+// eight for each lane. There the unit waits for the sums of a block's end, and they
+// take its idle cycles. Before the chains they would cost 64 cycles a label.
+//
+// The repeated blocks that are left prefetch, six labels at a time. Two chains
+// fill the reorder buffer twice as fast as one, and it then waits for the slowest
+// of the six addresses, not three times for one of two: 50 cycles a label in
+// layers of 1 GiB on Zen 3, and 300 when its memory is busy.
 //
 // Registers hold both lanes' message words and states, so that what is needed once
 // a block is in memory.
@@ -534,10 +539,10 @@ repeated:
 //	R8  memory as above              R15 the end of the pairs' K + W: that of block 1
 //	R9  K + W of the current pair    R10 K + W of block 1 to come
 //	R11 the label in X5, X6 and X9, X10, if any
-//	R12 a pair of the row            CX  the last pair
-//	R13 addresses                    AX  bytes to the row to prefetch
+//	R12 a place in the row           R13 addresses
+//	CX  replica ids                  AX  bytes to the row to prefetch
 //	DI  nodes to go                  SI  offset of the slot in the last block
-//	R14 repeated blocks to go
+//	R14 repeated blocks to go (Go's g, which its ABI restores)
 //	X0  K + W of two rounds          X14 byte order
 //	X1, X2   lane 0's state ABEF, CDGH   X5–X8  its message words   X13 temporary
 //	X3, X4   lane 1's state              X9–X12 its message words   X15 temporary
@@ -627,38 +632,33 @@ second:
 	BLOCKBOTH(NEXTBOTH)
 	ADDBOTH
 
-	// Eight more, with their rounds. Each repeated block prefetches a pair of a
-	// node further on, the last pair again and again once there are no more.
+	// Four more, with their rounds.
 	LEAQ  (KW+KWBLOCK)(R8), R9
 	MOVQ  R15, R10
 	MOVQ  R15, R14
 	SUBQ  R8, R14
 	SHRQ  $9, R14                        // the pairs; KW is less than one
-	SUBQ  $9, R14
-	NEGQ  R14                            // repeated blocks less nine
-	LEAQ  -16(R12), CX
-	MOVQ  BX, R12
+	SUBQ  $13, R14
+	NEGQ  R14                            // repeated blocks less five
 	MOVOU initial<>+0(SB), X5
 	MOVOU initial<>+16(SB), X6
 	MOVO  X5, X7
 	MOVO  X6, X8
 
 filled:
-	PREFETCH(0)
-	PREFETCH(1)
-	ADDQ    $16, R12
-	CMPQ    R12, CX
-	CMOVQHI CX, R12
-
 	SAVEBOTH
 	REPEATBOTH
 	ROUNDS(0(R10), X5, X6)
 	ROUNDS(16(R10), X7, X8)
 	ROUNDS(32(R10), X5, X6)
 	ROUNDS(48(R10), X7, X8)
+	ROUNDS(64(R10), X5, X6)
+	ROUNDS(80(R10), X7, X8)
+	ROUNDS(96(R10), X5, X6)
+	ROUNDS(112(R10), X7, X8)
 	ADDBOTH
 
-	ADDQ    $64, R10
+	ADDQ    $128, R10
 	ADDQ    $KWBLOCK, R9
 	LEAQ    KW(R8), R13
 	CMPQ    R9, R15
@@ -676,7 +676,21 @@ filled:
 	MOVOU X7, (NEXT+32)(R8)
 	MOVOU X8, (NEXT+48)(R8)
 
+	// The others. Each prefetches six of a node further on, the row's last, those
+	// before, and then the first again and again.
+	SUBQ $48, R12
+
 repeated:
+	PREFETCH(0)
+	PREFETCH(1)
+	PREFETCH(2)
+	PREFETCH(3)
+	PREFETCH(4)
+	PREFETCH(5)
+	SUBQ    $48, R12
+	CMPQ    R12, BX
+	CMOVQCS BX, R12
+
 	SAVEBOTH
 	REPEATBOTH
 	ADDBOTH
@@ -713,9 +727,9 @@ repeated:
 	RET
 
 // What pairsSHANI keeps in memory, from R10 on.
-#define OLDER  0   // of each message in block 1, four times four words with σ0 added
-#define CHAINS 128 // states between the blocks
-#define NOWHERE 192 // where the first digests go: of nothing
+#define OLDER   0   // for each message in block 1, four times four words with σ0 added
+#define CHAINS  128 // the states after block 1 of the messages in the padding block
+#define NOWHERE 192 // where digests of nothing go
 
 // Words 4t to 4t+3 of two messages, a2 and b2; those before are a1 and b1, and a0
 // and b0 before them. LOADTWO reads them, EXTENDTWO makes them. STARTTWO then adds
@@ -728,32 +742,33 @@ repeated:
 	PSHUFB X15, b2
 
 #define EXTENDTWO(t, a0, a1, a2, b0, b1, b2) \
-	MOVO       a1, a2                             \
-	MOVO       b1, b2                             \
-	PALIGNR    $4, a0, a2                         \
-	PALIGNR    $4, b0, b2                         \
-	PADDL      (OLDER+16*(t%4))(R10), a2          \
-	PADDL      (OLDER+64+16*(t%4))(R10), b2       \
-	SHA256MSG2 a1, a2                             \
+	MOVO       a1, a2                       \
+	MOVO       b1, b2                       \
+	PALIGNR    $4, a0, a2                   \
+	PALIGNR    $4, b0, b2                   \
+	PADDL      (OLDER+16*(t%4))(R10), a2    \
+	PADDL      (OLDER+64+16*(t%4))(R10), b2 \
+	SHA256MSG2 a1, a2                       \
 	SHA256MSG2 b1, b2
 
 #define STARTTWO(t, a0, a1, b0, b1) \
-	SHA256MSG1 a1, a0                         \
-	SHA256MSG1 b1, b0                         \
-	MOVO       a0, (OLDER+16*((t+2)%4))(R10)    \
+	SHA256MSG1 a1, a0                        \
+	SHA256MSG1 b1, b0                        \
+	MOVO       a0, (OLDER+16*((t+2)%4))(R10) \
 	MOVO       b0, (OLDER+64+16*((t+2)%4))(R10)
 
 // Rounds 4t to 4t+3 of block 1 for two messages, whose words are in a and b, and
-// of the padding block for the two before.
+// of the padding block for the two before (whose K + W is loaded twice, since a
+// PSHUFD would cost 2 cycles a hash).
 #define ROUNDSFOUR(t, a, b) \
-	ROUNDSONCE(t, a, X1, X2)   \
-	ROUNDSONCE(t, b, X3, X4)   \
-	MOVOU       (16*t)(DX), X0 \
-	SHA256RNDS2 X0, X5, X6     \
-	SHA256RNDS2 X0, X7, X8     \
-	PSHUFD      $0x0e, X0, X0  \
-	SHA256RNDS2 X0, X6, X5     \
-	SHA256RNDS2 X0, X8, X7
+	MOVQ        (16*t)(DX), X0   \
+	SHA256RNDS2 X0, X5, X6       \
+	SHA256RNDS2 X0, X7, X8       \
+	MOVQ        (16*t+8)(DX), X0 \
+	SHA256RNDS2 X0, X6, X5       \
+	SHA256RNDS2 X0, X8, X7       \
+	ROUNDSONCE(t, a, X1, X2)     \
+	ROUNDSONCE(t, b, X3, X4)
 
 #define STEPFOUR(t, a0, a1, a2, b0, b1, b2) \
 	EXTENDTWO(t, a0, a1, a2, b0, b1, b2) \
@@ -764,9 +779,11 @@ repeated:
 // Requires: SHA, SSE4, SSSE3, SSE2
 //
 // Four messages of 64 bytes side by side, two in block 1, two in the padding
-// block: as many as saturate a SHA unit that takes an instruction every cycle
-// (Zen 3). Block 1 of nothing comes last, the padding block of nothing first;
-// where n is odd, the last message is hashed twice.
+// block: as many as it takes to saturate a SHA unit that takes an instruction
+// every cycle (Zen 3: 119 cycles a hash with two side by side, 76 with four, of
+// which 64 are the unit's). The first padding blocks are of nothing and their
+// digests go nowhere, the last blocks 1 go no further; where n is odd, the last
+// message is hashed twice.
 //
 //	DI, R9 where the digests in the padding block go
 //	BX  dst            SI, R8  messages in block 1     CX  messages to go
@@ -774,14 +791,14 @@ repeated:
 //	X0  K + W                        X15 byte order
 //	X1–X4    states in block 1       X5–X8    states in the padding block
 //	X9–X11, X12–X14  message words
-TEXT ·pairsSHANI(SB), 0, $240-32
+TEXT ·pairsSHANI(SB), 0, $288-32
 	MOVQ  dst+0(FP), BX
 	MOVQ  src+8(FP), SI
 	MOVQ  n+16(FP), CX
 	MOVQ  padding+24(FP), DX
 	MOVOU bswap<>(SB), X15
-	LEAQ  15(SP), R10                    // aligned for PADDL
-	ANDQ  $~15, R10
+	LEAQ  63(SP), R10                    // whole cache lines
+	ANDQ  $~63, R10
 	LEAQ  NOWHERE(R10), DI
 	MOVQ  DI, R9
 

@@ -7,6 +7,8 @@ import (
 	"unsafe"
 )
 
+const raceEnabled = true
+
 // The race detector does not see what assembly reads and writes, so Label and
 // HashPairs announce it.
 
