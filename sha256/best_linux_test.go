@@ -10,17 +10,31 @@ import (
 	"testing"
 )
 
-// The kernel that ought to run here does, by what Linux says of the CPU.
+// The kernels that ought to run here do, by what Linux says of the CPU: the best
+// one of so many lanes.
 func TestBest(t *testing.T) {
-	want := "generic/1"
-	switch {
-	case runtime.GOARCH == "amd64" && hasFlags(t, "sha_ni", "sse4_1", "ssse3"):
-		want = "sha-ni/1"
-	case runtime.GOARCH == "arm64" && hasSHA2(t):
-		want = "armv8/1"
+	want := map[int]string{1: "generic/1", 2: "none", 8: "none"}
+	switch runtime.GOARCH {
+	case "amd64":
+		if hasFlags(t, "sha_ni", "sse4_1", "ssse3") {
+			want[1] = "sha-ni/1"
+		}
+		if hasFlags(t, "avx2") {
+			want[8] = "avx2/8"
+		}
+	case "arm64":
+		if hasSHA2(t) {
+			want[1] = "armv8/1"
+		}
 	}
-	if got := Best(1).Name; got != want {
-		t.Errorf("the best kernel is %s, want %s", got, want)
+	for lanes, name := range want {
+		got := "none"
+		if k := Best(lanes); k != nil {
+			got = k.Name
+		}
+		if got != name {
+			t.Errorf("the best kernel of %d lanes is %s, want %s", lanes, got, name)
+		}
 	}
 }
 

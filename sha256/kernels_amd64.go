@@ -12,6 +12,13 @@ func archKernels() []*Kernel {
 		Features: []cpuid.FeatureID{cpuid.SHA, cpuid.SSE4, cpuid.SSSE3, cpuid.SSE2},
 		label:    func(r labelRun) { labelSHANI(&r) },
 		pairs:    func(dst, src *byte, n int) { pairsSHANI(dst, src, n, &padding) },
+	}, {
+		Name:  "avx2/8",
+		Lanes: 8, Group: 8, Align: 32,
+		// The list that stands above each function in asm_avx2_amd64.s.
+		Features: []cpuid.FeatureID{cpuid.AVX2},
+		label:    func(r labelRun) { labelAVX2x8(&r) },
+		pairs:    func(dst, src *byte, n int) { pairsAVX2x8(dst, src, n, &padding) },
 	}}
 }
 
@@ -20,3 +27,9 @@ func labelSHANI(r *labelRun)
 
 //go:noescape
 func pairsSHANI(dst, src *byte, n int, padding *schedule)
+
+//go:noescape
+func labelAVX2x8(r *labelRun)
+
+//go:noescape
+func pairsAVX2x8(dst, src *byte, n int, padding *schedule)
