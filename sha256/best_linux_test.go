@@ -24,7 +24,7 @@ func TestBest(t *testing.T) {
 		}
 	case "arm64":
 		if hasSHA2(t) {
-			want[1] = "armv8/1"
+			want[1], want[2] = "armv8/1", "armv8/2"
 		}
 	}
 	for lanes, name := range want {
