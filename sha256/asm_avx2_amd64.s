@@ -110,7 +110,8 @@ GLOBL finish8<>(SB), RODATA|NOPTR, $256
 	VPBROADCASTD (4*t)(R11)(CX*1), Y15 \
 	VPADDD       Y14, Y15, Y15
 
-// The message schedule: word t of the next sixteen replaces that of the last.
+// The message schedule: word t of the next sixteen replaces that of the last. The
+// first ten instructions are σ0 of the word 15 before, then comes σ1 of that 2 before.
 #define EXTEND(t) \
 	VMOVDQU (RING+32*((t+1)%16))(R8), Y10      \
 	VPSRLD  $7, Y10, Y11                       \
@@ -137,11 +138,14 @@ GLOBL finish8<>(SB), RODATA|NOPTR, $256
 	VPADDD  Y11, Y14, Y14                      \
 	ADDK(t)
 
-// The kinds of rounds: with words of the label at R13 or, eight further on, R14;
-// with new words; with K + W that was kept; with words in the ring; with new
-// words that are not kept; with K + W at R9, the same for all lanes.
-#define KEEP(t) VMOVDQU Y15, (32*t)(R9)(CX*8)
+// Keeps K + W of a round at R9.
+#define KEEP(t) \
+	VMOVDQU Y15, (32*t)(R9)(CX*8)
 
+// The kinds of rounds: with words of the label at R13 or, eight further on, R14;
+// with the schedule's next words; with K + W that was kept; and where nothing is
+// kept, with words in the ring, with the next words, and with K + W at R9 that is
+// the same for all lanes.
 #define ROUNDLEFT(t, a, b, c, d, e, f, g, h, ab, bc) \
 	VMOVDQU (32*t)(R13), Y14                   \
 	ADDK(t)                                    \
@@ -215,22 +219,18 @@ GLOBL finish8<>(SB), RODATA|NOPTR, $256
 	VPBROADCASTD field8<>(SB), t \
 	VPAND        t, Y7, Y7
 
-// Rows r0 to r3 of a matrix of 4 by 4 words, in both halves of the registers,
-// become its columns c0 to c3.
-#define TRANSPOSE(r0, r1, r2, r3, c0, c1, c2, c3) \
-	VPUNPCKLDQ  r1, r0, c0 \
-	VPUNPCKHDQ  r1, r0, c2 \
-	VPUNPCKLDQ  r3, r2, c1 \
-	VPUNPCKHDQ  r3, r2, c3 \
-	VPUNPCKLQDQ c1, c0, r0 \
-	VPUNPCKHQDQ c1, c0, c1 \
-	VPUNPCKLQDQ c3, c2, r2 \
-	VPUNPCKHQDQ c3, c2, c3 \
-	VMOVDQA     r0, c0     \
-	VMOVDQA     r2, c2
+// Transposes the 4 by 4 words of rows r0 to r3, in both halves of the registers.
+#define TRANSPOSE(r0, r1, r2, r3, t0, t1, t2, t3) \
+	VPUNPCKLDQ  r1, r0, t0 \
+	VPUNPCKHDQ  r1, r0, t1 \
+	VPUNPCKLDQ  r3, r2, t2 \
+	VPUNPCKHDQ  r3, r2, t3 \
+	VPUNPCKLQDQ t2, t0, r0 \
+	VPUNPCKHQDQ t2, t0, r1 \
+	VPUNPCKLQDQ t3, t1, r2 \
+	VPUNPCKHQDQ t3, t1, r3
 
-// Four message words of each lane, from where those of lanes 0 to 7 lie to dst,
-// word by word. Y15 has the byte order; Y0 to Y7 are lost.
+// Four message words of each lane, from m0 to m7 to dst, word by word. Y15 has the byte order; Y0 to Y7 are lost.
 #define LOADWORDS(m0, m1, m2, m3, m4, m5, m6, m7, dst) \
 	VBROADCASTI128 m0, Y0                     \
 	VBROADCASTI128 m1, Y1                     \
@@ -245,10 +245,10 @@ GLOBL finish8<>(SB), RODATA|NOPTR, $256
 	VPSHUFB        Y15, Y2, Y2                \
 	VPSHUFB        Y15, Y3, Y3                \
 	TRANSPOSE(Y0, Y1, Y2, Y3, Y4, Y5, Y6, Y7) \
-	VMOVDQU        Y4, (dst+0)(R8)            \
-	VMOVDQU        Y5, (dst+32)(R8)           \
-	VMOVDQU        Y6, (dst+64)(R8)           \
-	VMOVDQU        Y7, (dst+96)(R8)
+	VMOVDQU        Y0, (dst+0)(R8)            \
+	VMOVDQU        Y1, (dst+32)(R8)           \
+	VMOVDQU        Y2, (dst+64)(R8)           \
+	VMOVDQU        Y3, (dst+96)(R8)
 
 // func labelAVX2x8(r *labelRun)
 // Requires: AVX2
@@ -403,14 +403,14 @@ label:
 	VZEROUPPER
 	RET
 
-// The address of the next message or digest, of so many bytes, or the same again
-// where there is none; AX counts those to go.
+// The next of messages or digests of so many bytes, or the same again where there
+// is none; AX counts those to go.
 #define NEXT(size, p, next) \
 	LEAQ    size(p), next \
 	DECQ    AX            \
 	CMOVQLE p, next
 
-// Of eight in a row.
+// All of eight, the first at p.
 #define EIGHT(size, p) \
 	MOVQ BX, AX          \
 	NEXT(size, p, R9)    \
@@ -432,14 +432,14 @@ label:
 	VPSHUFB      Y15, w2, w2                    \
 	VPSHUFB      Y15, w3, w3                    \
 	TRANSPOSE(w0, w1, w2, w3, Y8, Y9, Y10, Y11) \
-	VEXTRACTI128 $0, Y8, at(DI)                 \
-	VEXTRACTI128 $0, Y9, at(R9)                 \
-	VEXTRACTI128 $0, Y10, at(R10)               \
-	VEXTRACTI128 $0, Y11, at(R11)               \
-	VEXTRACTI128 $1, Y8, at(R12)                \
-	VEXTRACTI128 $1, Y9, at(R13)                \
-	VEXTRACTI128 $1, Y10, at(R14)               \
-	VEXTRACTI128 $1, Y11, at(R15)
+	VEXTRACTI128 $0, w0, at(DI)                 \
+	VEXTRACTI128 $0, w1, at(R9)                 \
+	VEXTRACTI128 $0, w2, at(R10)                \
+	VEXTRACTI128 $0, w3, at(R11)                \
+	VEXTRACTI128 $1, w0, at(R12)                \
+	VEXTRACTI128 $1, w1, at(R13)                \
+	VEXTRACTI128 $1, w2, at(R14)                \
+	VEXTRACTI128 $1, w3, at(R15)
 
 // func pairsAVX2x8(dst, src *byte, n int, padding *schedule)
 // Requires: AVX2
