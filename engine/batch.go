@@ -79,11 +79,11 @@ func (b *batchRun) close() {
 func (j *job) runBatch(ctx context.Context, h int, b batch, r *regions, memoryFailed <-chan error) error {
 	run := j.newBatchRun(h, b, r)
 	defer run.close()
-	first := j.Proof.Layers() + 1
+	first := j.last() + 1
 	opened := 0
 	for _, l := range run.lanes {
 		s := j.Sectors[l.sector]
-		if err := l.open(s, j.Proof); err != nil {
+		if err := l.open(s, j.Proof, j.last()); err != nil {
 			l.fail(err)
 		} else if err := verifyBefore(&j.Config, s); err != nil {
 			l.fail(err)
@@ -92,7 +92,7 @@ func (j *job) runBatch(ctx context.Context, h int, b batch, r *regions, memoryFa
 		}
 		first = min(first, s.First)
 	}
-	run.layers = j.Proof.Layers() - first + 1
+	run.layers = j.last() - first + 1
 	run.store = newStore(shapeOf(j.Proof, &j.Config), b.kernel, first, r.layers.Bytes())
 	if opened > 0 {
 		run.run(ctx, memoryFailed)

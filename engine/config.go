@@ -30,6 +30,9 @@ type Config struct {
 	// own.
 	Sectors []Sector
 
+	// Layers is how many layers to label, from the first. Default: all.
+	Layers int
+
 	// Kernel is the name of the label kernel, "sha-ni/1". Default: for each
 	// hasher the kernels that take the fewest cycles for its sectors.
 	Kernel string
@@ -181,6 +184,14 @@ func ParseWriting(name string) (Writing, error) {
 	return Writing(i), err
 }
 
+// last is the last layer to label.
+func (c *Config) last() int {
+	if c.Layers == 0 {
+		return c.Proof.Layers()
+	}
+	return c.Layers
+}
+
 func (c *Config) way() durable.Way {
 	switch {
 	case c.Writing == WriteDirect, c.Writing == WriteDefault && c.MemoryMode == TwoLayers:
@@ -235,7 +246,9 @@ const (
 	maxProducers     = 1 << 10
 )
 
-// withDefaults is c with every default written out.
+// WithDefaults is c with every default of a number written out.
+func (c Config) WithDefaults() Config { return c.withDefaults() }
+
 func (c Config) withDefaults() Config {
 	c.Sectors = slices.Clone(c.Sectors)
 	for i := range c.Sectors {
@@ -290,6 +303,9 @@ func (c *Config) Validate() error {
 		fail("sectors", "none given")
 	}
 	d := c.withDefaults()
+	if proofErr == nil {
+		between("layers", c.last(), 1, c.Proof.Layers())
+	}
 	between("hashers", d.Hashers, 1, max(1, len(c.Sectors)))
 	between("producers", d.Producers, 1, maxProducers)
 	between("stride", d.Stride, 1, maxStride)
@@ -358,8 +374,8 @@ func (c *Config) validateSectors() (errs []error) {
 		fail := func(part, format string, args ...any) {
 			errs = append(errs, &ConfigError{fmt.Sprintf("%s of sector %d", part, i), fmt.Sprintf(format, args...)})
 		}
-		if s.First < 0 || s.First > c.Proof.Layers() {
-			fail("first layer", "%d is not between 1 and %d", s.First, c.Proof.Layers())
+		if s.First < 0 || s.First > c.last() {
+			fail("first layer", "%d is not between 1 and %d", s.First, c.last())
 		}
 		dir, err := statDir(s.CacheDir)
 		if err != nil {
@@ -371,7 +387,7 @@ func (c *Config) validateSectors() (errs []error) {
 			fail("cache dir", "%s is also the cache dir of sector %d", s.CacheDir, j)
 		}
 		dirs[i] = dir
-		for layer := 1; layer <= c.Proof.Layers(); layer++ {
+		for layer := 1; layer <= c.last(); layer++ {
 			path := layers.Path(s.CacheDir, layer)
 			switch fi, err := os.Stat(path); {
 			case err == nil && !fi.Mode().IsRegular():

@@ -24,14 +24,14 @@ type lane struct {
 }
 
 // open starts the lane's files.
-func (l *lane) open(s Sector, p porep.SealProof) (err error) {
+func (l *lane) open(s Sector, p porep.SealProof, last int) (err error) {
 	l.id, l.first = s.ReplicaID, s.First
 	if l.first > 1 {
 		if l.before, err = os.Open(layers.Path(s.CacheDir, l.first-1)); err != nil {
 			return fmt.Errorf("opening layer %d: %w", l.first-1, err)
 		}
 	}
-	l.writers, err = layers.Create(s.CacheDir, l.first, p.Layers(), p.SectorSize())
+	l.writers, err = layers.Create(s.CacheDir, l.first, last, p.SectorSize())
 	return err
 }
 

@@ -93,7 +93,7 @@ func Run(ctx context.Context, c Config) (result Result, err error) {
 	j := newJob(&c)
 	var total uint64
 	for _, s := range c.Sectors {
-		total += uint64(c.Proof.Layers()-s.First+1) * c.Proof.SectorSize().Nodes()
+		total += uint64(c.last()-s.First+1) * c.Proof.SectorSize().Nodes()
 	}
 	c.Progress.total.Store(total)
 	c.Progress.hashers.Store(&j.counters)

@@ -96,7 +96,7 @@ func (b *batchRun) commit(way durable.Way, layer int) {
 		if file := l.writer(layer); file != nil {
 			if err := file.Commit(); err != nil {
 				l.fail(fmt.Errorf("layer %d: %w", layer, err))
-			} else if way != durable.Behind || layer == b.c.Proof.Layers() {
+			} else if way != durable.Behind || layer == b.c.last() {
 				file.Forget()
 			}
 			// In OneLayer mode the layer is read once more, as the next one's key.

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/perf/benchfmt"
 
 	"github.com/sdr-engine/sdr/porep"
 )
@@ -32,7 +33,7 @@ func TestBenchJSON(t *testing.T) {
 		if r.Correct == nil || !*r.Correct {
 			t.Errorf("%s: correct is %v, want true", size, r.Correct)
 		}
-		if r.Schema != 1 || r.Machine.CPUs < 1 || r.Machine.Arch != runtime.GOARCH || r.Kernel == "" || len(r.Layers) != 2 || len(r.Digests) != 4 {
+		if r.Schema != 1 || r.Machine.CPUs < 1 || r.Machine.Arch != runtime.GOARCH || len(r.Config.Kernels) == 0 || len(r.Layers) != 2 || len(r.Digests) != 4 {
 			t.Errorf("%s: incomplete: %s", size, out)
 		}
 		var steps []string
@@ -101,12 +102,19 @@ func TestBenchPieceDoesNotDependOnReads(t *testing.T) {
 func TestBenchText(t *testing.T) {
 	right, wrong := true, false
 	r := benchReport{
-		Machine:       benchMachine{"Some CPU", 64, "linux", "amd64", "go1.26"},
-		Proof:         "StackedDrg512MiBV1_1",
-		Kernel:        "sha-ni/1",
-		Steps:         []benchStep{{"addpiece", 0.5, 1.073741824e9}, {"tree-d", 0.61, 0.88e9}},
-		Layers:        []benchLayer{{Layer: 1, Seconds: 11.25, Rate: 1.4913e6}, {Layer: 2, Seconds: 12, Rate: 1.398e6}},
+		Machine: benchMachine{"Some CPU", 64, "linux", "amd64", "go1.26"},
+		Config: benchConfig{
+			Proof: "StackedDrg512MiBV1_1", Sectors: 1, Layers: 2, Kernels: []string{"sha-ni/1"}, Hashers: 1, CPUs: []int{3},
+			Staging: "inline", MemoryMode: "two-layers", Memory: 1 << 30, Pages: []string{"transparent huge pages"},
+		},
+		Steps: []benchStep{{"addpiece", 0.5, 1.073741824e9}, {"tree-d", 0.61, 0.88e9}},
+		Layers: []benchLayer{
+			{Layer: 1, Seconds: 11.25, Rate: 1.4913e6},
+			{Layer: 2, Seconds: 12, Rate: 1.398e6, Wait: map[string]float64{"disk": 1.2, "parents": 0.001}},
+		},
+		hashing:       [][2]float64{{11.25, 16777216}, {12, 16777216}},
 		PC1:           24.5,
+		PerDay:        10.3,
 		ParentsCycles: 543.6,
 		MemoryPeak:    1 << 30,
 		Correct:       &right,
@@ -117,14 +125,17 @@ func TestBenchText(t *testing.T) {
 	want := `machine     Some CPU, 64 CPUs, linux/amd64, go1.26
 proof       StackedDrg512MiBV1_1: 2 layers of 16,777,216 labels
 kernel      sha-ni/1 at 3.70 GHz
+hashers     1 on CPUs 3; 1 sector, inline staging, two-layers
 
 addpiece        0.500 s       1.07 GB/s
 tree-d          0.610 s       0.88 GB/s
 layer 1        11.250 s      1.491 M labels/s    2,481 cycles a label
-layer 2        12.000 s      1.398 M labels/s    2,647 cycles a label
+layer 2        12.000 s      1.398 M labels/s    2,646 cycles a label  waited 10.0 % for disk
 PreCommit 1    24.500 s
+a day       10.3 sectors of 32 GiB, labels only
 
 parents     544 cycles a node
+layers in   1.0 GiB of memory, transparent huge pages
 memory      1.0 GiB at the peak
 `
 	if diff := cmp.Diff(want+"result      right, as the reference's: comm_d and all 1 files\n", r.text()); diff != "" {
@@ -137,5 +148,86 @@ memory      1.0 GiB at the peak
 	r.Correct = nil
 	if diff := cmp.Diff(want+"result      not checked: no known digests for StackedDrg512MiBV1_1\n", r.text()); diff != "" {
 		t.Errorf("not checked (-want +got):\n%s", diff)
+	}
+}
+
+// Several sectors, single layers, windows, in every mode: the contract of the JSON.
+func TestBenchSectors(t *testing.T) {
+	for _, args := range [][]string{
+		{"--sectors", "3"},
+		{"--sectors", "2", "--full"},
+		{"--layers", "1", "--staging", "producers"},
+		{"--sectors", "2", "--memory-mode", "one-layer", "--staging", "hybrid", "--policy", "none", "--hashers", "2"},
+		{"--window", "200ms", "--sectors", "2"},
+	} {
+		dir := t.TempDir()
+		args = append([]string{"bench", "--json", "--dir", dir, "--proof", "StackedDrg8MiBV1_1"}, args...)
+		var r struct {
+			Schema int `json:"schema"`
+			Layers []struct {
+				Layer   int                `json:"layer"`
+				Seconds float64            `json:"seconds"`
+				Rate    float64            `json:"labels_per_second"`
+				Cycles  float64            `json:"cycles_per_label"`
+				Wait    map[string]float64 `json:"wait"`
+			} `json:"layers"`
+			Correct bool    `json:"correct"`
+			PerDay  float64 `json:"sectors_per_day_32GiB"`
+			Digest  string  `json:"digest"`
+		}
+		if err := json.Unmarshal([]byte(mustRun(t, nil, args...)), &r); err != nil {
+			t.Fatal(err)
+		}
+		if r.Schema != 1 || !r.Correct || r.PerDay <= 0 || len(r.Layers) == 0 {
+			t.Errorf("%q: %+v", args, r)
+		}
+		for _, l := range r.Layers {
+			if l.Layer < 1 || l.Seconds <= 0 || l.Rate <= 0 || l.Cycles <= 0 || l.Wait == nil {
+				t.Errorf("%q: %+v", args, l)
+			}
+		}
+		if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
+			t.Errorf("%q: left behind: %v, %v", args, left, err)
+		}
+	}
+}
+
+// Lines that benchstat reads.
+func TestBenchGobench(t *testing.T) {
+	out := mustRun(t, nil, "bench", "--gobench", "--proof", "StackedDrg2KiBV1_1", "--dir", t.TempDir())
+	r := benchfmt.NewReader(strings.NewReader(out), "bench")
+	n := 0
+	for r.Scan() {
+		result, ok := r.Result().(*benchfmt.Result)
+		if !ok {
+			t.Fatalf("%v in %s", r.Result(), out)
+		}
+		if _, ok := result.Value("cycles/label"); !ok || !strings.Contains(string(result.Name), "layer=") {
+			t.Errorf("%+v", result)
+		}
+		n++
+	}
+	if err := r.Err(); err != nil || n != 2 {
+		t.Errorf("%d lines, %v: %s", n, err, out)
+	}
+}
+
+func TestBenchBadFlags(t *testing.T) {
+	for want, args := range map[string][]string{
+		"--sectors":   {"--sectors", "0"},
+		"--layers":    {"--layers", "3"},
+		"--window":    {"--window", "1s", "--full"},
+		"lookahead":   {"--lookahead", "1"},
+		"avx9/7":      {"--kernel", "avx9/7"},
+		"nowhere":     {"--policy", "nowhere"},
+		"two-and":     {"--memory-mode", "two-and"},
+		"fast":        {"--staging", "fast"},
+		"budget":      {"--memory", "1KiB"},
+		"--json or -": {"--json", "--gobench"},
+	} {
+		r := sdrbench(t, nil, append([]string{"bench", "--proof", "StackedDrg8MiBV1_1", "--dir", t.TempDir()}, args...)...)
+		if r.exit == exitDone || !strings.Contains(r.stderr, want) || r.stdout != "" {
+			t.Errorf("%q: exit code %d, %s, want %q", args, r.exit, r.stderr, want)
+		}
 	}
 }

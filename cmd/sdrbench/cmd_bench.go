@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sdr-engine/sdr/engine"
 	"github.com/sdr-engine/sdr/graph"
 	"github.com/sdr-engine/sdr/internal/coreclock"
 	"github.com/sdr-engine/sdr/porep"
@@ -20,34 +22,71 @@ import (
 )
 
 type benchFlags struct {
-	proof porep.SealProof
-	dir   string
-	json  bool
+	proof   porep.SealProof
+	dir     string
+	sectors int
+	layers  int
+	window  time.Duration
+	full    bool
+	json    bool
+	gobench bool
 	engineFlags
+}
+
+func (f *benchFlags) check() error {
+	switch {
+	case f.sectors < 1:
+		return usageError{fmt.Errorf("--sectors: %d, want 1 or more", f.sectors)}
+	case f.layers < 0 || f.layers > f.proof.Layers():
+		return usageError{fmt.Errorf("--layers: %d is not between 1 and the %d of %v", f.layers, f.proof.Layers(), f.proof)}
+	case f.window < 0:
+		return usageError{fmt.Errorf("--window: %v, want more than nothing", f.window)}
+	case f.window > 0 && (f.layers > 0 || f.full):
+		return usageError{errors.New("--window is a part of one layer: without --layers and --full")}
+	case f.full && f.layers > 0:
+		return usageError{errors.New("--full is all layers: without --layers")}
+	case f.json && f.gobench:
+		return usageError{errors.New("--json or --gobench, not both")}
+	}
+	return nil
 }
 
 func (a *app) bench() *cobra.Command {
 	f := benchFlags{proof: porep.StackedDrg512MiBV1_1}
 	cmd := &cobra.Command{
 		Use:   "bench",
-		Short: "Seal a sector of pseudo-random data, measure it, check the result",
-		Long: `Bench makes a piece of pseudo-random data that fills a sector, adds it to a
-staged file and does PreCommit phase 1, all in a temporary folder that it removes
-at the end. It prints the rate of each step, and whether the files are those that
-the reference implementation makes of the same piece, which is known for 2 KiB,
-8 MiB and 512 MiB sectors.
+		Short: "Seal sectors, measure it, check the result",
+		Long: `Bench measures how fast this machine seals.
 
-Cycles are time multiplied with the core's clock, as measured in the same run.`,
+With one sector it makes a piece of pseudo-random data that fills it, adds it to a
+staged file and does PreCommit phase 1, and prints whether the files are those that
+the reference implementation makes of the same piece, which is known for 2 KiB,
+8 MiB and 512 MiB sectors. With more sectors, or with --layers, it makes up replica
+ids and only labels, unless --full asks for the whole of it; the result is then
+checked by recomputing a sample of each layer's labels another way.
+
+With --window it labels only a part of layer 2 for that long, with the memory,
+the graph, the parents and the writing to files that the whole would have, and
+works out from it what a 32 GiB sector would take.
+
+All files are in a temporary folder that is removed at the end. Cycles are time
+multiplied with the core's clock, as measured in the same run.`,
 		Example: `  sdrbench bench
   sdrbench bench --proof StackedDrg8MiBV1_1 --json
-  sdrbench bench --proof StackedDrg32GiBV1_1 --dir /mnt/nvme`,
+  sdrbench bench --sectors 4 --staging producers
+  sdrbench bench --proof StackedDrg32GiBV1_1 --window 60s --dir /mnt/nvme`,
 		Args: cobra.NoArgs,
 		RunE: work(func(ctx context.Context, _ []string) error { return a.runBench(ctx, f) }),
 	}
 	proofFlag(cmd, &f.proof, "registered seal proof")
 	cmd.Flags().Lookup("proof").DefValue = f.proof.String()
 	cmd.Flags().StringVar(&f.dir, "dir", "", "`DIR` for the temporary folder (default: the system's)")
+	cmd.Flags().IntVar(&f.sectors, "sectors", 1, "`N` sectors at the same time")
+	cmd.Flags().IntVar(&f.layers, "layers", 0, "label only the first `N` layers")
+	cmd.Flags().DurationVar(&f.window, "window", 0, "measure a part of layer 2 for this `TIME`, like 60s")
+	cmd.Flags().BoolVar(&f.full, "full", false, "AddPiece and tree-d of all sectors, too")
 	cmd.Flags().BoolVar(&f.json, "json", false, "print JSON")
+	cmd.Flags().BoolVar(&f.gobench, "gobench", false, "print lines as Go benchmarks do, for benchstat")
 	f.add(a, cmd)
 	_ = cmd.MarkFlagDirname("dir")
 	return cmd
@@ -65,11 +104,14 @@ var (
 const benchSector = 1
 
 func (a *app) runBench(ctx context.Context, f benchFlags) (err error) {
+	if err := f.check(); err != nil {
+		return err
+	}
 	dir := f.dir
 	if dir == "" {
 		dir = os.TempDir()
 	}
-	if err := a.checkRoom(dir, f.proof); err != nil {
+	if err := a.checkRoom(dir, &f); err != nil {
 		return err
 	}
 	dir, err = os.MkdirTemp(dir, "sdrbench-")
@@ -78,13 +120,16 @@ func (a *app) runBench(ctx context.Context, f benchFlags) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 
-	r, err := a.benchIn(ctx, dir, f)
+	r, err := a.benchIn(ctx, dir, &f)
 	if err != nil {
 		return err
 	}
-	if f.json {
+	switch {
+	case f.json:
 		err = a.printJSON(r)
-	} else {
+	case f.gobench:
+		err = r.printGobench(a.out)
+	default:
 		err = a.print("%s", r.text())
 	}
 	if err == nil && len(r.wrong) > 0 {
@@ -93,71 +138,178 @@ func (a *app) runBench(ctx context.Context, f benchFlags) (err error) {
 	return err
 }
 
-// checkRoom makes sure that the sector's files fit into dir.
-func (a *app) checkRoom(dir string, p porep.SealProof) error {
-	size := uint64(p.SectorSize())
-	disk := size * uint64(4+p.Layers()) // staged, sealed, tree-d twice as large, layers
-	memory := 2*size + 256<<20          // two layers, and what the rest takes
+// labelsOnly says whether the sectors have no data.
+func (f *benchFlags) labelsOnly() bool {
+	return !f.full && (f.sectors > 1 || f.layers > 0 || f.window > 0)
+}
+
+// checkRoom makes sure that the sectors' files fit into dir.
+func (a *app) checkRoom(dir string, f *benchFlags) error {
+	size := uint64(f.proof.SectorSize())
+	files := uint64(f.proof.Layers())
+	switch {
+	case f.window > 0:
+		files = 1
+	case f.layers > 0:
+		files = uint64(f.layers)
+	case !f.labelsOnly():
+		files += 4 // staged, sealed, tree-d twice as large
+	}
+	disk := size * files * uint64(f.sectors)
 	if size >= 1<<30 {
-		fmt.Fprintf(a.err, "bench: a sector of %v takes %s in %s and %s of memory\n", p.SectorSize(), bytesText(disk), dir, bytesText(memory))
+		fmt.Fprintf(a.err, "bench: %s of %v takes %s in %s\n", count(f.sectors, "sector"), f.proof.SectorSize(), bytesText(disk), dir)
 	}
 	free, ok, err := freeSpace(dir)
 	switch {
 	case err != nil:
 		return fmt.Errorf("looking for room in %s: %w", dir, err)
 	case ok && free < disk:
-		return fmt.Errorf("looking for room in %s: %s are free, a sector of %v takes %s", dir, bytesText(free), p.SectorSize(), bytesText(disk))
+		return fmt.Errorf("looking for room in %s: %s are free, %s of %v takes %s", dir, bytesText(free), count(f.sectors, "sector"), f.proof.SectorSize(), bytesText(disk))
 	}
 	return nil
 }
 
-// benchIn does the main job in a folder of its own.
-func (a *app) benchIn(ctx context.Context, dir string, f benchFlags) (*benchReport, error) {
+// benchIn does the job in a folder of its own.
+func (a *app) benchIn(ctx context.Context, dir string, f *benchFlags) (*benchReport, error) {
+	r := newBenchReport(f)
+	clock := coreclock.Measure()
+	var err error
+	switch {
+	case f.window > 0:
+		err = a.benchWindow(ctx, dir, f, r)
+	case f.labelsOnly():
+		err = a.benchLabels(ctx, dir, f, r)
+	default:
+		err = a.benchFull(ctx, dir, f, r)
+	}
+	if err != nil {
+		return nil, err
+	}
+	// The clock of a busy core, and of one that was busy just now.
+	r.setClock((clock + coreclock.Measure()) / 2)
+	r.MemoryPeak = peakMemory()
+	return r, r.measureParents(f.proof)
+}
+
+// benchSectorOf is the sector that bench seals, or one of those beside it.
+func benchSectorOf(dir string, p porep.SealProof, i int) (seal.Sector, error) {
+	dir = filepath.Join(dir, fmt.Sprint(i))
 	s := seal.Sector{
-		Proof:    f.proof,
+		Proof:    p,
 		CacheDir: filepath.Join(dir, "cache"),
 		Staged:   filepath.Join(dir, "staged"),
 		Sealed:   filepath.Join(dir, "sealed"),
 		ProverID: benchProver,
-		Number:   benchSector,
+		Number:   benchSector + uint64(i),
 		Ticket:   benchTicket,
 	}
-	if err := errors.Join(os.Mkdir(s.CacheDir, 0o777), os.WriteFile(s.Sealed, nil, 0o666)); err != nil {
-		return nil, fmt.Errorf("making the sector's files: %w", err)
+	if err := errors.Join(os.MkdirAll(s.CacheDir, 0o777), os.WriteFile(s.Sealed, nil, 0o666)); err != nil {
+		return s, fmt.Errorf("making the sector's files: %w", err)
 	}
+	return s, nil
+}
 
+// benchFull does AddPiece and PreCommit 1.
+func (a *app) benchFull(ctx context.Context, dir string, f *benchFlags, r *benchReport) error {
 	piece := filepath.Join(dir, "piece")
 	size := porep.PaddedSize(f.proof.SectorSize()).Unpadded()
 	if err := a.makePiece(ctx, piece, size); err != nil {
-		return nil, fmt.Errorf("making the piece: %w", err)
+		return fmt.Errorf("making the piece: %w", err)
 	}
-	clock := coreclock.Measure()
-	added, addTime, err := a.benchAddPiece(ctx, f.proof, piece, size, s.Staged)
-	if err != nil {
-		return nil, err
+	var sectors []seal.Sector
+	var addTime time.Duration
+	for i := range f.sectors {
+		s, err := benchSectorOf(dir, f.proof, i)
+		if err != nil {
+			return err
+		}
+		added, took, err := a.benchAddPiece(ctx, f.proof, piece, size, s.Staged)
+		if err != nil {
+			return err
+		}
+		addTime += took
+		s.Pieces = []porep.Piece{added.Piece}
+		sectors = append(sectors, s)
 	}
 	if err := os.Remove(piece); err != nil {
-		return nil, fmt.Errorf("removing the piece: %w", err)
+		return fmt.Errorf("removing the piece: %w", err)
 	}
-
-	s.Pieces = []porep.Piece{added.Piece}
-	var out *seal.Output
+	var outs []*seal.Output
 	began := time.Now()
-	err = a.withLabelOptions(ctx, f.proof, 1, &f.engineFlags, "bench", func(o seal.Options) (err error) {
+	err := a.withLabelOptions(ctx, f.proof, f.sectors, &f.engineFlags, "bench", func(o seal.Options) (err error) {
+		r.setConfig(o.Engine)
 		began = time.Now() // a parent cache is open now
-		out, err = seal.PreCommit1(ctx, s, o)
+		outs, err = seal.PreCommit1Together(ctx, sectors, o)
 		return err
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	r := newBenchReport(out, addTime, time.Since(began))
-	// The clock of a busy core, and of one that was busy just now.
-	r.setClock((clock + coreclock.Measure()) / 2)
-	if err := r.measureParents(f.proof); err != nil {
-		return nil, err
+	r.PC1 = time.Since(began).Seconds()
+	r.setOutputs(outs, addTime)
+	if f.sectors == 1 {
+		return a.check(ctx, r, sectors[0])
 	}
-	return r, a.check(ctx, r, s)
+	var labelled []engine.Sector
+	for i, s := range sectors {
+		labelled = append(labelled, engine.Sector{ReplicaID: outs[i].ReplicaID, CacheDir: s.CacheDir})
+	}
+	return a.checkSamples(ctx, r, labelled)
+}
+
+// madeUpSectors are sectors with replica ids of their own and empty folders.
+func madeUpSectors(dir string, n int) (all []engine.Sector, err error) {
+	for i := range n {
+		s := engine.Sector{CacheDir: filepath.Join(dir, fmt.Sprint(i))}
+		s.ReplicaID = sha256.Sum256(fmt.Appendf(nil, "sdrbench bench sector %d", i))
+		s.ReplicaID[porep.NodeSize-1] &= 0x3f
+		if err := os.Mkdir(s.CacheDir, 0o777); err != nil {
+			return nil, fmt.Errorf("making a sector's folder: %w", err)
+		}
+		all = append(all, s)
+	}
+	return all, nil
+}
+
+// benchLabels only labels.
+func (a *app) benchLabels(ctx context.Context, dir string, f *benchFlags, r *benchReport) error {
+	sectors, err := madeUpSectors(dir, f.sectors)
+	if err != nil {
+		return err
+	}
+	var result engine.Result
+	err = a.withLabelOptions(ctx, f.proof, f.sectors, &f.engineFlags, "bench", func(o seal.Options) (err error) {
+		o.Engine.Layers = f.layers
+		r.setConfig(o.Engine)
+		began := time.Now()
+		result, err = seal.GenerateSDRTogether(ctx, f.proof, sectors, o)
+		r.PC1 = time.Since(began).Seconds()
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	r.setLayers(result)
+	return a.checkSamples(ctx, r, sectors)
+}
+
+// benchWindow labels a part of layer 2.
+func (a *app) benchWindow(ctx context.Context, dir string, f *benchFlags, r *benchReport) error {
+	sectors, err := madeUpSectors(dir, f.sectors)
+	if err != nil {
+		return err
+	}
+	return a.withEngine(ctx, f.proof, f.sectors, &f.engineFlags, "bench", func(c engine.Config) error {
+		c.Sectors = sectors
+		r.setConfig(c)
+		m, err := engine.Measure(ctx, c, f.window)
+		if err != nil {
+			return err
+		}
+		right := true // or Measure says which label is not
+		r.Correct = &right
+		return r.setWindow(f.window, m)
+	})
 }
 
 // makePiece writes the piece to a file, so that AddPiece is not charged with

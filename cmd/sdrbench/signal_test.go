@@ -109,7 +109,7 @@ func TestInterruptPC1(t *testing.T) {
 
 func TestInterruptBench(t *testing.T) {
 	dir := t.TempDir()
-	interrupted(t, syscall.SIGTERM, filepath.Join(dir, "sdrbench-*", "cache", ".sc-02-data-layer-*"),
+	interrupted(t, syscall.SIGTERM, filepath.Join(dir, "sdrbench-*", "*", "cache", ".sc-02-data-layer-*"),
 		exec.Command("sdrbench", "bench", "--proof", "StackedDrg8MiBV1_1", "--kernel", "generic/1", "--dir", dir))
 	wantFiles(t, dir)
 }
