@@ -117,7 +117,7 @@ CONFIG
 bytes=$(cat "$guest_kernel" "$tmp/initrd" | wc -c)
 cylinders=$((bytes * 4 / 3 / (16 * 63 * 512) + 16))
 truncate -s $((cylinders * 16 * 63 * 512)) "$tmp/disk"
-mformat -i "$tmp/disk" -t "$cylinders" -h 16 -s 63 -F ::
+mformat -i "$tmp/disk" -t "$cylinders" -h 16 -s 63 ::
 syslinux --install "$tmp/disk"
 mcopy -i "$tmp/disk" "$guest_kernel" ::vmlinuz
 mcopy -i "$tmp/disk" "$tmp/initrd" "$tmp/syslinux.cfg" ::
