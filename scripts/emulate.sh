@@ -1,21 +1,27 @@
 #!/usr/bin/env bash
-# Runs the tests of packages on an x86-64 CPU that this machine need not have:
-# in a small Linux on Bochs, which interprets every instruction, AVX-512 too.
+# Runs packages' tests on an x86-64 CPU that this machine need not have: in a
+# small Linux on Bochs, which interprets every instruction, AVX-512's too.
 #
-#   scripts/emulate.sh [-c MODEL] PACKAGE... [-- FLAG...]
+#   scripts/emulate.sh [-c MODEL] [-f FLAGS] PACKAGE... [-- TESTFLAG...]
 #   scripts/emulate.sh ./sha256 -- -test.short -test.run='^TestLabel$'
 #
-# MODEL is one of `bochs --help cpu`. The default, Cannon Lake, is a core with
-# both AVX-512 (F CD DQ BW VL IFMA VBMI) and SHA; corei7_skylake_x has AVX-512
-# without SHA, ryzen SHA without AVX-512, corei5_lynnfield_750 SSE4.2 alone.
-# FLAGs are those of a test binary; -test.v is added. SDR_* variables and
-# GODEBUG reach the guest.
+#   -c MODEL   one that `bochs --help cpu` lists. The default, corei3_cnl (Cannon
+#              Lake), has AVX-512 (F CD DQ BW VL IFMA VBMI) and SHA;
+#              corei7_skylake_x AVX-512 without SHA, ryzen SHA without AVX-512,
+#              corei5_lynnfield_750 nothing beyond SSE4.2.
+#   -f FLAGS   words that /proc/cpuinfo in the guest must have, or with a ! must not
+#   SDR_GUEST_TIMEOUT=SECONDS   for the guest, from power on (900)
 #
-# It fails when a test does, when a package ran no test, and when the guest has
-# not finished after SDR_GUEST_TIMEOUT seconds (900). Some 60 million
-# instructions a second: booting takes half a minute, and tests some hundred
-# times as long as usual. The guest's clock counts instructions, so that neither
-# -test.timeout nor a benchmark means anything in there.
+# TESTFLAGs are those of a test binary; -test.v is added. SDR_* and GODEBUG reach
+# the guest. It fails when a test does, when a package ran no test, and when the
+# guest did not finish.
+#
+# Bochs runs some 50 million instructions a second, so booting takes a quarter of
+# a minute, and tests a hundred times as long as usual. The guest's clock counts
+# instructions: no duration means anything in there.
+#
+# Needs Debian on amd64. Bochs, syslinux and mtools are installed if they are
+# missing (as root); a kernel and busybox for the guest are kept in bin/guest.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/guest-common.sh
@@ -24,12 +30,14 @@ fail() {
 	echo "emulate: $*" >&2
 	exit 1
 }
+usage='usage: scripts/emulate.sh [-c MODEL] [-f FLAGS] PACKAGE... [-- TESTFLAG...]'
 
-model=corei3_cnl
-while getopts c: option; do
+model=corei3_cnl cpu_flags=()
+while getopts c:f: option; do
 	case $option in
 	c) model=$OPTARG ;;
-	*) fail 'usage: scripts/emulate.sh [-c MODEL] PACKAGE... [-- FLAG...]' ;;
+	f) read -ra cpu_flags <<<"$OPTARG" ;;
+	*) fail "$usage" ;;
 	esac
 done
 shift $((OPTIND - 1))
@@ -39,27 +47,33 @@ while (($#)) && [ "$1" != -- ]; do
 	shift
 done
 (($# == 0)) || shift
-flags=("$@")
-((${#packages[@]})) || fail 'no package: usage: scripts/emulate.sh [-c MODEL] PACKAGE... [-- FLAG...]'
+test_flags=("$@" -test.v)
+((${#packages[@]})) || fail "no package: $usage"
 timeout=${SDR_GUEST_TIMEOUT:-900}
-[[ $timeout =~ ^[1-9][0-9]*$ ]] || fail "SDR_GUEST_TIMEOUT=$timeout is not a number of seconds"
+[[ $timeout =~ ^[1-9][0-9]{0,4}$ ]] || fail "SDR_GUEST_TIMEOUT=$timeout: want seconds, 1 to 99999"
 
-install_missing bochs-bin:bochs syslinux:syslinux mcopy:mtools
-[ -e /usr/lib/x86_64-linux-gnu/bochs/plugins/libbx_term_gui.so ] || install_missing bochs-term:bochs-term
+install_packages bochs bochs-term syslinux mtools
+models=$(bochs-bin --help cpu 2>&1) || :
+grep -qxF "$model" <<<"$models" || fail "-c $model: bochs --help cpu does not list it"
 fetch_kernel
 
 tmp=$(mktemp -d)
 bochs=''
 cleanup() {
 	# Bochs built with its debugger, as Debian's is, survives SIGTERM.
-	[ -z "$bochs" ] || kill -KILL "$bochs" 2>/dev/null || :
+	if [ -n "$bochs" ]; then
+		kill -KILL "$bochs" || :
+		wait "$bochs" || :
+	fi 2>/dev/null
 	rm -rf "$tmp"
 }
 trap cleanup EXIT
 trap 'exit 130' INT TERM
 
-# Lines that begin with the mark are the guest's own, not a test's.
+# What follows the mark is the guest's own, not a test's.
 mark="guest-$$-$RANDOM:"
+list=$(GOARCH=amd64 go list -f '{{.ImportPath}} {{.Dir}}' "${packages[@]}")
+[ -n "$list" ] || fail "no package is called ${packages[*]}"
 root=$tmp/root
 mkdir -p "$root/tests"
 {
@@ -69,13 +83,14 @@ mkdir -p "$root/tests"
 		busybox mount -t sysfs sys /sys
 		busybox mount -t devtmpfs dev /dev
 		busybox mount -t tmpfs tmp /tmp
+		busybox dmesg -n 4
 		busybox grep -E '^(model name|flags)' /proc/cpuinfo
 		export HOME=/tmp
 		run() {
 			name=$1
 			shift
 			cd "/tests/$name"
-			echo "$mark run $name"
+			echo "$mark run - $name"
 			./test "$@"
 			echo "$mark exit $? $name"
 		}
@@ -84,17 +99,16 @@ mkdir -p "$root/tests"
 	for name in "${!SDR_@}" GODEBUG; do
 		[ -z "${!name:-}" ] || echo "export $name=${!name@Q}"
 	done
-	mapfile -t list < <(GOARCH=amd64 go list -f '{{.ImportPath}} {{.Dir}}' "${packages[@]}")
-	((${#list[@]})) || fail "no package matches ${packages[*]}"
-	for line in "${list[@]}"; do
-		path=${line%% *} dir=${line#* }
+	while read -r path dir; do
 		to=$root/tests/$path
 		mkdir -p "$to"
+		# Tests run in their package's folder, and may read what is there.
+		find "$dir" -maxdepth 1 -type f -exec cp -t "$to" {} +
+		[ ! -d "$dir/testdata" ] || cp -R "$dir/testdata" "$to/"
 		CGO_ENABLED=0 GOARCH=amd64 GOAMD64=v1 go test -c -ldflags='-s -w' -o "$to/test" "$path" >&2
 		[ -x "$to/test" ] || fail "$path has no tests"
-		[ ! -d "$dir/testdata" ] || cp -R "$dir/testdata" "$to/"
-		echo "run '$path' ${flags[*]@Q} -test.v"
-	done
+		echo "run '$path' ${test_flags[*]@Q}"
+	done <<<"$list"
 	cat <<-'INIT'
 		echo "$mark end"
 		busybox sleep 1000000
@@ -110,7 +124,7 @@ cat >"$tmp/syslinux.cfg" <<-CONFIG
 	label linux
 	 kernel vmlinuz
 	 initrd initrd
-	 append console=ttyS0,115200 quiet nokaslr mitigations=off acpi=off cryptomgr.notests clearcpuid=pku,xsavec,xsaves
+	 append console=ttyS0,115200 loglevel=3 nokaslr mitigations=off acpi=off cryptomgr.notests clearcpuid=pku,xsavec,xsaves
 CONFIG
 
 # A FAT disk of whole cylinders, 16 heads of 63 sectors each, with a third to spare.
@@ -148,30 +162,42 @@ TERM=vt100 bochs-bin -q -f "$tmp/bochsrc" -rc "$tmp/debugger" </dev/null >"$tmp/
 bochs=$!
 
 echo "emulate: $model boots"
-ended='' failed=() ran=0 current=''
-while ((deadline > SECONDS)) && IFS= read -r -t $((deadline - SECONDS)) line; do
+ended='' wrong=() packages_left=$(wc -l <<<"$list") running='' passed=0
+while ((SECONDS < deadline)) && IFS= read -r -t $((deadline - SECONDS)) line; do
 	line=${line%$'\r'}
-	if [[ $line != "$mark "* ]]; then
-		printf '%s\n' "$line"
-		[[ $line != '--- PASS: '* ]] || ran=$((ran + 1))
-		[[ $line != *'Kernel panic'* ]] || break
-		continue
+	own=''
+	if [[ $line == *"$mark "* ]]; then
+		own=${line#*"$mark "}
+		line=${line%%"$mark "*}
 	fi
-	read -r _ what status name <<<"$line"
+	if [ -n "$line" ] || [ -z "$own" ]; then printf '%s\n' "$line"; fi
+	case $line in
+	'--- PASS: '*) passed=$((passed + 1)) ;;
+	'flags'*:*)
+		for flag in "${cpu_flags[@]}"; do
+			has=''
+			[[ "${line#*:} " != *" ${flag#!} "* ]] || has=yes
+			[ "$has" = "$([[ $flag == !* ]] || echo yes)" ] || wrong+=("/proc/cpuinfo: want $flag")
+		done
+		cpu_flags=()
+		;;
+	*'Kernel panic'*) break ;;
+	esac
+	read -r what status path <<<"$own"
 	case $what in
 	run)
-		current=$status ran=0
-		echo "emulate: $current"
+		running=$path passed=0
+		echo "emulate: $path on $model"
 		;;
 	exit)
 		if [ "$status" != 0 ]; then
-			failed+=("$name: exit status $status")
-		elif ((ran == 0)); then
-			failed+=("$name: no test ran to its end")
+			wrong+=("$path: exit status $status")
+		elif ((passed == 0)); then
+			wrong+=("$path: no test passed")
 		else
-			echo "emulate: ok $name: $ran tests on $model after ${SECONDS}s"
+			echo "emulate: ok $path: $passed tests passed on $model"
 		fi
-		current=''
+		running='' packages_left=$((packages_left - 1))
 		;;
 	end)
 		ended=yes
@@ -180,8 +206,8 @@ while ((deadline > SECONDS)) && IFS= read -r -t $((deadline - SECONDS)) line; do
 	esac
 done < <(tail -n +1 -f -s 0.2 --pid="$bochs" "$tmp/serial")
 
-if [ -z "$ended" ]; then
-	tail -n 5 "$tmp/log" "$tmp/screen" >&2
-	fail "the guest did not finish${current:+ $current} (SDR_GUEST_TIMEOUT is $timeout s)"
+if [ -z "$ended" ] || ((packages_left)) || ((${#cpu_flags[@]})); then
+	tail -n 5 "$tmp/log" >&2
+	wrong+=("the guest did not finish${running:+ $running} (SDR_GUEST_TIMEOUT is $timeout s)")
 fi
-((${#failed[@]} == 0)) || fail "$(printf '%s; ' "${failed[@]}")on $model"
+((${#wrong[@]} == 0)) || fail "on $model:$(printf '\n  %s' "${wrong[@]}")"

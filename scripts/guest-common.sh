@@ -5,14 +5,17 @@
 
 guest_cache=bin/guest
 
-# install_missing COMMAND:PACKAGE… installs the packages (as root) whose
-# commands are not there. Debian puts some in /usr/sbin.
-install_missing() {
-	local pair missing=()
-	for pair in "$@"; do
-		PATH=$PATH:/usr/sbin:/sbin command -v "${pair%%:*}" >/dev/null || missing+=("${pair#*:}")
+# install_packages PACKAGE… installs, as root, those that are missing.
+install_packages() {
+	local package missing=()
+	for package in "$@"; do
+		dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
 	done
 	((${#missing[@]})) || return 0
+	((EUID == 0)) || {
+		echo "guest: lacks the Debian packages ${missing[*]}: install them, or run this as root" >&2
+		return 1
+	}
 	{
 		apt-get update -q
 		DEBIAN_FRONTEND=noninteractive apt-get install -yq --no-install-recommends "${missing[@]}"
@@ -40,20 +43,14 @@ fetch_package() (
 # fetch_kernel sets guest_kernel and guest_busybox to files for amd64.
 fetch_kernel() {
 	guest_kernel=$guest_cache/vmlinuz guest_busybox=$guest_cache/busybox-static
+	if [ -f "$guest_kernel" ] && [ -f "$guest_busybox" ]; then return; fi
 	mkdir -p "$guest_cache"
-	if ! [ -x "$guest_busybox" ]; then
-		fetch_package busybox-static bin/busybox || return
-	fi
-	if ! [ -f "$guest_kernel" ]; then
-		local package
-		package=$(apt-cache depends linux-image-cloud-amd64 | awk '$1 == "Depends:" && /linux-image/ { print $2; exit }')
-		[ -n "$package" ] || {
-			echo 'guest: apt does not know linux-image-cloud-amd64: run apt-get update' >&2
-			return 1
-		}
-		fetch_package "$package" 'boot/vmlinuz-*' || return
-		mv "$guest_cache/$package" "$guest_kernel"
-	fi
+	((EUID != 0)) || apt-get update -q >&2
+	fetch_package busybox-static bin/busybox || return
+	local package
+	package=$(apt-cache depends linux-image-cloud-amd64 | sed -n 's/^ *Depends: \(linux-image-[0-9]\)/\1/p')
+	fetch_package "$package" 'boot/vmlinuz-*' || return
+	mv "$guest_cache/$package" "$guest_kernel"
 }
 
 # make_initramfs FOLDER FILE packs FOLDER, which has an executable /init, with
@@ -65,5 +62,5 @@ make_initramfs() {
 	ln -sf busybox "$1/bin/sh"
 	local out
 	out=$(realpath "$2")
-	(cd "$1" && find . | "$OLDPWD/$guest_busybox" cpio -o -H newc -R 0:0) >"$out" 2>/dev/null
+	(cd "$1" && find . | "$OLDPWD/$guest_busybox" cpio --quiet -o -H newc -R 0:0) >"$out"
 }
