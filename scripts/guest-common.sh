@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # What a guest machine boots: Debian's cloud kernel and an initramfs around
-# busybox. To be sourced, in the project's folder; the downloads stay in
-# bin/guest. Nothing of the guest is installed on the host.
+# busybox. To be sourced under set -e, in the project's folder; the downloads stay
+# in bin/guest. Nothing of the guest is installed on the host.
 
 guest_cache=bin/guest
 
@@ -25,10 +25,9 @@ install_packages() {
 # fetch_package NAME FILE unpacks Debian's package and moves the one file of it
 # that FILE, a glob, matches to $guest_cache/NAME.
 fetch_package() (
-	set -e
 	tmp=$(mktemp -d "$PWD/$guest_cache/fetch.XXXXXX")
 	trap 'rm -rf "$tmp"' EXIT
-	cd "$tmp"
+	cd "$tmp" || exit
 	apt-get download -q -o APT::Sandbox::User=root "$1" >&2
 	dpkg-deb -x ./*.deb root
 	# shellcheck disable=SC2206 # FILE is a glob
@@ -46,10 +45,10 @@ fetch_kernel() {
 	if [ -f "$guest_kernel" ] && [ -f "$guest_busybox" ]; then return; fi
 	mkdir -p "$guest_cache"
 	((EUID != 0)) || apt-get update -q >&2
-	fetch_package busybox-static bin/busybox || return
+	fetch_package busybox-static bin/busybox
 	local package
 	package=$(apt-cache depends linux-image-cloud-amd64 | sed -n 's/^ *Depends: \(linux-image-[0-9]\)/\1/p')
-	fetch_package "$package" 'boot/vmlinuz-*' || return
+	fetch_package "$package" 'boot/vmlinuz-*'
 	mv "$guest_cache/$package" "$guest_kernel"
 }
 
