@@ -15,6 +15,11 @@ STATICCHECK := bin/staticcheck-$(STATICCHECK_VERSION)
 ARM64_PACKAGES := ./sha256 ./graph ./fr32 ./merkle ./parentcache ./engine ./seal
 ARM64_EXEC := $(if $(filter arm64,$(shell go env GOHOSTARCH)),,-exec qemu-aarch64-static)
 
+# Bochs takes a hundred times as long as the machine that it runs on. On a CPU
+# without kernels of its own, the tests that compare all there are say little.
+EMULATE_PACKAGES := ./sha256
+EMULATE_SLOW := ^(TestLabel|TestLabelHighNodes)$$
+
 # Inputs for each fuzz target: a count, so that every machine tries the same number.
 FUZZTIME ?= 20000x
 # Which benchmarks, how many times.
@@ -52,6 +57,11 @@ purego: ## the tests with generic kernels only
 .PHONY: arm64
 arm64: ## the tests of the arm64 kernels and what uses them, under QEMU
 	CGO_ENABLED=0 GOARCH=arm64 go test -short -timeout=20m $(ARM64_EXEC) $(ARM64_PACKAGES)
+
+.PHONY: emulate
+emulate: ## the tests of x86-64 kernels on CPUs that we need not have, with and without AVX-512
+	scripts/emulate.sh -c corei3_cnl -f 'avx512f avx512bw avx512vl sha_ni' $(EMULATE_PACKAGES) -- -test.short
+	scripts/emulate.sh -c corei5_lynnfield_750 -f '!avx !sha_ni' $(EMULATE_PACKAGES) -- -test.short -test.skip='$(EMULATE_SLOW)'
 
 .PHONY: reflink
 reflink: ## the tests on a file system that shares blocks (as root, with mkfs.xfs)
