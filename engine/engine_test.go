@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -56,52 +57,78 @@ func fileDigest(t testing.TB, path string) string {
 
 func usableKernels() (names []string) {
 	for _, k := range kernels.Kernels() {
-		if k.Usable() && k.Lanes == 1 {
+		if k.Usable() {
 			names = append(names, k.Name)
 		}
 	}
 	return names
 }
 
-// TestGolden labels the golden sectors with every kernel that runs here.
+// TestGolden labels the golden sectors, those of a proof together, with every kernel
+// that runs here, in every way of staging and every memory mode.
 func TestGolden(t *testing.T) {
+	byProof := map[string][]golden.Sector{}
 	for _, s := range golden.Sectors() {
-		proof := parseProof(t, s.RegisteredProof)
+		byProof[s.RegisteredProof] = append(byProof[s.RegisteredProof], s)
+	}
+	for name, sectors := range byProof {
+		proof := parseProof(t, name)
 		if proof.SectorSize() > 8<<20 {
 			continue // package seal's long test has it
 		}
-		for _, kernel := range usableKernels() {
-			t.Run(s.Name+"/"+kernel, func(t *testing.T) {
-				if big := proof.SectorSize() > 2<<10; big && (testing.Short() || kernel != usableKernels()[0] && !longTests) {
-					t.Skip("slow: not with -short, and with slower kernels only if SDR_LONG_TESTS is set")
-				}
-				t.Parallel()
-				dir := t.TempDir()
-				result, err := engine.Run(t.Context(), engine.Config{
-					Proof:   proof,
-					Sectors: []engine.Sector{{ReplicaID: parseReplicaID(t, s.ReplicaID), CacheDir: dir}},
-					Kernel:  kernel,
-				})
-				if err != nil {
-					t.Fatal(err)
-				}
-				if result.Kernel != kernel {
-					t.Errorf("kernel %s ran, want %s", result.Kernel, kernel)
-				}
-				if len(result.Layers) != len(s.Layers) {
-					t.Fatalf("%d layers, want %d", len(result.Layers), len(s.Layers))
-				}
-				for i, l := range s.Layers {
-					if got := fileDigest(t, layers.Path(dir, i+1)); got != l.SHA256 {
-						t.Errorf("layer %d has digest %s, want %s", i+1, got, l.SHA256)
+		for i, kernel := range usableKernels() {
+			for staging := engine.Inline; staging <= engine.Hybrid; staging++ {
+				for mode := engine.TwoLayers; mode <= engine.OneLayer; mode++ {
+					// A large sector takes a while, in a slow kernel half a minute.
+					if proof.SectorSize() > 2<<10 && !longTests {
+						plain := staging == engine.Inline && mode == engine.TwoLayers
+						if testing.Short() || kernel == "generic/1" || i > 0 && !plain || !plain && proof != porep.StackedDrg8MiBV1_1 {
+							continue
+						}
 					}
+					if kernel == "generic/1" && proof.SectorSize() > 2<<10 && (staging != engine.Inline || mode != engine.TwoLayers) {
+						continue
+					}
+					t.Run(fmt.Sprintf("%s/%s/%v/%v", name, kernel, staging, mode), func(t *testing.T) {
+						t.Parallel()
+						checkGolden(t, sectors, engine.Config{Proof: proof, Kernel: kernel, Staging: staging, MemoryMode: mode, Hashers: 1})
+					})
 				}
-				if got := fileNames(t, dir); len(got) != len(s.Layers) {
-					t.Errorf("files %q, want %d layers and nothing else", got, len(s.Layers))
-				}
-			})
+			}
 		}
 	}
+}
+
+// checkGolden labels golden sectors, and holds the files against the reference's.
+func checkGolden(t *testing.T, sectors []golden.Sector, c engine.Config) engine.Result {
+	t.Helper()
+	for _, s := range sectors {
+		c.Sectors = append(c.Sectors, engine.Sector{ReplicaID: parseReplicaID(t, s.ReplicaID), CacheDir: t.TempDir()})
+	}
+	result, err := engine.Run(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Kernel != "" && result.Kernel != c.Kernel {
+		t.Errorf("kernel %s ran, want %s", result.Kernel, c.Kernel)
+	}
+	entries := 0
+	for i, s := range sectors {
+		entries += len(s.Layers)
+		dir := c.Sectors[i].CacheDir
+		for j, l := range s.Layers {
+			if got := fileDigest(t, layers.Path(dir, j+1)); got != l.SHA256 {
+				t.Errorf("%s: layer %d has digest %s, want %s", s.Name, j+1, got, l.SHA256)
+			}
+		}
+		if got := fileNames(t, dir); len(got) != len(s.Layers) {
+			t.Errorf("%s: files %q, want %d layers and nothing else", s.Name, got, len(s.Layers))
+		}
+	}
+	if len(result.Layers) != entries {
+		t.Fatalf("figures of %d layers, want %d", len(result.Layers), entries)
+	}
+	return result
 }
 
 // TestLayer1 labels the beginning of layer 1 of 32 and 64 GiB sectors, whose
