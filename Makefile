@@ -57,6 +57,10 @@ arm64: ## the tests of the arm64 kernels and what uses them, under QEMU
 reflink: ## the tests on a file system that shares blocks (as root, with mkfs.xfs)
 	scripts/reflink.sh
 
+.PHONY: test-numa
+test-numa: ## the tests that need several NUMA nodes, in a guest under QEMU (Debian on amd64)
+	scripts/numa-guest.sh
+
 .PHONY: mod
 mod: ## are the modules what go.sum says, and go.mod what `go mod tidy` makes?
 	go mod verify
