@@ -2,13 +2,13 @@ package topology
 
 import (
 	"iter"
+	"math/bits"
 	"slices"
 	"strconv"
 	"strings"
 )
 
-// MaxCPUs bounds CPU numbers: no kernel is built for more. MaxNUMANodes bounds
-// the numbers of NUMA nodes.
+// Bounds of the kernel's numbers: none is built for more.
 const (
 	MaxCPUs      = 8192
 	MaxNUMANodes = 1024
@@ -16,69 +16,120 @@ const (
 
 // A CPUSet is an immutable set of CPUs. The zero value is empty.
 type CPUSet struct {
-	cpus []CPU // ascending
+	words []uint64 // a bit for each CPU; the last word is not 0
 }
 
 // NewCPUSet makes a set. Numbers outside of 0 … MaxCPUs-1 are left out: there are
 // no such CPUs.
 func NewCPUSet(cpus ...CPU) CPUSet {
-	kept := make([]CPU, 0, len(cpus))
+	var words []uint64
 	for _, cpu := range cpus {
-		if cpu >= 0 && cpu < MaxCPUs {
-			kept = append(kept, cpu)
+		if cpu < 0 || cpu >= MaxCPUs {
+			continue
 		}
+		if need := int(cpu)/64 + 1; need > len(words) {
+			words = append(words, make([]uint64, need-len(words))...)
+		}
+		words[cpu/64] |= 1 << (cpu % 64)
 	}
-	slices.Sort(kept)
-	return CPUSet{slices.Clip(slices.Compact(kept))}
+	return trimmed(words)
+}
+
+// trimmed keeps the rule that the last word is not 0, so that equal sets are equal.
+func trimmed(words []uint64) CPUSet {
+	for len(words) > 0 && words[len(words)-1] == 0 {
+		words = words[:len(words)-1]
+	}
+	return CPUSet{words}
 }
 
 // Len is the number of CPUs.
-func (s CPUSet) Len() int { return len(s.cpus) }
+func (s CPUSet) Len() (n int) {
+	for _, word := range s.words {
+		n += bits.OnesCount64(word)
+	}
+	return n
+}
 
 // Contains says whether cpu is in the set.
 func (s CPUSet) Contains(cpu CPU) bool {
-	_, ok := slices.BinarySearch(s.cpus, cpu)
-	return ok
+	return cpu >= 0 && int(cpu)/64 < len(s.words) && s.words[cpu/64]>>(cpu%64)&1 != 0
 }
 
 // All yields the CPUs, ascending.
-func (s CPUSet) All() iter.Seq[CPU] { return slices.Values(s.cpus) }
+func (s CPUSet) All() iter.Seq[CPU] {
+	return func(yield func(CPU) bool) {
+		for i, word := range s.words {
+			for ; word != 0; word &= word - 1 {
+				if !yield(CPU(64*i + bits.TrailingZeros64(word))) {
+					return
+				}
+			}
+		}
+	}
+}
 
 // Slice is a new list of the CPUs, ascending, never nil.
-func (s CPUSet) Slice() []CPU { return append(make([]CPU, 0, len(s.cpus)), s.cpus...) }
+func (s CPUSet) Slice() []CPU { return slices.AppendSeq(make([]CPU, 0, s.Len()), s.All()) }
+
+// first is the lowest CPU of a set that is not empty.
+func (s CPUSet) first() CPU {
+	for cpu := range s.All() {
+		return cpu
+	}
+	return -1
+}
 
 // Equal says whether two sets hold the same CPUs.
-func (s CPUSet) Equal(t CPUSet) bool { return slices.Equal(s.cpus, t.cpus) }
+func (s CPUSet) Equal(t CPUSet) bool { return slices.Equal(s.words, t.words) }
 
 // Union is the CPUs in either.
 func (s CPUSet) Union(t CPUSet) CPUSet {
-	return NewCPUSet(slices.Concat(s.cpus, t.cpus)...)
+	return s.combine(t, func(a, b uint64) uint64 { return a | b })
 }
 
 // Intersect is the CPUs in both.
-func (s CPUSet) Intersect(t CPUSet) CPUSet { return s.filter(t.Contains) }
+func (s CPUSet) Intersect(t CPUSet) CPUSet {
+	return s.combine(t, func(a, b uint64) uint64 { return a & b })
+}
 
 // Minus is the CPUs of s that are not in t.
 func (s CPUSet) Minus(t CPUSet) CPUSet {
-	return s.filter(func(cpu CPU) bool { return !t.Contains(cpu) })
+	return s.combine(t, func(a, b uint64) uint64 { return a &^ b })
 }
 
-func (s CPUSet) filter(keep func(CPU) bool) (kept CPUSet) {
-	for _, cpu := range s.cpus {
-		if keep(cpu) {
-			kept.cpus = append(kept.cpus, cpu)
+func (s CPUSet) filter(keep func(CPU) bool) CPUSet {
+	words := slices.Clone(s.words)
+	for cpu := range s.All() {
+		if !keep(cpu) {
+			words[cpu/64] &^= 1 << (cpu % 64)
 		}
 	}
-	return kept
+	return trimmed(words)
+}
+
+func (s CPUSet) combine(t CPUSet, op func(a, b uint64) uint64) CPUSet {
+	words := make([]uint64, max(len(s.words), len(t.words)))
+	copy(words, s.words)
+	for i := range words {
+		var b uint64
+		if i < len(t.words) {
+			b = t.words[i]
+		}
+		words[i] = op(words[i], b)
+	}
+	return trimmed(words)
 }
 
 // String is the kernel's list format, "0-3,7"; "" for none.
 func (s CPUSet) String() string {
 	var b strings.Builder
-	for i := 0; i < len(s.cpus); {
-		first := s.cpus[i]
+	for first := range s.All() {
+		if s.Contains(first - 1) {
+			continue // told already
+		}
 		last := first
-		for i++; i < len(s.cpus) && s.cpus[i] == last+1; i++ {
+		for s.Contains(last + 1) {
 			last++
 		}
 		if b.Len() > 0 {
@@ -92,28 +143,3 @@ func (s CPUSet) String() string {
 	}
 	return b.String()
 }
-
-// A ParseError says which part of a text is wrong.
-type ParseError struct {
-	What   string // what the text should have been
-	Text   string
-	Reason string
-}
-
-func (e *ParseError) Error() string {
-	return "topology: parsing " + e.What + " " + strconv.Quote(e.Text) + ": " + e.Reason
-}
-
-// ParseCPUList reads the kernel's list format: numbers and ranges, in any order,
-// "0-3,7". A range that runs backwards and a CPU that cannot be are errors; no
-// text is no CPUs.
-func ParseCPUList(text string) (CPUSet, error) { panic("not yet") }
-
-// ParseCPUMask reads the kernel's mask format: hexadecimal words of 32 bits, the
-// highest first, "3,ffffffff".
-func ParseCPUMask(text string) (CPUSet, error) { panic("not yet") }
-
-// ParseSize reads a number of bytes, with a unit or without: K, M, G, T, alone or
-// with B or iB behind, in either case, always by powers of 1024 as the kernel
-// means them.
-func ParseSize(text string) (uint64, error) { panic("not yet") }

@@ -110,8 +110,8 @@ type Machine struct {
 	coreOf    map[CPU]CoreIndex
 
 	online   CPUSet
-	cgroup   CPUSet // what the cgroup allows
-	affinity CPUSet // what the process's mask allows
+	cgroup   CPUSet // what the cgroup's cpuset has; online, if that is not known
+	affinity CPUSet // what the process's mask has; the same
 	allowed  CPUSet
 	mems     []NUMANodeID
 	degraded []string
