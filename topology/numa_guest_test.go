@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -261,7 +262,7 @@ func wantPin(t *testing.T, m *topology.Machine, cpu topology.CPU, want string) {
 
 var reasonNames = map[topology.PinReason]string{
 	topology.PinOther: "other", topology.PinDump: "dump", topology.PinOffline: "offline", topology.PinCgroup: "cgroup",
-	topology.PinAffinity: "affinity", topology.PinPermission: "permission", topology.PinThread: "thread",
+	topology.PinAffinity: "affinity", topology.PinPermission: "permission", topology.PinUnverified: "unverified", topology.PinThread: "thread",
 }
 
 func pinReason(err error) string {
@@ -294,8 +295,9 @@ func reportAsChild(t *testing.T) bool {
 	m := guestRead(t)
 	r := report{m.CPUs().String(), m.Allowed().String(), m.AllowedMems(), m.Degraded(), map[topology.CPU]string{}}
 	onThread(func() {
-		for cpu := range topology.CPU(9) { // there is no CPU 8
+		for cpu := range m.CPUs().All() {
 			r.Pins[cpu] = pinReason(guestPin(t, m, cpu))
+			r.Pins[cpu+1] = pinReason(guestPin(t, m, cpu+1)) // beyond the last, too
 		}
 	})
 	text, err := json.Marshal(r)
@@ -332,22 +334,23 @@ func child(t *testing.T, cgroup string) (r report) {
 // be pinned to; the others are refused for this reason.
 func wantReport(t *testing.T, r report, allowed string, mems []topology.NUMANodeID, refused string) {
 	t.Helper()
-	if r.CPUs != "0-7" || r.Allowed != allowed || !slices.Equal(r.Mems, mems) || len(r.Degraded) > 0 {
-		t.Errorf("a child sees CPUs %s, allowed %s, nodes allowed %d, degraded %q; want allowed %s, nodes %d",
-			r.CPUs, r.Allowed, r.Mems, r.Degraded, allowed, mems)
+	cpus := guestRead(t).CPUs()
+	if r.CPUs != cpus.String() || r.Allowed != allowed || !slices.Equal(r.Mems, mems) || len(r.Degraded) > 0 {
+		t.Errorf("a child sees CPUs %s, allowed %s, nodes allowed %d, degraded %q; want %s, %s, %d",
+			r.CPUs, r.Allowed, r.Mems, r.Degraded, cpus, allowed, mems)
 	}
 	may := guestSet(t, allowed)
-	for cpu := range topology.CPU(9) {
-		want := refused
-		switch {
-		case cpu == 8:
-			want = "offline"
-		case may.Contains(cpu):
-			want = ""
+	want := map[topology.CPU]string{}
+	for cpu := range cpus.All() {
+		want[cpu+1] = "offline" // there is none
+	}
+	for cpu := range cpus.All() {
+		if want[cpu] = refused; may.Contains(cpu) {
+			want[cpu] = ""
 		}
-		if r.Pins[cpu] != want {
-			t.Errorf("a child pins to CPU %d: %q, want %q", cpu, r.Pins[cpu], want)
-		}
+	}
+	if !maps.Equal(r.Pins, want) {
+		t.Errorf("a child pins to %v, want %v", r.Pins, want)
 	}
 }
 
@@ -374,7 +377,7 @@ func TestNUMAGuestCpuset(t *testing.T) {
 	if reportAsChild(t) {
 		return
 	}
-	wantReport(t, child(t, ""), "0-7", []topology.NUMANodeID{0, 1}, "")
+	wantReport(t, child(t, ""), guestRead(t).CPUs().String(), []topology.NUMANodeID{0, 1}, "")
 	newCgroup(t, cgroupRoot+"/outer", "1-2,5", "1")
 	wantReport(t, child(t, cgroupRoot+"/outer"), "1-2,5", []topology.NUMANodeID{1}, "cgroup")
 
@@ -438,7 +441,7 @@ func TestNUMAGuestCpusetVersion1(t *testing.T) {
 }
 
 // TestNUMAGuestCpusetChanges: the Machine was read before the process came into
-// the cpuset. A thread that was pinned comes free within it.
+// the cpuset, and so was a thread pinned.
 func TestNUMAGuestCpusetChanges(t *testing.T) {
 	inGuest(t)
 	m := guestRead(t)
@@ -460,11 +463,8 @@ func TestNUMAGuestCpusetChanges(t *testing.T) {
 		}
 		move("late")
 		moved = true
-		if err := p.Release(); err != nil {
-			t.Errorf("released in a cpuset that came later: %v", err)
-		}
-		if mask := threadMask(t); mask != "1-2,5" {
-			t.Errorf("released in a cpuset that came later: mask %s", mask)
+		if got, mask := pinReason(p.Release()), threadMask(t); got != "unverified" || mask != "1-2,5" {
+			t.Errorf("released: %q, mask %s; want it to say that the old mask cannot be had, and what the cpuset has of it", got, mask)
 		}
 	})
 	wantPin(t, m, 0, "cgroup")
@@ -494,25 +494,27 @@ func TestNUMAGuestAffinity(t *testing.T) {
 func TestNUMAGuestOffline(t *testing.T) {
 	want := inGuest(t)
 	before := guestRead(t)
-	const cpu = 7
+	all := before.CPUs().Slice()
+	sibling, cpu := all[len(all)-2], all[len(all)-1]
 	setOnline(t, cpu, false)
+	rest := topology.NewCPUSet(all[:len(all)-1]...)
 	m := guestRead(t)
 	if degraded := m.Degraded(); len(degraded) > 0 {
 		t.Errorf("degraded: %q", degraded)
 	}
-	if m.CPUs().String() != "0-6" || m.Allowed().String() != "0-6" {
-		t.Errorf("CPUs %s, allowed %s, want 0-6", m.CPUs(), m.Allowed())
+	if !m.CPUs().Equal(rest) || !m.Allowed().Equal(rest) {
+		t.Errorf("CPUs %s, allowed %s, want %s", m.CPUs(), m.Allowed(), rest)
 	}
 	if _, ok := m.CoreOf(cpu); ok {
 		t.Error("a CPU that is offline has a core")
 	}
 	cores := m.Cores()
-	if last := cores[len(cores)-1]; len(cores) != len(want.Cores) || !slices.Equal(last.CPUs, []topology.CPU{6}) {
-		t.Errorf("cores %+v, want %d, of which the last has CPU 6 alone", cores, len(want.Cores))
+	if last := cores[len(cores)-1]; len(cores) != len(want.Cores) || !slices.Equal(last.CPUs, []topology.CPU{sibling}) {
+		t.Errorf("cores %+v, want %d, the last of CPU %d alone", cores, len(want.Cores), sibling)
 	}
 	wantPin(t, m, cpu, "offline")
 	wantPin(t, before, cpu, "offline") // online when the Machine was read
-	wantPin(t, m, 6, "")
+	wantPin(t, m, sibling, "")
 
 	setOnline(t, cpu, true)
 	if m := guestRead(t); !m.CPUs().Equal(before.CPUs()) || !m.Allowed().Equal(before.CPUs()) {
