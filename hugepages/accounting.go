@@ -96,37 +96,36 @@ func (a *Accounting) giveBack(p Purpose, n uint64) {
 	a.by[p] = u
 }
 
-// expect says that n bytes on a node will be touched, unexpect that they have been, or
-// will not be.
-func (a *Accounting) expect(node Node, n uint64) {
+// promise looks whether n bytes that will be touched on a node, with all that has
+// been promised and is not touched yet, on all nodes and on this one, pass the check.
+func (a *Accounting) promise(node Node, n uint64, check func(all, here uint64) error) error {
+	if a == nil {
+		return check(n, n)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	all := n
+	for _, m := range a.untouched {
+		all += m
+	}
+	if err := check(all, n+a.untouched[node]); err != nil {
+		return err
+	}
+	if a.untouched == nil {
+		a.untouched = map[Node]uint64{}
+	}
+	a.untouched[node] += n
+	return nil
+}
+
+// fulfil says that n bytes have been touched, or will not be.
+func (a *Accounting) fulfil(node Node, n uint64) {
 	if a == nil {
 		return
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.untouched == nil {
-		a.untouched = map[Node]uint64{}
-	}
-	a.untouched[node] += n
-}
-
-func (a *Accounting) unexpect(node Node, n uint64) {
-	if a != nil {
-		a.expect(node, -n)
-	}
-}
-
-// expected is what will be touched, on all nodes and on one.
-func (a *Accounting) expected(node Node) (all, here uint64) {
-	if a == nil {
-		return 0, 0
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for _, n := range a.untouched {
-		all += n
-	}
-	return all, a.untouched[node]
+	a.untouched[node] -= n
 }
 
 func (u Usage) plus(n uint64) Usage {

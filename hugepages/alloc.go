@@ -152,11 +152,11 @@ func (r *Region) alloc(ctx context.Context, fromFile bool) (err error) {
 		r.o.Pool.count(r.o.Purpose, room)
 		r.counted = room
 	}()
+	r.steps = make([]bool, (room+r.step()-1)/r.step())
 	if err := r.mapRoom(ctx, room, fromFile); err != nil {
 		return err
 	}
 	r.bytes = r.room[:r.o.Size:r.o.Size]
-	r.steps = make([]bool, (room+r.step()-1)/r.step())
 
 	if err := r.advise(); err != nil {
 		return err
@@ -169,9 +169,6 @@ func (r *Region) alloc(ctx context.Context, fromFile bool) (err error) {
 				return r.bound
 			}
 		}
-	}
-	if !r.huge() {
-		r.o.Pool.expect(r.o.Node, room)
 	}
 	if r.o.Checked {
 		poison(r.room)
@@ -205,11 +202,13 @@ func (r *Region) mapRoom(ctx context.Context, room uint64, fromFile bool) error 
 	if why := r.system.transparent(); r.pages == Transparent && why != "" {
 		return errors.New(why)
 	}
-	// Others have been promised memory that they have not touched yet.
-	all, here := r.o.Pool.expected(r.o.Node)
-	if err := r.system.checkMemory(room+all, r.o.Node, room+here); err != nil {
+	err := r.o.Pool.promise(r.o.Node, room, func(all, here uint64) error {
+		return r.system.checkMemory(all, r.o.Node, here)
+	})
+	if err != nil {
 		return err
 	}
+	r.promised = true
 	if r.o.onHeap() {
 		return r.mapHeap(room)
 	}
@@ -346,11 +345,11 @@ func (r *Region) release(keep bool) error {
 	default:
 		errs = append(errs, linux.Unmap(r.span))
 	}
+	if r.promised {
+		r.o.Pool.fulfil(r.o.Node, r.remaining())
+	}
 	if r.counted > 0 {
 		r.o.Pool.giveBack(r.o.Purpose, r.counted)
-		if !r.huge() {
-			r.o.Pool.unexpect(r.o.Node, r.remaining())
-		}
 	}
 	errs = append(errs, r.raised.giveBackLater())
 	r.span, r.room, r.bytes = nil, nil, nil

@@ -124,11 +124,12 @@ type Region struct {
 	refused []Refusal
 	bound   error // why the region is not bound to its node, if that is so
 
-	span    []byte // all addresses that are the region's
-	room    []byte // of these, its pages
-	bytes   []byte // of these, what was asked for
-	counted uint64 // bytes, by o.Pool
-	raised  *raise // what the kernel's pool was enlarged by
+	span     []byte // all addresses that are the region's
+	room     []byte // of these, its pages
+	bytes    []byte // of these, what was asked for
+	counted  uint64 // bytes, by o.Pool
+	promised bool   // o.Pool expects that the pages will be touched
+	raised   *raise // what the kernel's pool was enlarged by
 
 	placement atomic.Pointer[Placement]
 

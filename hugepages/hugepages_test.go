@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -18,13 +17,6 @@ import (
 	"github.com/sdr-engine/sdr/hugepages"
 	"github.com/sdr-engine/sdr/internal/linux"
 )
-
-func TestMain(m *testing.M) {
-	if name := os.Getenv(childVariable); name != "" {
-		runChild(name)
-	}
-	os.Exit(m.Run())
-}
 
 func alloc(t testing.TB, o hugepages.Options) *hugepages.Region {
 	t.Helper()

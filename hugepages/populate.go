@@ -173,8 +173,8 @@ func (p *population) work(ctx context.Context) error {
 		p.steps[i] = true
 		p.missing -= p.stepSize(i)
 		p.mu.Unlock()
-		if !p.huge() {
-			p.o.Pool.unexpect(p.o.Node, p.stepSize(i))
+		if p.promised {
+			p.o.Pool.fulfil(p.o.Node, p.stepSize(i))
 		}
 	}
 	return nil
