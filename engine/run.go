@@ -58,7 +58,7 @@ func Run(ctx context.Context, c Config) (Result, error) {
 	var regions [2]*hugepages.Region
 	var buffers [2][]byte
 	for i := range regions {
-		region, err := hugepages.Alloc(uint64(size))
+		region, err := hugepages.Alloc(ctx, hugepages.Options{Size: uint64(size), Purpose: hugepages.Layers})
 		if err != nil {
 			return Result{}, fmt.Errorf("engine: taking memory for a layer: %w", err)
 		}
@@ -70,8 +70,9 @@ func Run(ctx context.Context, c Config) (Result, error) {
 	populating, stop := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		regions[1].Populate(populating) // layer 1
-		regions[0].Populate(populating)
+		// An error costs speed, no label: the pages come as they are touched.
+		_ = regions[1].Populate(populating) // layer 1
+		_ = regions[0].Populate(populating)
 	})
 	defer func() {
 		stop()

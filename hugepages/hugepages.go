@@ -1,84 +1,198 @@
-// Package hugepages gives out large memory regions outside the Go heap, on huge
-// pages where they can be had.
+// Package hugepages gives out large memory regions outside the Go heap: on the
+// largest pages that can be had, on the NUMA node that is asked for, within the
+// limits that the machine sets. Nothing is locked (mlock) and nothing is global.
+//
+// Limits show as errors of Alloc, before a page is touched: the resource limits
+// of the process, the memory and hugetlb cgroups, the free memory of the machine
+// and of the NUMA node, the free huge pages. Pages of hugetlbfs are reserved by
+// Alloc, so that touching them cannot fail.
+//
+// A region prefers its NUMA node from the start. Populate binds it there and
+// takes the pages; Verify asks the kernel where they are.
 package hugepages
 
 import (
-	"context"
+	"errors"
 	"fmt"
-	"unsafe"
+	"sync"
+	"sync/atomic"
 
 	"github.com/sdr-engine/sdr/internal/linux"
 )
 
-// hugePage is the size, and alignment, of a transparent huge page on x86-64 and
-// on arm64 with 4 KiB pages.
-const hugePage = 2 << 20
+// A Purpose says what memory is for; Accounting counts by it.
+type Purpose string
 
-// A Region is zeroed memory that the collector does not see: no Go pointer may
-// be stored in it.
-type Region struct {
-	mapped []byte // with slack for the alignment
-	bytes  []byte
+// The purposes of an engine. Others are as good.
+const (
+	Layers  Purpose = "layers"
+	Parents Purpose = "parents"
+	Rings   Purpose = "rings"
+)
+
+// Pages is a kind of page.
+type Pages uint8
+
+// The kinds, from the largest to the smallest.
+const (
+	Huge1G      Pages = iota + 1 // 1 GiB pages of hugetlbfs, from the kernel's pool
+	Huge2M                       // 2 MiB pages of hugetlbfs, from the kernel's pool
+	Transparent                  // small pages, which the kernel makes huge where it can
+	Small                        // pages of the size that the processor's tables have: 4 KiB on x86-64
+)
+
+// Size is the size of one page in bytes. For Transparent it is that of a huge
+// page; where the kernel found none, small ones stand in.
+func (p Pages) Size() uint64 {
+	switch p {
+	case Huge1G:
+		return 1 << 30
+	case Huge2M, Transparent:
+		return 2 << 20
+	}
+	return uint64(linux.PageSize)
 }
 
-// An AllocError says that a region could not be had.
-type AllocError struct {
+// A Node is the NUMA node that a region is to be on; the zero Node is any.
+type Node struct {
+	number int
+	bound  bool
+}
+
+// OnNode is the NUMA node that the kernel gives this number.
+func OnNode(number int) Node { return Node{number, true} }
+
+// Number is the kernel's number of the node; false means any node.
+func (n Node) Number() (int, bool) { return n.number, n.bound }
+
+// Options say what Alloc is to get. Only Size must be given.
+type Options struct {
+	// Size in bytes, at least 1.
 	Size uint64
-	Err  error
+	// Purpose is what Pool counts the region under. Default: none, "".
+	Purpose Purpose
+	// Node is the NUMA node that the memory is to be on. Default: any.
+	Node Node
+	// Pages are the kinds of page to try, the best first; the first that can be
+	// had is taken for the whole region. Default: Huge1G, Huge2M, Transparent,
+	// Small, without those that would waste more than an eighth of Size.
+	Pages []Pages
+	// HugeTLBFS is a folder on a mounted hugetlbfs. Pages of that mount's size
+	// then come from a file there that has no name any more, and are tried first.
+	// Default: none, no mount is needed.
+	HugeTLBFS string
+	// Raise lets Alloc enlarge the kernel's pool of huge pages, on Node or on
+	// all nodes, by what is missing, where the process may. Just as much is given
+	// back, by Free at the latest. Default: the pool is used as it is.
+	Raise bool
+	// Strict makes it an error of Populate and Verify that a page is not, or not
+	// known to be, on Node, and an error of Alloc that memory cannot be bound to
+	// it. Default: Placement tells.
+	Strict bool
+	// CPUs are the Linux CPU numbers that Populate's threads are bound to.
+	// Default: those of Node that this process may run on, or, for any node,
+	// wherever the scheduler puts the threads.
+	CPUs []int
+	// Threads is how many threads Populate uses. Default: one for each of the
+	// CPUs, at most 8; for any node, 1.
+	Threads int
+	// Sample is how many pages, spread evenly, Verify asks the kernel about.
+	// Default: every page.
+	Sample int
+	// Pool counts the region until it is freed, and may set a budget. Default: not
+	// counted.
+	Pool *Accounting
+	// Checked is for tests. Unreadable pages lie either side of the region's pages,
+	// every byte is PoisonByte at first instead of zero, and Free looks whether those
+	// between the end of the region and that of its last page still are, then leaves
+	// the addresses unreadable instead of to others. In a program that the race
+	// detector watches, the memory is of the Go heap, the only one that the
+	// detector sees, on Small pages; Free counts as a write of every byte.
+	Checked bool
 }
 
-func (e *AllocError) Error() string {
-	return fmt.Sprintf("hugepages: allocating %d bytes: %v", e.Size, e.Err)
+// PoisonByte is what fresh bytes are in checked mode.
+const PoisonByte = 0xDB
+
+// A Region is memory that the collector does not see: no Go pointer may be
+// stored in it. It is zero at first. Populate and Verify may run while others
+// use the bytes; Free comes after all of them.
+type Region struct {
+	o       Options
+	system  system
+	pages   Pages
+	refused []Refusal
+	bound   error // why the region is not bound to its node, if that is so
+
+	span     []byte // all addresses that are the region's
+	room     []byte // of these, its pages
+	bytes    []byte // of these, what was asked for
+	counted  uint64 // bytes, by o.Pool
+	promised bool   // o.Pool expects that the pages will be touched
+	raised   *raise // what the kernel's pool was enlarged by
+
+	placement atomic.Pointer[Placement]
+
+	mu    sync.Mutex // Populate, Verify and Free come one after another
+	freed bool
+	steps []bool // which of them Populate has done
 }
 
-func (e *AllocError) Unwrap() error { return e.Err }
+// ErrFreed says that a region was used after Free.
+var ErrFreed = errors.New("the region is freed")
 
-// Alloc returns a region of size bytes, at least one. The pages are taken from
-// the machine as they are touched, or by Populate. The error is an *AllocError.
-func Alloc(size uint64) (*Region, error) {
-	const maxInt = int(^uint(0) >> 1)
-	if size == 0 || size > uint64(maxInt)-hugePage {
-		return nil, &AllocError{size, fmt.Errorf("not between 1 and %d", maxInt-hugePage)}
-	}
-	mapped, err := linux.Map(int(size) + hugePage)
-	if err != nil {
-		return nil, &AllocError{size, err}
-	}
-	skip := -int(uintptr(unsafe.Pointer(unsafe.SliceData(mapped)))) & (hugePage - 1)
-	r := &Region{mapped, mapped[skip:][:size:size]}
-	// Without huge pages the region works, only slower.
-	_ = linux.AdviseHuge(r.bytes)
-	return r, nil
-}
-
-// Bytes is the region's memory, aligned to 2 MiB. It is valid until Free.
+// Bytes is the region's memory, aligned to Pages().Size(). It is nil after Free.
 func (r *Region) Bytes() []byte { return r.bytes }
 
-// populateStep is taken from the machine between two looks at whether to go on.
-const populateStep = 32 << 20
+// Pages is the kind of page that was had.
+func (r *Region) Pages() Pages { return r.pages }
 
-// Populate takes all pages from the machine, from the first to the last, until
-// ctx is done, so that whoever uses the region does not wait for them. Others may
-// use it meanwhile. Where the system has no such call it does nothing.
-func (r *Region) Populate(ctx context.Context) {
-	for mem := r.bytes; len(mem) > 0 && ctx.Err() == nil; {
-		n := min(len(mem), populateStep)
-		if linux.Populate(mem[:n]) != nil {
-			return // the pages come as they are touched
-		}
-		mem = mem[n:]
+// Refused says which kinds of page were tried before, and why they could not be had.
+func (r *Region) Refused() []Refusal { return r.refused }
+
+func (r *Region) huge() bool { return r.pages == Huge1G || r.pages == Huge2M }
+
+// page is how large a page may be at least: a transparent one may turn out small.
+func (r *Region) page() uint64 {
+	if r.huge() {
+		return r.pages.Size()
 	}
+	return Small.Size()
 }
 
-// Free gives the memory back. A second call does nothing.
+// An OverrunError says that somebody wrote behind the end of a region, which only
+// checked mode notices.
+type OverrunError struct {
+	Size uint64 // of the region
+	At   uint64 // the first byte that was written to
+}
+
+func (e *OverrunError) Error() string {
+	return fmt.Sprintf("hugepages: freeing %d bytes: byte %d, behind the end, was written to", e.Size, e.At)
+}
+
+// Free gives everything back. A second call does nothing. The error is an
+// *OverrunError, or what the kernel said; the region is freed in either case.
 func (r *Region) Free() error {
-	if r.mapped == nil {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.freed {
 		return nil
 	}
-	mapped := r.mapped
-	r.mapped, r.bytes = nil, nil
-	if err := linux.Unmap(mapped); err != nil {
-		return fmt.Errorf("hugepages: freeing %d bytes: %w", len(mapped), err)
+	r.freed = true
+	var overrun error
+	if r.o.Checked {
+		raceWrite(r.bytes)
+		for i, b := range r.room[r.o.Size:] {
+			if b != PoisonByte {
+				overrun = &OverrunError{r.o.Size, r.o.Size + uint64(i)}
+				break
+			}
+		}
 	}
-	return nil
+	err := r.release(r.o.Checked)
+	if err != nil {
+		err = fmt.Errorf("hugepages: freeing %d bytes: %w", r.o.Size, err)
+	}
+	return errors.Join(overrun, err)
 }

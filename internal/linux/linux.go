@@ -1,7 +1,7 @@
-// Package linux is the only home of raw system calls: memory maps and their
-// advice, copies inside the kernel, write-back and locks. On other platforms
-// the same functions exist; what has no counterpart there reports
-// errors.ErrUnsupported.
+// Package linux is the only home of raw system calls: memory maps, their advice
+// and their NUMA nodes, copies inside the kernel, write-back, locks and CPU
+// affinity. On other platforms the same functions exist; what has no counterpart
+// there reports errors.ErrUnsupported.
 package linux
 
 import (
@@ -11,6 +11,9 @@ import (
 
 // ErrLocked says that another process, or another part of this one, holds a lock.
 var ErrLocked = errors.New("held by another job")
+
+// PageSize is the size in bytes of the small pages that the processor's tables have.
+var PageSize = os.Getpagesize()
 
 // SyncDir waits until the names in dir, a rename for example, are on the disk.
 func SyncDir(dir string) error {

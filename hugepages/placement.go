@@ -1,0 +1,134 @@
+package hugepages
+
+import (
+	"context"
+	"fmt"
+	"unsafe"
+
+	"github.com/sdr-engine/sdr/internal/linux"
+)
+
+// A Placement says on which NUMA nodes a region's pages are.
+type Placement struct {
+	Node    Node   // where they should be
+	Pages   uint64 // in the region; small pages for Transparent, which may be either
+	Checked uint64 // pages that the kernel was asked about: Pages, or the sample
+	Local   uint64 // checked and on Node; for any node, all that are known
+	Wrong   uint64 // checked and on another
+	Unknown uint64 // not there yet, or the kernel would not say: Err
+	ByNode  map[int]uint64
+	Err     error // why pages are unknown or not bound; nil if they are only not there yet
+}
+
+// LocalShare is the part of the checked pages that are on Node, from 0 to 1.
+func (p Placement) LocalShare() float64 {
+	if p.Checked == 0 {
+		return 0
+	}
+	return float64(p.Local) / float64(p.Checked)
+}
+
+// Sampled says whether not every page was checked.
+func (p Placement) Sampled() bool { return p.Checked < p.Pages }
+
+func (p Placement) String() string {
+	where := "any NUMA node"
+	if n, ok := p.Node.Number(); ok {
+		where = fmt.Sprintf("NUMA node %d", n)
+	}
+	s := fmt.Sprintf("%d of %d pages checked: %d on %s, %d elsewhere, %d unknown", p.Checked, p.Pages, p.Local, where, p.Wrong, p.Unknown)
+	if p.Err != nil {
+		s += ": " + p.Err.Error()
+	}
+	return s
+}
+
+// Placement is what Verify found last, which Populate calls; until then nothing
+// is known.
+func (r *Region) Placement() Placement {
+	if p := r.placement.Load(); p != nil {
+		return *p
+	}
+	pages := roundUp(r.o.Size, r.page()) / r.page()
+	return Placement{Node: r.o.Node, Pages: pages, Err: r.bound}
+}
+
+// HugeBytes is how much of the region is on huge pages by now; of Transparent
+// ones that is the kernel's choice.
+func (r *Region) HugeBytes() (uint64, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case r.freed:
+		return 0, fmt.Errorf("hugepages: measuring %d bytes: %w", r.o.Size, ErrFreed)
+	case r.huge():
+		return uint64(len(r.room)), nil
+	}
+	first := uint64(uintptr(unsafe.Pointer(unsafe.SliceData(r.room))))
+	n, err := r.system.hugeBytes(first, first+uint64(len(r.room)))
+	if err != nil {
+		return 0, fmt.Errorf("hugepages: measuring %d bytes: %w", r.o.Size, err)
+	}
+	return n, nil
+}
+
+// Verify asks the kernel on which NUMA nodes the pages are: all, or as many as
+// Options.Sample says. In strict mode the error is a *PlacementError if any that
+// was asked about is not, or not known to be, on the region's node.
+func (r *Region) Verify(ctx context.Context) (Placement, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.freed {
+		return Placement{}, fmt.Errorf("hugepages: verifying %d bytes: %w", r.o.Size, ErrFreed)
+	}
+	return r.verify(ctx)
+}
+
+// verifyBatch is how many pages the kernel is asked about at a time.
+const verifyBatch = 4096
+
+func (r *Region) verify(ctx context.Context) (Placement, error) {
+	node, bound := r.o.Node.Number()
+	pages := uint64(len(r.room)) / r.page()
+	p := Placement{Node: r.o.Node, Pages: pages, ByNode: map[int]uint64{}, Err: r.bound}
+	sample := pages
+	if r.o.Sample > 0 {
+		sample = min(pages, uint64(r.o.Sample))
+	}
+	base := uintptr(unsafe.Pointer(unsafe.SliceData(r.room)))
+	addresses := make([]uintptr, min(sample, verifyBatch))
+	nodes := make([]int32, len(addresses))
+	for p.Checked < sample {
+		if ctx.Err() != nil {
+			return p, fmt.Errorf("hugepages: verifying %d bytes: %w", r.o.Size, context.Cause(ctx))
+		}
+		n := min(uint64(len(addresses)), sample-p.Checked)
+		for i := range n {
+			addresses[i] = base + uintptr((p.Checked+i)*pages/sample*r.page())
+		}
+		if err := linux.PageNodes(addresses[:n], nodes[:n]); err != nil {
+			p.Err = fmt.Errorf("asking where pages are: %w", err)
+			p.Unknown += sample - p.Checked
+			p.Checked = sample
+			break
+		}
+		p.Checked += n
+		for _, at := range nodes[:n] {
+			switch {
+			case at == linux.NodeUnknown:
+				p.Unknown++
+				continue
+			case bound && int(at) != node:
+				p.Wrong++
+			default:
+				p.Local++
+			}
+			p.ByNode[int(at)]++
+		}
+	}
+	r.placement.Store(&p)
+	if r.o.Strict && bound && p.Local < p.Checked {
+		return p, &PlacementError{p}
+	}
+	return p, nil
+}

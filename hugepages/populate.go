@@ -1,0 +1,245 @@
+package hugepages
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"unsafe"
+
+	"github.com/sdr-engine/sdr/internal/linux"
+)
+
+// populateStep is taken from the machine between two looks at whether to go on.
+const populateStep = 128 << 20
+
+// maxThreads is by default the most: a few saturate a NUMA node's memory.
+const maxThreads = 8
+
+func (r *Region) step() uint64 { return max(populateStep, r.page()) }
+
+// remaining is how many bytes are in steps that Populate has not done.
+func (r *Region) remaining() (n uint64) {
+	for i, done := range r.steps {
+		if !done {
+			n += r.stepSize(i)
+		}
+	}
+	return n
+}
+
+func (r *Region) stepSize(i int) uint64 {
+	return min(r.step(), roundUp(r.o.Size, r.page())-uint64(i)*r.step())
+}
+
+// Populate takes all pages from the machine, roughly from the first to the last,
+// until ctx is done, so that whoever uses the region does not wait for them.
+// Others may use it meanwhile. If the region has a NUMA node, Verify follows.
+//
+// The error is ctx's cause, a *PopulateError, which wraps a *LimitError if the
+// machine ran short of memory since Alloc, or one of Verify's. After any of them
+// the region can be used, and Populate called again.
+func (r *Region) Populate(ctx context.Context) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.freed {
+		return fmt.Errorf("hugepages: populating %d bytes: %w", r.o.Size, ErrFreed)
+	}
+	if err := r.populate(ctx); err != nil {
+		return err
+	}
+	if _, bound := r.o.Node.Number(); bound {
+		_, err := r.verify(ctx)
+		return err
+	}
+	return nil
+}
+
+func (r *Region) populate(ctx context.Context) (err error) {
+	p := population{Region: r, missing: r.remaining()}
+	if p.missing == 0 {
+		return nil
+	}
+	if err := p.bind(); err != nil {
+		return err
+	}
+	p.cpus, p.threads = r.crew()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var wg sync.WaitGroup
+	for range p.threads {
+		wg.Go(func() {
+			if err := p.work(ctx); err != nil {
+				cancel(err)
+			}
+		})
+	}
+	wg.Wait()
+	if p.missing == 0 {
+		return nil
+	}
+	p.unbind()
+	err = context.Cause(ctx)
+	if already := new(PopulateError); errors.As(err, &already) {
+		return err
+	}
+	return fmt.Errorf("hugepages: populating %d bytes: %w", r.o.Size, err)
+}
+
+// A population is one call of Populate.
+type population struct {
+	*Region
+	cpus    []int
+	threads int
+	next    atomic.Int64 // step
+
+	mu      sync.Mutex // for what follows, and for steps
+	missing uint64     // bytes
+	binding bool       // pages come from the node or not at all
+}
+
+// bind makes ordinary pages come from the region's node, even if its files'
+// pages have to be dropped for them. Those of the kernel's pool come from there
+// if the pool has any; a bound one would be SIGBUS if it has not.
+func (p *population) bind() error {
+	node, bound := p.o.Node.Number()
+	if !bound || p.huge() || p.bound != nil {
+		return nil
+	}
+	err := linux.SetPolicy(p.room, linux.PolicyBind, node)
+	p.binding = err == nil
+	if err != nil && p.o.Strict {
+		return &PopulateError{0, p.o.Size, &BindError{node, err}}
+	}
+	return nil
+}
+
+// unbind lets pages come from other nodes when theirs is full, so that nobody is killed.
+func (p *population) unbind() {
+	if p.binding {
+		node, _ := p.o.Node.Number()
+		_ = linux.SetPolicy(p.room, linux.PolicyPrefer, node) // as it was in alloc
+		p.binding = false
+	}
+}
+
+// crew is how many threads populate, on which CPUs; nil is anywhere.
+func (r *Region) crew() (cpus []int, threads int) {
+	cpus = r.o.CPUs
+	if node, bound := r.o.Node.Number(); bound && len(cpus) == 0 {
+		if allowed, err := linux.Affinity(0); err == nil {
+			cpus = slices.DeleteFunc(r.system.list(nodePath(node, "cpulist")), func(cpu int) bool { return !slices.Contains(allowed, cpu) })
+		}
+	}
+	threads = r.o.Threads
+	if threads == 0 {
+		threads = min(max(1, len(cpus)), maxThreads)
+	}
+	return cpus, min(threads, len(r.steps))
+}
+
+// work populates step after step, on a thread bound to the crew's CPUs.
+func (p *population) work(ctx context.Context) error {
+	if len(p.cpus) > 0 {
+		restore, err := pin(p.cpus)
+		if err != nil && len(p.o.CPUs) > 0 {
+			return &PopulateError{0, p.o.Size, fmt.Errorf("binding a thread to CPUs %v: %w", p.cpus, err)}
+		}
+		defer restore()
+	}
+	for ctx.Err() == nil {
+		i := int(p.next.Add(1) - 1)
+		if i >= len(p.steps) {
+			return nil
+		}
+		p.mu.Lock()
+		done, err := p.steps[i], p.makeRoom()
+		p.mu.Unlock()
+		if done {
+			continue
+		}
+		offset := uint64(i) * p.step()
+		if err == nil {
+			err = p.take(p.room[offset:][:p.stepSize(i)])
+		}
+		if err != nil {
+			return &PopulateError{offset, p.o.Size, err}
+		}
+		p.mu.Lock()
+		p.steps[i] = true
+		p.missing -= p.stepSize(i)
+		p.mu.Unlock()
+		if p.promised {
+			p.o.Pool.fulfil(p.o.Node, p.stepSize(i))
+		}
+	}
+	return nil
+}
+
+// pin binds the goroutine to a thread, and that to cpus, until it is restored.
+func pin(cpus []int) (restore func(), err error) {
+	runtime.LockOSThread()
+	before, err := linux.Affinity(0)
+	if err == nil {
+		err = linux.SetAffinity(0, cpus)
+	}
+	if err != nil {
+		runtime.UnlockOSThread()
+		return func() {}, err
+	}
+	return func() {
+		// A thread that cannot be restored ends with its goroutine.
+		if linux.SetAffinity(0, before) == nil {
+			runtime.UnlockOSThread()
+		}
+	}, nil
+}
+
+// makeRoom returns a *LimitError if the machine has no room for what all threads
+// are about to take. If only the node has none, it is one in strict mode;
+// else other nodes help out.
+func (p *population) makeRoom() error {
+	if p.huge() {
+		return nil // reserved
+	}
+	want := min(p.missing, uint64(p.threads)*p.step())
+	if err := p.system.checkMemory(want, Node{}, 0); err != nil {
+		return err
+	}
+	if p.binding {
+		if err := p.system.checkNode(want, p.o.Node); err != nil {
+			if p.o.Strict {
+				return err
+			}
+			p.unbind()
+		}
+	}
+	return nil
+}
+
+func (p *population) take(mem []byte) error {
+	err := linux.Populate(mem)
+	if errors.Is(err, errors.ErrUnsupported) && !p.o.onHeap() {
+		return touch(mem, p.page())
+	}
+	return err
+}
+
+// touch takes the pages as their user would, who may be writing there: it adds
+// nothing to each. Kernels before 5.14 have no better way.
+func touch(mem []byte, page uint64) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if fault := recover(); fault != nil {
+			err = fmt.Errorf("memory fault: %v", fault)
+		}
+	}()
+	for offset := uint64(0); offset < uint64(len(mem)); offset += page {
+		atomic.AddUint32((*uint32)(unsafe.Pointer(&mem[offset])), 0)
+	}
+	return nil
+}
