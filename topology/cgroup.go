@@ -65,7 +65,7 @@ func (r *reader) findCgroup() (m mount, group string, ok bool) {
 		r.notes.add("no mounted cgroup hierarchy is known that may have cpusets: all CPUs and memory nodes are taken to be allowed")
 		return mount{}, "", false
 	}
-	groups, ok := r.text("proc/self/cgroup")
+	groups, ok := r.text(cgroupFile)
 	for line := range strings.Lines(groups) {
 		id, rest, _ := strings.Cut(strings.TrimRight(line, "\n"), ":")
 		controllers, at, _ := strings.Cut(rest, ":")

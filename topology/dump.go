@@ -223,18 +223,25 @@ func essence(name, text string) string {
 	case statusFile:
 		return keepLines(text, "Cpus_allowed_list", "Mems_allowed_list")
 	case mountinfoFile, mountsFile:
-		var kept strings.Builder
-		for line := range strings.Lines(text) {
-			if strings.Contains(line, " cgroup") {
-				kept.WriteString(line)
-			}
-		}
-		return kept.String()
+		return linesWith(text, "cgroup2", "cpuset")
+	case cgroupFile:
+		return linesWith(text, "0::", "cpuset")
 	}
 	if path.Base(name) == "meminfo" {
 		return keepLines(text, meminfoFields...)
 	}
 	return strings.ReplaceAll(text, "\x00", "")
+}
+
+// linesWith keeps the lines that contain any of some words.
+func linesWith(text string, words ...string) string {
+	var kept strings.Builder
+	for line := range strings.Lines(text) {
+		if slices.ContainsFunc(words, func(word string) bool { return strings.Contains(line, word) }) {
+			kept.WriteString(line)
+		}
+	}
+	return kept.String()
 }
 
 // keepLines keeps the lines of fields, "name: value" or "Node 0 name: value", with

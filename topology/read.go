@@ -20,6 +20,7 @@ const (
 	cpuinfoFile   = "proc/cpuinfo"
 	meminfoFile   = "proc/meminfo"
 	statusFile    = "proc/self/status"
+	cgroupFile    = "proc/self/cgroup"
 	mountinfoFile = "proc/self/mountinfo"
 	mountsFile    = "proc/mounts"
 )

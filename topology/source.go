@@ -31,7 +31,7 @@ func open(root string) (src source, live bool, close func() error, err error) {
 	failed := func(err error) (source, bool, func() error, error) {
 		return nil, false, nil, fmt.Errorf("topology: reading %s: %w", root, err)
 	}
-	if filepath.Clean(root) == "/" {
+	if root == "/" || filepath.Clean(root) == "/" {
 		return liveSource{}, true, nil, nil
 	}
 	info, err := os.Stat(root)
@@ -169,41 +169,49 @@ func (d folderSource) checkLinks() error {
 // leavingLink follows name as the system would and returns the link that leads out
 // of the root, nil if none does.
 func (d folderSource) leavingLink(name string) *LinkError {
-	at, link, target := ".", "", ""
-	todo := strings.Split(name, "/")
+	type step struct {
+		element string
+		from    *LinkError // the link whose target it is a part of
+	}
+	var todo []step
+	push := func(name string, from *LinkError) {
+		elements := strings.Split(filepath.ToSlash(name), "/")
+		steps := make([]step, len(elements), len(elements)+len(todo))
+		for i, element := range elements {
+			steps[i] = step{element, from}
+		}
+		todo = append(steps, todo...)
+	}
+	push(name, nil)
+	at := "."
 	for hops := 0; len(todo) > 0; {
-		element := todo[0]
+		next := todo[0]
 		todo = todo[1:]
-		switch {
-		case element == "" || element == ".":
-			continue
-		case element == ".." && at == ".":
-			return &LinkError{link, target}
-		case element == "..":
+		if next.element == ".." {
+			if at == "." {
+				return next.from
+			}
 			at = path.Dir(at)
 			continue
 		}
-		next := path.Join(at, element)
-		info, err := d.root.Lstat(filepath.FromSlash(next))
+		to := path.Join(at, next.element)
+		info, err := d.root.Lstat(filepath.FromSlash(to))
 		if err != nil {
 			return nil // dangling
 		}
 		if info.Mode()&fs.ModeSymlink == 0 {
-			at = next
+			at = to
 			continue
 		}
-		if hops++; hops > 40 {
-			return nil // in a circle
-		}
-		to, err := d.root.Readlink(filepath.FromSlash(next))
-		if err != nil {
+		target, err := d.root.Readlink(filepath.FromSlash(to))
+		if hops++; err != nil || hops > 40 { // in a circle
 			return nil
 		}
-		link, target = next, to
-		if filepath.IsAbs(to) || strings.HasPrefix(to, "/") {
-			return &LinkError{link, target}
+		link := &LinkError{to, target}
+		if filepath.IsAbs(target) || strings.HasPrefix(target, "/") {
+			return link
 		}
-		todo = append(strings.Split(filepath.ToSlash(to), "/"), todo...)
+		push(target, link)
 	}
 	return nil
 }
