@@ -258,52 +258,27 @@ func (r *Region) mapHeap(room uint64) error {
 	return errors.Join(linux.Hide(all[:guard]), linux.Hide(all[guard+room:]))
 }
 
-// mapHuge takes the room from the kernel's pool, which it first enlarges if it
-// is to.
-func (r *Region) mapHuge(ctx context.Context, room uint64, fromFile bool) (err error) {
-	var refusal error
-	if r.o.Raise {
-		lock, err := r.system.lockPool(ctx, r.page())
-		if err == nil {
-			defer lock.Close()
-			r.raised, err = r.system.raise(ctx, room, r.page(), r.o.Node)
-		}
-		refusal = err
-	}
-	defer func() { // while there is the lock
-		if err != nil {
-			err = errors.Join(err, r.raised.giveBack())
-		} else if r.raised.crashProof() {
-			_ = r.raised.giveBack() // or by Free
-		}
-	}()
-	if err := r.system.checkPool(room, r.page(), r.o.Node); err != nil {
-		if refusal != nil {
-			return fmt.Errorf("%w; enlarging the pool: %w", err, refusal)
-		}
-		return err
-	}
+// mapHuge takes the room from the kernel's pool.
+func (r *Region) mapHuge(ctx context.Context, room uint64, fromFile bool) error {
 	data := room
 	if fromFile {
-		data = 0
+		data = 0 // shared
 	}
-	if !r.o.Checked {
-		if err := r.system.checkProcess(room, data); err != nil {
+	if r.o.Checked {
+		if err := r.mapHidden(room, data); err != nil {
 			return err
 		}
-		r.span, err = r.mapPool(room, fromFile)
-		r.room = r.span
-		return err
-	}
-	if err := r.mapHidden(room, data); err != nil {
-		return err
 	}
 	if err := r.system.checkProcess(room, data); err != nil {
 		return err
 	}
-	mem, err := r.mapPool(room, fromFile)
+	mem, err := r.takePool(ctx, room, fromFile)
 	if err != nil {
 		return err
+	}
+	if !r.o.Checked {
+		r.span, r.room = mem, mem
+		return nil
 	}
 	if err := linux.Move(mem, r.room); err != nil {
 		r.span = nil // who knows what is mapped there now: leave it
@@ -312,7 +287,45 @@ func (r *Region) mapHuge(ctx context.Context, room uint64, fromFile bool) (err e
 	return nil
 }
 
+// raiseAttempts is how often a pool is enlarged that others empty at once.
+const raiseAttempts = 3
+
+// takePool maps pages of the kernel's pool, which it first enlarges if it is to.
+func (r *Region) takePool(ctx context.Context, room uint64, fromFile bool) (mem []byte, err error) {
+	if !r.o.Raise {
+		return r.mapPool(room, fromFile)
+	}
+	lock, refusal := r.system.lockPool(ctx, r.page())
+	if refusal == nil {
+		defer lock.Close()
+		r.raised = r.system.newRaise(r.page(), r.o.Node)
+		defer func() {
+			if err != nil {
+				err = errors.Join(err, r.raised.giveBack())
+			} else if r.raised.crashProof() {
+				_ = r.raised.giveBack() // or by Free
+			}
+		}()
+	}
+	for range raiseAttempts {
+		if refusal == nil {
+			refusal = r.raised.enlarge(ctx, room)
+		}
+		mem, err = r.mapPool(room, fromFile)
+		if err == nil {
+			return mem, nil
+		}
+		if refusal != nil {
+			return nil, fmt.Errorf("%w; enlarging the pool: %w", err, refusal)
+		}
+	}
+	return nil, err
+}
+
 func (r *Region) mapPool(room uint64, fromFile bool) ([]byte, error) {
+	if err := r.system.checkPool(room, r.page(), r.o.Node); err != nil {
+		return nil, err
+	}
 	if !fromFile {
 		return linux.MapHuge(int(room), r.page())
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -15,9 +16,15 @@ import (
 // A raise is what the kernel's pool was enlarged by, for one region.
 type raise struct {
 	system system
-	pool   poolState // as it was before
-	pages  uint64    // by how many more the pool was then told to keep
+	page   uint64
 	node   Node
+	before uint64 // pages that the pool was told to keep
+	pages  uint64 // pages that it was then told to keep beyond these
+}
+
+func (s system) newRaise(page uint64, node Node) *raise {
+	p, _ := s.pool(page, node)
+	return &raise{system: s, page: page, node: node, before: p.persistent()}
 }
 
 // raiseStep is how many bytes of huge pages the kernel is asked for at a time.
@@ -62,39 +69,46 @@ func (s system) setPool(p poolState, pages uint64) error {
 	return errors.Join(err, f.Close())
 }
 
-// raise enlarges the pool until so many bytes are free in it and not reserved by
-// anybody. With an error the pool is as it was. The caller has the lock.
-func (s system) raise(ctx context.Context, want, page uint64, node Node) (*raise, error) {
-	p, ok := s.pool(page, node)
+// enlarge makes the pool larger until so many bytes are free in it and not
+// reserved by anybody. After an error the pool is as it was. The caller has the lock.
+func (r *raise) enlarge(ctx context.Context, want uint64) (err error) {
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, r.giveBack())
+		}
+	}()
+	p, ok := r.system.pool(r.page, r.node)
 	if !ok {
-		return nil, fmt.Errorf("no pool in /%s", p.folder)
+		return fmt.Errorf("no pool in /%s: %w", p.folder, fs.ErrNotExist)
 	}
-	missing := func() uint64 { return want/page - min(want/page, p.free-min(p.free, p.reserved)) }
-	r := &raise{system: s, pool: p, node: node}
-	if missing() == 0 {
-		return r, nil
+	// On a node, too, all that is reserved may come from here.
+	left := func() uint64 { return (p.free - min(p.free, p.reserved)) * r.page }
+	if left() >= want {
+		return nil
 	}
-	if err := s.checkRaise(missing()*page, node); err != nil {
-		return nil, err
+	if err := r.system.checkRaise(want-left(), r.node); err != nil {
+		return err
 	}
-	for missing() > 0 {
+	for left() < want {
 		before := p.total
 		// Surplus pages count first: the kernel makes them permanent before it
 		// looks for new ones. They are given back with the rest.
-		err := s.setPool(p, p.total+min(missing(), max(1, raiseStep/page)))
-		p, _ = s.pool(page, node)
-		r.pages = p.persistent() - min(p.persistent(), r.pool.persistent())
-		if err == nil && ctx.Err() != nil {
-			err = context.Cause(ctx)
+		more := min(want-left(), max(r.page, raiseStep)) / r.page
+		if err := r.system.setPool(p, p.total+more); err != nil {
+			return err
 		}
-		if err == nil && p.total <= before {
-			err = fits(LimitHugePages, "/"+p.folder+"/nr_hugepages", want, (p.free-min(p.free, p.reserved))*page, 0)
+		p, _ = r.system.pool(r.page, r.node)
+		r.pages = p.persistent() - min(p.persistent(), r.before)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
 		}
-		if err != nil {
-			return nil, errors.Join(err, r.giveBack())
+		if p.total <= before {
+			if err := fits(LimitHugePages, "/"+p.folder+"/nr_hugepages", want, left(), 0); err != nil {
+				return err
+			}
 		}
 	}
-	return r, nil
+	return nil
 }
 
 // checkRaise returns a *LimitError if the machine has no room for a larger pool.
@@ -112,7 +126,7 @@ func (s system) checkRaise(want uint64, node Node) error {
 // until they are unmapped, be it by the end of the process, and no longer. In a
 // pool that somebody set up that would be at the expense of those who
 // unmap their pages and map them again.
-func (r *raise) crashProof() bool { return r != nil && r.pool.persistent() == 0 }
+func (r *raise) crashProof() bool { return r != nil && r.before == 0 }
 
 // giveBack makes the pool smaller by as much as it was enlarged. The caller has
 // the lock. Pages that others have taken meanwhile stay theirs: the kernel takes
@@ -121,9 +135,9 @@ func (r *raise) giveBack() error {
 	if r == nil || r.pages == 0 {
 		return nil
 	}
-	p, ok := r.system.pool(r.pool.page, r.node)
+	p, ok := r.system.pool(r.page, r.node)
 	if !ok {
-		return fmt.Errorf("no pool in /%s", r.pool.folder)
+		return fmt.Errorf("no pool in /%s: %w", p.folder, fs.ErrNotExist)
 	}
 	err := r.system.setPool(p, p.persistent()-min(p.persistent(), r.pages))
 	if err == nil {
@@ -137,7 +151,7 @@ func (r *raise) giveBackLater() error {
 	if r == nil || r.pages == 0 {
 		return nil
 	}
-	lock, err := r.system.lockPool(context.Background(), r.pool.page)
+	lock, err := r.system.lockPool(context.Background(), r.page)
 	if err != nil {
 		return err
 	}

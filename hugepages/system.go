@@ -176,7 +176,21 @@ type poolState struct {
 	overcommit uint64 // surplus pages that may be had, on all nodes
 }
 
+// pool reads a pool's files until they agree: others free pages meanwhile, and a
+// surplus of now with a total of before would be pages that nobody ever had.
 func (s system) pool(page uint64, node Node) (p poolState, ok bool) {
+	p, ok = s.poolOnce(page, node)
+	for ok {
+		before := p
+		p, ok = s.poolOnce(page, node)
+		if p.total == before.total && p.surplus == before.surplus {
+			break
+		}
+	}
+	return p, ok
+}
+
+func (s system) poolOnce(page uint64, node Node) (p poolState, ok bool) {
 	name := fmt.Sprintf("hugepages-%dkB", page>>10)
 	all := "sys/kernel/mm/hugepages/" + name
 	p = poolState{folder: all, page: page}
@@ -184,12 +198,12 @@ func (s system) pool(page uint64, node Node) (p poolState, ok bool) {
 	if bound {
 		p.folder = nodePath(number, "hugepages/"+name)
 	}
+	ok = true
 	get := func(folder, name string) uint64 {
 		n, readable := s.number(path.Join(folder, name))
 		ok = ok && readable
 		return n
 	}
-	ok = true
 	p.total = get(p.folder, "nr_hugepages")
 	p.free = get(p.folder, "free_hugepages")
 	p.surplus = get(p.folder, "surplus_hugepages")
