@@ -700,7 +700,7 @@ func TestGoroutines(t *testing.T) {
 				rapid.SliceOfNDistinct(rapid.Map(rapid.IntRange(0, nCores-1), func(i int) topology.CPU { return topology.CPU(i) }), 1, nCores, rapid.ID).Draw(t, "cores"),
 				rapid.Uint64Range(0, 60).Draw(t, "KiB"),
 			}
-		}), 1, 12).Draw(rt, "jobs")
+		}), 1, 6).Draw(rt, "jobs")
 		var owner [nCores]atomic.Int32
 		var promised atomic.Int64
 		var wg sync.WaitGroup
