@@ -160,6 +160,44 @@ func TestNUMAGuestRaise(t *testing.T) {
 	}
 }
 
+// The guest is booted with one page of 1 GiB, on node 1.
+func TestNUMAGuestGigantic(t *testing.T) {
+	guest(t)
+	folder := filepath.Join(nodes, "node1/hugepages", folderOf(hugepages.Huge1G))
+	if total, free := readPool(t, folder, "nr_hugepages"), readPool(t, folder, "free_hugepages"); total != 1 || free != 1 {
+		t.Fatalf("node 1 has %d pages of 1 GiB, %d free, want 1", total, free)
+	}
+	o := hugepages.Options{Size: 1<<30 - 1<<20, Node: hugepages.OnNode(1), Strict: true}
+	r := alloc(t, o)
+	if err := r.Populate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if place := r.Placement(); r.Pages() != hugepages.Huge1G || place.Local != 1 || place.ByNode[1] != 1 {
+		t.Errorf("%v: %+v", r.Pages(), place)
+	}
+	if n := mapsSay(t, r, 1); n != 1<<30 {
+		t.Errorf("numa_maps says %d bytes", n)
+	}
+	if free := readPool(t, folder, "free_hugepages"); free != 0 {
+		t.Errorf("the page is used, and the pool has %d free", free)
+	}
+	// The next one gets the next smaller kind, or, if it wants this one, an error.
+	second := alloc(t, hugepages.Options{Size: o.Size, Node: o.Node})
+	if second.Pages() == hugepages.Huge1G {
+		t.Error("two regions on one page")
+	}
+	free(t, second)
+	o.Pages = only(hugepages.Huge1G)
+	_, err := hugepages.Alloc(t.Context(), o)
+	if wrong := wantLimit(err, hugepages.LimitHugePages, 1<<30); wrong != nil {
+		t.Error(wrong)
+	}
+	free(t, r)
+	if free := readPool(t, folder, "free_hugepages"); free != 1 {
+		t.Errorf("the region is freed, and the pool has %d free, want 1", free)
+	}
+}
+
 // Huge pages that are free on the other node only are none.
 func TestNUMAGuestPoolOfOtherNode(t *testing.T) {
 	guest(t)
@@ -232,6 +270,13 @@ func TestNUMAGuestExhausted(t *testing.T) {
 // node's pages otherwise. Nobody is killed.
 func TestNUMAGuestExhaustedLater(t *testing.T) {
 	guest(t)
+	// Small pages are slow to touch in the guest: nearly all of the node goes to
+	// the kernel's pool of huge pages, which nobody touches.
+	pool(t, hugepages.Huge2M)
+	folder := filepath.Join(nodes, "node1/hugepages", folderOf(hugepages.Huge2M))
+	before := readPool(t, folder, "nr_hugepages")
+	defer setPool(t, folder, before)
+	setPool(t, folder, before+int((freeMemory(t, 1)-min(256<<20, freeMemory(t, 1)))>>21))
 	for _, strict := range []bool{true, false} {
 		o := hugepages.Options{Size: freeMemory(t, 1) / 3 * 2, Pages: only(hugepages.Small), Node: hugepages.OnNode(1), Strict: strict}
 		if freeMemory(t, 0) < o.Size {

@@ -24,11 +24,11 @@ timeout=${SDR_GUEST_TIMEOUT:-300}
 
 # The machine, in this one place: QEMU's options below are made of it, and so is
 # what topology's tests compare with. Each socket is a NUMA node with one L3.
-# Nothing is alike that need not be, so that a test sees what was mixed up. Node 1
-# has room for a huge page of 1 GiB.
+# Nothing is alike that need not be, so that a test sees what was mixed up.
 sockets=2 cores=2 threads=2
-memory=(1280 2048)           # of each node, MiB
-distances=('10,21' '31,10')  # from each node
+memory=(1472 1920)          # of each node, MiB
+gigantic=(0 1)              # how many huge pages of 1 GiB it is booted with
+distances=('10,21' '31,10') # from each node
 # An Intel, because a guest finds an AMD's L3 by a CPUID leaf that software
 # emulation lacks. No SHA instructions, so that kernels are the generic ones.
 cpu='max,vendor=GenuineIntel,sha-ni=off,la57=off'
@@ -96,7 +96,7 @@ for ((n = 0; n < sockets; n++)); do
 	first=$((n * cores * threads))
 	cpus=$first-$((first + cores * threads - 1))
 	numa+=(-object "memory-backend-ram,id=m$n,size=${memory[n]}M" -numa "node,nodeid=$n,cpus=$cpus,memdev=m$n")
-	nodes+=",{\"cpus\":\"$cpus\",\"memory_mib\":${memory[n]},\"distances\":[${distances[n]}]}"
+	nodes+=",{\"cpus\":\"$cpus\",\"memory_mib\":${memory[n]},\"gigantic\":${gigantic[n]},\"distances\":[${distances[n]}]}"
 	l3+=",\"$cpus\""
 	for ((cpu_number = first; cpu_number < first + cores * threads; cpu_number += threads)); do
 		siblings+=",\"$cpu_number-$((cpu_number + threads - 1))\""
@@ -132,7 +132,8 @@ timeout --foreground --kill-after=5 "$timeout" qemu-system-x86_64 \
 	-smp "$((sockets * cores * threads)),sockets=$sockets,cores=$cores,threads=$threads" \
 	-m "$((memory[0] + memory[1]))" "${numa[@]}" \
 	-kernel "$cache/vmlinuz" -initrd "$tmp/initrd" \
-	-append 'console=ttyS0 quiet panic=-1 oops=panic mitigations=off nowatchdog rcupdate.rcu_cpu_stall_suppress=1' \
+	-append "console=ttyS0 quiet panic=-1 oops=panic mitigations=off init_on_alloc=0 nowatchdog rcupdate.rcu_cpu_stall_suppress=1 \
+		hugepagesz=1G hugepages=0:${gigantic[0]},1:${gigantic[1]}" \
 	-serial "file:$tmp/console" -serial stdio </dev/null | tee "$tmp/output" || status=${PIPESTATUS[0]}
 
 # The verdict.

@@ -26,6 +26,7 @@ type guestShape struct {
 	Nodes []struct {
 		CPUs      string
 		MemoryMiB uint64 `json:"memory_mib"`
+		Gigantic  uint64 // huge pages of 1 GiB
 		Distances []int
 	}
 	L3    []string // the CPUs of each
@@ -112,8 +113,12 @@ func TestNUMAGuestMachine(t *testing.T) {
 		if size := w.MemoryMiB << 20; n.MemoryTotal > size || n.MemoryTotal < size-size/8 {
 			t.Errorf("NUMA node %d: %d bytes of memory, of %d MiB given", i, n.MemoryTotal, w.MemoryMiB)
 		}
-		if n.MemoryFree > n.MemoryTotal || n.MemoryFree < n.MemoryTotal/2 {
-			t.Errorf("NUMA node %d: %d bytes free of %d", i, n.MemoryFree, n.MemoryTotal)
+		if ordinary := n.MemoryTotal - w.Gigantic<<30; n.MemoryFree > ordinary || n.MemoryFree < ordinary/2 {
+			t.Errorf("NUMA node %d: %d bytes free of %d, %d pages of 1 GiB aside", i, n.MemoryFree, n.MemoryTotal, w.Gigantic)
+		}
+		pools := []topology.HugePagePool{{Size: 2 << 20}, {Size: 1 << 30, Total: w.Gigantic, Free: w.Gigantic}}
+		if !slices.Equal(n.HugePages, pools) {
+			t.Errorf("NUMA node %d: huge pages %v, want %v", i, n.HugePages, pools)
 		}
 		if p := packages[i]; p.ID != i || !p.CPUs.Equal(cpus) {
 			t.Errorf("package %d: id %d, CPUs %s, want %s", i, p.ID, p.CPUs, cpus)
