@@ -9,8 +9,11 @@ import (
 
 // limits says all that keeps one sector more than fit from fitting, too.
 func (r *resources) limits(fit int) (limits []Limit) {
-	add := func(kind LimitKind, pool topology.MemoryPool, format string, args ...any) {
-		limits = append(limits, Limit{kind, pool, fmt.Sprintf(format, args...)})
+	add := func(kind LimitKind, format string, args ...any) {
+		limits = append(limits, Limit{Kind: kind, Text: fmt.Sprintf(format, args...)})
+	}
+	addPool := func(kind LimitKind, pool topology.MemoryPool, format string, args ...any) {
+		limits = append(limits, Limit{kind, true, pool, fmt.Sprintf(format, args...)})
 	}
 	more, cpus := fit+1, 1+r.q.Producers
 	if !r.coresSuffice(more) {
@@ -25,35 +28,35 @@ func (r *resources) limits(fit int) (limits []Limit) {
 			free += fmt.Sprintf(", %d held by other jobs", held)
 		}
 		if slots(all, cpus) > r.slots {
-			add(LimitComplexes, topology.MemoryPool{}, "core complexes: %s, but the %s of a job must share a complex: %s fit", free, plural(cpus, "CPU"), plural(r.slots, "job"))
+			add(LimitComplexes, "core complexes: %s, but the %s of a job must share a complex: room for %s", free, plural(cpus, "CPU"), plural(r.slots, "job"))
 		} else {
-			add(LimitCores, topology.MemoryPool{}, "cores: %s, for jobs of %s each: %s fit", free, plural(cpus, "CPU"), plural(r.slots, "job"))
+			add(LimitCores, "cores: %s, jobs take %s each: room for %s", free, plural(cpus, "CPU"), plural(r.slots, "job"))
 		}
 	}
 	layers, bytes := r.layersSuffice(more), r.bytesSuffice(more)
 	if !layers && r.q.strict() {
 		pools := r.pools(r.q.PageSize)
 		for _, pool := range pools {
-			add(LimitHugePages, pool, "huge pages of %s on NUMA node %d: room for %s; a sector's layers take %s",
-				sizeText(pool.PageSize), pool.Node, sizeText(r.free[pool]), sizeText(r.q.sectorMemory()))
+			addPool(LimitHugePages, pool, "huge pages of %s on NUMA node %d: room for %s; a sector's layers take %s",
+				topology.SizeText(pool.PageSize), pool.Node, topology.SizeText(r.free[pool]), topology.SizeText(r.q.sectorMemory()))
 		}
 		if len(pools) == 0 {
-			add(LimitHugePages, topology.MemoryPool{PageSize: r.q.PageSize}, "huge pages: no NUMA node has any of %s", sizeText(r.q.PageSize))
+			add(LimitHugePages, "huge pages: no NUMA node has any of %s", topology.SizeText(r.q.PageSize))
 		}
 	}
 	if !bytes || !layers && !r.q.strict() {
 		pools := r.pools(0)
 		for _, pool := range pools {
-			add(LimitMemory, pool, "memory of NUMA node %d: room for %s%s; a sector's layers take %s, a job %s besides",
-				pool.Node, sizeText(r.free[pool]), r.inHugePages(pool.Node), sizeText(r.q.sectorMemory()), sizeText(JobOverhead))
+			addPool(LimitMemory, pool, "memory of NUMA node %d: room for %s%s; a sector's layers take %s, a job %s besides",
+				pool.Node, topology.SizeText(r.free[pool]), r.inHugePages(pool.Node), topology.SizeText(r.q.sectorMemory()), topology.SizeText(JobOverhead))
 		}
 		if len(pools) == 0 {
-			add(LimitMemory, topology.MemoryPool{}, "memory: there is no NUMA node whose memory may be used")
+			add(LimitMemory, "memory: there is no NUMA node whose memory may be used")
 		}
 	}
 	if !r.budgetSuffices(more) {
-		add(LimitBudget, topology.MemoryPool{}, "memory budget: %s; %s take %s, one more %s", sizeText(r.q.Budget), plural(fit, "sector"),
-			sizeText(r.memory(fit)), sizeText(r.memory(more)-r.memory(fit)))
+		add(LimitBudget, "memory budget: %s; %s take %s, one more %s", topology.SizeText(r.q.Budget), plural(fit, "sector"),
+			topology.SizeText(r.memory(fit)), topology.SizeText(r.memory(more)-r.memory(fit)))
 	}
 	return limits
 }
@@ -79,14 +82,14 @@ func (r *resources) inHugePages(node topology.NUMANodeID) string {
 	if units == 0 {
 		return ""
 	}
-	return fmt.Sprintf(", and for %s in huge pages", sizeText(units*r.q.unit()))
+	return fmt.Sprintf(", and for %s in huge pages", topology.SizeText(units*r.q.unit()))
 }
 
 // helps says what would let more sectors fit than do: what is missing for one
 // more, and which other request would have more.
 func (r *resources) helps(m *topology.Machine, reserved Reserved, fit int) (helps []Help) {
 	if missing := r.missing(fit + 1); len(missing) > 0 {
-		helps = append(helps, Help{fit + 1, "for one more sector: " + strings.Join(missing, ", and ")})
+		helps = append(helps, Help{fit + 1, strings.Join(missing, ", and ")})
 	}
 	// try adds a change if it helps.
 	try := func(change func(q *Request, reserved *Reserved), format string, args ...any) bool {
@@ -139,13 +142,13 @@ func (r *resources) missing(sectors int) (missing []string) {
 	if !r.q.strict() {
 		bytes = max(bytes, lack*r.q.unit())
 	} else if lack > 0 {
-		missing = append(missing, fmt.Sprintf("%s of %s", plural(int(lack), "more free huge page"), sizeText(r.q.PageSize)))
+		missing = append(missing, fmt.Sprintf("%s of %s", plural(int(lack), "more free huge page"), topology.SizeText(r.q.PageSize)))
 	}
 	if bytes > 0 {
-		missing = append(missing, sizeText(bytes)+" more free memory")
+		missing = append(missing, topology.SizeText(bytes)+" more free memory")
 	}
 	if !r.budgetSuffices(sectors) {
-		missing = append(missing, sizeText(r.memory(sectors)-r.q.Budget)+" more memory budget")
+		missing = append(missing, topology.SizeText(r.memory(sectors)-r.q.Budget)+" more memory budget")
 	}
 	return missing
 }

@@ -242,9 +242,10 @@ const (
 
 // A Limit is something that keeps one more sector from fitting.
 type Limit struct {
-	Kind LimitKind
-	Pool topology.MemoryPool // of LimitMemory and LimitHugePages
-	Text string              // for people
+	Kind   LimitKind
+	OfNode bool                // memory of one NUMA node is meant
+	Pool   topology.MemoryPool // that memory
+	Text   string              // for people
 }
 
 // A Help is something that would let more sectors fit.
@@ -280,7 +281,7 @@ type BudgetError struct {
 
 func (e *BudgetError) Error() string {
 	return fmt.Sprintf("placement: checking request: the memory budget is %s, the smallest job, one sector in mode %v, takes %s",
-		sizeText(e.Budget), e.Mode, sizeText(e.Smallest))
+		topology.SizeText(e.Budget), e.Mode, topology.SizeText(e.Smallest))
 }
 
 var lanes = []int{1, 2, 16, 32} // those of the kernels
@@ -369,16 +370,4 @@ func New(m *topology.Machine, reserved Reserved, q Request) (*Plan, error) {
 	p.Limits = r.limits(p.Max)
 	p.Helps = r.helps(m, reserved, p.Max)
 	return p, nil
-}
-
-// sizeText is an amount of memory: "64.25 GiB".
-func sizeText(n uint64) string {
-	units := []string{"TiB", "GiB", "MiB", "KiB"}
-	for i, unit := range units {
-		if u := uint64(1) << (40 - 10*i); n >= u {
-			text := fmt.Sprintf("%.2f", float64(n)/float64(u))
-			return strings.TrimSuffix(strings.TrimRight(text, "0"), ".") + " " + unit
-		}
-	}
-	return fmt.Sprintf("%d bytes", n)
 }

@@ -36,7 +36,7 @@ func lines(p *placement.Plan) (lines []string) {
 func limitKinds(p *placement.Plan) (kinds []string) {
 	for _, l := range p.Limits {
 		text := string(l.Kind)
-		if l.Kind == placement.LimitMemory || l.Kind == placement.LimitHugePages {
+		if l.OfNode {
 			text += fmt.Sprintf(" %d", l.Pool.Node)
 		}
 		kinds = append(kinds, text)
@@ -90,7 +90,7 @@ func TestPlan(t *testing.T) {
 			},
 			limits: []string{"memory 0", "memory 1"},
 			helps: []string{
-				"7: for one more sector: 49.75 GiB more free memory",
+				"7: 49.75 GiB more free memory",
 				"8: one layer of each sector in memory instead of two",
 			},
 		},
@@ -103,7 +103,7 @@ func TestPlan(t *testing.T) {
 			},
 			limits: []string{"memory 0", "memory 1"},
 			helps: []string{
-				"7: for one more sector: 49.75 GiB more free memory",
+				"7: 49.75 GiB more free memory",
 				"8: one layer of each sector in memory instead of two",
 			},
 		},
@@ -115,7 +115,7 @@ func TestPlan(t *testing.T) {
 			},
 			limits: []string{"cores"},
 			helps: []string{
-				"3: for one more sector: 1 more free core in the right core complex",
+				"3: 1 more free core in the right core complex",
 				"3: 0 producers for each hasher instead of 1",
 				"4: 2 sectors in lock-step on each hasher instead of 1",
 				"6: all CPUs that this process may use, instead of a list",
@@ -135,7 +135,7 @@ func TestPlan(t *testing.T) {
 			},
 			limits: []string{"memory 0", "memory 1"},
 			helps: []string{
-				"7: for one more sector: 49.75 GiB more free memory",
+				"7: 49.75 GiB more free memory",
 				"8: one layer of each sector in memory instead of two",
 			},
 		},
@@ -150,7 +150,7 @@ func TestPlan(t *testing.T) {
 			},
 			limits: []string{"memory 0", "memory 1"},
 			helps: []string{
-				"5: for one more sector: 21.25 GiB more free memory",
+				"5: 21.25 GiB more free memory",
 				"6: what other jobs hold, once it is released",
 				"5: one layer of each sector in memory instead of two",
 			},
@@ -165,7 +165,7 @@ func TestPlan(t *testing.T) {
 			},
 			limits: []string{"cores"},
 			helps: []string{
-				"5: for one more sector: 2 more free cores in the same core complex",
+				"5: 2 more free cores in the same core complex",
 				"8: producers on the SMT siblings of hashers",
 				"8: 0 producers for each hasher instead of 1",
 				"8: 2 sectors in lock-step on each hasher instead of 1",
@@ -179,7 +179,7 @@ func TestPlan(t *testing.T) {
 			},
 			limits: []string{"memory 0", "memory 1"},
 			helps: []string{
-				"19: for one more sector: 16.5 GiB more free memory",
+				"19: 16.5 GiB more free memory",
 				"35: one layer of each sector in memory instead of two",
 			},
 		},
@@ -191,7 +191,7 @@ func TestPlan(t *testing.T) {
 			},
 			limits: []string{"budget"},
 			helps: []string{
-				"3: for one more sector: 32.75 GiB more memory budget",
+				"3: 32.75 GiB more memory budget",
 				"8: no memory budget",
 			},
 		},
@@ -202,15 +202,15 @@ func TestPlan(t *testing.T) {
 			jobs:   []string{"1x 4 [12] complex 2 cores [4]: 64.00 on 1 in 1024 MiB, 0.25 on 1"},
 			limits: []string{"huge pages 1"},
 			helps: []string{
-				"2: for one more sector: 28 more free huge pages of 1 GiB",
+				"2: 28 more free huge pages of 1 GiB",
 				"2: one layer of each sector in memory instead of two",
 			},
 		},
 		{
 			name: "no such huge pages", machine: server(100, 100), q: q(1, huge(2<<20)), max: 0,
-			limits: []string{"huge pages 0"},
+			limits: []string{"huge pages"},
 			helps: []string{
-				"1: for one more sector: 32768 more free huge pages of 2 MiB",
+				"1: 32768 more free huge pages of 2 MiB",
 				"3: pages of any size",
 			},
 		},
@@ -222,14 +222,14 @@ func TestPlan(t *testing.T) {
 			jobs:   []string{"1x 0 [8] complex 0 cores [0]: 10.00 on 0 in 1024 MiB, 20.00 on 0 in 2 MiB, 19.25 on 0, 15.00 on 1"},
 			limits: []string{"memory 0", "memory 1"},
 			helps: []string{
-				"2: for one more sector: 58.5 GiB more free memory",
+				"2: 58.5 GiB more free memory",
 				"2: one layer of each sector in memory instead of two",
 			},
 		},
 		{
 			name: "no memory", machine: server(0, 0), q: q(1, nil), max: 0,
 			limits: []string{"memory 0", "memory 1"},
-			helps:  []string{"1: for one more sector: 64.25 GiB more free memory"},
+			helps:  []string{"1: 64.25 GiB more free memory"},
 		},
 		{
 			// A core whose sibling is not allowed hashes, with a producer elsewhere.
@@ -238,7 +238,7 @@ func TestPlan(t *testing.T) {
 			jobs:   []string{"1x 8 [1] complex 0 cores [0 1]: 64.25 on 0"},
 			limits: []string{"cores"},
 			helps: []string{
-				"2: for one more sector: 2 more free cores in the same core complex",
+				"2: 2 more free cores in the same core complex",
 				"2: 0 producers for each hasher instead of 1",
 				"2: 2 sectors in lock-step on each hasher instead of 1",
 			},
@@ -257,7 +257,7 @@ func TestPlan(t *testing.T) {
 			},
 			limits: []string{"memory 0", "memory 1", "memory 9"},
 			helps: []string{
-				"5: for one more sector: 51.25 GiB more free memory",
+				"5: 51.25 GiB more free memory",
 				"7: one layer of each sector in memory instead of two",
 			},
 		},
@@ -272,7 +272,7 @@ func TestPlan(t *testing.T) {
 			},
 			limits: []string{"memory 0", "memory 1", "memory 9"},
 			helps: []string{
-				"5: for one more sector: 51.25 GiB more free memory",
+				"5: 51.25 GiB more free memory",
 				"7: one layer of each sector in memory instead of two",
 			},
 		},
@@ -287,7 +287,7 @@ func TestPlan(t *testing.T) {
 			},
 			limits: []string{"cores"},
 			helps: []string{
-				"3: for one more sector: 1 more free core in the right core complex",
+				"3: 1 more free core in the right core complex",
 				"4: 2 sectors in lock-step on each hasher instead of 1",
 				"4: all CPUs that this process may use, instead of a list",
 			},
@@ -298,7 +298,7 @@ func TestPlan(t *testing.T) {
 			jobs:   []string{"1x 4 [12] complex 2 cores [4]: 64.25 on 1"},
 			limits: []string{"memory 1"},
 			helps: []string{
-				"2: for one more sector: 28.5 GiB more free memory",
+				"2: 28.5 GiB more free memory",
 				"2: one layer of each sector in memory instead of two",
 			},
 		},
@@ -317,7 +317,7 @@ func TestPlan(t *testing.T) {
 			},
 			limits: []string{"cores"},
 			helps: []string{
-				"3: for one more sector: 1 more free core in the right core complex",
+				"3: 1 more free core in the right core complex",
 				"3: 1 producer for each hasher instead of 2",
 				"4: 2 sectors in lock-step on each hasher instead of 1",
 			},
@@ -338,7 +338,7 @@ func TestPlan(t *testing.T) {
 			},
 			limits: []string{"cores"},
 			helps: []string{
-				"5: for one more sector: 1 more free core in the right core complex",
+				"5: 1 more free core in the right core complex",
 				"8: 2 sectors in lock-step on each hasher instead of 1",
 			},
 		},
@@ -353,7 +353,7 @@ func TestPlan(t *testing.T) {
 			},
 			limits: []string{"memory 0", "memory 1"},
 			helps: []string{
-				"5: for one more sector: 1.25 GiB more free memory",
+				"5: 1.25 GiB more free memory",
 				"6: one layer of each sector in memory instead of two",
 			},
 		},

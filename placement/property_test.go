@@ -316,8 +316,7 @@ func TestHelpIsTrue(t *testing.T) {
 		p := plan(t, m, placement.Reserved{}, q)
 		for _, h := range p.Helps {
 			changed, larger, known := q, s.clone(), true
-			missing, more := strings.CutPrefix(h.Text, "for one more sector: ")
-			for _, text := range strings.Split(missing, ", and ") {
+			for text := range strings.SplitSeq(h.Text, ", and ") {
 				words := strings.Fields(text)
 				n, _ := strconv.ParseFloat(words[0], 64)
 				amount := func(unit float64) uint64 { // what is said is rounded
@@ -327,15 +326,15 @@ func TestHelpIsTrue(t *testing.T) {
 					return uint64((n + 0.01) * unit)
 				}
 				switch {
-				case more && strings.HasSuffix(text, "B more free memory"):
+				case strings.HasSuffix(text, "B more free memory"):
 					larger.Nodes[rapid.IntRange(0, 1).Draw(t, "node")].FreeKiB += amount(1 << 20)
-				case more && strings.HasSuffix(text, "B more memory budget"):
+				case strings.HasSuffix(text, "B more memory budget"):
 					changed.Budget += amount(1 << 30)
-				case more && strings.HasSuffix(text, "huge pages of 1 GiB"):
+				case strings.HasSuffix(text, "huge pages of 1 GiB"):
 					larger.Nodes[rapid.IntRange(0, 1).Draw(t, "node")].Huge[1<<20] += uint64(n)
-				case more && strings.HasSuffix(text, "huge pages of 2 MiB"):
+				case strings.HasSuffix(text, "huge pages of 2 MiB"):
 					larger.Nodes[rapid.IntRange(0, 1).Draw(t, "node")].Huge[2048] += uint64(n)
-				case more && (strings.HasSuffix(text, "in the same core complex") || strings.HasSuffix(text, "in the right core complex")) && q.Policy != placement.List:
+				case (strings.HasSuffix(text, "in the same core complex") || strings.HasSuffix(text, "in the right core complex")) && q.Policy != placement.List:
 					for range int(n) {
 						cpu := topology.CPU(16 + len(larger.cpus()))
 						cores := &larger.Complexes[0].Cores

@@ -202,6 +202,7 @@ func TestContradictions(t *testing.T) {
 		"not its own sibling":   {cpuDir + "/cpu4/topology/core_cpus_list": "9"},
 		"overlapping L3":        {cpuDir + "/cpu0/cache/index3/shared_cpu_list": "0-9"},
 		"an L3 without its CPU": {cpuDir + "/cpu0/cache/index3/shared_cpu_list": "6-13"},
+		"an L3 of placed CPUs":  {cpuDir + "/cpu6/cache/index3/shared_cpu_list": "0-5"},
 		"a core over two L3":    {cpuDir + "/cpu5/topology/core_cpus_list": "5-6", cpuDir + "/cpu5/topology/core_id": "8"},
 		"two nodes, one CPU":    {nodeDir + "/online": "0-1", nodeDir + "/node1/cpulist": "3-20", nodeDir + "/node1/distance": "10", nodeDir + "/node1/meminfo": ""},
 		"a node of other CPUs":  {nodeDir + "/node0/cpulist": "100-200"},

@@ -118,8 +118,10 @@ func (r *reader) complexes() {
 		}
 	}
 	placed := make([]bool, len(m.cores))
-	// gather makes a complex of the cores that are not in one yet and have a CPU in c.
-	gather := func(c cache) CPUSet {
+	// gather makes a complex of core and of those others, not in one yet, that have
+	// a CPU in c.
+	gather := func(core int, c cache) CPUSet {
+		c.cpus = c.cpus.Union(NewCPUSet(m.cores[core].CPUs...))
 		complex := Complex{CacheLevel: c.level, CacheSize: c.size}
 		var cpus []CPU
 		for i, core := range m.cores {
@@ -153,7 +155,7 @@ func (r *reader) complexes() {
 	for i := range m.cores {
 		at := slices.IndexFunc(caches[i], func(c cache) bool { return c.level == 3 })
 		if !placed[i] && at >= 0 {
-			gather(caches[i][at])
+			gather(i, caches[i][at])
 		}
 	}
 	for i, core := range m.cores {
@@ -164,7 +166,7 @@ func (r *reader) complexes() {
 			return c.cpus.Minus(NewCPUSet(core.CPUs...)).Len() > 0
 		})
 		if at >= 0 {
-			for cpu := range gather(caches[i][at]).All() {
+			for cpu := range gather(i, caches[i][at]).All() {
 				r.notes.addCPU(cpu, "no L3 is known: cores that share a cache of level %d are a core complex", caches[i][at].level)
 			}
 		}
@@ -172,7 +174,7 @@ func (r *reader) complexes() {
 	packages := r.packages()
 	for i := range m.cores {
 		if !placed[i] {
-			for cpu := range gather(cache{cpus: packages[i]}).All() {
+			for cpu := range gather(i, cache{cpus: packages[i]}).All() {
 				r.notes.addCPU(cpu, "no cache that cores share is known: what is left of a package is a core complex")
 			}
 		}

@@ -57,15 +57,15 @@ func parseList[T CPU | NUMANodeID](what, text string, limit int) (numbers []T, e
 		for i, digits := range [2]string{from, to} {
 			n, ok := parseNumber(digits)
 			if !ok {
-				return failed("%q is neither a number nor a range", part)
+				return failed("%q is neither a number nor a range", abridge(part))
 			}
 			if n >= uint64(limit) {
-				return failed("%s %s is above the largest, %d", what, digits, limit-1)
+				return failed("%s %s is above the largest, %d", what, abridge(digits), limit-1)
 			}
 			ends[i] = int(n)
 		}
 		if ends[0] > ends[1] {
-			return failed("%s runs backwards", part)
+			return failed("%s runs backwards", abridge(part))
 		}
 		for n := ends[0]; n <= ends[1]; n++ {
 			in[n] = true

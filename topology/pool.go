@@ -1,6 +1,10 @@
 package topology
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
 
 // A MemoryPool is memory that is given out together: what a NUMA node has in
 // ordinary pages, or its huge pages of one size.
@@ -36,4 +40,16 @@ func (m *Machine) CoreNumber(cpu CPU) (CPU, bool) {
 		return 0, false
 	}
 	return m.cores[i].CPUs[0], true
+}
+
+// SizeText writes a number of bytes for people, in binary units and rounded:
+// "64.25 GiB".
+func SizeText(bytes uint64) string {
+	for i, unit := range []string{"TiB", "GiB", "MiB", "KiB"} {
+		if u := uint64(1) << (40 - 10*i); bytes >= u {
+			text := strings.TrimRight(fmt.Sprintf("%.2f", float64(bytes)/float64(u)), "0")
+			return strings.TrimSuffix(text, ".") + " " + unit
+		}
+	}
+	return fmt.Sprintf("%d bytes", bytes)
 }

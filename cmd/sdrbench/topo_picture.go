@@ -25,12 +25,16 @@ type topoPicture struct {
 	cores     []topology.Core
 	width     int // of the widest core's label
 
-	notAllowed, efficiency bool     // whether such marks were drawn
-	holders                []string // who holds what, a line each
+	notAllowed, efficiency bool // whether such marks were drawn
+	holders                []string
+	holds                  map[string][]topology.CPU // by holder
 }
 
 func (p *topoPicture) text() string {
 	p.nodes, p.complexes, p.cores = p.m.NUMANodes(), p.m.Complexes(), p.m.Cores()
+	for _, core := range p.cores {
+		p.width = max(p.width, len(p.label(core).text))
+	}
 	p.head()
 	shown := make([]bool, len(p.nodes))
 	for i, pkg := range p.m.Packages() {
@@ -78,14 +82,13 @@ func (p *topoPicture) node(pkg topology.PackageIndex, n topology.NUMAIndex, show
 		if core.Package == pkg && core.NUMANode == n {
 			rows[core.Complex] = append(rows[core.Complex], core)
 			drawn = true
-			p.width = max(p.width, len(p.label(core).text))
 		}
 	}
 	if !drawn {
 		return
 	}
 	if shown[n] {
-		fmt.Fprintf(&p.b, "  NUMA node %d, as above\n", p.nodes[n].ID)
+		fmt.Fprintf(&p.b, "  NUMA node %d, as above\n", p.nodes[n].ID) // one node may hold several packages
 	} else {
 		fmt.Fprintf(&p.b, "  %s\n", p.nodeLine(n))
 	}
@@ -113,7 +116,7 @@ func (p *topoPicture) nodeLine(n topology.NUMAIndex) string {
 	if len(p.nodes) > 1 {
 		text += "; distances " + strings.Trim(fmt.Sprint(node.Distances), "[]")
 	}
-	if !slices.Contains(p.m.AllowedMems(), node.ID) {
+	if node.MemoryTotal > 0 && !slices.Contains(p.m.AllowedMems(), node.ID) {
 		text += "; its memory is not allowed"
 	}
 	return text
@@ -121,7 +124,7 @@ func (p *topoPicture) nodeLine(n topology.NUMAIndex) string {
 
 // row draws cores of a complex, on as many lines as they need.
 func (p *topoPicture) row(complex topology.Complex, cores []topology.Core) {
-	name := "no cache"
+	name := "none shared"
 	if complex.CacheLevel > 0 {
 		name = fmt.Sprintf("L%d", complex.CacheLevel)
 		if complex.CacheSize > 0 {
@@ -172,7 +175,9 @@ func (p *topoPicture) label(core topology.Core) (l coreLabel) {
 		}
 		cpus = append(cpus, text)
 		if p.held != nil && l.who == "" {
-			l.who, _ = p.held(cpu)
+			if who, ok := p.held(cpu); ok {
+				l.who = who
+			}
 		}
 	}
 	l.text = strings.Join(cpus, "+")
@@ -198,7 +203,13 @@ func (p *topoPicture) count(core topology.Core, label coreLabel) {
 	p.notAllowed = p.notAllowed || label.notAllowed
 	p.efficiency = p.efficiency || core.Kind == topology.Efficiency
 	if label.who != "" {
-		p.holders = append(p.holders, fmt.Sprintf("%s %s", label.text, label.who))
+		if p.holds == nil {
+			p.holds = map[string][]topology.CPU{}
+		}
+		if p.holds[label.who] == nil {
+			p.holders = append(p.holders, label.who)
+		}
+		p.holds[label.who] = append(p.holds[label.who], core.CPUs...)
 	}
 }
 
@@ -210,11 +221,8 @@ func (p *topoPicture) legend() {
 	if p.efficiency {
 		lines = append(lines, "e   efficiency core")
 	}
-	if len(p.holders) > 0 {
-		lines = append(lines, "*   held by a job:")
-		for _, who := range p.holders {
-			lines = append(lines, "      "+who)
-		}
+	for _, who := range p.holders {
+		lines = append(lines, fmt.Sprintf("*   held: CPUs %s by %s", topology.NewCPUSet(p.holds[who]...), who))
 	}
 	if len(lines) > 0 {
 		fmt.Fprintf(&p.b, "\n%s\n", strings.Join(lines, "\n"))
