@@ -26,7 +26,7 @@ timeout=${SDR_GUEST_TIMEOUT:-300}
 # what topology's tests compare with. Each socket is a NUMA node with one L3.
 # Nothing is alike that need not be, so that a test sees what was mixed up.
 sockets=2 cores=2 threads=2
-memory=(1472 1920)          # of each node, MiB
+memory=(1280 2240)          # of each node, MiB
 gigantic=(0 1)              # huge pages of 1 GiB; QEMU's "pc" has the addresses 2 to 3 GiB on node 1
 distances=('10,21' '31,10') # from each node
 # An Intel, because a guest finds an AMD's L3 by a CPUID leaf that software
