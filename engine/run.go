@@ -58,7 +58,7 @@ func Run(ctx context.Context, c Config) (Result, error) {
 	var regions [2]*hugepages.Region
 	var buffers [2][]byte
 	for i := range regions {
-		region, err := hugepages.Alloc(ctx, hugepages.Options{Size: uint64(size), Purpose: hugepages.Layers})
+		region, err := hugepages.Alloc(ctx, hugepages.Options{Size: uint64(size), Purpose: hugepages.Layers, Threads: 1})
 		if err != nil {
 			return Result{}, fmt.Errorf("engine: taking memory for a layer: %w", err)
 		}

@@ -12,10 +12,10 @@ import (
 	"github.com/sdr-engine/sdr/internal/linux"
 )
 
-// Alloc returns a region. Its pages are taken from the machine as they are
-// touched, or by Populate. The error is an *OptionError if o makes no sense, a
-// *HugeTLBFSError if the folder o.HugeTLBFS does not serve, ctx's cause, or an
-// *AllocError.
+// Alloc returns a region. Pages of the kernel's pool are there and cleared, which
+// takes a while; others are taken from the machine as they are touched, or by
+// Populate. The error is an *OptionError if o makes no sense, a *HugeTLBFSError if
+// the folder o.HugeTLBFS does not serve, ctx's cause, or an *AllocError.
 func Alloc(ctx context.Context, o Options) (*Region, error) {
 	return allocate(ctx, o, newSystem("/"))
 }
@@ -168,6 +168,16 @@ func (r *Region) alloc(ctx context.Context, fromFile bool) (err error) {
 			if r.o.Strict {
 				return r.bound
 			}
+		}
+	}
+	if r.huge() {
+		// A page that is reserved can still be SIGBUS for whoever touches it first:
+		// it is out of reach while the kernel makes room for larger ones.
+		if err := r.populate(ctx); err != nil {
+			return err
+		}
+		if _, err := r.verify(ctx); err != nil {
+			return err
 		}
 	}
 	if r.o.Checked {

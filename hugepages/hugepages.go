@@ -4,11 +4,12 @@
 //
 // Limits show as errors of Alloc, before a page is touched: the resource limits
 // of the process, the memory and hugetlb cgroups, the free memory of the machine
-// and of the NUMA node, the free huge pages. Pages of hugetlbfs are reserved by
-// Alloc, so that touching them cannot fail.
+// and of the NUMA node, the free huge pages.
 //
 // A region prefers its NUMA node from the start. Populate binds it there and
-// takes the pages; Verify asks the kernel where they are.
+// takes the pages, in parallel, by threads on that node, and Verify asks the kernel where
+// they are. For pages of the kernel's pool, which are a fault (SIGBUS) if there is none
+// when they are first touched, Alloc does all that.
 package hugepages
 
 import (
@@ -94,7 +95,7 @@ type Options struct {
 	// wherever the scheduler puts the threads.
 	CPUs []int
 	// Threads is how many threads Populate uses. Default: one for each of the
-	// CPUs, at most 8; for any node, 1.
+	// CPUs, or, for any node, for each that the process may use; at most 8.
 	Threads int
 	// Sample is how many pages, spread evenly, Verify asks the kernel about.
 	// Default: every page.

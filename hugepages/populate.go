@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 	"unsafe"
 
 	"github.com/sdr-engine/sdr/internal/linux"
@@ -102,9 +103,9 @@ type population struct {
 	binding bool       // pages come from the node or not at all
 }
 
-// bind makes ordinary pages come from the region's node, even if its files'
-// pages have to be dropped for them. Those of the kernel's pool come from there
-// if the pool has any; a bound one would be SIGBUS if it has not.
+// bind makes ordinary pages come from the region's node, even if files' pages
+// have to be dropped for them. Those of the kernel's pool come from there anyway
+// if there are any.
 func (p *population) bind() error {
 	node, bound := p.o.Node.Number()
 	if !bound || p.huge() || p.bound != nil {
@@ -137,7 +138,10 @@ func (r *Region) crew() (cpus []int, threads int) {
 	}
 	threads = r.o.Threads
 	if threads == 0 {
-		threads = min(max(1, len(cpus)), maxThreads)
+		threads = min(runtime.GOMAXPROCS(0), maxThreads)
+		if len(cpus) > 0 {
+			threads = min(len(cpus), maxThreads)
+		}
 	}
 	return cpus, min(threads, len(r.steps))
 }
@@ -164,7 +168,7 @@ func (p *population) work(ctx context.Context) error {
 		}
 		offset := uint64(i) * p.step()
 		if err == nil {
-			err = p.take(p.room[offset:][:p.stepSize(i)])
+			err = p.take(ctx, p.room[offset:][:p.stepSize(i)])
 		}
 		if err != nil {
 			return &PopulateError{offset, p.o.Size, err}
@@ -204,7 +208,7 @@ func pin(cpus []int) (restore func(), err error) {
 // else other nodes help out.
 func (p *population) makeRoom() error {
 	if p.huge() {
-		return nil // reserved
+		return nil // they are set aside
 	}
 	want := min(p.missing, uint64(p.threads)*p.step())
 	if err := p.system.checkMemory(want, Node{}, 0); err != nil {
@@ -221,12 +225,28 @@ func (p *population) makeRoom() error {
 	return nil
 }
 
-func (p *population) take(mem []byte) error {
-	err := linux.Populate(mem)
-	if errors.Is(err, errors.ErrUnsupported) && !p.o.onHeap() {
-		return touch(mem, p.page())
+// Pages of the kernel's pool that are out of reach for the moment are tried for
+// again, so often and with such pauses, about as long as the kernel needs for a 1 GiB page.
+const (
+	takeAttempts = 200
+	takePause    = 10 * time.Millisecond
+)
+
+func (p *population) take(ctx context.Context, mem []byte) error {
+	for attempt := 1; ; attempt++ {
+		err := linux.Populate(mem)
+		if errors.Is(err, errors.ErrUnsupported) && !p.o.onHeap() {
+			err = touch(mem, p.page())
+		}
+		if err == nil || !p.huge() || attempt == takeAttempts {
+			return err
+		}
+		select {
+		case <-time.After(takePause):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
 	}
-	return err
 }
 
 // touch takes the pages as their user would, who may be writing there: it adds
