@@ -26,14 +26,16 @@ import (
 const childVariable = "SDR_HUGEPAGES_CHILD"
 
 var children = map[string]func() error{
-	"address space": func() error { return limited(syscall.RLIMIT_AS, 1<<30, hugepages.LimitAddressSpace) },
-	"data":          func() error { return limited(syscall.RLIMIT_DATA, 1<<30, hugepages.LimitData) },
-	"cgroup":        inCgroup,
-	"before guard":  func() error { return touch(-1) },
-	"after guard":   func() error { return touch(checkedSize) },
-	"after free":    afterFree,
-	"killed":        killed,
-	"race":          race,
+	"address space":  func() error { return limited(syscall.RLIMIT_AS, 1<<30, hugepages.LimitAddressSpace) },
+	"data":           func() error { return limited(syscall.RLIMIT_DATA, 1<<30, hugepages.LimitData) },
+	"cgroup":         inCgroup,
+	"hugetlb cgroup": inHugeCgroup,
+	"cpuset cgroup":  inCpuset,
+	"before guard":   func() error { return touch(-1) },
+	"after guard":    func() error { return touch(checkedSize) },
+	"after free":     afterFree,
+	"killed":         killed,
+	"race":           race,
 }
 
 func TestMain(m *testing.M) {

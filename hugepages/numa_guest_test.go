@@ -3,6 +3,7 @@
 package hugepages_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -299,4 +300,115 @@ func TestNUMAGuestExhaustedLater(t *testing.T) {
 		free(t, r)
 		free(t, thief)
 	}
+}
+
+// guestCgroup makes a cgroup with these settings, for the time of the test.
+func guestCgroup(t *testing.T, settings map[string]string) (folder string) {
+	t.Helper()
+	folder = "/sys/fs/cgroup/hugepages"
+	if err := os.Mkdir(folder, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.Remove(folder); err != nil {
+			t.Error(err)
+		}
+	})
+	for name, text := range settings {
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return folder
+}
+
+// The limits of cgroups are errors of Alloc, and nobody gets a SIGBUS or is
+// killed.
+func TestNUMAGuestCgroups(t *testing.T) {
+	guest(t)
+	pool(t, hugepages.Huge2M)
+	for name, c := range map[string]struct {
+		child    string
+		settings map[string]string
+	}{
+		"memory":              {"cgroup", map[string]string{"memory.max": strconv.Itoa(cgroupLimit)}},
+		"huge pages":          {"hugetlb cgroup", map[string]string{"hugetlb.2MB.max": strconv.Itoa(hugeCgroupLimit)}},
+		"huge pages reserved": {"hugetlb cgroup", map[string]string{"hugetlb.2MB.rsvd.max": strconv.Itoa(hugeCgroupLimit)}},
+		"memory nodes":        {"cpuset cgroup", map[string]string{"cpuset.mems": "0"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			folder := filepath.Join(pools, folderOf(hugepages.Huge2M))
+			before := readPool(t, folder, "nr_hugepages")
+			setPool(t, folder, before+8)
+			defer setPool(t, folder, before)
+			if out, err := child(t, c.child, cgroupVariable+"="+guestCgroup(t, c.settings)).CombinedOutput(); err != nil {
+				t.Errorf("%v: %s", err, out)
+			}
+		})
+	}
+}
+
+func join() error {
+	return os.WriteFile(filepath.Join(os.Getenv(cgroupVariable), "cgroup.procs"), []byte("0"), 0)
+}
+
+const hugeCgroupLimit = 4 << 20
+
+// inHugeCgroup joins a cgroup that may have hugeCgroupLimit bytes of huge pages,
+// fewer than there are.
+func inHugeCgroup() error {
+	if err := join(); err != nil {
+		return err
+	}
+	ctx := context.Background()
+	o := hugepages.Options{Size: 2 * hugeCgroupLimit, Pages: only(hugepages.Huge2M)}
+	_, err := hugepages.Alloc(ctx, o)
+	if err := wantLimit(err, hugepages.LimitHugeCgroup, o.Size); err != nil {
+		return err
+	}
+	o.Size = hugeCgroupLimit
+	r, err := hugepages.Alloc(ctx, o)
+	if err != nil {
+		return err
+	}
+	for i := range r.Bytes() {
+		r.Bytes()[i] = 1
+	}
+	return errors.Join(r.Populate(ctx), r.Free())
+}
+
+// inCpuset joins a cgroup that may have the memory of node 0.
+func inCpuset() error {
+	if err := join(); err != nil {
+		return err
+	}
+	ctx := context.Background()
+	for _, p := range []hugepages.Pages{hugepages.Huge2M, hugepages.Transparent, hugepages.Small} {
+		o := hugepages.Options{Size: 4 << 20, Pages: only(p), Node: hugepages.OnNode(1), Strict: true}
+		var bind *hugepages.BindError
+		if _, err := hugepages.Alloc(ctx, o); !errors.As(err, &bind) {
+			return fmt.Errorf("%v, strictly on a node that is not allowed: %v", p, err)
+		}
+		o.Strict = false
+		for _, node := range []int{0, 1} {
+			o.Node = hugepages.OnNode(node)
+			r, err := hugepages.Alloc(ctx, o)
+			if err != nil {
+				return err
+			}
+			if err := r.Populate(ctx); err != nil {
+				return err
+			}
+			for i := range r.Bytes() {
+				r.Bytes()[i] = 1
+			}
+			if place := r.Placement(); place.ByNode[0] != place.Pages {
+				return fmt.Errorf("%v, rather on node %d: %v", p, node, place)
+			}
+			if err := r.Free(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
