@@ -30,6 +30,10 @@ func guest(t *testing.T) {
 	}
 }
 
+func poolOfNode(node int, p hugepages.Pages) string {
+	return filepath.Join(fmt.Sprintf("%s/node%d/hugepages", nodes, node), folderOf(p))
+}
+
 // freeMemory is what a node has free, in bytes.
 func freeMemory(t *testing.T, node int) uint64 {
 	t.Helper()
@@ -134,9 +138,7 @@ func TestNUMAGuestWrongNode(t *testing.T) {
 
 func TestNUMAGuestRaise(t *testing.T) {
 	guest(t)
-	folder := func(node int) string {
-		return filepath.Join(fmt.Sprintf("%s/node%d/hugepages", nodes, node), folderOf(hugepages.Huge2M))
-	}
+	folder := func(node int) string { return poolOfNode(node, hugepages.Huge2M) }
 	pool(t, hugepages.Huge2M)
 	before := [2]int{readPool(t, folder(0), "nr_hugepages"), readPool(t, folder(1), "nr_hugepages")}
 	o := hugepages.Options{Size: 6 << 21, Pages: only(hugepages.Huge2M), Node: hugepages.OnNode(1), Raise: true, Strict: true}
@@ -160,14 +162,25 @@ func TestNUMAGuestRaise(t *testing.T) {
 	}
 }
 
+// The largest pages come first, from the pool or by enlarging it.
+func TestNUMAGuestGigantic(t *testing.T) {
+	guest(t)
+	pool(t, hugepages.Huge1G)
+	r := alloc(t, hugepages.Options{Size: 1 << 30, Node: hugepages.OnNode(1), Raise: true, Strict: true})
+	if place := r.Placement(); r.Pages() != hugepages.Huge1G || place.Pages != 1 || place.ByNode[1] != 1 {
+		t.Errorf("%v, refused %v, %+v", r.Pages(), r.Refused(), place)
+	}
+	r.Bytes()[1<<30-1] = 1
+}
+
 // Huge pages that are free on the other node only are none.
 func TestNUMAGuestPoolOfOtherNode(t *testing.T) {
 	guest(t)
 	pool(t, hugepages.Huge2M)
-	other := filepath.Join(nodes, "node0/hugepages", folderOf(hugepages.Huge2M))
+	other := poolOfNode(0, hugepages.Huge2M)
 	before := readPool(t, other, "nr_hugepages")
 	setPool(t, other, before+4)
-	defer setPool(t, other, before)
+	t.Cleanup(func() { setPool(t, other, before) })
 	o := hugepages.Options{Size: 4 << 21, Pages: only(hugepages.Huge2M), Node: hugepages.OnNode(1)}
 	_, err := hugepages.Alloc(t.Context(), o)
 	if wrong := wantLimit(err, hugepages.LimitHugePages, o.Size); wrong != nil {
@@ -185,10 +198,10 @@ func TestNUMAGuestReservedByOthers(t *testing.T) {
 	guest(t)
 	pool(t, hugepages.Huge2M)
 	for node := range 2 {
-		folder := filepath.Join(fmt.Sprintf("%s/node%d/hugepages", nodes, node), folderOf(hugepages.Huge2M))
+		folder := poolOfNode(node, hugepages.Huge2M)
 		before := readPool(t, folder, "nr_hugepages")
 		setPool(t, folder, before+4)
-		defer setPool(t, folder, before)
+		t.Cleanup(func() { setPool(t, folder, before) })
 	}
 	other, err := linux.MapHuge(4<<21, 2<<20)
 	if err != nil {
@@ -227,31 +240,58 @@ func TestNUMAGuestExhausted(t *testing.T) {
 // node's pages otherwise. Nobody is killed.
 func TestNUMAGuestExhaustedLater(t *testing.T) {
 	guest(t)
-	for _, strict := range []bool{true, false} {
-		o := hugepages.Options{Size: freeMemory(t, 1) / 3 * 2, Pages: only(hugepages.Small), Node: hugepages.OnNode(1), Strict: strict}
-		if freeMemory(t, 0) < o.Size {
-			t.Fatalf("node 0 has %d bytes free: too few to help out with %d", freeMemory(t, 0), o.Size)
-		}
-		r := alloc(t, o)
-		o.Strict = true
-		thief := alloc(t, o)
-		if err := thief.Populate(t.Context()); err != nil {
+	o := hugepages.Options{Size: 256 << 20, Pages: only(hugepages.Small), Node: hugepages.OnNode(1), Strict: true}
+	strict := alloc(t, o)
+	o.Strict = false
+	lax := alloc(t, o)
+	if n := freeMemory(t, 0); n < 2*o.Size {
+		t.Fatalf("node 0 has %d bytes free: too few to help out", n)
+	}
+	// A pool takes memory without clearing it: sooner than a region does.
+	pool(t, hugepages.Huge2M)
+	taken := poolOfNode(1, hugepages.Huge2M)
+	before := readPool(t, taken, "nr_hugepages")
+	t.Cleanup(func() { setPool(t, taken, before) })
+	setPool(t, taken, before+int((freeMemory(t, 1)-128<<20)>>21))
+
+	err := strict.Populate(t.Context())
+	var e *hugepages.PopulateError
+	if !errors.As(err, &e) {
+		t.Errorf("strict: %v", err)
+	}
+	if err := wantLimit(err, hugepages.LimitNode, 1); err != nil {
+		t.Error(err)
+	}
+	err = lax.Populate(t.Context())
+	if place := lax.Placement(); err != nil || place.Wrong == 0 || place.ByNode[0] != place.Wrong || place.Unknown != 0 {
+		t.Errorf("%+v (%v)", place, err)
+	}
+}
+
+// The limits of version 2 cgroups, by the kernel that keeps them.
+func TestNUMAGuestCgroups(t *testing.T) {
+	guest(t)
+	c := child(t, "cgroup", cgroupVariable+"="+memoryCgroup(t))
+	if out, err := c.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+
+	pool(t, hugepages.Huge2M)
+	folder := filepath.Join("/sys/fs/cgroup", fmt.Sprintf("sdr-hugetlb-%d", os.Getpid()))
+	if err := os.Mkdir(folder, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	defer os.Remove(folder)
+	for _, limit := range []string{"hugetlb.2MB.max", "hugetlb.2MB.rsvd.max"} {
+		if err := os.WriteFile(filepath.Join(folder, limit), []byte(strconv.Itoa(4<<21)), 0); err != nil {
 			t.Fatal(err)
 		}
-		err := r.Populate(t.Context())
-		place := r.Placement()
-		if strict {
-			var e *hugepages.PopulateError
-			if !errors.As(err, &e) {
-				t.Errorf("strict: %v", err)
-			}
-			if err := wantLimit(err, hugepages.LimitNode, 1); err != nil {
-				t.Error(err)
-			}
-		} else if err != nil || place.Wrong == 0 || place.Local == 0 || place.Unknown != 0 {
-			t.Errorf("%+v (%v)", place, err)
+		c := child(t, "huge cgroup", cgroupVariable+"="+folder)
+		if out, err := c.CombinedOutput(); err != nil {
+			t.Errorf("%s: %v\n%s", limit, err, out)
 		}
-		free(t, r)
-		free(t, thief)
+		if err := os.WriteFile(filepath.Join(folder, limit), []byte("max"), 0); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
