@@ -24,6 +24,7 @@ func allocate(ctx context.Context, o Options, s system) (*Region, error) {
 	if err := o.check(s); err != nil {
 		return nil, err
 	}
+	o.CPUs = slices.Clone(o.CPUs)
 	kinds, fromFile, err := o.kinds()
 	if err != nil {
 		return nil, err
@@ -232,7 +233,8 @@ func (r *Region) mapRoom(ctx context.Context, room uint64, fromFile bool) error 
 // either side. data is how many of the bytes will be made writable.
 func (r *Region) mapHidden(room, data uint64) error {
 	align, guard := r.pages.Size(), r.o.guard()
-	size := room + 2*guard + align - Small.Size()
+	// Behind the pages, one at least stays unreadable: regions do not merge.
+	size := room + 2*guard + align
 	if err := r.system.checkProcess(size, data); err != nil {
 		return err
 	}
@@ -297,8 +299,8 @@ func (r *Region) mapHuge(ctx context.Context, room uint64, fromFile bool) error 
 	return nil
 }
 
-// raiseAttempts is how often a pool is enlarged that others empty at once.
-const raiseAttempts = 3
+// takePoolAttempts is how often a pool is enlarged that others empty at once.
+const takePoolAttempts = 3
 
 // takePool maps pages of the kernel's pool, which it first enlarges if it is to.
 func (r *Region) takePool(ctx context.Context, room uint64, fromFile bool) (mem []byte, err error) {
@@ -317,7 +319,7 @@ func (r *Region) takePool(ctx context.Context, room uint64, fromFile bool) (mem 
 			}
 		}()
 	}
-	for range raiseAttempts {
+	for range takePoolAttempts {
 		if refusal == nil {
 			refusal = r.raised.enlarge(ctx, room)
 		}

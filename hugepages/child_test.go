@@ -26,16 +26,16 @@ import (
 const childVariable = "SDR_HUGEPAGES_CHILD"
 
 var children = map[string]func() error{
-	"address space":  func() error { return limited(syscall.RLIMIT_AS, 1<<30, hugepages.LimitAddressSpace) },
-	"data":           func() error { return limited(syscall.RLIMIT_DATA, 1<<30, hugepages.LimitData) },
-	"cgroup":         inCgroup,
-	"hugetlb cgroup": inHugeCgroup,
-	"cpuset cgroup":  inCpuset,
-	"before guard":   func() error { return touch(-1) },
-	"after guard":    func() error { return touch(checkedSize) },
-	"after free":     afterFree,
-	"killed":         killed,
-	"race":           race,
+	"address space": func() error { return limited(syscall.RLIMIT_AS, 1<<30, hugepages.LimitAddressSpace) },
+	"data":          func() error { return limited(syscall.RLIMIT_DATA, 1<<30, hugepages.LimitData) },
+	"cgroup":        inCgroup,
+	"huge cgroup":   inHugeCgroup,
+	"cpuset":        inCpuset,
+	"before guard":  func() error { return touch(-1) },
+	"after guard":   func() error { return touch(checkedSize) },
+	"after free":    afterFree,
+	"killed":        killed,
+	"race":          race,
 }
 
 func TestMain(m *testing.M) {
@@ -122,8 +122,7 @@ const (
 // that; what others of the group take after Alloc is found by Populate. The test is
 // that nobody is killed.
 func inCgroup() error {
-	folder := os.Getenv(cgroupVariable)
-	if err := os.WriteFile(filepath.Join(folder, "cgroup.procs"), []byte(strconv.Itoa(os.Getpid())), 0); err != nil {
+	if err := joinCgroup(); err != nil {
 		return err
 	}
 	ctx := context.Background()
@@ -147,13 +146,32 @@ func inCgroup() error {
 	if !errors.As(err, &e) || e.Size != cgroupLimit/2 {
 		return fmt.Errorf("populating what is not there any more: %v", err)
 	}
-	if err := wantLimit(err, hugepages.LimitMemoryCgroup, cgroupLimit/2); err != nil {
+	if err := wantLimit(err, hugepages.LimitMemoryCgroup, 1); err != nil {
 		return err
 	}
 	if err := regions[0].Free(); err != nil {
 		return err
 	}
 	return regions[1].Populate(ctx)
+}
+
+func joinCgroup() error {
+	return os.WriteFile(filepath.Join(os.Getenv(cgroupVariable), "cgroup.procs"), []byte(strconv.Itoa(os.Getpid())), 0)
+}
+
+// inHugeCgroup joins a cgroup that allows four huge pages.
+func inHugeCgroup() error {
+	if err := joinCgroup(); err != nil {
+		return err
+	}
+	o := hugepages.Options{Size: 3 << 21, Pages: []hugepages.Pages{hugepages.Huge2M}, Raise: true}
+	r, err := hugepages.Alloc(context.Background(), o)
+	if err != nil {
+		return err
+	}
+	o.Size = 2 << 21
+	_, err = hugepages.Alloc(context.Background(), o)
+	return errors.Join(wantLimit(err, hugepages.LimitHugeCgroup, o.Size), r.Free())
 }
 
 // memoryCgroup makes a memory cgroup, version 1 or 2, that allows cgroupLimit bytes.

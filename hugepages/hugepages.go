@@ -72,7 +72,8 @@ type Options struct {
 	Size uint64
 	// Purpose is what Pool counts the region under. Default: none, "".
 	Purpose Purpose
-	// Node is the NUMA node that the memory is to be on. Default: any.
+	// Node is the NUMA node that the memory is to be on. Alloc refuses what has no
+	// room there. Default: any.
 	Node Node
 	// Pages are the kinds of page to try, the best first; the first that can be
 	// had is taken for the whole region. Default: Huge1G, Huge2M, Transparent,

@@ -31,6 +31,10 @@ func guest(t *testing.T) {
 	}
 }
 
+func poolOfNode(node int, p hugepages.Pages) string {
+	return filepath.Join(fmt.Sprintf("%s/node%d/hugepages", nodes, node), folderOf(p))
+}
+
 // freeMemory is what a node has free, in bytes.
 func freeMemory(t *testing.T, node int) uint64 {
 	t.Helper()
@@ -135,9 +139,7 @@ func TestNUMAGuestWrongNode(t *testing.T) {
 
 func TestNUMAGuestRaise(t *testing.T) {
 	guest(t)
-	folder := func(node int) string {
-		return filepath.Join(fmt.Sprintf("%s/node%d/hugepages", nodes, node), folderOf(hugepages.Huge2M))
-	}
+	folder := func(node int) string { return poolOfNode(node, hugepages.Huge2M) }
 	pool(t, hugepages.Huge2M)
 	before := [2]int{readPool(t, folder(0), "nr_hugepages"), readPool(t, folder(1), "nr_hugepages")}
 	o := hugepages.Options{Size: 6 << 21, Pages: only(hugepages.Huge2M), Node: hugepages.OnNode(1), Raise: true, Strict: true}
@@ -161,52 +163,25 @@ func TestNUMAGuestRaise(t *testing.T) {
 	}
 }
 
-// The guest is booted with one page of 1 GiB, on node 1.
+// The largest pages come first, from the pool or by enlarging it.
 func TestNUMAGuestGigantic(t *testing.T) {
 	guest(t)
-	folder := filepath.Join(nodes, "node1/hugepages", folderOf(hugepages.Huge1G))
-	if total, free := readPool(t, folder, "nr_hugepages"), readPool(t, folder, "free_hugepages"); total != 1 || free != 1 {
-		t.Fatalf("node 1 has %d pages of 1 GiB, %d free, want 1", total, free)
+	pool(t, hugepages.Huge1G)
+	r := alloc(t, hugepages.Options{Size: 1 << 30, Node: hugepages.OnNode(1), Raise: true, Strict: true})
+	if place := r.Placement(); r.Pages() != hugepages.Huge1G || place.Pages != 1 || place.ByNode[1] != 1 {
+		t.Errorf("%v, refused %v, %+v", r.Pages(), r.Refused(), place)
 	}
-	o := hugepages.Options{Size: 1<<30 - 1<<20, Node: hugepages.OnNode(1), Strict: true}
-	r := alloc(t, o)
-	if err := r.Populate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if place := r.Placement(); r.Pages() != hugepages.Huge1G || place.Local != 1 || place.ByNode[1] != 1 {
-		t.Errorf("%v: %+v", r.Pages(), place)
-	}
-	if n := mapsSay(t, r, 1); n != 1<<30 {
-		t.Errorf("numa_maps says %d bytes", n)
-	}
-	if free := readPool(t, folder, "free_hugepages"); free != 0 {
-		t.Errorf("the page is used, and the pool has %d free", free)
-	}
-	// The next one gets the next smaller kind, or, if it wants this one, an error.
-	second := alloc(t, hugepages.Options{Size: 8 << 20, Node: o.Node, Pages: []hugepages.Pages{hugepages.Huge1G, hugepages.Small}})
-	if second.Pages() != hugepages.Small {
-		t.Errorf("a second region is on %v", second.Pages())
-	}
-	free(t, second)
-	o.Pages = only(hugepages.Huge1G)
-	_, err := hugepages.Alloc(t.Context(), o)
-	if wrong := wantLimit(err, hugepages.LimitHugePages, 1<<30); wrong != nil {
-		t.Error(wrong)
-	}
-	free(t, r)
-	if free := readPool(t, folder, "free_hugepages"); free != 1 {
-		t.Errorf("the region is freed, and the pool has %d free, want 1", free)
-	}
+	r.Bytes()[1<<30-1] = 1
 }
 
 // Huge pages that are free on the other node only are none.
 func TestNUMAGuestPoolOfOtherNode(t *testing.T) {
 	guest(t)
 	pool(t, hugepages.Huge2M)
-	other := filepath.Join(nodes, "node0/hugepages", folderOf(hugepages.Huge2M))
+	other := poolOfNode(0, hugepages.Huge2M)
 	before := readPool(t, other, "nr_hugepages")
 	setPool(t, other, before+4)
-	defer setPool(t, other, before)
+	t.Cleanup(func() { setPool(t, other, before) })
 	o := hugepages.Options{Size: 4 << 21, Pages: only(hugepages.Huge2M), Node: hugepages.OnNode(1)}
 	_, err := hugepages.Alloc(t.Context(), o)
 	if wrong := wantLimit(err, hugepages.LimitHugePages, o.Size); wrong != nil {
@@ -224,10 +199,10 @@ func TestNUMAGuestReservedByOthers(t *testing.T) {
 	guest(t)
 	pool(t, hugepages.Huge2M)
 	for node := range 2 {
-		folder := filepath.Join(fmt.Sprintf("%s/node%d/hugepages", nodes, node), folderOf(hugepages.Huge2M))
+		folder := poolOfNode(node, hugepages.Huge2M)
 		before := readPool(t, folder, "nr_hugepages")
 		setPool(t, folder, before+4)
-		defer setPool(t, folder, before)
+		t.Cleanup(func() { setPool(t, folder, before) })
 	}
 	other, err := linux.MapHuge(4<<21, 2<<20)
 	if err != nil {
@@ -266,148 +241,126 @@ func TestNUMAGuestExhausted(t *testing.T) {
 // node's pages otherwise. Nobody is killed.
 func TestNUMAGuestExhaustedLater(t *testing.T) {
 	guest(t)
-	// Small pages are slow to touch in the guest: nearly all of the node goes to
-	// the kernel's pool of huge pages, which nobody touches.
+	o := hugepages.Options{Size: 256 << 20, Pages: only(hugepages.Small), Node: hugepages.OnNode(1), Strict: true}
+	strict := alloc(t, o)
+	o.Strict = false
+	lax := alloc(t, o)
+	if n := freeMemory(t, 0); n < 2*o.Size {
+		t.Fatalf("node 0 has %d bytes free: too few to help out", n)
+	}
+	// A pool takes memory without clearing it: sooner than a region does.
 	pool(t, hugepages.Huge2M)
-	folder := filepath.Join(nodes, "node1/hugepages", folderOf(hugepages.Huge2M))
-	before := readPool(t, folder, "nr_hugepages")
-	defer setPool(t, folder, before)
-	setPool(t, folder, before+int((freeMemory(t, 1)-min(256<<20, freeMemory(t, 1)))>>21))
-	for _, strict := range []bool{true, false} {
-		o := hugepages.Options{Size: freeMemory(t, 1) / 3 * 2, Pages: only(hugepages.Small), Node: hugepages.OnNode(1), Strict: strict}
-		if freeMemory(t, 0) < o.Size {
-			t.Fatalf("node 0 has %d bytes free: too few to help out with %d", freeMemory(t, 0), o.Size)
-		}
-		r := alloc(t, o)
-		o.Strict = true
-		thief := alloc(t, o)
-		if err := thief.Populate(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		err := r.Populate(t.Context())
-		place := r.Placement()
-		if strict {
-			var e *hugepages.PopulateError
-			if !errors.As(err, &e) {
-				t.Errorf("strict: %v", err)
-			}
-			if err := wantLimit(err, hugepages.LimitNode, 1); err != nil {
-				t.Error(err)
-			}
-		} else if err != nil || place.Wrong == 0 || place.Local == 0 || place.Unknown != 0 {
-			t.Errorf("%+v (%v)", place, err)
-		}
-		free(t, r)
-		free(t, thief)
+	taken := poolOfNode(1, hugepages.Huge2M)
+	before := readPool(t, taken, "nr_hugepages")
+	t.Cleanup(func() { setPool(t, taken, before) })
+	setPool(t, taken, before+int((freeMemory(t, 1)-128<<20)>>21))
+
+	err := strict.Populate(t.Context())
+	var e *hugepages.PopulateError
+	if !errors.As(err, &e) {
+		t.Errorf("strict: %v", err)
+	}
+	if err := wantLimit(err, hugepages.LimitNode, 1); err != nil {
+		t.Error(err)
+	}
+	err = lax.Populate(t.Context())
+	if place := lax.Placement(); err != nil || place.Wrong == 0 || place.ByNode[0] != place.Wrong || place.Unknown != 0 {
+		t.Errorf("%+v (%v)", place, err)
 	}
 }
 
-// guestCgroup makes a cgroup with these settings, for the time of the test.
-func guestCgroup(t *testing.T, settings map[string]string) (folder string) {
-	t.Helper()
-	folder = "/sys/fs/cgroup/hugepages"
+// The limits of version 2 cgroups, by the kernel that keeps them.
+func TestNUMAGuestCgroups(t *testing.T) {
+	guest(t)
+	c := child(t, "cgroup", cgroupVariable+"="+memoryCgroup(t))
+	if out, err := c.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+
+	pool(t, hugepages.Huge2M)
+	folder := filepath.Join("/sys/fs/cgroup", fmt.Sprintf("sdr-hugetlb-%d", os.Getpid()))
 	if err := os.Mkdir(folder, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := os.Remove(folder); err != nil {
-			t.Error(err)
+	defer os.Remove(folder)
+	for _, limit := range []string{"hugetlb.2MB.max", "hugetlb.2MB.rsvd.max"} {
+		if err := os.WriteFile(filepath.Join(folder, limit), []byte(strconv.Itoa(4<<21)), 0); err != nil {
+			t.Fatal(err)
 		}
-	})
-	for name, text := range settings {
-		if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0); err != nil {
+		c := child(t, "huge cgroup", cgroupVariable+"="+folder)
+		if out, err := c.CombinedOutput(); err != nil {
+			t.Errorf("%s: %v\n%s", limit, err, out)
+		}
+		if err := os.WriteFile(filepath.Join(folder, limit), []byte("max"), 0); err != nil {
 			t.Fatal(err)
 		}
 	}
-	return folder
 }
 
-// The limits of cgroups are errors of Alloc, and nobody gets a SIGBUS or is
-// killed.
-func TestNUMAGuestCgroups(t *testing.T) {
+// A cpuset that has no memory of a node: strict mode says so at once.
+func TestNUMAGuestCpuset(t *testing.T) {
 	guest(t)
 	pool(t, hugepages.Huge2M)
-	for name, c := range map[string]struct {
-		child    string
-		settings map[string]string
-	}{
-		"memory":              {"cgroup", map[string]string{"memory.max": strconv.Itoa(cgroupLimit)}},
-		"huge pages":          {"hugetlb cgroup", map[string]string{"hugetlb.2MB.max": strconv.Itoa(hugeCgroupLimit)}},
-		"huge pages reserved": {"hugetlb cgroup", map[string]string{"hugetlb.2MB.rsvd.max": strconv.Itoa(hugeCgroupLimit)}},
-		"memory nodes":        {"cpuset cgroup", map[string]string{"cpuset.mems": "0"}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			folder := filepath.Join(pools, folderOf(hugepages.Huge2M))
-			before := readPool(t, folder, "nr_hugepages")
-			setPool(t, folder, before+8)
-			defer setPool(t, folder, before)
-			if out, err := child(t, c.child, cgroupVariable+"="+guestCgroup(t, c.settings)).CombinedOutput(); err != nil {
-				t.Errorf("%v: %s", err, out)
-			}
-		})
+	enlarged := poolOfNode(0, hugepages.Huge2M)
+	before := readPool(t, enlarged, "nr_hugepages")
+	setPool(t, enlarged, before+2)
+	t.Cleanup(func() { setPool(t, enlarged, before) })
+	folder := filepath.Join("/sys/fs/cgroup", fmt.Sprintf("sdr-cpuset-%d", os.Getpid()))
+	if err := os.Mkdir(folder, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	defer os.Remove(folder)
+	if err := os.WriteFile(filepath.Join(folder, "cpuset.mems"), []byte("0"), 0); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := child(t, "cpuset", cgroupVariable+"="+folder).CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
 	}
 }
 
-func join() error {
-	return os.WriteFile(filepath.Join(os.Getenv(cgroupVariable), "cgroup.procs"), []byte("0"), 0)
-}
-
-const hugeCgroupLimit = 4 << 20
-
-// inHugeCgroup joins a cgroup that may have hugeCgroupLimit bytes of huge pages,
-// fewer than there are.
-func inHugeCgroup() error {
-	if err := join(); err != nil {
-		return err
-	}
-	ctx := context.Background()
-	o := hugepages.Options{Size: 2 * hugeCgroupLimit, Pages: only(hugepages.Huge2M)}
-	_, err := hugepages.Alloc(ctx, o)
-	if err := wantLimit(err, hugepages.LimitHugeCgroup, o.Size); err != nil {
-		return err
-	}
-	o.Size = hugeCgroupLimit
-	r, err := hugepages.Alloc(ctx, o)
-	if err != nil {
-		return err
-	}
-	for i := range r.Bytes() {
-		r.Bytes()[i] = 1
-	}
-	return errors.Join(r.Populate(ctx), r.Free())
-}
-
-// inCpuset joins a cgroup that may have the memory of node 0.
+// inCpuset joins a cgroup that may have memory of node 0 only, and asks for both nodes'.
 func inCpuset() error {
-	if err := join(); err != nil {
+	if err := joinCgroup(); err != nil {
 		return err
 	}
 	ctx := context.Background()
 	for _, p := range []hugepages.Pages{hugepages.Huge2M, hugepages.Transparent, hugepages.Small} {
-		o := hugepages.Options{Size: 4 << 20, Pages: only(p), Node: hugepages.OnNode(1), Strict: true}
-		var bind *hugepages.BindError
-		if _, err := hugepages.Alloc(ctx, o); !errors.As(err, &bind) {
+		o := hugepages.Options{Size: 2 << 21, Pages: only(p), Node: hugepages.OnNode(1), Strict: true}
+		_, err := hugepages.Alloc(ctx, o)
+		var refused *hugepages.BindError
+		var none *hugepages.LimitError // node 1 has no huge pages either
+		if !errors.As(err, &refused) && !(p == hugepages.Huge2M && errors.As(err, &none)) {
 			return fmt.Errorf("%v, strictly on a node that is not allowed: %v", p, err)
 		}
-		o.Strict = false
-		for _, node := range []int{0, 1} {
-			o.Node = hugepages.OnNode(node)
-			r, err := hugepages.Alloc(ctx, o)
-			if err != nil {
-				return err
-			}
-			if err := r.Populate(ctx); err != nil {
-				return err
-			}
-			for i := range r.Bytes() {
-				r.Bytes()[i] = 1
-			}
-			if place := r.Placement(); place.ByNode[0] != place.Pages {
-				return fmt.Errorf("%v, rather on node %d: %v", p, node, place)
-			}
-			if err := r.Free(); err != nil {
-				return err
-			}
+		o.Node = hugepages.OnNode(0)
+		r, err := hugepages.Alloc(ctx, o)
+		if err != nil {
+			return err
+		}
+		if err := r.Populate(ctx); err != nil {
+			return err
+		}
+		if place := r.Placement(); place.ByNode[0] != place.Pages {
+			return fmt.Errorf("%v: %v", p, place)
+		}
+		if err := r.Free(); err != nil {
+			return err
+		}
+		if p == hugepages.Huge2M {
+			continue
+		}
+		o.Node, o.Strict = hugepages.OnNode(1), false
+		if r, err = hugepages.Alloc(ctx, o); err != nil {
+			return err
+		}
+		if err := r.Populate(ctx); err != nil {
+			return err
+		}
+		if place := r.Placement(); place.Wrong != place.Pages || place.ByNode[0] != place.Pages {
+			return fmt.Errorf("%v, rather on a node that is not allowed: %v", p, place)
+		}
+		if err := r.Free(); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -15,8 +15,13 @@ import (
 	"github.com/sdr-engine/sdr/internal/linux"
 )
 
-// populateStep is taken from the machine between two looks at whether to go on.
-const populateStep = 128 << 20
+const (
+	// populateStep is taken by one thread between two looks at what is left.
+	populateStep = 32 << 20
+	// populateChunk is taken between two looks at whether to go on. So finely it is known
+	// how much of what is left is for steps that have begun.
+	populateChunk = 4 << 20
+)
 
 // maxThreads is by default the most: a few saturate a NUMA node's memory.
 const maxThreads = 8
@@ -100,6 +105,7 @@ type population struct {
 
 	mu      sync.Mutex // for what follows, and for steps
 	missing uint64     // bytes
+	begun   uint64     // of them, in steps that a thread is at
 	binding bool       // pages come from the node or not at all
 }
 
@@ -160,26 +166,48 @@ func (p *population) work(ctx context.Context) error {
 		if i >= len(p.steps) {
 			return nil
 		}
+		if err := p.populateStep(ctx, i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *population) populateStep(ctx context.Context, i int) error {
+	size, offset := p.stepSize(i), uint64(i)*p.step()
+	p.mu.Lock()
+	done := p.steps[i]
+	var err error
+	if !done {
+		p.begun += size
+		err = p.makeRoom(p.begun)
+	}
+	p.mu.Unlock()
+	if err != nil {
+		return &PopulateError{offset, p.o.Size, err}
+	}
+	if done {
+		return nil
+	}
+	for from := uint64(0); from < size; {
+		if ctx.Err() != nil {
+			return nil
+		}
+		chunk := min(max(populateChunk, p.page()), size-from)
+		if err := p.take(ctx, p.room[offset+from:][:chunk]); err != nil {
+			return &PopulateError{offset + from, p.o.Size, err}
+		}
+		from += chunk
 		p.mu.Lock()
-		done, err := p.steps[i], p.makeRoom()
+		p.begun -= chunk
+		p.missing -= chunk
 		p.mu.Unlock()
-		if done {
-			continue
-		}
-		offset := uint64(i) * p.step()
-		if err == nil {
-			err = p.take(ctx, p.room[offset:][:p.stepSize(i)])
-		}
-		if err != nil {
-			return &PopulateError{offset, p.o.Size, err}
-		}
-		p.mu.Lock()
-		p.steps[i] = true
-		p.missing -= p.stepSize(i)
-		p.mu.Unlock()
-		if p.promised {
-			p.o.Pool.fulfil(p.o.Node, p.stepSize(i))
-		}
+	}
+	p.mu.Lock()
+	p.steps[i] = true
+	p.mu.Unlock()
+	if p.promised {
+		p.o.Pool.fulfil(p.o.Node, size)
 	}
 	return nil
 }
@@ -203,14 +231,12 @@ func pin(cpus []int) (restore func(), err error) {
 	}, nil
 }
 
-// makeRoom returns a *LimitError if the machine has no room for what all threads
-// are about to take. If only the node has none, it is one in strict mode;
-// else other nodes help out.
-func (p *population) makeRoom() error {
+// makeRoom returns a *LimitError if the machine has no room for so many bytes. If
+// only the node has none, it is one in strict mode; else other nodes help out.
+func (p *population) makeRoom(want uint64) error {
 	if p.huge() {
 		return nil // they are set aside
 	}
-	want := min(p.missing, uint64(p.threads)*p.step())
 	if err := p.system.checkMemory(want, Node{}, 0); err != nil {
 		return err
 	}
@@ -235,7 +261,7 @@ const (
 func (p *population) take(ctx context.Context, mem []byte) error {
 	for attempt := 1; ; attempt++ {
 		err := linux.Populate(mem)
-		if errors.Is(err, errors.ErrUnsupported) && !p.o.onHeap() {
+		if errors.Is(err, errors.ErrUnsupported) && !raceEnabled {
 			err = touch(mem, p.page())
 		}
 		if err == nil || !p.huge() || attempt == takeAttempts {
@@ -250,7 +276,8 @@ func (p *population) take(ctx context.Context, mem []byte) error {
 }
 
 // touch takes the pages as their user would, who may be writing there: it adds
-// nothing to each. Kernels before 5.14 have no better way.
+// nothing to each. Kernels before 5.14 have no better way. The race detector, where
+// it sees the memory, would not believe that.
 func touch(mem []byte, page uint64) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {

@@ -27,6 +27,13 @@ func (s system) newRaise(page uint64, node Node) *raise {
 	return &raise{system: s, page: page, node: node, before: p.persistent()}
 }
 
+// raiseAttempts is how often the kernel is asked for pages without having any. It
+// breaks off early for a signal, and the Go runtime sends those to its threads at any time.
+const raiseAttempts = 3
+
+// lockTimeout is how long Free waits for the lock, which nobody has for more than seconds.
+const lockTimeout = time.Minute
+
 // raiseStep is how many bytes of huge pages the kernel is asked for at a time.
 const raiseStep = 1 << 30
 
@@ -89,7 +96,7 @@ func (r *raise) enlarge(ctx context.Context, want uint64) (err error) {
 	if err := r.system.checkRaise(want-left(), r.node); err != nil {
 		return err
 	}
-	for left() < want {
+	for idle := 0; left() < want; {
 		before := p.total
 		// Surplus pages count first: the kernel makes them permanent before it
 		// looks for new ones. They are given back with the rest.
@@ -102,7 +109,9 @@ func (r *raise) enlarge(ctx context.Context, want uint64) (err error) {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		if p.total <= before {
+		if p.total > before {
+			idle = 0
+		} else if idle++; idle == raiseAttempts {
 			if err := fits(LimitHugePages, "/"+p.folder+"/nr_hugepages", want, left(), 0); err != nil {
 				return err
 			}
@@ -151,7 +160,9 @@ func (r *raise) giveBackLater() error {
 	if r == nil || r.pages == 0 {
 		return nil
 	}
-	lock, err := r.system.lockPool(context.Background(), r.page)
+	ctx, cancel := context.WithTimeout(context.Background(), lockTimeout)
+	defer cancel()
+	lock, err := r.system.lockPool(ctx, r.page)
 	if err != nil {
 		return err
 	}

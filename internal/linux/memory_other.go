@@ -5,10 +5,15 @@ package linux
 import (
 	"errors"
 	"os"
+	"unsafe"
 )
 
-// Map returns size bytes of zeroed memory: on the Go heap, for want of better.
-func Map(size int) ([]byte, error) { return make([]byte, size), nil }
+// Map returns size bytes of zeroed memory, page-aligned: on the Go heap, for want of better.
+func Map(size int) ([]byte, error) {
+	b := make([]byte, size+PageSize)
+	skip := -int(uintptr(unsafe.Pointer(unsafe.SliceData(b)))) & (PageSize - 1)
+	return b[skip:][:size:size], nil
+}
 
 // MapHidden is Map: nothing can be hidden.
 func MapHidden(size int) ([]byte, error) { return Map(size) }
