@@ -8,13 +8,15 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/sdr-engine/sdr/reserve"
 	"github.com/sdr-engine/sdr/topology"
 )
 
 type topoFlags struct {
-	root string
-	dump string
-	json bool
+	root    string
+	dump    string
+	lockDir string
+	json    bool
 }
 
 func (a *app) topo() *cobra.Command {
@@ -25,7 +27,8 @@ func (a *app) topo() *cobra.Command {
 		Long: `Topo shows what the machine consists of and what of it this process may use:
 packages, NUMA nodes with their memory and huge pages, core complexes (cores that
 share an L3 cache), cores with their hardware threads. It says what it could not
-find out. It writes nothing, unless told to write a dump.
+find out. On this machine it marks the cores that jobs hold. It writes nothing,
+unless told to write a dump.
 
 A dump is one text file with what topo reads of a machine and nothing else, no
 serial numbers for example. It shows that machine on another one.`,
@@ -33,16 +36,17 @@ serial numbers for example. It shows that machine on another one.`,
   sdrbench topo --dump machine.txt
   sdrbench topo --root machine.txt --json`,
 		Args: cobra.NoArgs,
-		RunE: work(func(_ context.Context, _ []string) error { return a.runTopo(f) }),
+		RunE: work(func(ctx context.Context, _ []string) error { return a.runTopo(ctx, f) }),
 	}
 	cmd.Flags().StringVar(&f.root, "root", f.root, "show the machine of this `DIR`, which holds its sys and proc, or of a dump file")
 	cmd.Flags().StringVar(&f.dump, "dump", "", "write a dump of the machine to `FILE` and show nothing")
+	a.lockDirFlag(cmd, &f.lockDir)
 	cmd.Flags().BoolVar(&f.json, "json", false, "print JSON")
 	cmd.MarkFlagsMutuallyExclusive("dump", "json")
 	return cmd
 }
 
-func (a *app) runTopo(f topoFlags) error {
+func (a *app) runTopo(ctx context.Context, f topoFlags) error {
 	if f.dump != "" {
 		write, err := a.createOutput(f.dump)
 		if err != nil {
@@ -61,7 +65,11 @@ func (a *app) runTopo(f topoFlags) error {
 	if f.json {
 		return a.printJSON(newTopoJSON(m))
 	}
-	p := topoPicture{m: m, held: heldCores(m), columns: 100}
+	held, err := a.heldOn(ctx, f.root, f.lockDir)
+	if err != nil {
+		return err
+	}
+	p := topoPicture{m: m, held: heldCores(m, held), columns: 100}
 	if out, ok := a.out.(*os.File); ok && term.IsTerminal(int(out.Fd())) {
 		p.color = !a.settings.noColor && !a.settings.plainTerminal
 		if width, _, err := term.GetSize(int(out.Fd())); err == nil && width > 0 {
@@ -82,8 +90,22 @@ func readMachine(root string) (*topology.Machine, error) {
 // A holder says who holds the core of a CPU: "process 1234, job …".
 type holder func(topology.CPU) (who string, ok bool)
 
-// heldCores is nil where nobody keeps account of cores.
-func heldCores(*topology.Machine) holder { return nil }
+// heldCores is who holds the core that a CPU belongs to.
+func heldCores(m *topology.Machine, jobs []reserve.Holder) holder {
+	who := map[topology.CPU]string{}
+	for _, job := range jobs {
+		for _, core := range job.Cores {
+			if number, ok := m.CoreNumber(core); ok {
+				who[number] = job.Who()
+			}
+		}
+	}
+	return func(cpu topology.CPU) (string, bool) {
+		core, _ := m.CoreNumber(cpu)
+		w, ok := who[core]
+		return w, ok
+	}
+}
 
 // topoJSON is a contract with scripts. Lists are never null; nodes are named by the
 // kernel's numbers.
