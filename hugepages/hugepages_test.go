@@ -6,7 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -183,13 +186,24 @@ func TestCPUs(t *testing.T) {
 	if err != nil {
 		t.Skip(err)
 	}
-	r := alloc(t, hugepages.Options{Size: 1 << 20, CPUs: allowed[len(allowed)-1:]})
+	r := alloc(t, hugepages.Options{Size: 100 << 20, CPUs: allowed[len(allowed)-1:], Threads: 3})
 	if err := r.Populate(t.Context()); err != nil {
 		t.Error(err)
 	}
-	after, err := linux.Affinity(0)
-	if err != nil || len(after) != len(allowed) {
-		t.Errorf("CPUs %v before, %v after (%v)", allowed, after, err)
+	// No thread that other goroutines get stays bound.
+	threads, err := os.ReadDir("/proc/self/task")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, thread := range threads {
+		id, err := strconv.Atoi(thread.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		after, err := linux.Affinity(id)
+		if err == nil && !slices.Equal(after, allowed) { // else it has ended
+			t.Errorf("thread %d may run on CPUs %v, want %v", id, after, allowed)
+		}
 	}
 	r = alloc(t, hugepages.Options{Size: 1 << 20, CPUs: []int{8000}})
 	var e *hugepages.PopulateError

@@ -267,7 +267,7 @@ func (s system) cgroup(controller string) (c cgroup, ok bool) {
 			continue
 		}
 		if ok && v2 {
-			continue // version 1 has the controller
+			continue // the first mount is the one
 		}
 		c, ok = cgroup{v2: v2, options: kind[2]}, true
 		root, point := unescape(mount[3]), strings.TrimPrefix(unescape(mount[4]), "/")
