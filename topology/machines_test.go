@@ -85,7 +85,9 @@ func (b builder) node(id int, cpus string, total, free, gigantic int, distances 
 	b.file(dir+"/distance", "%s", distances)
 	b.file(dir+"/meminfo", "Node %[1]d MemTotal:       %[2]d kB\nNode %[1]d MemFree:        %[3]d kB\nNode %[1]d Active(file):   %[4]d kB\nNode %[1]d Inactive(file): %[4]d kB\nNode %[1]d SReclaimable:   %[5]d kB",
 		id, total<<20, free<<20, total<<10, total<<8)
-	b.pools(dir+"/hugepages", gigantic)
+	if total > 0 { // as the kernel has it
+		b.pools(dir+"/hugepages", gigantic)
+	}
 	b.addDir(hugeDir + "/hugepages-2048kB")
 	b.addDir(hugeDir + "/hugepages-1048576kB")
 }
