@@ -25,7 +25,7 @@
 // touched, after it has: until then the memory counts twice, never not at all.
 // It is told and not read from /proc/PID/numa_maps because that takes a walk over
 // all of a job's pages, stops its page faults meanwhile, and shows other users
-// nothing. The job's lowest core's file is the one that counts.
+// nothing. It is written into the file of the job's lowest core, which counts.
 package reserve
 
 import (
