@@ -58,7 +58,8 @@ func Run(ctx context.Context, c Config) (Result, error) {
 	var regions [2]*hugepages.Region
 	var buffers [2][]byte
 	for i := range regions {
-		region, err := hugepages.Alloc(ctx, hugepages.Options{Size: uint64(size), Purpose: hugepages.Layers, Threads: 1})
+		// Were it cut off here, another job's layers would stay.
+		region, err := hugepages.Alloc(context.WithoutCancel(ctx), hugepages.Options{Size: uint64(size), Purpose: hugepages.Layers, Threads: 1})
 		if err != nil {
 			return Result{}, fmt.Errorf("engine: taking memory for a layer: %w", err)
 		}

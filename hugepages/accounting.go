@@ -120,7 +120,7 @@ func (a *Accounting) promise(node Node, n uint64, check func(all, here uint64) e
 
 // fulfil says that n bytes have been touched, or will not be.
 func (a *Accounting) fulfil(node Node, n uint64) {
-	if a == nil {
+	if a == nil || n == 0 {
 		return
 	}
 	a.mu.Lock()

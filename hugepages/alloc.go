@@ -153,10 +153,10 @@ func (r *Region) alloc(ctx context.Context, fromFile bool) (err error) {
 		r.o.Pool.count(r.o.Purpose, room)
 		r.counted = room
 	}()
-	r.steps = make([]bool, (room+r.step()-1)/r.step())
 	if err := r.mapRoom(ctx, room, fromFile); err != nil {
 		return err
 	}
+	r.steps = make([]bool, (room+r.step()-1)/r.step())
 	r.bytes = r.room[:r.o.Size:r.o.Size]
 
 	if err := r.advise(); err != nil {
@@ -219,7 +219,7 @@ func (r *Region) mapRoom(ctx context.Context, room uint64, fromFile bool) error 
 	if err != nil {
 		return err
 	}
-	r.promised = true
+	r.promised = room
 	if r.o.onHeap() {
 		return r.mapHeap(room)
 	}
@@ -370,9 +370,7 @@ func (r *Region) release(keep bool) error {
 	default:
 		errs = append(errs, linux.Unmap(r.span))
 	}
-	if r.promised {
-		r.o.Pool.fulfil(r.o.Node, r.remaining())
-	}
+	r.o.Pool.fulfil(r.o.Node, r.promised)
 	if r.counted > 0 {
 		r.o.Pool.giveBack(r.o.Purpose, r.counted)
 	}

@@ -130,7 +130,7 @@ type Region struct {
 	room     []byte // of these, its pages
 	bytes    []byte // of these, what was asked for
 	counted  uint64 // bytes, by o.Pool
-	promised bool   // o.Pool expects that the pages will be touched
+	promised uint64 // bytes that o.Pool expects to be touched yet
 	raised   *raise // what the kernel's pool was enlarged by
 
 	placement atomic.Pointer[Placement]

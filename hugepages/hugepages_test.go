@@ -278,7 +278,7 @@ func TestContextDone(t *testing.T) {
 
 // More than any machine has is refused by name, for each kind of page.
 func TestMoreThanTheMachine(t *testing.T) {
-	const size = 1 << 50
+	const size = 1 << 60
 	var pool hugepages.Accounting
 	_, err := hugepages.Alloc(t.Context(), hugepages.Options{Size: size, Purpose: hugepages.Parents, Pool: &pool})
 	var e *hugepages.AllocError
