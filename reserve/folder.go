@@ -301,6 +301,9 @@ func byJob(cores []heldCore) (holders []Holder) {
 			continue
 		}
 		h.Cores = []topology.CPU{c.core}
+		if h.Memory == nil {
+			h.Memory = []Memory{}
+		}
 		holders = append(holders, h)
 	}
 	return holders
