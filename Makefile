@@ -67,6 +67,10 @@ emulate: ## the tests of x86-64 kernels on CPUs that we need not have, with and 
 reflink: ## the tests on a file system that shares blocks (as root, with mkfs.xfs)
 	scripts/reflink.sh
 
+.PHONY: test-numa
+test-numa: ## the tests that need several NUMA nodes, in a guest under QEMU (Debian on amd64)
+	scripts/numa-guest.sh
+
 .PHONY: mod
 mod: ## are the modules what go.sum says, and go.mod what `go mod tidy` makes?
 	go mod verify

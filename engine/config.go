@@ -77,6 +77,9 @@ type Config struct {
 	Pages []hugepages.Pages
 	// HugeTLBFS is a folder on a mounted hugetlbfs to take pages from. Default: none.
 	HugeTLBFS string
+	// RaisePages lets the job enlarge the kernel's pool of huge pages by what it
+	// lacks, where it may, and gives them back at the end. Default: it does not.
+	RaisePages bool
 	// StrictNUMA makes it an error if a page is not on its hasher's NUMA node.
 	StrictNUMA bool
 	// Memory counts the job's memory by purpose. Default: not counted.

@@ -224,9 +224,10 @@ func (j *job) takeMemory(ctx context.Context) (all []*regions, err error) {
 			node = j.Places[h].Memory
 		}
 		alloc := func(size uint64, purpose hugepages.Purpose) (*hugepages.Region, error) {
-			r, err := hugepages.Alloc(ctx, hugepages.Options{
+			// Were it cut off here, another job's layers would stay.
+			r, err := hugepages.Alloc(context.WithoutCancel(ctx), hugepages.Options{
 				Size: size, Purpose: purpose, Node: node,
-				Pages: j.Pages, HugeTLBFS: j.HugeTLBFS, Strict: j.StrictNUMA, Sample: 4096, Pool: j.Memory,
+				Pages: j.Pages, HugeTLBFS: j.HugeTLBFS, Raise: j.RaisePages, Strict: j.StrictNUMA, Sample: 4096, Pool: j.Memory,
 			})
 			if err != nil {
 				return nil, fmt.Errorf("engine: taking memory for hasher %d: %w", h, err)

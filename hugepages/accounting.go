@@ -13,7 +13,11 @@ type Accounting struct {
 
 	mu    sync.Mutex
 	total Usage
+	tried uint64 // bytes that are kept for regions which Alloc is at work on
 	by    map[Purpose]Usage
+	// What regions on ordinary pages have not touched yet, as far as is known: the
+	// machine still calls it available.
+	untouched map[Node]uint64
 }
 
 // A Usage is a number of bytes, whole pages, touched or not.
@@ -42,22 +46,42 @@ func (a *Accounting) ByPurpose() map[Purpose]Usage {
 	return maps.Clone(a.by)
 }
 
-// take counts n more bytes, or returns a *LimitError.
-func (a *Accounting) take(p Purpose, n uint64) error {
+// try keeps n bytes of the budget, or returns a *LimitError. count or drop follows.
+func (a *Accounting) try(n uint64) error {
 	if a == nil {
 		return nil
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.Budget > 0 && n > a.Budget-min(a.total.Current, a.Budget) {
-		return &LimitError{Limit: LimitBudget, Want: n, Max: a.Budget, Used: a.total.Current}
+	used := a.total.Current + a.tried
+	if a.Budget > 0 && n > a.Budget-min(used, a.Budget) {
+		return &LimitError{Limit: LimitBudget, Want: n, Max: a.Budget, Used: used}
 	}
+	a.tried += n
+	return nil
+}
+
+func (a *Accounting) drop(n uint64) {
+	if a == nil {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.tried -= n
+}
+
+func (a *Accounting) count(p Purpose, n uint64) {
+	if a == nil {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.tried -= n
 	if a.by == nil {
 		a.by = map[Purpose]Usage{}
 	}
 	a.total = a.total.plus(n)
 	a.by[p] = a.by[p].plus(n)
-	return nil
 }
 
 func (a *Accounting) giveBack(p Purpose, n uint64) {
@@ -70,6 +94,38 @@ func (a *Accounting) giveBack(p Purpose, n uint64) {
 	u := a.by[p]
 	u.Current -= n
 	a.by[p] = u
+}
+
+// promise looks whether n bytes that will be touched on a node, with all that has
+// been promised and is not touched yet, on all nodes and on this one, pass the check.
+func (a *Accounting) promise(node Node, n uint64, check func(all, here uint64) error) error {
+	if a == nil {
+		return check(n, n)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	all := n
+	for _, m := range a.untouched {
+		all += m
+	}
+	if err := check(all, n+a.untouched[node]); err != nil {
+		return err
+	}
+	if a.untouched == nil {
+		a.untouched = map[Node]uint64{}
+	}
+	a.untouched[node] += n
+	return nil
+}
+
+// fulfil says that n bytes have been touched, or will not be.
+func (a *Accounting) fulfil(node Node, n uint64) {
+	if a == nil || n == 0 {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.untouched[node] -= n
 }
 
 func (u Usage) plus(n uint64) Usage {

@@ -85,8 +85,8 @@ type LimitError struct {
 	Limit Limit
 	Where string // the file that says so, if there is one
 	Want  uint64 // bytes
-	Max   uint64 // bytes: the limit
-	Used  uint64 // bytes of it that are taken
+	Max   uint64 // bytes: the limit, or what is left where there is no other
+	Used  uint64 // bytes of Max that are taken
 }
 
 func (e *LimitError) Error() string {
@@ -94,7 +94,11 @@ func (e *LimitError) Error() string {
 	if e.Where != "" {
 		where = " (" + e.Where + ")"
 	}
-	return fmt.Sprintf("%s%s: %d bytes wanted, %d of %d left", e.Limit, where, e.Want, e.Max-min(e.Used, e.Max), e.Max)
+	left := e.Max - min(e.Used, e.Max)
+	if left == e.Max {
+		return fmt.Sprintf("%s%s: %d bytes wanted, %d left", e.Limit, where, e.Want, left)
+	}
+	return fmt.Sprintf("%s%s: %d bytes wanted, %d of %d left", e.Limit, where, e.Want, left, e.Max)
 }
 
 // A HugeTLBFSError says that a folder is no source of huge pages.

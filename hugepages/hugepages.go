@@ -4,16 +4,19 @@
 //
 // Limits show as errors of Alloc, before a page is touched: the resource limits
 // of the process, the memory and hugetlb cgroups, the free memory of the machine
-// and of the NUMA node, the free huge pages. Pages of hugetlbfs are reserved by
-// Alloc, so that touching them cannot fail.
+// and of the NUMA node, the free huge pages.
 //
 // A region prefers its NUMA node from the start. Populate binds it there and
-// takes the pages; Verify asks the kernel where they are.
+// takes the pages, in parallel, by threads on that node, and Verify asks the kernel where
+// they are. For pages of the kernel's pool, which are a fault (SIGBUS) if there is none
+// when they are first touched, Alloc does all that.
 package hugepages
 
 import (
-	"context"
-	"unsafe"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
 
 	"github.com/sdr-engine/sdr/internal/linux"
 )
@@ -69,7 +72,8 @@ type Options struct {
 	Size uint64
 	// Purpose is what Pool counts the region under. Default: none, "".
 	Purpose Purpose
-	// Node is the NUMA node that the memory is to be on. Default: any.
+	// Node is the NUMA node that the memory is to be on. Alloc refuses what has no
+	// room there. Default: any.
 	Node Node
 	// Pages are the kinds of page to try, the best first; the first that can be
 	// had is taken for the whole region. Default: Huge1G, Huge2M, Transparent,
@@ -92,7 +96,7 @@ type Options struct {
 	// wherever the scheduler puts the threads.
 	CPUs []int
 	// Threads is how many threads Populate uses. Default: one for each of the
-	// CPUs, at most 8; for any node, 1.
+	// CPUs, or, for any node, for each that the process may use; at most 8.
 	Threads int
 	// Sample is how many pages, spread evenly, Verify asks the kernel about.
 	// Default: every page.
@@ -100,12 +104,12 @@ type Options struct {
 	// Pool counts the region until it is freed, and may set a budget. Default: not
 	// counted.
 	Pool *Accounting
-	// Checked is for tests. Unreadable pages lie either side of the region, its
-	// bytes are PoisonByte instead of zero, Free looks whether the bytes between the
-	// end and the last page's end still are, and leaves the addresses
-	// unreadable for ever (until then the bytes also stand for a part of the address
-	// space). In a program that the race detector watches, the memory is from
-	// the Go heap, the only one that the detector sees.
+	// Checked is for tests. Unreadable pages lie either side of the region's pages,
+	// every byte is PoisonByte at first instead of zero, and Free looks whether those
+	// between the end of the region and that of its last page still are, then leaves
+	// the addresses unreadable instead of to others. In a program that the race
+	// detector watches, the memory is of the Go heap, the only one that the
+	// detector sees, on Small pages; Free counts as a write of every byte.
 	Checked bool
 }
 
@@ -116,82 +120,81 @@ const PoisonByte = 0xDB
 // stored in it. It is zero at first. Populate and Verify may run while others
 // use the bytes; Free comes after all of them.
 type Region struct {
-	o      Options
-	pages  Pages
-	mapped []byte
-	bytes  []byte
-	why    []Refusal
+	o       Options
+	system  system
+	pages   Pages
+	refused []Refusal
+	bound   error // why the region is not bound to its node, if that is so
+
+	span     []byte // all addresses that are the region's
+	room     []byte // of these, its pages
+	bytes    []byte // of these, what was asked for
+	counted  uint64 // bytes, by o.Pool
+	promised uint64 // bytes that o.Pool expects to be touched yet
+	raised   *raise // what the kernel's pool was enlarged by
+
+	placement atomic.Pointer[Placement]
+
+	mu    sync.Mutex // Populate, Verify and Free come one after another
+	freed bool
+	steps []bool // which of them Populate has done
 }
 
-// Alloc returns a region. Its pages are taken from the machine as they are
-// touched, or by Populate. The error is an *OptionError if o makes no sense, a
-// *HugeTLBFSError if the folder o.HugeTLBFS does not serve, ctx's cause, or an
-// *AllocError.
-func Alloc(ctx context.Context, o Options) (*Region, error) {
-	const maxInt = int(^uint(0) >> 1)
-	slack := Transparent.Size()
-	if o.Size == 0 || o.Size > uint64(maxInt)-slack {
-		return nil, &OptionError{"Size", o.Size, "at least 1 and less than the address space"}
-	}
-	mapped, err := linux.Map(int(o.Size + slack))
-	if err != nil {
-		return nil, &AllocError{o.Size, o.Purpose, []Refusal{{Transparent, err}}}
-	}
-	skip := -int(uintptr(unsafe.Pointer(unsafe.SliceData(mapped)))) & int(slack-1)
-	r := &Region{o: o, pages: Transparent, mapped: mapped, bytes: mapped[skip:][:o.Size:o.Size]}
-	_ = linux.AdviseHuge(r.bytes)
-	return r, nil
-}
+// ErrFreed says that a region was used after Free.
+var ErrFreed = errors.New("the region is freed")
 
-// Bytes is the region's memory, aligned to Pages().Size(). It is valid until Free.
+// Bytes is the region's memory, aligned to Pages().Size(). It is nil after Free.
 func (r *Region) Bytes() []byte { return r.bytes }
 
 // Pages is the kind of page that was had.
 func (r *Region) Pages() Pages { return r.pages }
 
-// Refused says which better kinds of page were tried, and why they could not be had.
-func (r *Region) Refused() []Refusal { return r.why }
+// Refused says which kinds of page were tried before, and why they could not be had.
+func (r *Region) Refused() []Refusal { return r.refused }
 
-// populateStep is taken from the machine between two looks at whether to go on.
-const populateStep = 32 << 20
+func (r *Region) huge() bool { return r.pages == Huge1G || r.pages == Huge2M }
 
-// Populate takes all pages from the machine, roughly from the first to the last,
-// until ctx is done, so that whoever uses the region does not wait for them.
-// Others may use it meanwhile. If the region has a NUMA node, Verify follows.
-//
-// The error is ctx's cause; a *LimitError if the machine ran short of memory
-// since Alloc; a *PopulateError; or one of Verify's. After any of them, the
-// region is as good as without Populate.
-func (r *Region) Populate(ctx context.Context) error {
-	for mem := r.bytes; len(mem) > 0; {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		n := min(len(mem), populateStep)
-		if linux.Populate(mem[:n]) != nil {
-			return nil
-		}
-		mem = mem[n:]
+// page is how large a page may be at least: a transparent one may turn out small.
+func (r *Region) page() uint64 {
+	if r.huge() {
+		return r.pages.Size()
 	}
-	return nil
+	return Small.Size()
 }
 
-// Verify asks the kernel on which NUMA nodes the pages are: all, or as many as
-// Options.Sample says. In strict mode the error is a *PlacementError if any that
-// was asked about is elsewhere, or not there yet.
-func (r *Region) Verify(ctx context.Context) (Placement, error) {
-	return Placement{}, nil
+// An OverrunError says that somebody wrote behind the end of a region, which only
+// checked mode notices.
+type OverrunError struct {
+	Size uint64 // of the region
+	At   uint64 // the first byte that was written to
 }
 
-// Placement is what Verify found last.
-func (r *Region) Placement() Placement { return Placement{} }
+func (e *OverrunError) Error() string {
+	return fmt.Sprintf("hugepages: freeing %d bytes: byte %d, behind the end, was written to", e.Size, e.At)
+}
 
-// Free gives everything back. A second call does nothing.
+// Free gives everything back. A second call does nothing. The error is an
+// *OverrunError, or what the kernel said; the region is freed in either case.
 func (r *Region) Free() error {
-	if r.mapped == nil {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.freed {
 		return nil
 	}
-	mapped := r.mapped
-	r.mapped, r.bytes = nil, nil
-	return linux.Unmap(mapped)
+	r.freed = true
+	var overrun error
+	if r.o.Checked {
+		raceWrite(r.bytes)
+		for i, b := range r.room[r.o.Size:] {
+			if b != PoisonByte {
+				overrun = &OverrunError{r.o.Size, r.o.Size + uint64(i)}
+				break
+			}
+		}
+	}
+	err := r.release(r.o.Checked)
+	if err != nil {
+		err = fmt.Errorf("hugepages: freeing %d bytes: %w", r.o.Size, err)
+	}
+	return errors.Join(overrun, err)
 }

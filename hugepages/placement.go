@@ -1,6 +1,12 @@
 package hugepages
 
-import "fmt"
+import (
+	"context"
+	"fmt"
+	"unsafe"
+
+	"github.com/sdr-engine/sdr/internal/linux"
+)
 
 // A Placement says on which NUMA nodes a region's pages are.
 type Placement struct {
@@ -35,4 +41,94 @@ func (p Placement) String() string {
 		s += ": " + p.Err.Error()
 	}
 	return s
+}
+
+// Placement is what Verify found last, which Populate calls; until then nothing
+// is known.
+func (r *Region) Placement() Placement {
+	if p := r.placement.Load(); p != nil {
+		return *p
+	}
+	pages := roundUp(r.o.Size, r.page()) / r.page()
+	return Placement{Node: r.o.Node, Pages: pages, Err: r.bound}
+}
+
+// HugeBytes is how much of the region is on huge pages by now; of Transparent
+// ones that is the kernel's choice.
+func (r *Region) HugeBytes() (uint64, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case r.freed:
+		return 0, fmt.Errorf("hugepages: measuring %d bytes: %w", r.o.Size, ErrFreed)
+	case r.huge():
+		return uint64(len(r.room)), nil
+	}
+	first := uint64(uintptr(unsafe.Pointer(unsafe.SliceData(r.room))))
+	n, err := r.system.hugeBytes(first, first+uint64(len(r.room)))
+	if err != nil {
+		return 0, fmt.Errorf("hugepages: measuring %d bytes: %w", r.o.Size, err)
+	}
+	return n, nil
+}
+
+// Verify asks the kernel on which NUMA nodes the pages are: all, or as many as
+// Options.Sample says. In strict mode the error is a *PlacementError if any that
+// was asked about is not, or not known to be, on the region's node.
+func (r *Region) Verify(ctx context.Context) (Placement, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.freed {
+		return Placement{}, fmt.Errorf("hugepages: verifying %d bytes: %w", r.o.Size, ErrFreed)
+	}
+	return r.verify(ctx)
+}
+
+// verifyBatch is how many pages the kernel is asked about at a time.
+const verifyBatch = 4096
+
+func (r *Region) verify(ctx context.Context) (Placement, error) {
+	node, bound := r.o.Node.Number()
+	pages := uint64(len(r.room)) / r.page()
+	p := Placement{Node: r.o.Node, Pages: pages, ByNode: map[int]uint64{}, Err: r.bound}
+	sample := pages
+	if r.o.Sample > 0 {
+		sample = min(pages, uint64(r.o.Sample))
+	}
+	base := uintptr(unsafe.Pointer(unsafe.SliceData(r.room)))
+	addresses := make([]uintptr, min(sample, verifyBatch))
+	nodes := make([]int32, len(addresses))
+	for p.Checked < sample {
+		if ctx.Err() != nil {
+			return p, fmt.Errorf("hugepages: verifying %d bytes: %w", r.o.Size, context.Cause(ctx))
+		}
+		n := min(uint64(len(addresses)), sample-p.Checked)
+		for i := range n {
+			addresses[i] = base + uintptr((p.Checked+i)*pages/sample*r.page())
+		}
+		if err := linux.PageNodes(addresses[:n], nodes[:n]); err != nil {
+			p.Err = fmt.Errorf("asking where pages are: %w", err)
+			p.Unknown += sample - p.Checked
+			p.Checked = sample
+			break
+		}
+		p.Checked += n
+		for _, at := range nodes[:n] {
+			switch {
+			case at == linux.NodeUnknown:
+				p.Unknown++
+				continue
+			case bound && int(at) != node:
+				p.Wrong++
+			default:
+				p.Local++
+			}
+			p.ByNode[int(at)]++
+		}
+	}
+	r.placement.Store(&p)
+	if r.o.Strict && bound && p.Local < p.Checked {
+		return p, &PlacementError{p}
+	}
+	return p, nil
 }

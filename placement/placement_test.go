@@ -323,6 +323,45 @@ func TestPlan(t *testing.T) {
 			},
 		},
 		{
+			// Efficiency cores hash before performance cores where fewer jobs would
+			// fit otherwise: here only they have siblings.
+			name: "hybrid, upside down", machine: &spec{
+				Nodes: []specNode{{FreeKiB: 900 << 20, Distances: []int{10}}},
+				Complexes: []specComplex{{Cores: []specCore{
+					{CPUs: cpus(0)}, {CPUs: cpus(1)}, {CPUs: cpus(2, 3), Efficiency: true},
+				}}},
+			}, q: q(placement.Max, nil), max: 2,
+			jobs: []string{
+				"1x 2 [3] complex 0 cores [2]: 64.25 on 0",
+				"1x 0 [1] complex 0 cores [0 1]: 64.25 on 0",
+			},
+			limits: []string{"cores"},
+			helps: []string{
+				"3: 1 more free core in the right core complex",
+				"3: 0 producers for each hasher instead of 1",
+				"4: 2 sectors in lock-step on each hasher instead of 1",
+			},
+		},
+		{
+			// Each job needs a pair and a single CPU more: neither may take both singles.
+			name: "pairs and singles", machine: &spec{
+				Nodes: []specNode{{FreeKiB: 900 << 20, Distances: []int{10}}},
+				Complexes: []specComplex{{Cores: []specCore{
+					{CPUs: cpus(0)}, {CPUs: cpus(1)}, {CPUs: cpus(2, 3)}, {CPUs: cpus(4, 5)}, {CPUs: cpus(6, 7)}, {CPUs: cpus(8, 9)},
+				}}},
+			}, q: q(placement.Max, func(q *placement.Request) { q.Producers = 4 }), max: 2,
+			jobs: []string{
+				"1x 2 [3 8 9 1] complex 0 cores [1 2 8]: 64.25 on 0",
+				"1x 4 [5 6 7 0] complex 0 cores [0 4 6]: 64.25 on 0",
+			},
+			limits: []string{"cores"},
+			helps: []string{
+				"3: 3 more free cores in the same core complex",
+				"3: 2 producers for each hasher instead of 4",
+				"4: 2 sectors in lock-step on each hasher instead of 1",
+			},
+		},
+		{
 			name: "hybrid, all cores", machine: &spec{
 				Nodes: []specNode{{FreeKiB: 900 << 20, Distances: []int{10}}},
 				Complexes: []specComplex{

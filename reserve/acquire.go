@@ -16,8 +16,8 @@ import (
 	"github.com/sdr-engine/sdr/topology"
 )
 
-// A Reservation holds cores and memory until Release. Its methods may be called
-// from many goroutines.
+// A Reservation holds cores and memory until Release, or until the process ends. It
+// must be kept until then. Its methods may be called from many goroutines.
 type Reservation struct {
 	dir string
 
@@ -102,8 +102,8 @@ func (r *Reservation) Cores() []topology.CPU { return slices.Clone(r.holder.Core
 
 // Touched tells the other jobs that so many bytes of what was planned for a pool
 // have been touched, in all: from now on they show as not free. Call it after
-// the memory was touched, and after it was given back, never before. It waits for the guard, until ctx
-// is done.
+// the memory was touched, and after it was given back, never before. It waits for
+// the guard, until ctx is done.
 func (r *Reservation) Touched(ctx context.Context, pool topology.MemoryPool, bytes uint64) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -290,9 +290,8 @@ type heldCore struct {
 	holder Holder
 }
 
-// byJob puts cores, in ascending order, together that the same job holds. The
-// lowest core's file, which Touched keeps up to date, is the one that counts for
-// memory.
+// byJob puts cores, in ascending order, together that the same job holds. What the
+// lowest one's file says counts.
 func byJob(cores []heldCore) (holders []Holder) {
 	for _, c := range cores {
 		h := c.holder
@@ -301,10 +300,10 @@ func byJob(cores []heldCore) (holders []Holder) {
 			holders[i].Cores = append(holders[i].Cores, c.core)
 			continue
 		}
-		if len(h.Cores) > 0 && c.core != slices.Min(h.Cores) {
+		h.Cores = []topology.CPU{c.core}
+		if h.Memory == nil {
 			h.Memory = []Memory{}
 		}
-		h.Cores = []topology.CPU{c.core}
 		holders = append(holders, h)
 	}
 	return holders

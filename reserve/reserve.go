@@ -4,10 +4,11 @@
 //
 // Those that share a machine share a lock folder, /run/sdrbench or a mount of it
 // in their containers. A core has a lock file there, named after the lowest of
-// its CPUs that are online, core-12.lock. Who holds the file's flock holds the
-// core; the kernel gives it back when the process ends, however it ends. The file
-// says who that is, in JSON, for people and for other jobs. What a file says is
-// believed only while its lock is held, so nothing has to be cleaned up.
+// its CPUs that are online, core-12.lock; take that CPU offline, or bring a lower
+// one back, only while no job runs. Who holds the file's flock holds the core; the
+// kernel gives it back when the process ends, however it ends. The file says who
+// that is, in JSON, for people and for other jobs. What a file says is believed
+// only while its lock is held, so nothing has to be cleaned up.
 //
 // All of a job's cores are taken, or none. This, and looking at who holds what, is
 // done under one lock more, guard.lock, which is held for moments: two jobs never
@@ -15,8 +16,8 @@
 //
 // # Memory
 //
-// A job says how many bytes it will take from each pool: from a NUMA node's ordinary memory, or its
-// huge pages of one size. There is room in a pool for
+// A job says how many bytes it will take from each pool: from a NUMA node's
+// ordinary memory, or from its huge pages of one size. There is room in a pool for
 //
 //	free − Σ over the other jobs that live: max(0, planned − touched)
 //
@@ -25,7 +26,7 @@
 // touched, after it has: until then the memory counts twice, never not at all.
 // It is told and not read from /proc/PID/numa_maps because that takes a walk over
 // all of a job's pages, stops its page faults meanwhile, and shows other users
-// nothing. The job's lowest core's file is the one that counts.
+// nothing. It is written into the file of the job's lowest core, which counts.
 package reserve
 
 import (
@@ -34,6 +35,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -198,8 +200,8 @@ type Dir struct {
 }
 
 // Open makes sure that path can be used as a lock folder, and makes it if only
-// its last element is missing. Root is the machine's root folder, "/" but in tests: where free
-// memory is read. The error is a *DirError.
+// its last element is missing. Root is where free memory is read: "/" but in
+// tests, a folder with sys and proc. The error is a *DirError.
 func Open(path, root string) (*Dir, error) {
 	f, err := openFolder(path, true)
 	if err != nil {
@@ -211,6 +213,9 @@ func Open(path, root string) (*Dir, error) {
 		return nil, err
 	}
 	guard.Close()
+	if path, err = filepath.Abs(path); err != nil { // whatever becomes of the working directory
+		return nil, fmt.Errorf("reserve: using lock folder: %w", err)
+	}
 	return &Dir{path, root}, nil
 }
 

@@ -506,18 +506,46 @@ func TestBadRequests(t *testing.T) {
 	}
 }
 
+// lockGuard holds the guard of a folder as another process would.
+func lockGuard(t *testing.T, dir string, lock func(*os.File) error) *os.File {
+	t.Helper()
+	f, err := os.Open(filepath.Join(dir, "guard.lock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := lock(f); err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+// awaitWaiter returns when somebody waits for the lock on f: the kernel lists who does.
+func awaitWaiter(t *testing.T, f *os.File) {
+	t.Helper()
+	info, err := f.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	inode := fmt.Sprintf(":%d ", info.Sys().(*syscall.Stat_t).Ino)
+	for t.Context().Err() == nil {
+		locks, err := os.ReadFile("/proc/locks")
+		if err != nil {
+			t.Skip("the kernel does not list locks:", err)
+		}
+		for line := range strings.Lines(string(locks)) {
+			if strings.Contains(line, "-> FLOCK") && strings.Contains(line, inode) {
+				return
+			}
+		}
+	}
+}
+
 // TestGuard: who waits for the guard stops waiting when told to, and the guard is
 // free again afterwards.
 func TestGuard(t *testing.T) {
 	dir := t.TempDir()
 	d := open(t, dir, "/")
-	f, err := os.Open(filepath.Join(dir, "guard.lock"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := linux.TryLock(f); err != nil {
-		t.Fatal(err)
-	}
+	f := lockGuard(t, dir, linux.TryLock)
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	for range 3 {
@@ -532,6 +560,7 @@ func TestGuard(t *testing.T) {
 			}
 		})
 	}
+	awaitWaiter(t, f)
 	cancel()
 	wg.Wait()
 	f.Close()
@@ -541,13 +570,82 @@ func TestGuard(t *testing.T) {
 	}
 }
 
+// TestGuardShared: who only looks keeps others from taking, not from looking.
+func TestGuardShared(t *testing.T) {
+	dir := t.TempDir()
+	d := open(t, dir, "/")
+	f := lockGuard(t, dir, linux.TryLockShared)
+	defer f.Close()
+	if got := held(t, dir); len(got) != 0 {
+		t.Errorf("%+v", got)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() {
+		r, err := d.Acquire(ctx, reserve.Request{Cores: cores(0)})
+		if err == nil {
+			r.Release()
+		}
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		t.Fatalf("taken while somebody looks: %v", err)
+	case <-waiter(t, f):
+	}
+	cancel()
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+}
+
+func waiter(t *testing.T, f *os.File) <-chan struct{} {
+	waits := make(chan struct{})
+	go func() {
+		defer close(waits)
+		awaitWaiter(t, f)
+	}()
+	return waits
+}
+
+// TestFolderReplacedMeanwhile: while one waits for its guard, the folder makes place
+// for another. The locks are taken where others find them.
+func TestFolderReplacedMeanwhile(t *testing.T) {
+	for _, what := range []string{"folder", "guard"} {
+		dir := filepath.Join(t.TempDir(), "locks")
+		d := open(t, dir, "/")
+		f := lockGuard(t, dir, linux.TryLock)
+		done := make(chan *reserve.Reservation)
+		go func() {
+			r, err := d.Acquire(t.Context(), reserve.Request{Cores: cores(0)})
+			if err != nil {
+				t.Error(err)
+			}
+			done <- r
+		}()
+		awaitWaiter(t, f)
+		old := dir
+		if what == "guard" {
+			old = filepath.Join(dir, "guard.lock")
+		}
+		if err := os.Rename(old, old+".old"); err != nil {
+			t.Fatal(err)
+		}
+		open(t, dir, "/")
+		f.Close()
+		r := <-done
+		if got := held(t, dir); r != nil && (len(got) != 1 || !slices.Equal(got[0].Cores, cores(0))) {
+			t.Errorf("%s: %+v", what, got)
+		}
+		if r != nil {
+			r.Release()
+		}
+	}
+}
+
 // machine makes the root folder of a machine with NUMA nodes that have so many
 // KiB free.
-func machine(t interface {
-	Helper()
-	Fatal(...any)
-	TempDir() string
-}, freeKiB map[int]uint64) string {
+func machine(t *testing.T, freeKiB map[int]uint64) string {
 	t.Helper()
 	root := t.TempDir()
 	var ids []string
@@ -569,10 +667,7 @@ func machine(t interface {
 	return root
 }
 
-func setFree(t interface {
-	Helper()
-	Fatal(...any)
-}, root string, node int, kib uint64) {
+func setFree(t *testing.T, root string, node int, kib uint64) {
 	t.Helper()
 	dir := filepath.Join(root, fmt.Sprintf("sys/devices/system/node/node%d", node))
 	text := fmt.Sprintf("Node %d MemTotal: %d kB\nNode %[1]d MemFree: %[3]d kB\n", node, uint64(1<<30), kib)
@@ -683,14 +778,12 @@ func TestMemory(t *testing.T) {
 // TestGoroutines: whatever is asked for in whatever order, no core is held twice
 // and no memory is promised twice at any moment.
 func TestGoroutines(t *testing.T) {
+	dir, root := t.TempDir(), machine(t, map[int]uint64{0: 0})
+	d := open(t, dir, root)
+	const nCores = 6
 	rapid.Check(t, func(rt *rapid.T) {
-		dir, err := os.MkdirTemp(t.TempDir(), "locks")
-		if err != nil {
-			rt.Fatal(err)
-		}
-		const nCores = 6
 		free := rapid.Uint64Range(0, 100).Draw(rt, "free KiB")
-		d := open(t, dir, machine(t, map[int]uint64{0: free}))
+		setFree(t, root, 0, free)
 		type job struct {
 			Cores []topology.CPU
 			Pages uint64
@@ -701,12 +794,25 @@ func TestGoroutines(t *testing.T) {
 				rapid.Uint64Range(0, 60).Draw(t, "KiB"),
 			}
 		}), 1, 6).Draw(rt, "jobs")
+		together := rapid.Bool().Draw(rt, "together") // held until all have tried
 		var owner [nCores]atomic.Int32
 		var promised atomic.Int64
-		var wg sync.WaitGroup
+		var wg, tries sync.WaitGroup
+		tries.Add(len(jobs))
 		for _, j := range jobs {
 			wg.Go(func() {
 				r, err := d.Acquire(t.Context(), reserve.Request{Cores: j.Cores, Memory: map[topology.MemoryPool]uint64{{}: j.Pages << 10}})
+				if err == nil {
+					for _, c := range j.Cores {
+						if !owner[c].CompareAndSwap(0, 1) {
+							t.Errorf("core %d is held twice", c)
+						}
+					}
+					if sum := promised.Add(int64(j.Pages)); sum > int64(free) {
+						t.Errorf("%d KiB promised of %d", sum, free)
+					}
+				}
+				tries.Done()
 				var heldErr *reserve.HeldError
 				var roomErr *reserve.RoomError
 				if errors.As(err, &heldErr) || errors.As(err, &roomErr) {
@@ -716,13 +822,8 @@ func TestGoroutines(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				for _, c := range j.Cores {
-					if !owner[c].CompareAndSwap(0, 1) {
-						t.Errorf("core %d is held twice", c)
-					}
-				}
-				if sum := promised.Add(int64(j.Pages)); sum > int64(free) {
-					t.Errorf("%d KiB promised of %d", sum, free)
+				if together {
+					tries.Wait()
 				}
 				promised.Add(-int64(j.Pages))
 				for _, c := range j.Cores {

@@ -77,6 +77,11 @@ func TestLinksOutOfTheDump(t *testing.T) {
 	}
 }
 
+// running is a dump that says that it is the machine that we run on.
+type running struct{ source }
+
+func (running) live() bool { return true }
+
 // TestBadFiles: what no kernel writes is an error in a dump, with the file and the text.
 func TestBadFiles(t *testing.T) {
 	for file, bad := range map[string]string{
@@ -97,7 +102,7 @@ func TestBadFiles(t *testing.T) {
 	} {
 		src := uneven()
 		src.addFile(file, bad)
-		_, err := read(src, "dump", false)
+		_, err := read(src, "dump")
 		var wrong *ParseError
 		if !errors.As(err, &wrong) {
 			t.Errorf("%s = %q: %v, want a *ParseError", file, bad, err)
@@ -107,7 +112,7 @@ func TestBadFiles(t *testing.T) {
 			t.Errorf("%s = %q: %q names another", file, bad, err)
 		}
 		// A running kernel means something by it: a reason, and no error.
-		m, err := read(src, "/", true)
+		m, err := read(running{src}, "/")
 		if err != nil || !strings.Contains(strings.Join(m.Degraded(), "\n"), wrong.Reason) {
 			t.Errorf("%s = %q on a live machine: %v", file, bad, err)
 		}

@@ -31,7 +31,7 @@ const dumpHeader = "# topology dump 1"
 const maxDump = 64 << 20
 
 // readDumpFile reads a dump; its errors do not name the file.
-func readDumpFile(name string) (*textSource, error) {
+func readDumpFile(name string) (source, error) {
 	info, err := os.Stat(name)
 	if err != nil {
 		return nil, err
@@ -56,8 +56,16 @@ func readDumpFile(name string) (*textSource, error) {
 
 func parseDump(text string) (*textSource, error) {
 	t := newTextSource()
-	section, open := "", "" // open: the file whose lines may follow
+	var section, file string  // file: whose lines may follow
+	var lines strings.Builder // of file
 	n := 0
+	end := func() {
+		if lines.Len() > 0 {
+			t.files[file] += lines.String()
+			lines.Reset()
+		}
+		file = ""
+	}
 	for line := range strings.Lines(text) {
 		n++
 		line = strings.TrimRight(line, "\r\n")
@@ -70,23 +78,23 @@ func parseDump(text string) (*textSource, error) {
 			}
 			continue
 		}
-		if line == "" || line[0] == '#' {
-			open = ""
-			continue
-		}
 		switch {
+		case line == "" || line[0] == '#':
+			end()
 		case line[0] == '\t':
-			if open == "" {
+			if file == "" {
 				return failed("a line of no file")
 			}
-			t.files[open] += line[1:] + "\n"
+			lines.WriteString(line[1:] + "\n")
 		case line[0] == '[':
-			section, open = strings.TrimSuffix(line[1:], "]"), ""
+			end()
+			section = strings.TrimSuffix(line[1:], "]")
 			if !strings.HasSuffix(line, "]") || !fs.ValidPath(section) || section == "." {
 				return failed("not the name of a folder")
 			}
 			t.addDir(section)
 		default:
+			end()
 			name, text, ok := strings.Cut(line, " =")
 			switch {
 			case !ok:
@@ -96,13 +104,17 @@ func parseDump(text string) (*textSource, error) {
 			case !fs.ValidPath(name) || strings.Contains(name, "/"):
 				return failed("not the name of a file")
 			}
-			open = section + "/" + name
-			if _, ok := t.files[open]; ok {
+			file = section + "/" + name
+			if _, ok := t.files[file]; ok {
 				return failed("a second file of that name")
 			}
-			t.addFile(open, strings.TrimPrefix(text, " "))
+			if text = strings.TrimPrefix(text, " "); text != "" {
+				text += "\n"
+			}
+			t.addFile(file, text)
 		}
 	}
+	end()
 	if n == 0 {
 		return nil, errors.New("no dump: an empty file")
 	}
@@ -113,19 +125,17 @@ func parseDump(text string) (*textSource, error) {
 // root: "/" for this one, a folder, or another dump. What else those files say,
 // serial numbers and names for example, stays out.
 func Dump(w io.Writer, root string) error {
-	src, live, close, err := open(root)
+	src, err := open(root)
 	if err != nil {
 		return err
 	}
-	if close != nil {
-		defer close()
-	}
+	defer src.close()
 	rec := &recorder{source: src, used: newTextSource()}
-	m, err := read(rec, root, live)
+	m, err := read(rec, root)
 	if err != nil {
 		return err
 	}
-	if live && m.affinity.Len() > 0 { // what the system call says goes before what one thread's file says
+	if m.live && m.affinity.Len() > 0 { // what the system call says goes before what one thread's file says
 		rec.used.addFile(statusFile, "Cpus_allowed_list:\t"+m.affinity.String()+"\n"+
 			keepLines(rec.used.files[statusFile], "Mems_allowed_list"))
 	}

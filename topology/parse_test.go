@@ -258,7 +258,7 @@ func FuzzDump(f *testing.F) {
 			return
 		}
 		rec := &recorder{source: src, used: newTextSource()}
-		m, err := read(rec, "dump", false)
+		m, err := read(rec, "dump")
 		if err != nil {
 			return
 		}
@@ -269,7 +269,7 @@ func FuzzDump(f *testing.F) {
 		if err != nil {
 			t.Fatalf("its own dump: %v\n%s", err, second.String())
 		}
-		again, err := read(src, "dump", false)
+		again, err := read(src, "dump")
 		if err != nil {
 			t.Fatalf("its own dump: %v\n%s", err, second.String())
 		}

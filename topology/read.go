@@ -55,18 +55,16 @@ func ReadDump(path string) (*Machine, error) {
 }
 
 func readAny(root string) (*Machine, error) {
-	src, live, close, err := open(root)
+	src, err := open(root)
 	if err != nil {
 		return nil, err
 	}
-	if close != nil {
-		defer close()
-	}
-	return read(src, root, live)
+	defer src.close()
+	return read(src, root)
 }
 
-func read(src source, root string, live bool) (*Machine, error) {
-	r := &reader{src: src, m: &Machine{root: root, live: live}, notes: notes{on: map[note]*[]CPU{}}}
+func read(src source, root string) (*Machine, error) {
+	r := &reader{src: src, m: &Machine{root: root, live: src.live()}, notes: notes{on: map[note]*[]CPU{}}}
 	r.cpuinfo()
 	r.online()
 	r.numaNodes()
@@ -197,8 +195,8 @@ func parsed[T any](r *reader, name string, parse func(string) (T, error)) (value
 
 func parseInt(text string) (int, error) {
 	n, ok := parseNumber(strings.TrimPrefix(text, "-"))
-	if !ok || n > 1<<31 {
-		return 0, &ParseError{"number", text, "not a number of 31 bits"}
+	if !ok || n >= 1<<31 {
+		return 0, &ParseError{"number", text, "not a number of 32 bits with a sign"}
 	}
 	if text[0] == '-' {
 		return -int(n), nil
@@ -233,43 +231,45 @@ func fields(text string) func(yield func(name, value string) bool) {
 	}
 }
 
-// online finds out which CPUs there are.
+// online finds out which CPUs there are, from the first of several places that
+// says so.
 func (r *reader) online() {
-	set, ok := parsed(r, cpuDir+"/online", ParseCPUList)
-	switch {
-	case ok:
-	default:
-		// A CPU that is offline keeps its folder, but not what is in it.
-		var cpus []CPU
-		for _, n := range numbered(r.list(cpuDir), "cpu", "") {
-			if n >= MaxCPUs {
-				continue
-			}
-			dir := fmt.Sprintf("%s/cpu%d", cpuDir, n)
-			if state, ok := r.text(dir + "/online"); ok && state != "1" {
-				continue
-			}
-			if _, ok := r.siblings(CPU(n)); ok {
-				cpus = append(cpus, CPU(n))
-			}
-		}
-		if set = NewCPUSet(cpus...); set.Len() > 0 {
-			r.notes.add("no list of the CPUs online: taken to be those that list their core's siblings")
-			break
-		}
-		if set = NewCPUSet(r.processors...); set.Len() > 0 {
-			r.notes.add("no list of the CPUs online: taken to be those in %s", cpuinfoFile)
-			break
-		}
-		if r.m.live {
-			if set, _ = processAffinity(r.src); set.Len() > 0 {
-				r.notes.add("no list of the CPUs online: taken to be those in this process's affinity mask")
-				break
-			}
-		}
-		r.notes.add("no list of the CPUs online: none are known")
+	if set, ok := parsed(r, cpuDir+"/online", ParseCPUList); ok && set.Len() > 0 {
+		r.m.online = set
+		return
 	}
+	set, from := r.listedCPUs(), "those that list their core's siblings"
+	if set.Len() == 0 {
+		set, from = NewCPUSet(r.processors...), "those in "+cpuinfoFile
+	}
+	if set.Len() == 0 && r.m.live {
+		set, _ = processAffinity(r.src)
+		from = "those in this process's affinity mask"
+	}
+	if set.Len() == 0 {
+		from = "none"
+	}
+	r.notes.add("no list of the CPUs online: taken to be %s", from)
 	r.m.online = set
+}
+
+// listedCPUs are the CPUs with a topology. One that is offline keeps its folder, but not
+// what is in it.
+func (r *reader) listedCPUs() CPUSet {
+	var cpus []CPU
+	for _, n := range numbered(r.list(cpuDir), "cpu", "") {
+		if n >= MaxCPUs {
+			continue
+		}
+		cpu := CPU(n)
+		if state, ok := r.text(cpuFolder(cpu) + "/online"); ok && state != "1" {
+			continue
+		}
+		if _, ok := r.siblings(cpu); ok {
+			cpus = append(cpus, cpu)
+		}
+	}
+	return NewCPUSet(cpus...)
 }
 
 // The fields of cpuinfo that we use: x86's, and arm64's.
@@ -492,7 +492,8 @@ func (r *reader) pages(file string) uint64 {
 	return n
 }
 
-// comparePools notes which nodes lack pools that others, or the whole machine, have.
+// comparePools notes which nodes with memory lack pools that others, or the whole
+// machine, have.
 func (r *reader) comparePools() {
 	var sizes []uint64
 	for _, kb := range numbered(r.list(hugeDir), "hugepages-", "kB") {
@@ -512,7 +513,8 @@ func (r *reader) comparePools() {
 	sizes = slices.Compact(sizes)
 	for _, node := range r.m.nodes {
 		for _, size := range sizes {
-			if !slices.ContainsFunc(node.HugePages, func(p HugePagePool) bool { return p.Size == size }) {
+			listed := slices.ContainsFunc(node.HugePages, func(p HugePagePool) bool { return p.Size == size })
+			if node.MemoryTotal > 0 && !listed {
 				r.notes.addNode(node.ID, "huge pages of %d KiB are not listed", size>>10)
 			}
 		}

@@ -20,45 +20,52 @@ type source interface {
 	read(name string) ([]byte, error)
 	// list returns the names in a folder.
 	list(dir string) ([]string, error)
+	// live says whether this is the machine that we run on.
+	live() bool
+	close()
 }
 
 // maxFile bounds what is read of one file: the largest in use, cpuinfo of 8192
 // CPUs, has about as much.
 const maxFile = 16 << 20
 
-// open finds out what root is. Close may be nil.
-func open(root string) (src source, live bool, close func() error, err error) {
-	failed := func(err error) (source, bool, func() error, error) {
-		return nil, false, nil, fmt.Errorf("topology: reading %s: %w", root, err)
-	}
+// open finds out what root is.
+func open(root string) (source, error) {
 	if root == "/" || filepath.Clean(root) == "/" {
-		return liveSource{}, true, nil, nil
+		return liveSource{}, nil
 	}
+	src, err := openDump(root)
+	if err != nil {
+		return nil, fmt.Errorf("topology: reading %s: %w", root, err)
+	}
+	return src, nil
+}
+
+func openDump(root string) (source, error) {
 	info, err := os.Stat(root)
 	if err != nil {
-		return failed(err)
+		return nil, err
 	}
 	if !info.IsDir() {
-		text, err := readDumpFile(root)
-		if err != nil {
-			return failed(err)
-		}
-		return text, false, nil, nil
+		return readDumpFile(root)
 	}
 	dir, err := os.OpenRoot(root)
 	if err != nil {
-		return failed(err)
+		return nil, err
 	}
 	folder := folderSource{dir}
 	if err := folder.checkLinks(); err != nil {
 		dir.Close()
-		return failed(err)
+		return nil, err
 	}
-	return folder, false, dir.Close, nil
+	return folder, nil
 }
 
 // liveSource is the machine that we run on.
 type liveSource struct{}
+
+func (liveSource) live() bool { return true }
+func (liveSource) close()     {}
 
 func (liveSource) read(name string) ([]byte, error) {
 	f, err := os.Open("/" + name)
@@ -96,6 +103,9 @@ func (e *LinkError) Error() string {
 
 // folderSource is a dump: a folder that nothing read may lead out of.
 type folderSource struct{ root *os.Root }
+
+func (d folderSource) live() bool { return false }
+func (d folderSource) close()     { d.root.Close() }
 
 func (d folderSource) read(name string) ([]byte, error) {
 	info, err := d.root.Stat(filepath.FromSlash(name))
@@ -225,6 +235,9 @@ type textSource struct {
 func newTextSource() *textSource {
 	return &textSource{map[string]string{}, map[string][]string{}}
 }
+
+func (t *textSource) live() bool { return false }
+func (t *textSource) close()     {}
 
 func (t *textSource) read(name string) ([]byte, error) {
 	text, ok := t.files[name]

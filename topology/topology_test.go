@@ -52,7 +52,7 @@ func pictureOf(m *Machine) picture {
 
 func readText(t *testing.T, src *textSource) *Machine {
 	t.Helper()
-	m, err := read(src, "dump", false)
+	m, err := read(src, "dump")
 	if err != nil {
 		t.Fatal(err)
 	}

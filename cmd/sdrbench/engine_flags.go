@@ -35,6 +35,7 @@ type engineFlags struct {
 	policy      placePolicy
 	lockDir     string
 	hugeTLBFS   string
+	raisePages  bool
 	strictNUMA  bool
 	parentCache string
 
@@ -84,6 +85,7 @@ func (f *engineFlags) add(a *app, cmd *cobra.Command) {
 	flagVar(cmd, &f.policy, "policy", "POLICY", "where hashers run: spread, pack, a list of CPUs, none for wherever, or auto (default auto: spread, if cores can be had)", parsePlacePolicy)
 	a.lockDirFlag(cmd, &f.lockDir)
 	flags.StringVar(&f.hugeTLBFS, "hugetlbfs", "", "`DIR` on a mounted hugetlbfs to take layers' memory from")
+	flags.BoolVar(&f.raisePages, "raise-huge-pages", false, "enlarge the kernel's pool of huge pages by what is missing, as root, and give them back")
 	flags.BoolVar(&f.strictNUMA, "strict-numa", false, "a page on the wrong NUMA node is an error")
 	flags.StringVar(&f.parentCache, "parent-cache", "", "`DIR` with a parent cache file to use (default: compute the parents)")
 	_ = cmd.MarkFlagDirname("parent-cache")
@@ -115,7 +117,7 @@ func parseKernel(name string) (string, error) {
 func (f *engineFlags) config(a *app, p porep.SealProof, sectors int) (engine.Config, error) {
 	c := engine.Config{
 		Proof: p, Hashers: f.hashers, Staging: f.staging, MemoryMode: f.mode, Budget: f.budget,
-		Writing: f.writing, HugeTLBFS: f.hugeTLBFS, StrictNUMA: f.strictNUMA,
+		Writing: f.writing, HugeTLBFS: f.hugeTLBFS, RaisePages: f.raisePages, StrictNUMA: f.strictNUMA,
 		Producers: f.producers, Stride: f.stride, Lookahead: f.lookahead,
 		Memory: new(hugepages.Accounting),
 	}

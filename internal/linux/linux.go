@@ -1,7 +1,7 @@
-// Package linux is the only home of raw system calls: memory maps and their
-// advice, copies inside the kernel, write-back and locks. On other platforms
-// the same functions exist; what has no counterpart there reports
-// errors.ErrUnsupported.
+// Package linux is the only home of raw system calls: memory maps, their advice
+// and their NUMA nodes, copies inside the kernel, write-back, locks and CPU
+// affinity. On other platforms the same functions exist; what has no counterpart
+// there reports errors.ErrUnsupported.
 package linux
 
 import (

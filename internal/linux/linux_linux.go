@@ -18,23 +18,6 @@ func Appends(f *os.File) bool {
 	return err == nil && flags&unix.O_APPEND != 0
 }
 
-// Map returns size bytes of zeroed memory outside the Go heap, page-aligned.
-func Map(size int) ([]byte, error) {
-	return unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
-}
-
-// Unmap gives back what Map returned; mem may not be touched any more.
-func Unmap(mem []byte) error { return unix.Munmap(mem) }
-
-// AdviseHuge asks for transparent huge pages behind mem.
-func AdviseHuge(mem []byte) error { return unix.Madvise(mem, unix.MADV_HUGEPAGE) }
-
-// Populate takes the pages behind mem from the machine, without changing what
-// others may be writing there.
-func Populate(mem []byte) error {
-	return unsupported(retry(func() error { return unix.Madvise(mem, unix.MADV_POPULATE_WRITE) }))
-}
-
 // Clone makes dst share src's blocks, copy on write, where the file system can.
 func Clone(dst, src *os.File) error {
 	return unsupported(retry(func() error { return unix.IoctlFileClone(int(dst.Fd()), int(src.Fd())) }))

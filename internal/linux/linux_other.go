@@ -13,18 +13,6 @@ const NoFollow = 0
 // Appends is not known.
 func Appends(*os.File) bool { return false }
 
-// Map returns size bytes of zeroed memory: on the Go heap, for want of better.
-func Map(size int) ([]byte, error) { return make([]byte, size), nil }
-
-// Unmap does nothing: the collector takes the memory back.
-func Unmap([]byte) error { return nil }
-
-// AdviseHuge is not supported.
-func AdviseHuge([]byte) error { return errors.ErrUnsupported }
-
-// Populate is not supported.
-func Populate([]byte) error { return errors.ErrUnsupported }
-
 // Clone is not supported.
 func Clone(dst, src *os.File) error { return errors.ErrUnsupported }
 
