@@ -26,9 +26,11 @@ func (r *reader) cpuset() (cpus *CPUSet, mems []NUMANodeID) {
 	if !ok {
 		return nil, nil
 	}
-	// Version 2 has the files only where the controller is enabled; above it, those
-	// of a parent hold for its children.
-	for _, dir := range mount.foldersOf(group) {
+	// Version 2 has the files only where the controller is enabled; below, those of
+	// the parent hold. Version 1 has them everywhere, so that a parent's are a guess.
+	guessed := false
+	for i, dir := range mount.foldersOf(group) {
+		guessed = guessed || i > 0 && mount.fstype == version1.fstype && (cpus == nil || mems == nil)
 		if cpus == nil {
 			for _, name := range mount.cpus {
 				if set, ok := parsed(r, path.Join(dir, name), ParseCPUList); ok && set.Len() > 0 {
@@ -45,6 +47,9 @@ func (r *reader) cpuset() (cpus *CPUSet, mems []NUMANodeID) {
 				}
 			}
 		}
+	}
+	if guessed {
+		r.notes.add("the cgroup %s shows no whole cpuset: that of a parent is taken", group)
 	}
 	if cpus == nil && mems == nil {
 		r.notes.add("the cgroup %s has no cpuset: all CPUs and memory nodes are taken to be in it", group)

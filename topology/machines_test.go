@@ -131,13 +131,15 @@ func interleaved() *textSource {
 	b.node(0, "0,2,4,6,8,10,12,14,16,18,20,22,24,26,28,30", 96, 80, 4, "10 21")
 	b.node(1, "1,3,5,7,9,11,13,15,17,19,21,23,25,27,29,31", 96, 90, 0, "21 10")
 	b.file(statusFile, "Cpus_allowed_list:\t0-31\nMems_allowed_list:\t0-1")
-	b.file(cgroupFile, "12:memory:/docker/4f6a\n4:cpuset,cpu:/docker/4f6a\n0::/system.slice/docker.service")
+	b.file(cgroupFile, "12:memory:/docker/4f6a\n4:cpuset,cpu:/docker/4f6a/sealers\n0::/system.slice/docker.service")
 	b.file(mountinfoFile, "%s\n%s\n%s",
 		"610 600 0:30 /docker/4f6a /sys/fs/cgroup/memory ro,nosuid - cgroup cgroup rw,memory",
 		"611 600 0:31 /docker/4f6a /sys/fs/cgroup/cpuset,cpu ro,nosuid master:9 - cgroup cgroup rw,cpuset,cpu",
 		"612 600 0:32 / /sys/fs/cgroup/unified ro,nosuid - cgroup2 cgroup rw")
-	b.file("sys/fs/cgroup/cpuset,cpu/cpuset.effective_cpus", "0-15")
-	b.file("sys/fs/cgroup/cpuset,cpu/cpuset.effective_mems", "0-1")
+	for folder, cpus := range map[string]string{"": "0-31", "/sealers": "0-15"} {
+		b.file("sys/fs/cgroup/cpuset,cpu"+folder+"/cpuset.effective_cpus", "%s", cpus)
+		b.file("sys/fs/cgroup/cpuset,cpu"+folder+"/cpuset.effective_mems", "0-1")
+	}
 	return b.textSource
 }
 
@@ -209,8 +211,8 @@ func hybrid() *textSource {
 	return b.textSource
 }
 
-// CPUs 3 and 8-11 are offline: half a core, and all of a core complex. The kernel
-// does not show who shares what with them.
+// CPUs 3 and 8-11 are offline: half a core, and all of a core complex. The lists of who
+// shares an L3 have them all the same, as some kernels show it.
 func offline() *textSource {
 	const online = "0-2,4-7,12-15"
 	b := x86(online, "AMD EPYC 7232P 8-Core Processor", flagsSHA).allow("0-15", "0")
@@ -223,7 +225,7 @@ func offline() *textSource {
 		}
 		ccx, _ := ParseCPUList(fmt.Sprintf("%d-%d", cpu&^3, cpu|3))
 		pair := NewCPUSet(CPU(cpu&^1), CPU(cpu|1)).Intersect(set)
-		b.cpu(cpu, 0, cpu/2, pair.String(), "2 512K "+pair.String(), "3 8192K "+ccx.Intersect(set).String())
+		b.cpu(cpu, 0, cpu/2, pair.String(), "2 512K "+pair.String(), "3 8192K "+ccx.String())
 	}
 	b.file(nodeDir+"/online", "0")
 	b.node(0, online, 64, 60, 8, "10")
