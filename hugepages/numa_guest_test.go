@@ -131,7 +131,7 @@ func TestNUMAGuestWrongNode(t *testing.T) {
 		if errors.As(err, &wrong) != strict || strict && wrong.Placement.Wrong != place.Wrong {
 			t.Errorf("strict %v: %v", strict, err)
 		}
-		if strict && !strings.Contains(err.Error(), "NUMA node 0") {
+		if strict && !strings.Contains(fmt.Sprint(err), "NUMA node 0") {
 			t.Error(err)
 		}
 	}

@@ -172,6 +172,15 @@ func TestPlan(t *testing.T) {
 			},
 		},
 		{
+			name: "small complexes", machine: server(900, 900), q: q(1, func(q *placement.Request) { q.Producers, q.SMT = 2, placement.IdleSiblings }), max: 0,
+			limits: []string{"complexes"},
+			helps: []string{
+				"1: 1 more free core in the right core complex",
+				"4: producers on the SMT siblings of hashers",
+				"4: 1 producer for each hasher instead of 2",
+			},
+		},
+		{
 			name: "lanes", machine: server(1000, 200), q: q(18, func(q *placement.Request) { q.Lanes, q.Producers = 16, 3 }), max: 18,
 			jobs: []string{
 				"16x 0 [8 1 9] complex 0 cores [0 1]: 999.25 on 0, 25.00 on 1",

@@ -101,9 +101,10 @@ func (r *Reservation) take(f *folder, root string, memory map[topology.MemoryPoo
 func (r *Reservation) Cores() []topology.CPU { return slices.Clone(r.holder.Cores) }
 
 // Touched tells the other jobs that so many bytes of what was planned for a pool
-// have been touched, in all: from now on they show as not free. Call it after
-// the memory was touched, and after it was given back, never before. It waits for
-// the guard, until ctx is done.
+// have been touched, in all: they show as not free, so they are promised no more.
+// Call it after memory was touched, and before memory that will be touched again is
+// given back, so that others never see too much room. It waits for the guard,
+// until ctx is done.
 func (r *Reservation) Touched(ctx context.Context, pool topology.MemoryPool, bytes uint64) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -266,11 +266,13 @@ func writeHolder(file *os.File, h *Holder) error {
 	if err != nil {
 		return err
 	}
-	if err := file.Truncate(0); err != nil {
+	// Written over what was there, so that a full file system does not leave a job
+	// without its record.
+	text = append(text, '\n')
+	if _, err := file.WriteAt(text, 0); err != nil {
 		return err
 	}
-	_, err = file.WriteAt(append(text, '\n'), 0)
-	return err
+	return file.Truncate(int64(len(text)))
 }
 
 // readHolder reads what the locked file of a core says. What makes no sense says

@@ -125,10 +125,10 @@ func TestNUMAGuestTouched(t *testing.T) {
 		t.Fatal(err)
 	}
 	is("touched and told", before-planned)
-	if err := linux.Unmap(mem); err != nil {
+	if err := r.Touched(t.Context(), pool, 0); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.Touched(t.Context(), pool, 0); err != nil {
+	if err := linux.Unmap(mem); err != nil {
 		t.Fatal(err)
 	}
 	is("given back", before-planned)

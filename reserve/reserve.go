@@ -23,7 +23,8 @@
 //
 // bytes. Free is topology.Machine.FreeMemory at that moment; what is planned and
 // not yet touched is still part of it. A job tells with Touched how much it has
-// touched, after it has: until then the memory counts twice, never not at all.
+// touched, after it has, or what will be left before it gives some back: in
+// between memory counts twice, never not at all.
 // It is told and not read from /proc/PID/numa_maps because that takes a walk over
 // all of a job's pages, stops its page faults meanwhile, and shows other users
 // nothing. It is written into the file of the job's lowest core, which counts.

@@ -428,6 +428,36 @@ func TestReadOnlyMount(t *testing.T) {
 	}
 }
 
+// TestFullFileSystem: a job that cannot be written down holds nothing; one that is
+// stays so.
+func TestFullFileSystem(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can mount")
+	}
+	dir := t.TempDir()
+	if err := syscall.Mount("none", dir, "tmpfs", 0, "mode=755,size=64k"); err != nil {
+		t.Skip("cannot mount here:", err)
+	}
+	defer syscall.Unmount(dir, syscall.MNT_DETACH)
+	root := machine(t, map[int]uint64{0: 100})
+	d := open(t, dir, root)
+	pool := topology.MemoryPool{}
+	r := acquire(t, d, reserve.Request{Cores: cores(1), Memory: map[topology.MemoryPool]uint64{pool: 50 << 10}})
+	if err := os.WriteFile(filepath.Join(dir, "full"), make([]byte, 1<<20), 0o666); !errors.Is(err, syscall.ENOSPC) {
+		t.Fatalf("a MiB on 64 KiB: %v", err)
+	}
+	var e *reserve.DirError
+	if _, err := d.Acquire(t.Context(), reserve.Request{Cores: cores(2)}); !errors.As(err, &e) || !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("on a full file system: %v", err)
+	}
+	if err := r.Touched(t.Context(), pool, 20<<10); err != nil {
+		t.Error(err)
+	}
+	if got := held(t, dir); len(got) != 1 || reserve.Untouched(got)[pool] != 30<<10 {
+		t.Errorf("%+v", got)
+	}
+}
+
 // TestFolderReplaced: locks in a folder that others do not find are none.
 func TestFolderReplaced(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "locks")
@@ -746,11 +776,12 @@ func TestMemory(t *testing.T) {
 		t.Fatal(err)
 	}
 	fits(node0, 50*kib)
-	// Given back, and still planned.
-	setFree(t, root, 0, 1000)
+	// About to be given back, and still planned.
 	if err := ours.Touched(t.Context(), node0, 0); err != nil {
 		t.Fatal(err)
 	}
+	fits(node0, 0)
+	setFree(t, root, 0, 1000)
 	fits(node0, 100*kib)
 
 	err := try(map[topology.MemoryPool]uint64{node0: 101 * kib, node1: 501 * kib, huge: 1})
