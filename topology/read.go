@@ -361,6 +361,7 @@ func (r *reader) numaNodes() {
 	for i, id := range ids {
 		r.m.nodes = append(r.m.nodes, r.numaNode(id, i, ids))
 	}
+	r.soleMemory()
 	r.comparePools()
 	r.nodeOf = map[CPU]NUMAIndex{}
 	for i := range r.m.nodes {
@@ -396,6 +397,30 @@ func (r *reader) numaNode(id NUMANodeID, i int, ids []NUMANodeID) NUMANode {
 	r.memory(&node, dir+"/meminfo")
 	node.HugePages = r.hugePages(dir + "/hugepages")
 	return node
+}
+
+// soleMemory takes the machine's memory for that of the only node that has any, if
+// it is more: where memory comes after the boot, in a virtual machine, a node's
+// numbers may lag behind.
+func (r *reader) soleMemory() {
+	sole := -1
+	for i, node := range r.m.nodes {
+		if node.MemoryTotal == 0 {
+			continue
+		}
+		if sole >= 0 {
+			return
+		}
+		sole = i
+	}
+	if text, ok := r.text(meminfoFile); sole < 0 || !ok || !strings.Contains(text, meminfoFields[0]) {
+		return
+	}
+	node, whole := &r.m.nodes[sole], NUMANode{ID: r.m.nodes[sole].ID}
+	r.memory(&whole, meminfoFile)
+	if whole.MemoryTotal > node.MemoryTotal {
+		node.MemoryTotal, node.MemoryFree, node.MemoryReclaimable = whole.MemoryTotal, whole.MemoryFree, whole.MemoryReclaimable
+	}
 }
 
 // distances reads a node's distance to each of the nodes ids. The kernel shows one
