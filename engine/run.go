@@ -219,6 +219,10 @@ func (r *regions) free() error {
 // before any work. What was had is returned with an error too.
 func (j *job) takeMemory(ctx context.Context) (all []*regions, err error) {
 	for h, need := range j.Requirements() {
+		sample := 4096
+		if j.StrictNUMA {
+			sample = 0 // every page
+		}
 		node := hugepages.Node{}
 		if len(j.Places) > 0 {
 			node = j.Places[h].Memory
@@ -227,7 +231,7 @@ func (j *job) takeMemory(ctx context.Context) (all []*regions, err error) {
 			// Were it cut off here, another job's layers would stay.
 			r, err := hugepages.Alloc(context.WithoutCancel(ctx), hugepages.Options{
 				Size: size, Purpose: purpose, Node: node,
-				Pages: j.Pages, HugeTLBFS: j.HugeTLBFS, Raise: j.RaisePages, Strict: j.StrictNUMA, Sample: 4096, Pool: j.Memory,
+				Pages: j.Pages, HugeTLBFS: j.HugeTLBFS, Raise: j.RaisePages, Strict: j.StrictNUMA, Sample: sample, Pool: j.Memory,
 			})
 			if err != nil {
 				return nil, fmt.Errorf("engine: taking memory for hasher %d: %w", h, err)
