@@ -5,7 +5,18 @@ package sha256
 import "github.com/klauspost/cpuid/v2"
 
 func archKernels() []*Kernel {
+	avx512 := []cpuid.FeatureID{cpuid.AVX512BW, cpuid.AVX512F, cpuid.AVX}
 	return []*Kernel{{
+		Name:  "avx512/32",
+		Lanes: 32, Group: 16, Align: 64,
+		Features: avx512,
+		label:    func(r labelRun) { labelAVX512x32(&r) },
+	}, {
+		Name:  "avx512/16",
+		Lanes: 16, Group: 16, Align: 64,
+		Features: avx512,
+		label:    func(r labelRun) { labelAVX512x16(&r) },
+	}, {
 		Name:  "sha-ni/1",
 		Lanes: 1, Group: 1, Align: 1,
 		// The list that stands above each function in asm_amd64.s.
@@ -20,3 +31,9 @@ func labelSHANI(r *labelRun)
 
 //go:noescape
 func pairsSHANI(dst, src *byte, n int, padding *schedule)
+
+//go:noescape
+func labelAVX512x16(r *labelRun)
+
+//go:noescape
+func labelAVX512x32(r *labelRun)
