@@ -7,15 +7,16 @@
 // to message l. Labels lie as Kernel.Group 16 says, so that word w of 16 labels is
 // one vector of 64 bytes, and the words are numbers already.
 //
-// A round is 17 operations, of which Zen 5 starts 4 in a cycle, and each waits for
-// the one before it: a rotate, a ternary and an addition long, 7 cycles (see
-// ROUND). The wait bounds one group of 16 messages, the operations bound two groups
-// side by side. Nothing else may come between: the rest is loads, stores and
-// copies of registers, which other parts of the core do.
+// A round is 17 operations, of which Zen 5 starts 4 in a cycle, two of them
+// rotates. Each takes 2 cycles, and a round at least 7 after the one before: the
+// last of three rotates, a ternary, an addition (MIX). This bounds one group of 16
+// messages, and the number of operations two groups side by side. Loads, stores
+// and copies of registers are other parts' work and cost nothing.
 //
-// All loops do 8 rounds and are unrolled no further, so that a label's code stays
-// in the cache of decoded instructions. Of a block's 64 words 48 are made while its
-// rounds go on, 6 in 8 rounds, which fills what the wait leaves free. They go to
+// Loops do 8 rounds and are unrolled no further, so that a label's code stays in
+// the cache of decoded instructions. The 48 words of a block that are not its
+// message are made while its rounds go on, 6 in 8 rounds, for which one group has
+// the time. In the last loop, too, each is there before its round. All words go to
 // memory, and K + W of all 64 to where the block's next time finds them.
 
 // Offsets of the 16 labels' first words in an array of them.
@@ -158,12 +159,12 @@ GLOBL field<>(SB), RODATA|NOPTR, $4
 	VPBROADCASTD ·initial+(4*7)(SB), Z15
 
 // Words of 16 labels that lie one after the other at src: word w as a vector in
-// dst. The lanes' offsets are in Z16, the mask for the bytes in Z17.
+// dst. The lanes' offsets are in Z0, the byte order in Z1.
 #define GATHER(w, src, dst) \
-	KXNORW     K1, K1, K1                   \
-	VPGATHERDD (4*w)(src)(Z16*1), K1, Z18   \
-	VPSHUFB    Z17, Z18, Z18                \
-	VMOVDQA64  Z18, (64*w)(dst)
+	KXNORW     K1, K1, K1               \
+	VPGATHERDD (4*w)(src)(Z0*1), K1, Z2 \
+	VPSHUFB    Z1, Z2, Z2               \
+	VMOVDQA64  Z2, (64*w)(dst)
 
 #define GATHERLABELS(src, dst) \
 	GATHER(0, src, dst) \
@@ -316,8 +317,8 @@ TEXT ·labelAVX512x16(SB), 0, $38976-8
 halves:
 	MOVQ            labelRun_replicas(AX), SI
 	LEAQ            left16(R8), DI
-	VMOVDQU64       lanes<>(SB), Z16
-	VBROADCASTI32X4 bswap<>(SB), Z17
+	VMOVDQU64       lanes<>(SB), Z0
+	VBROADCASTI32X4 bswap<>(SB), Z1
 	GATHERLABELS(SI, DI)
 	VPBROADCASTD    labelRun_layer(AX), Z16
 	VPBROADCASTD    labelRun_node(AX), Z17
@@ -560,8 +561,7 @@ eight:
 #define right32  2048
 #define last32   3072
 #define words32  4096
-#define pairs32  (words32+8192+DELTA)
-#define DELTA 2048
+#define pairs32  12288 // K + W of up to seven pairs
 
 // A block made of the halves at SI and DI, K + W of which it leaves at R9.
 //
@@ -624,7 +624,7 @@ eight:
 //
 //	AX, BX, DX, R8, R15, R9, SI, DI, R13, R14, CX as there
 //	R10 repeated blocks to go        R12 the row to prefetch
-TEXT ·labelAVX512x32(SB), 0, $71744-8
+TEXT ·labelAVX512x32(SB), 0, $69696-8
 	MOVQ r+0(FP), AX
 	MOVQ labelRun_dst(AX), DX
 	MOVQ labelRun_parents(AX), BX
@@ -638,8 +638,8 @@ TEXT ·labelAVX512x32(SB), 0, $71744-8
 halves:
 	MOVQ            labelRun_replicas(AX), SI
 	LEAQ            left32(R8), DI
-	VMOVDQU64       lanes<>(SB), Z16
-	VBROADCASTI32X4 bswap<>(SB), Z17
+	VMOVDQU64       lanes<>(SB), Z0
+	VBROADCASTI32X4 bswap<>(SB), Z1
 	GATHERLABELS(SI, DI)
 	ADDQ            $512, SI
 	ADDQ            $512, DI
@@ -856,7 +856,7 @@ eight:
 //	R10 bytes to the next message or digest, 0 at the end      R11 0
 //	DI  halves       R13 K + W of the padding block's next rounds
 //	Z0–Z15 messages, then states     Z16–Z20 temporaries       Z21 byte order
-TEXT ·pairsAVX512(SB), 0, $22592-32
+TEXT ·pairsAVX512(SB), 0, $20544-32
 	MOVQ dst+0(FP), DX
 	MOVQ src+8(FP), AX
 	MOVQ n+16(FP), BX

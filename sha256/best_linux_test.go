@@ -10,17 +10,30 @@ import (
 	"testing"
 )
 
-// The kernel that ought to run here does, by what Linux says of the CPU.
+// The kernels that ought to run here do, by what Linux says of the CPU.
 func TestBest(t *testing.T) {
-	want := "generic/1"
+	want := map[int]string{1: "generic/1", 16: "", 32: ""} // by lanes
+	tree := "generic/"
 	switch {
 	case runtime.GOARCH == "amd64" && hasFlags(t, "sha_ni", "sse4_1", "ssse3"):
-		want = "sha-ni/1"
+		want[1], tree = "sha-ni/1", "sha-ni/"
 	case runtime.GOARCH == "arm64" && hasSHA2(t):
-		want = "armv8/1"
+		want[1], tree = "armv8/1", "armv8/"
 	}
-	if got := Best(1).Name; got != want {
-		t.Errorf("the best kernel is %s, want %s", got, want)
+	if runtime.GOARCH == "amd64" && hasFlags(t, "avx512f", "avx512bw", "avx") {
+		want[16], want[32], tree = "avx512/16", "avx512/32", "avx512/"
+	}
+	for lanes, name := range want {
+		got := ""
+		if k := Best(lanes); k != nil {
+			got = k.Name
+		}
+		if got != name {
+			t.Errorf("the best kernel of %d lanes is %q, want %q", lanes, got, name)
+		}
+	}
+	if got := BestTree().Name; !strings.HasPrefix(got, tree) {
+		t.Errorf("the best kernel for trees is %s, want one of %s", got, tree)
 	}
 }
 

@@ -314,7 +314,9 @@ func TestLabelKnownAnswers(t *testing.T) {
 			if err := k.Label(l, 0, 1, make([]uint32, 14)); err != nil {
 				t.Fatal(err)
 			}
-			if got := hex.EncodeToString(l.Labels); got != strings.Repeat(want, k.Lanes) {
+			got := make([]byte, len(l.Labels))
+			arrange(k, got, l.Labels, true)
+			if got := hex.EncodeToString(got); got != strings.Repeat(want, k.Lanes) {
 				t.Errorf("%s, layer %d: got %s, want %s", k.Name, l.Number, got, want)
 			}
 		}
@@ -587,8 +589,8 @@ func TestUnusableKernel(t *testing.T) {
 	t.Cleanup(func() { kernels = before })
 	kernels = append([]*Kernel{{Name: "foreign/1", Lanes: 1, Features: foreign}}, before...)
 
-	if k := Best(1); k.Name == "foreign/1" {
-		t.Error("Best(1) is the unusable kernel")
+	if Best(1).Name == "foreign/1" || BestTree().Name == "foreign/1" {
+		t.Error("the best is the unusable kernel")
 	}
 	_, err := ByName("foreign/1")
 	var unusable *KernelError

@@ -5,22 +5,22 @@ package sha256
 import "github.com/klauspost/cpuid/v2"
 
 func archKernels() []*Kernel {
-	// The lists that stand above the functions in asm_amd64.s and
-	// asm_avx512_amd64.s.
+	// The lists that stand above the assembly functions.
 	sha := []cpuid.FeatureID{cpuid.SHA, cpuid.SSE4, cpuid.SSSE3, cpuid.SSE2}
 	avx512 := []cpuid.FeatureID{cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX}
+	tree := func(dst, src *byte, n int) { pairsAVX512(dst, src, n, &padding) }
 	return []*Kernel{{
 		Name:  "avx512/32",
 		Lanes: 32, Group: 16, Align: 64,
 		Features: avx512,
 		label:    func(r labelRun) { labelAVX512x32(&r) },
-		pairs:    func(dst, src *byte, n int) { pairsAVX512(dst, src, n, &padding) },
+		pairs:    tree,
 	}, {
 		Name:  "avx512/16",
 		Lanes: 16, Group: 16, Align: 64,
 		Features: avx512,
 		label:    func(r labelRun) { labelAVX512x16(&r) },
-		pairs:    func(dst, src *byte, n int) { pairsAVX512(dst, src, n, &padding) },
+		pairs:    tree,
 	}, {
 		Name:  "sha-ni/1",
 		Lanes: 1, Group: 1, Align: 1,
