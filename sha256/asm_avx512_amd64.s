@@ -233,9 +233,9 @@ GLOBL field<>(SB), RODATA|NOPTR, $4
 	VPADDD Z30, Z6, Z6 \
 	VPADDD Z31, Z7, Z7
 
-// What lies where from R8 on in the frame of one group. K + W of a round and the
-// words that are made at the time differ in their addresses' low 12 bits, by which
-// a core first tells whether a load wants what a store has yet to write.
+// What lies where in the frame of one group, from R8 on, its first cache line. K + W
+// of a round and the words that are made at the time differ in their addresses' low
+// 12 bits, by which a core first tells whether a load wants what is yet to be stored.
 #define words16  0     // of a block whose schedule is being made
 #define left16   4096  // block 1's halves: replica ids;
 #define right16  4608  // layer, node
@@ -293,15 +293,17 @@ eight:
 // along, one of its rounds to four of theirs. The others prefetch the labels of a
 // node further on, those of the pair that they hash.
 //
-// The predecessor's label is loaded like any other. Its stores are whole vectors,
-// so that loads get it before it is in the cache.
+// The predecessor's label is loaded like any other, in whichever slot it is: whole
+// vectors go from store to load before they are in the cache, and that takes some
+// 20 of a node's 8,500 cycles.
 //
 //	AX  r: count is what is left     BX  the node's row
 //	DX  where its label goes         R8  the frame's first cache line
 //	R15 end of the pairs' K + W      R9  K + W of the block, or of the pairs
 //	SI, DI halves of a block, or labels to prefetch
 //	R13 K + W of the next rounds     R14 the pair's offset in a row
-//	R10, R11, R12 as in block16      CX  loops to go
+//	R10, R11, R12 as in block16, then blocks to go and the row to prefetch
+//	CX  loops to go
 //	Z8–Z15 state after block 1 of the next node; others as in block16
 TEXT ·labelAVX512x16(SB), 0, $38976-8
 	MOVQ r+0(FP), AX
@@ -376,8 +378,8 @@ pair:
 	YINITIAL
 	LEAQ        pairs16(R8), R9
 	MOVQ        R9, R13
-	MOVQ        R11, SI             // K + W of block 1's next rounds
-	MOVL        $4, DI              // blocks to go
+	MOVQ        R11, SI                  // K + W of block 1's next rounds
+	MOVL        $4, DI                   // blocks to go
 
 mixed:
 	KEEP16
@@ -519,6 +521,7 @@ eight:
 #define WORD32(i, group, v) \
 	WORD((128*i+group)(R10), (128*(i+1)+group)(R10), (128*(i+9)+group)(R10), (128*(i+16)+group)(R10), (4*(i+16))(R12), (128*(i+16)+group)(R11), v)
 
+// The state before a block is kept, here in memory, and added after it.
 #define KEEP32 \
 	VMOVDQA64 Z0, (kept32+64*0)(R8) \
 	VMOVDQA64 Z1, (kept32+64*1)(R8) \
@@ -818,31 +821,31 @@ eight:
 // The 16 digests whose words are in eight registers.
 #define STOREDIGESTS(z0, z1, z2, z3, z4, z5, z6, z7) \
 	VPANDD.BCST field<>(SB), z7, z7 \
-	VPSHUFB     Z21, z0, z0        \
-	VPSHUFB     Z21, z1, z1        \
-	VPSHUFB     Z21, z2, z2        \
-	VPSHUFB     Z21, z3, z3        \
-	VPSHUFB     Z21, z4, z4        \
-	VPSHUFB     Z21, z5, z5        \
-	VPSHUFB     Z21, z6, z6        \
-	VPSHUFB     Z21, z7, z7        \
+	VPSHUFB     Z21, z0, z0         \
+	VPSHUFB     Z21, z1, z1         \
+	VPSHUFB     Z21, z2, z2         \
+	VPSHUFB     Z21, z3, z3         \
+	VPSHUFB     Z21, z4, z4         \
+	VPSHUFB     Z21, z5, z5         \
+	VPSHUFB     Z21, z6, z6         \
+	VPSHUFB     Z21, z7, z7         \
 	TRANSPOSEWORDS(z0, z1, z2, z3)  \
 	TRANSPOSEWORDS(z4, z5, z6, z7)  \
-	STOREDIGEST($0, z0, z4)        \
-	STOREDIGEST($0, z1, z5)        \
-	STOREDIGEST($0, z2, z6)        \
-	STOREDIGEST($0, z3, z7)        \
-	STOREDIGEST($1, z0, z4)        \
-	STOREDIGEST($1, z1, z5)        \
-	STOREDIGEST($1, z2, z6)        \
-	STOREDIGEST($1, z3, z7)        \
-	STOREDIGEST($2, z0, z4)        \
-	STOREDIGEST($2, z1, z5)        \
-	STOREDIGEST($2, z2, z6)        \
-	STOREDIGEST($2, z3, z7)        \
-	STOREDIGEST($3, z0, z4)        \
-	STOREDIGEST($3, z1, z5)        \
-	STOREDIGEST($3, z2, z6)        \
+	STOREDIGEST($0, z0, z4)         \
+	STOREDIGEST($0, z1, z5)         \
+	STOREDIGEST($0, z2, z6)         \
+	STOREDIGEST($0, z3, z7)         \
+	STOREDIGEST($1, z0, z4)         \
+	STOREDIGEST($1, z1, z5)         \
+	STOREDIGEST($1, z2, z6)         \
+	STOREDIGEST($1, z3, z7)         \
+	STOREDIGEST($2, z0, z4)         \
+	STOREDIGEST($2, z1, z5)         \
+	STOREDIGEST($2, z2, z6)         \
+	STOREDIGEST($2, z3, z7)         \
+	STOREDIGEST($3, z0, z4)         \
+	STOREDIGEST($3, z1, z5)         \
+	STOREDIGEST($3, z2, z6)         \
 	STOREDIGEST($3, z3, z7)
 
 // func pairsAVX512(dst, src *byte, n int, padding *schedule)
