@@ -94,7 +94,7 @@ type Hasher struct {
 // after the other, the root last. They are valid until the next call.
 func (h *Hasher) levels(leaves []byte) ([]byte, error) {
 	if h.kernel == nil {
-		h.kernel = sha256.Best(1)
+		h.kernel = sha256.BestTree()
 	}
 	size := len(leaves) - nodeSize
 	if len(h.above) < size {

@@ -441,7 +441,7 @@ label:
 	VEXTRACTI128 $1, w2, at(R14)                \
 	VEXTRACTI128 $1, w3, at(R15)
 
-// func pairsAVX2x8(dst, src *byte, n int, padding *schedule)
+// func pairsAVX2(dst, src *byte, n int, padding *schedule)
 // Requires: AVX2
 //
 // Eight messages of 64 bytes side by side. Where fewer are left, the last one is
@@ -454,7 +454,7 @@ label:
 //	R9  K + W of the block               R11 round constants
 //	Y0–Y7 state                          Y8, Y9 b ^ c, a ^ b
 //	Y10–Y15 temporaries: Y14 message word, Y15 K + W or byte order
-TEXT ·pairsAVX2x8(SB), 0, $832-32
+TEXT ·pairsAVX2(SB), 0, $832-32
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
 	MOVQ n+16(FP), BX

@@ -15,50 +15,61 @@ import (
 
 // The features that stand above an assembly function are those that its kernel
 // asks for. Functions are named after kernels: labelSHANI is of "sha-ni/1",
-// labelSHANIx2 of "sha-ni/2".
+// labelSHANIx2 of "sha-ni/2", pairsSHANI of both. A function without a
+// kernel's name is called by others, and requires what they do.
 func TestRequires(t *testing.T) {
-	want := map[string]string{}
+	want := map[string]string{} // by function
 	for _, k := range archKernels() {
 		set, lanes, _ := strings.Cut(k.Name, "/")
-		name := strings.ToUpper(strings.ReplaceAll(set, "-", ""))
+		set = strings.ToUpper(strings.ReplaceAll(set, "-", ""))
+		label, pairs := "label"+set, "pairs"+set
 		if lanes != "1" {
-			name += "x" + lanes
+			label += "x" + lanes
 		}
-		var features []string
+		var names []string
 		for _, f := range k.Features {
-			features = append(features, f.String())
+			names = append(names, f.String())
 		}
-		want[name] = strings.Join(features, ", ")
+		features := strings.Join(names, ", ")
+		if other, ok := want[pairs]; ok && other != features {
+			t.Errorf("%s is of kernels that need %q and %q", pairs, other, features)
+		}
+		want[label], want[pairs] = features, features
 	}
 
 	files, err := filepath.Glob("*_" + runtime.GOARCH + ".s")
 	if err != nil {
 		t.Fatal(err)
 	}
-	function := regexp.MustCompile(`^TEXT ·(?:label|pairs)(\w+)\(SB\)`)
+	var (
+		function = regexp.MustCompile(`^TEXT (?:·(\w+)|(\w+<>))\(SB\)`)
+		call     = regexp.MustCompile(`^\tCALL\s+(\w+<>)\(SB\)`)
+	)
 	got := map[string]string{}
 	for _, file := range files {
 		source, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
-		requires := ""
+		requires, current := "", ""
+		local := map[string]string{}
 		for line := range strings.Lines(string(source)) {
 			if list, ok := strings.CutPrefix(line, "// Requires: "); ok {
 				requires = strings.TrimSpace(list)
 			}
-			if !strings.HasPrefix(line, "TEXT ") {
-				continue
+			if name := function.FindStringSubmatch(line); name != nil {
+				if current = name[1]; current != "" {
+					got[current] = requires
+				} else {
+					local[name[2]] = requires
+				}
+				requires = ""
+			} else if strings.HasPrefix(line, "TEXT ") {
+				t.Errorf("%s: what function is this? %s", file, line)
 			}
-			name := function.FindStringSubmatch(line)
-			if name == nil {
-				t.Errorf("%s: no kernel's function: %s", file, line)
-				continue
+			if callee := call.FindStringSubmatch(line); callee != nil && local[callee[1]] != got[current] {
+				t.Errorf("%s: %s requires %q, but %s, which it calls, %q", file, current, got[current], callee[1], local[callee[1]])
 			}
-			if other, ok := got[name[1]]; ok && other != requires {
-				t.Errorf("%s: %s requires %q in one function, %q in another", file, name[1], other, requires)
-			}
-			got[name[1]], requires = requires, ""
 		}
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -12,15 +12,19 @@ import (
 
 // The kernels that ought to run here do, by what Linux says of the CPU.
 func TestBest(t *testing.T) {
-	want := map[int]string{1: "generic/1", 2: "", 8: ""} // by lanes
+	want := map[int]string{1: "generic/1", 2: "", 8: "", 16: "", 32: ""} // by lanes
+	tree := "generic/"
+	if runtime.GOARCH == "amd64" && hasFlags(t, "avx2") {
+		want[8], tree = "avx2/8", "avx2/"
+	}
 	switch {
 	case runtime.GOARCH == "amd64" && hasFlags(t, "sha_ni", "sse4_1", "ssse3"):
-		want[1], want[2] = "sha-ni/1", "sha-ni/2"
+		want[1], want[2], tree = "sha-ni/1", "sha-ni/2", "sha-ni/"
 	case runtime.GOARCH == "arm64" && hasSHA2(t):
-		want[1], want[2] = "armv8/1", "armv8/2"
+		want[1], want[2], tree = "armv8/1", "armv8/2", "armv8/"
 	}
-	if runtime.GOARCH == "amd64" && hasFlags(t, "avx2") {
-		want[8] = "avx2/8"
+	if runtime.GOARCH == "amd64" && hasFlags(t, "avx512f", "avx512bw", "avx") {
+		want[16], want[32], tree = "avx512/16", "avx512/32", "avx512/"
 	}
 	for lanes, name := range want {
 		got := ""
@@ -30,6 +34,9 @@ func TestBest(t *testing.T) {
 		if got != name {
 			t.Errorf("the best kernel of %d lanes is %q, want %q", lanes, got, name)
 		}
+	}
+	if got := BestTree().Name; !strings.HasPrefix(got, tree) {
+		t.Errorf("the best kernel for trees is %s, want one of %s", got, tree)
 	}
 }
 

@@ -70,8 +70,9 @@ func (k *Kernel) missing() []string {
 	return names
 }
 
-// Kernels returns all kernels that were built into this program, best first,
-// usable here or not. "generic/1" is last and always usable.
+// Kernels returns all kernels that were built into this program, usable here or
+// not: the fastest at tree hashes first, and of those with the same lanes the
+// fastest at labels. "generic/1" is last and always usable.
 func Kernels() []*Kernel { return slices.Clone(kernels) }
 
 var (
@@ -82,6 +83,16 @@ var (
 	}
 	kernels = append(archKernels(), generic)
 )
+
+// BestTree is the usable kernel that is fastest at HashPairs.
+func BestTree() *Kernel {
+	for _, k := range kernels {
+		if k.Usable() {
+			return k
+		}
+	}
+	return generic
+}
 
 // Best is the fastest usable kernel of so many lanes, or nil where there is none.
 func Best(lanes int) *Kernel {

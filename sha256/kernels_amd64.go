@@ -5,10 +5,24 @@ package sha256
 import "github.com/klauspost/cpuid/v2"
 
 func archKernels() []*Kernel {
-	// The list that stands above each function in asm_amd64.s.
+	// The lists that stand above the assembly functions.
 	sha := []cpuid.FeatureID{cpuid.SHA, cpuid.SSE4, cpuid.SSSE3, cpuid.SSE2}
 	pairs := func(dst, src *byte, n int) { pairsSHANI(dst, src, n, &padding) }
+	avx512 := []cpuid.FeatureID{cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX}
+	tree := func(dst, src *byte, n int) { pairsAVX512(dst, src, n, &padding) }
 	return []*Kernel{{
+		Name:  "avx512/32",
+		Lanes: 32, Group: 16, Align: 64,
+		Features: avx512,
+		label:    func(r labelRun) { labelAVX512x32(&r) },
+		pairs:    tree,
+	}, {
+		Name:  "avx512/16",
+		Lanes: 16, Group: 16, Align: 64,
+		Features: avx512,
+		label:    func(r labelRun) { labelAVX512x16(&r) },
+		pairs:    tree,
+	}, {
 		Name:  "sha-ni/2",
 		Lanes: 2, Group: 1, Align: 64,
 		Features: sha,
@@ -23,10 +37,9 @@ func archKernels() []*Kernel {
 	}, {
 		Name:  "avx2/8",
 		Lanes: 8, Group: 8, Align: 32,
-		// The list that stands above each function in asm_avx2_amd64.s.
 		Features: []cpuid.FeatureID{cpuid.AVX2},
 		label:    func(r labelRun) { labelAVX2x8(&r) },
-		pairs:    func(dst, src *byte, n int) { pairsAVX2x8(dst, src, n, &padding) },
+		pairs:    func(dst, src *byte, n int) { pairsAVX2(dst, src, n, &padding) },
 	}}
 }
 
@@ -37,10 +50,19 @@ func labelSHANI(r *labelRun)
 func labelSHANIx2(r *labelRun)
 
 //go:noescape
+func labelAVX512x16(r *labelRun)
+
+//go:noescape
+func labelAVX512x32(r *labelRun)
+
+//go:noescape
 func pairsSHANI(dst, src *byte, n int, padding *schedule)
 
 //go:noescape
 func labelAVX2x8(r *labelRun)
 
 //go:noescape
-func pairsAVX2x8(dst, src *byte, n int, padding *schedule)
+func pairsAVX2(dst, src *byte, n int, padding *schedule)
+
+//go:noescape
+func pairsAVX512(dst, src *byte, n int, padding *schedule)

@@ -54,7 +54,7 @@ func TestUnreadablePages(t *testing.T) {
 						}
 					}
 				}
-				for n := 1; n <= maxLanes+1; n++ {
+				for n := 1; n <= 2*maxLanes+1; n++ {
 					if err := checkPairs(k, a, newJob(uint64(n), 1, 1, 2*n, 0, 0, 0).Labels); err != nil {
 						t.Errorf("%s, %d pairs: %v", k.Name, n, err)
 					}
@@ -65,7 +65,7 @@ func TestUnreadablePages(t *testing.T) {
 }
 
 // Layers larger than those of a 64 GiB sector, so that nodes have 32 bits and
-// offsets 37, of which only the pages that hold a parent's label exist.
+// offsets 37 or more, of which only the pages that hold a parent's label exist.
 func TestLabelLargestLayers(t *testing.T) {
 	const (
 		nodes = 1<<31 + 1<<20
@@ -85,7 +85,7 @@ func TestLabelLargestLayers(t *testing.T) {
 				if number > 1 {
 					l.Key = layer()
 				}
-				for _, first := range []int{1<<27 - n/2, 1<<31 - n/2, nodes - n} {
+				for _, first := range []int{1<<16 - n/2, 1<<27 - n/2, 1<<31 - n/2, nodes - n} {
 					var parents []uint32
 					for node := first; node < first+n; node++ {
 						parents = append(parents, randomParents(r, number, node, nodes)...)
