@@ -42,6 +42,7 @@ type batchRun struct {
 	from    uint64                  // the node at which layer index 0 begins: 0, but for Measure
 	ends    func(nodes uint64) bool // Measure: whether to stop after so many nodes; nil otherwise
 	written line                    // positions below are in their files, in all lanes
+	ctx     context.Context         // when it is done, no more runs are staged
 	made    ring.Gate
 	back    ring.Gate
 	stopped atomic.Bool
@@ -109,6 +110,7 @@ func (j *job) runBatch(ctx context.Context, h int, b batch, r *regions, memoryFa
 
 // run has all goroutines at work until the batch is done or stopped.
 func (b *batchRun) run(ctx context.Context, memoryFailed <-chan error) {
+	b.ctx = ctx
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	finished := make(chan struct{})

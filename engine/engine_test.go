@@ -17,6 +17,7 @@ import (
 
 	"github.com/sdr-engine/sdr/engine"
 	"github.com/sdr-engine/sdr/graph"
+	"github.com/sdr-engine/sdr/hugepages"
 	"github.com/sdr-engine/sdr/internal/durable"
 	"github.com/sdr-engine/sdr/internal/golden"
 	"github.com/sdr-engine/sdr/internal/linux"
@@ -146,11 +147,14 @@ func TestLayer1(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				l := &kernels.Layer{
-					ReplicaIDs: [][32]byte{parseReplicaID(t, c.ReplicaID)},
-					Number:     1,
-					Labels:     make([]byte, c.Count*porep.NodeSize),
+				region, err := hugepages.Alloc(t.Context(), hugepages.Options{Size: c.Count * uint64(k.Stride())})
+				if err != nil {
+					t.Fatal(err)
 				}
+				defer region.Free()
+				// The sector in the last lane, another in the others.
+				l := &kernels.Layer{ReplicaIDs: make([][32]byte, k.Lanes), Number: 1, Labels: region.Bytes()}
+				l.ReplicaIDs[k.Lanes-1] = parseReplicaID(t, c.ReplicaID)
 				const run = 64
 				parents := make([]uint32, (run+kernels.Ahead)*porep.Degree)
 				for first := uint64(0); first < c.Count; first += run {
@@ -161,9 +165,13 @@ func TestLayer1(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				sum := sha256.Sum256(l.Labels)
+				labels := make([]byte, c.Count*porep.NodeSize)
+				if err := k.Unpack(labels, l.Labels, k.Lanes-1); err != nil {
+					t.Fatal(err)
+				}
+				sum := sha256.Sum256(labels)
 				if diff := cmp.Diff([]string{c.SHA256, c.LastLabel}, []string{
-					hex.EncodeToString(sum[:]), hex.EncodeToString(l.Labels[len(l.Labels)-porep.NodeSize:]),
+					hex.EncodeToString(sum[:]), hex.EncodeToString(labels[len(labels)-porep.NodeSize:]),
 				}); diff != "" {
 					t.Error(diff)
 				}

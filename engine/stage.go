@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"sync"
 	"sync/atomic"
 
@@ -35,6 +36,10 @@ func (b *batchRun) produce(i int) error {
 		rows := parents[:n*porep.Degree]
 		if err := b.job.parents[b.hasher].get(rows, node, s.first+index == 1); err != nil {
 			return err
+		}
+		// Whoever cancels may have reasons to doubt what he gave.
+		if b.ctx.Err() != nil {
+			return context.Cause(b.ctx)
 		}
 		if err := b.stage(run, index, node, rows); err != nil {
 			return err
