@@ -64,7 +64,7 @@ func randomConfig(r *rand.Rand, c engine.Config) engine.Config {
 	pick := func(names []string) string { return names[r.IntN(len(names))] }
 	c.Kernel = pick(allKernels())
 	c.Hashers = 1 + r.IntN(min(3, len(c.Sectors)))
-	c.Staging = engine.Staging(r.IntN(3))
+	c.Staging = engine.Staging(r.IntN(4))
 	c.Producers = 1 + r.IntN(3)
 	c.Stride = 1 + r.IntN(200)
 	c.Lookahead = c.Stride + r.IntN(2000)

@@ -41,7 +41,7 @@ func (c *Config) cycles(k *sha256.Kernel) float64 {
 // split shares the sectors out: to hashers evenly, and on each to the kernels
 // that take the fewest cycles for so many, batch after batch.
 func (c *Config) split() [][]batch {
-	hashers := make([][]batch, c.Hashers)
+	hashers := make([][]batch, max(0, c.Hashers))
 	next := 0
 	for h := range hashers {
 		n := len(c.Sectors) / c.Hashers

@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"sync"
-	"sync/atomic"
 
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/sha256"
@@ -22,6 +21,7 @@ func (b *batchRun) produce(i int) error {
 	s := b.store
 	inLayer := s.runsInLayer()
 	parents := make([]uint32, s.run*porep.Degree)
+	list := make([]int32, 0, s.run*porep.Degree)
 	for {
 		run := b.ring.Claim()
 		inJob := run + b.from/uint64(s.run)
@@ -41,7 +41,7 @@ func (b *batchRun) produce(i int) error {
 		if b.ctx.Err() != nil {
 			return context.Cause(b.ctx)
 		}
-		if err := b.stage(run, index, node, rows); err != nil {
+		if err := b.stage(&list, run, index, node, rows); err != nil {
 			return err
 		}
 		b.ring.Publish(run)
@@ -50,7 +50,7 @@ func (b *batchRun) produce(i int) error {
 
 // stage works out where the parents of a run lie and, as far as they are labelled,
 // gets them closer to the hasher.
-func (b *batchRun) stage(run uint64, index int, node uint64, parents []uint32) error {
+func (b *batchRun) stage(list *[]int32, run uint64, index int, node uint64, parents []uint32) error {
 	s := b.store
 	n := len(parents) / porep.Degree
 	slot := s.slotOf(run)
@@ -65,7 +65,7 @@ func (b *batchRun) stage(run uint64, index int, node uint64, parents []uint32) e
 		return err
 	}
 	if b.c.Staging != Inline {
-		b.bringClose(rows, slot, index, node, parents)
+		*list = b.bringClose(*list, rows, slot, index, node, parents)
 	}
 	if slot == 0 {
 		// The hasher prefetches past the last slot's rows: the first ones follow.
@@ -75,40 +75,40 @@ func (b *batchRun) stage(run uint64, index int, node uint64, parents []uint32) e
 	return nil
 }
 
-// bringClose copies the labels of a run's parents into the slot, or reads them where
-// they lie, those that are there.
-func (b *batchRun) bringClose(rows sha256.Rows, slot, index int, node uint64, parents []uint32) {
+// bringClose gets the labels of a run's parents, those that are there, into the
+// shared cache, all at once so that the misses overlap, and with Producers copies
+// them into the slot: the hasher then reads from memory that is small enough for its
+// TLB, whereas layers are not. List is scratch memory.
+func (b *batchRun) bringClose(list []int32, rows sha256.Rows, slot, index int, node uint64, parents []uint32) []int32 {
 	s := b.store
-	used := porep.Degree
-	if s.first+index == 1 {
-		used = porep.BaseDegree
-	}
-	stride := b.kernel.Stride()
-	var sum byte
+	list = list[:0]
+	// What is there now: looked at once, since it only grows.
+	done := s.done.Load()
+	key := s.keyOf.Load() >= int64(index)
+	far := s.window > 0 && s.far.ready(s.position(index, node)/s.window)
 	for row := range len(parents) / porep.Degree {
 		child := node + uint64(row)
-		for i, p := range parents[row*porep.Degree:][:used] {
-			if !s.labelled(index, child, i, p) {
-				continue
+		base := parents[row*porep.Degree:][:porep.BaseDegree]
+		for i, p := range base {
+			there := s.position(index, uint64(p)) < done
+			if s.isFar(child, p) {
+				there = far
 			}
-			labels := rows.Labels(b.kernel, row, i)
-			if b.c.Staging == Hybrid {
-				for at := 0; at < stride; at += 64 {
-					sum += labels[at]
-				}
-				continue
+			if there {
+				list = append(list, int32(row*porep.Degree+i))
 			}
-			place := b.staged[((slot*s.run+row)*porep.Degree+i)*stride:][:stride]
-			copy(place, labels)
-			rows.Set(b.kernel, row, i, place)
+		}
+		for i := porep.BaseDegree; key && s.first+index > 1 && i < porep.Degree; i++ {
+			list = append(list, int32(row*porep.Degree+i))
 		}
 	}
-	sink.Store(uint32(sum))
+	rows.Prefetch(b.kernel, list)
+	if b.c.Staging == Producers {
+		size := s.run * porep.Degree * b.kernel.Stride()
+		rows.Stage(b.kernel, list, b.staged[slot*size:][:size])
+	}
+	return list
 }
-
-// sink keeps the compiler from leaving out reads whose only use is that they were
-// done.
-var sink atomic.Uint32
 
 // sharedParents are the parents of runs that some hasher's producer worked out and
 // those of others, a little behind, can use. All hashers go through the same graph.

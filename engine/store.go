@@ -120,15 +120,3 @@ func (s *store) locate(rows sha256.Rows, index int, node uint64, parents []uint3
 func (s *store) isFar(child uint64, parent uint32) bool {
 	return s.window > 0 && uint64(parent)+s.inMemory <= child
 }
-
-// labelled says whether a parent's labels are there to be read now, for a run
-// whose child it is.
-func (s *store) labelled(index int, child uint64, slot int, parent uint32) bool {
-	switch {
-	case slot >= porep.BaseDegree:
-		return s.keyOf.Load() >= int64(index)
-	case s.isFar(child, parent):
-		return s.far.ready(s.position(index, child) / s.window)
-	}
-	return s.position(index, uint64(parent)) < s.done.Load()
-}

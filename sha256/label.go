@@ -43,9 +43,35 @@ func (r Rows) Set(k *Kernel, row, slot int, labels []byte) {
 	r.addrs[row*degree+slot] = address(&labels[:k.Stride()][0])
 }
 
-// Labels is the memory of a row's parent number slot, the kernel's Stride bytes.
-func (r Rows) Labels(k *Kernel, row, slot int) []byte {
-	return unsafe.Slice((*byte)(pointer(r.addrs[row*degree+slot])), k.Stride())
+// Prefetch pulls the labels of those parents into the cache whose indices, 14 times
+// the row and the slot, are listed. It reads nothing: others may be writing there.
+func (r Rows) Prefetch(k *Kernel, which []int32) {
+	for _, i := range which {
+		_ = r.addrs[i]
+	}
+	for len(which) > 0 {
+		n := min(len(which), maxPrefetched)
+		prefetchRows(&r.addrs[0], &which[0], n, (k.Stride()+63)/64)
+		which = which[n:]
+	}
+}
+
+// maxPrefetched is how many labels one call of assembly prefetches, which cannot be
+// preempted.
+const maxPrefetched = 1 << 10
+
+// Stage copies the labels of the parents listed, as for Prefetch, to memory, each to
+// its index times the kernel's Stride, and has the rows point there.
+func (r Rows) Stage(k *Kernel, which []int32, memory []byte) {
+	stride := k.Stride()
+	for _, i := range which {
+		place := memory[int(i)*stride:][:stride]
+		from := pointer(r.addrs[i])
+		for at := 0; at < stride; at += nodeSize {
+			*(*[nodeSize]byte)(place[at:]) = *(*[nodeSize]byte)(unsafe.Add(from, at))
+		}
+		r.addrs[i] = address(&place[0])
+	}
 }
 
 // Copy sets rows to the first of from, as many as there are of both.

@@ -75,7 +75,7 @@ func (f *engineFlags) add(a *app, cmd *cobra.Command) {
 	f.kernel = autoKernel
 	kernelFlag(cmd, &f.kernel)
 	flags.IntVar(&f.hashers, "hashers", 0, "`N` cores that hash (default: what takes the least time)")
-	flagVar(cmd, &f.staging, "staging", "WAY", "how parents' labels get to a hasher: inline, producers or hybrid (default inline)", engine.ParseStaging)
+	flagVar(cmd, &f.staging, "staging", "WAY", "how parents' labels get to a hasher: inline, producers, hybrid, or auto (default auto)", engine.ParseStaging)
 	flags.IntVar(&f.producers, "producers", 0, "`N` producers for each hasher (default 1)")
 	flags.IntVar(&f.stride, "stride", 0, "`N` nodes that a producer takes at a time (default 128)")
 	flags.IntVar(&f.lookahead, "lookahead", 0, "`N` nodes that producers may be ahead (default 4096)")
