@@ -83,7 +83,8 @@ func TestGolden(t *testing.T) {
 					// A large sector takes a while, in a slow kernel half a minute.
 					if proof.SectorSize() > 2<<10 && !longTests {
 						plain := staging == engine.Inline && mode == engine.TwoLayers
-						if testing.Short() || kernel == "generic/1" || i > 0 && !plain || !plain && proof != porep.StackedDrg8MiBV1_1 {
+						other := proof != porep.StackedDrg8MiBV1_1
+						if testing.Short() || kernel == "generic/1" || i > 0 && !plain || other && (!plain || kernel == "avx2/8") {
 							continue
 						}
 					}
@@ -137,6 +138,9 @@ func checkGolden(t *testing.T, sectors []golden.Sector, c engine.Config) engine.
 func TestLayer1(t *testing.T) {
 	for _, c := range golden.Layers1() {
 		for _, kernel := range usableKernels() {
+			if kernel == "avx2/8" && !longTests && c.RegisteredProof != porep.StackedDrg32GiBV1_1.String() {
+				continue // seconds each
+			}
 			t.Run(c.RegisteredProof+"/"+kernel, func(t *testing.T) {
 				t.Parallel()
 				g, err := graph.New(parseProof(t, c.RegisteredProof))
