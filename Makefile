@@ -17,8 +17,7 @@ ARM64_EXEC := $(if $(filter arm64,$(shell go env GOHOSTARCH)),,-exec qemu-aarch6
 
 # Bochs takes a hundred times as long as the machine that it runs on. On a CPU
 # without kernels of its own, the tests that compare all there are say little.
-EMULATE_PACKAGES := ./sha256
-EMULATE_SLOW := ^(TestLabel|TestLabelHighNodes)$$
+EMULATED := ^(TestBest|TestLabelKnownAnswers|TestUnreadablePages|TestHashPairs|TestHashPairsZeroTrees|TestBadRuns|TestNoAllocations|TestSelfTest|TestGolden)$$
 
 # Inputs for each fuzz target: a count, so that every machine tries the same number.
 FUZZTIME ?= 20000x
@@ -60,8 +59,8 @@ arm64: ## the tests of the arm64 kernels and what uses them, under QEMU
 
 .PHONY: emulate
 emulate: ## the tests of x86-64 kernels on CPUs that we need not have, with and without AVX-512
-	scripts/emulate.sh -c corei3_cnl -f 'avx512f avx512bw avx512vl sha_ni' $(EMULATE_PACKAGES) -- -test.short
-	scripts/emulate.sh -c corei5_lynnfield_750 -f '!avx !sha_ni' $(EMULATE_PACKAGES) -- -test.short -test.skip='$(EMULATE_SLOW)'
+	SDR_TEST_KERNELS=avx512 scripts/emulate.sh -c corei3_cnl -f 'avx512f avx512bw sha_ni' ./sha256 ./engine -- -test.short -test.run='$(EMULATED)'
+	scripts/emulate.sh -c corei5_lynnfield_750 -f '!avx !sha_ni' ./sha256 -- -test.short -test.run='^(TestBest|TestLabelKnownAnswers|TestHashPairs)$$'
 
 .PHONY: reflink
 reflink: ## the tests on a file system that shares blocks (as root, with mkfs.xfs)
