@@ -199,7 +199,8 @@ func TestWaitMemory(t *testing.T) {
 func TestWaitMemoryCancel(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	c := engine.Config{Proof: porep.StackedDrg2KiBV1_1, Sectors: sectors(t, 1), StrictNUMA: true, Progress: new(engine.Progress)}
-	engine.SetMemoryHook(&c, func(int) { <-ctx.Done() })
+	woken := make(chan struct{})
+	engine.SetMemoryHook(&c, func(int) { <-woken })
 	ended := make(chan error, 1)
 	go func() {
 		_, err := engine.Run(ctx, c)
@@ -208,6 +209,16 @@ func TestWaitMemoryCancel(t *testing.T) {
 	for all := c.Progress.Hashers(); len(all) == 0 || all[0].Waited[engine.WaitMemory] == 0; all = c.Progress.Hashers() {
 	}
 	cancel()
+	// The memory comes no sooner than the hasher has given up, which shows in that its
+	// wait grows no more.
+	for before := time.Duration(-1); ; time.Sleep(5 * time.Millisecond) {
+		now := c.Progress.Hashers()[0].Waited[engine.WaitMemory]
+		if now == before {
+			break
+		}
+		before = now
+	}
+	close(woken)
 	if err := <-ended; err == nil {
 		t.Error("no error")
 	}
