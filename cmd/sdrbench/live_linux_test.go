@@ -228,7 +228,7 @@ func TestTerminal(t *testing.T) {
 			if found := keyboard.FindString(output); found != "" {
 				t.Errorf("the terminal is asked, or its keyboard changed: %q", found)
 			}
-			if !strings.Contains(output, "\x1b[36m") {
+			if !strings.Contains(output, "\x1b[90m") {
 				t.Error("no color")
 			}
 			var p pane

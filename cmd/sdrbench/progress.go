@@ -51,15 +51,14 @@ func windowSample(p *engine.Progress, window time.Duration) func() sample {
 	var began time.Time
 	return func() sample {
 		labels := p.Snapshot()
-		s := sample{stage: "window", detail: "making ready", labels: &labels}
-		if labels.Done > 0 {
-			if began.IsZero() {
-				began = labels.At
-			}
-			s.detail, s.unit = "layer 2", "time"
-			s.done, s.total = uint64(min(window, labels.At.Sub(began))), uint64(window)
+		if labels.Done == 0 {
+			return sample{stage: "window", detail: "making ready"} // which no rate is to count
 		}
-		return s
+		if began.IsZero() {
+			began = labels.At
+		}
+		done := min(window, labels.At.Sub(began))
+		return sample{stage: "window", detail: "layer 2", done: uint64(done), total: uint64(window), unit: "time", labels: &labels}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sdr-engine/sdr/engine"
 	"github.com/sdr-engine/sdr/parentcache"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/seal"
@@ -49,5 +50,11 @@ func TestSamples(t *testing.T) {
 		if got := textOf(w.sample()); got != test.want {
 			t.Errorf("%v: %q, want %q", test.event.Step, got, test.want)
 		}
+	}
+}
+
+func TestWindowSample(t *testing.T) {
+	if got, want := textOf(windowSample(new(engine.Progress), time.Minute)()), "window: making ready"; got != want {
+		t.Errorf("before the first label %q, want %q", got, want)
 	}
 }
