@@ -34,11 +34,13 @@ type batchRun struct {
 	layers   int // how many there are to label
 	parents  ParentSource
 	store    *store
+	regions  *regions
 	ring     *ring.Ring
 	rows     sha256.Rows // of all slots, and once more those of the first nodes, behind the last
 	staged   []byte      // labels of all slots' parents
 	counters *hasherCounters
 
+	start   uint64                  // what the hasher has behind it when the batch begins, in nodes
 	from    uint64                  // the node at which layer index 0 begins: 0, but for Measure
 	ends    func(nodes uint64) bool // Measure: whether to stop after so many nodes; nil otherwise
 	written line                    // positions below are in their files, in all lanes
@@ -54,7 +56,7 @@ type batchRun struct {
 func (j *job) newBatchRun(h int, b batch, r *regions) *batchRun {
 	s := shapeOf(j.Proof, &j.Config)
 	run := &batchRun{
-		c: &j.Config, job: j, hasher: h, kernel: b.kernel, parents: j.Config.Parents,
+		c: &j.Config, regions: r, job: j, hasher: h, kernel: b.kernel, parents: j.Config.Parents,
 		counters: j.counters[h],
 		ring:     ring.New(s.slots),
 		rows:     sha256.NewRows(s.slots*s.run + sha256.Ahead),
@@ -75,10 +77,14 @@ func (b *batchRun) close() {
 	}
 }
 
-// runBatch labels a batch. Its sectors' failures are in j.results; the error is one
+// runBatch labels batch n of a hasher. Its sectors' failures are in j.results; the error is one
 // that ends the job.
-func (j *job) runBatch(ctx context.Context, h int, b batch, r *regions, memoryFailed <-chan error) error {
+func (j *job) runBatch(ctx context.Context, h, n int, r *regions, memoryFailed <-chan error) error {
+	b := j.split[h][n]
 	run := j.newBatchRun(h, b, r)
+	span := run.counters.spans[n]
+	run.start = span.start
+	run.counters.at.Store(span.start)
 	defer run.close()
 	first := j.last() + 1
 	opened := 0
@@ -104,6 +110,9 @@ func (j *job) runBatch(ctx context.Context, h int, b batch, r *regions, memoryFa
 			result.err = run.err
 		}
 		result.done = result.err == nil
+	}
+	if run.err == nil {
+		run.counters.at.Store(span.end) // what a sector that failed leaves undone will not be done
 	}
 	return run.err
 }
@@ -164,6 +173,7 @@ func (b *batchRun) stop() {
 	b.ring.Close()
 	b.made.Wake()
 	b.back.Wake()
+	b.regions.gate.Wake()
 }
 
 func (b *batchRun) allDead() bool {
@@ -194,6 +204,9 @@ func (b *batchRun) hash() error {
 		return fmt.Errorf("engine: %w", err)
 	}
 
+	if b.c.StrictNUMA && !b.waitFor(WaitMemory, &b.regions.gate, b.regions.there.Load) {
+		return nil // why is in b.err
+	}
 	s, c := b.store, b.counters
 	r := sha256.Run{ReplicaIDs: replicaIDs(b.lanes, b.kernel.Lanes)}
 	step := max(4, kernelNodes/b.kernel.Lanes)
@@ -204,12 +217,11 @@ func (b *batchRun) hash() error {
 	for index := range b.layers {
 		layer := s.first + index
 		r.Layer = uint32(layer)
-		c.layer.Store(uint64(layer))
 		if err := b.enter(index); err != nil {
 			return err
 		}
 		lanes := labelsOf(b.lanes, layer)
-		before := c.waits()
+		before := c.ended()
 		start := time.Now()
 		stats := LayerStats{Layer: layer, Nodes: s.nodes, Hasher: b.hasher, Kernel: b.kernel.Name, Lanes: int(lanes)}
 		if !ended.IsZero() {
@@ -246,6 +258,7 @@ func (b *batchRun) hash() error {
 			s.done.Store(pos)
 			c.labels.Store(c.labels.Load() + uint64(n)*lanes)
 			c.nodes.Store(c.nodes.Load() + uint64(n))
+			c.at.Store(b.start + pos - b.from)
 			c.busy.Store(c.busy.Load() + uint64(time.Since(began)))
 			if pos/chunk != (pos-uint64(n))/chunk {
 				b.made.Wake()
@@ -257,7 +270,7 @@ func (b *batchRun) hash() error {
 		}
 		ended = time.Now()
 		stats.Hashing = ended.Sub(start)
-		for i, w := range c.waits() {
+		for i, w := range c.ended() {
 			stats.Waited[i] = w - before[i]
 		}
 		b.note(stats)
@@ -282,43 +295,41 @@ func (b *batchRun) ready(run uint64, index int, node uint64, n int) bool {
 	}
 	s := b.store
 	if !b.ring.IsReady(run) {
-		began := time.Now()
+		began := b.counters.startWaiting(WaitParents)
 		ok := b.ring.Ready(run)
-		b.waited(WaitParents, began)
+		b.counters.stopWaiting(WaitParents, began)
 		if !ok {
 			return false
 		}
 	}
 	// The labels that lie there now must be in their files.
-	if end := s.position(index, node) + uint64(n); end > s.inMemory && b.written.Load() < end-s.inMemory {
-		began := time.Now()
-		ok := b.wait(&b.back, func() bool { return b.written.Load() >= end-s.inMemory })
-		b.waited(WaitDisk, began)
-		if !ok {
+	if end := s.position(index, node) + uint64(n); end > s.inMemory {
+		if !b.waitFor(WaitDisk, &b.back, func() bool { return b.written.Load() >= end-s.inMemory }) {
 			return false
 		}
 	}
 	if s.window > 0 && node%s.window == 0 {
-		if window := s.position(index, node) / s.window; !s.far.ready(window) {
-			began := time.Now()
-			ok := b.wait(&b.back, func() bool { return s.far.ready(window) })
-			b.waited(WaitDisk, began)
-			return ok
-		}
+		window := s.position(index, node) / s.window
+		return b.waitFor(WaitDisk, &b.back, func() bool { return s.far.ready(window) })
 	}
 	return true
 }
 
-func (b *batchRun) waited(what Wait, began time.Time) {
-	c := &b.counters.wait[what]
-	c.Store(c.Load() + uint64(time.Since(began)))
+// waitFor is wait for the hasher. It counts the time, if it is not done already.
+func (b *batchRun) waitFor(what Wait, g *ring.Gate, done func() bool) bool {
+	if done() {
+		return true
+	}
+	began := b.counters.startWaiting(what)
+	defer b.counters.stopWaiting(what, began)
+	return b.wait(g, done)
 }
 
 // enter readies the layer before for layer index index.
 func (b *batchRun) enter(index int) error {
 	s := b.store
-	began := time.Now()
-	defer b.waited(WaitDisk, began)
+	began := b.counters.startWaiting(WaitDisk)
+	defer b.counters.stopWaiting(WaitDisk, began)
 	if index > 0 && s.window > 0 {
 		old := s.position(index, 0) - s.inMemory
 		if !b.wait(&b.back, func() bool { return b.written.Load() >= old }) {

@@ -83,6 +83,7 @@ type Config struct {
 	// lacks, where it may, and gives them back at the end. Default: it does not.
 	RaisePages bool
 	// StrictNUMA makes it an error if a page is not on its hasher's NUMA node.
+	// Hashing then begins when the pages are there and verified.
 	StrictNUMA bool
 	// Memory counts the job's memory by purpose. Default: not counted.
 	Memory *hugepages.Accounting
@@ -98,6 +99,9 @@ type Config struct {
 
 	// hook, in tests, is called by a producer before it stages a run.
 	hook func(hasher int, run uint64)
+	// memoryHook, in tests, is called before a hasher's memory is taken from the
+	// machine.
+	memoryHook func(hasher int)
 }
 
 // Sector is one sector of a job.

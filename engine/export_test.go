@@ -2,3 +2,6 @@ package engine
 
 // SetHook has producers call f before they stage a run.
 func SetHook(c *Config, f func(hasher int, run uint64)) { c.hook = f }
+
+// SetMemoryHook has f called before a hasher's memory is taken from the machine.
+func SetMemoryHook(c *Config, f func(hasher int)) { c.memoryHook = f }

@@ -65,6 +65,11 @@ func Measure(ctx context.Context, c Config, window time.Duration) (m Measurement
 		}
 	}
 	j := newJob(&c)
+	half := c.Proof.SectorSize().Nodes() / 2
+	for h, counters := range j.counters {
+		counters.setSpans(2*half, []span{{sectors: j.split[h][0].sectors, first: 2, last: 2, from: half}})
+	}
+	c.Progress.hashers.Store(&j.counters)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	regions, err := j.takeMemory(ctx)
@@ -129,7 +134,7 @@ func (j *job) measure(ctx context.Context, h int, r *regions, window time.Durati
 			return fmt.Errorf("engine: removing what was measured: %w", err)
 		}
 	}
-	m.Waited = b.counters.waits()
+	m.Waited = b.counters.ended()
 	for _, l := range b.lanes {
 		if err := l.failure(); err != nil {
 			return err
@@ -169,6 +174,7 @@ func (j *job) measuredBatch(ctx context.Context, h int, r *regions) (b *batchRun
 	if _, err := r.layers.Verify(ctx); err != nil {
 		return b, fmt.Errorf("engine: taking memory for hasher %d: %w", h, err)
 	}
+	r.there.Store(true)
 	fillRandom(r.layers.Bytes(), uint64(h))
 	if b.store.window == 0 {
 		return b, nil

@@ -18,7 +18,7 @@ type Wait int
 // What a hasher waits for.
 const (
 	WaitParents Wait = iota // producers are behind
-	WaitMemory              // pages are not there yet
+	WaitMemory              // with StrictNUMA: pages are not there, or not verified, yet
 	WaitDisk                // labels are not written, or not read back, yet
 	waits
 )
@@ -46,18 +46,69 @@ type Progress struct {
 
 // hasherCounters are one hasher's. It alone writes them.
 type hasherCounters struct {
-	labels line // of sectors; empty lanes do not count
-	layer  line
-	nodes  line // with all lanes
-	busy   line // nanoseconds in the kernel
-	wait   [waits]line
+	labels  line // of sectors; empty lanes do not count
+	nodes   line // with all lanes
+	at      line // the node that comes next, counted through all layers of all its batches
+	busy    line // nanoseconds in the kernel
+	wait    [waits]line
+	waiting line // what it waits for now, and since when: see startWaiting
+
+	began  time.Time // what waiting counts from
 	cpu    int
 	kernel atomic.Pointer[string]
+	// The batches, one after another, and the nodes of a layer.
+	spans    []span
+	perLayer uint64
 }
 
-func (c *hasherCounters) waits() (w Waits) {
+// A span is a batch's part of what its hasher has to do.
+type span struct {
+	sectors     []int
+	first, last int    // layers
+	from        uint64 // the node of the first layer that it begins with
+	start, end  uint64 // the part, as hasherCounters.at counts
+}
+
+// setSpans lays batches out one after another.
+func (c *hasherCounters) setSpans(nodes uint64, spans []span) {
+	c.perLayer, c.spans = nodes, spans
+	at := uint64(0)
+	for i := range spans {
+		s := &spans[i]
+		s.start = at
+		at += uint64(s.last-s.first+1)*nodes - s.from
+		s.end = at
+	}
+}
+
+// startWaiting notes that the hasher waits from now on.
+func (c *hasherCounters) startWaiting(what Wait) (began time.Time) {
+	began = time.Now()
+	c.waiting.Store(uint64(began.Sub(c.began))<<2 | uint64(what+1))
+	return began
+}
+
+// stopWaiting adds up what startWaiting began.
+func (c *hasherCounters) stopWaiting(what Wait, began time.Time) {
+	took := uint64(time.Since(began))
+	// In this order, and read in the other one, no wait counts twice.
+	c.waiting.Store(0)
+	c.wait[what].Store(c.wait[what].Load() + took)
+}
+
+// ended are the waits that are over.
+func (c *hasherCounters) ended() (w Waits) {
 	for i := range w {
 		w[i] = time.Duration(c.wait[i].Load())
+	}
+	return w
+}
+
+// waits are also what has passed of the one that is not over.
+func (c *hasherCounters) waits(now time.Time) Waits {
+	w := c.ended()
+	if v := c.waiting.Load(); v != 0 {
+		w[v&3-1] += max(0, now.Sub(c.began)-time.Duration(v>>2))
 	}
 	return w
 }
@@ -67,14 +118,21 @@ const NoCPU = -1
 
 // A HasherProgress is where one hasher stands.
 type HasherProgress struct {
-	CPU    int    // NoCPU: not bound
-	Kernel string // "" before its first batch
-	Layer  int    // 0 before the first
-	Labels uint64 // made so far
-	Nodes  uint64 // labelled so far, with all lanes of the kernel
-	Busy   time.Duration
-	Waited Waits
+	CPU     int    // NoCPU: not bound
+	Kernel  string // "" before its first batch
+	Sectors []int  // of its batch, indices into Config.Sectors; nil before the first
+	Layer   int    // 0 before the first
+	Node    uint64 // of the layer, that comes next
+	Labels  uint64 // made so far
+	Nodes   uint64 // labelled so far, with all lanes of the kernel
+	Left    Left
+	Busy    time.Duration
+	Waited  Waits
 }
+
+// Left is how many nodes are to be labelled, of layer 1 and of the others, which
+// have more parents.
+type Left struct{ First, Later uint64 }
 
 // Labels returns how many labels are done and how many the job has in all.
 func (p *Progress) Labels() (done, total uint64) {
@@ -87,7 +145,7 @@ func (p *Progress) Labels() (done, total uint64) {
 // Layer is the lowest layer that a hasher is at, from 1, and 0 before the first.
 func (p *Progress) Layer() (layer int) {
 	for i, h := range p.counters() {
-		if l := int(h.layer.Load()); i == 0 || l < layer {
+		if _, l, _ := h.where(); i == 0 || l < layer {
 			layer = l
 		}
 	}
@@ -96,21 +154,56 @@ func (p *Progress) Layer() (layer int) {
 
 // Hashers returns where each hasher stands.
 func (p *Progress) Hashers() (all []HasherProgress) {
+	now := time.Now()
 	for _, h := range p.counters() {
 		s := HasherProgress{
 			CPU:    h.cpu,
-			Layer:  int(h.layer.Load()),
 			Labels: h.labels.Load(),
 			Nodes:  h.nodes.Load(),
 			Busy:   time.Duration(h.busy.Load()),
-			Waited: h.waits(),
+			Waited: h.waits(now),
+			Left:   h.left(),
 		}
 		if k := h.kernel.Load(); k != nil {
 			s.Kernel = *k
 		}
+		s.Sectors, s.Layer, s.Node = h.where()
 		all = append(all, s)
 	}
 	return all
+}
+
+// where is the batch, the layer and the node that the hasher is at.
+func (c *hasherCounters) where() (sectors []int, layer int, node uint64) {
+	if c.kernel.Load() == nil {
+		return nil, 0, 0
+	}
+	at := c.at.Load()
+	for i, s := range c.spans {
+		if at < s.end {
+			at += s.from - s.start
+			return s.sectors, s.first + int(at/c.perLayer), at % c.perLayer
+		}
+		if i == len(c.spans)-1 {
+			return s.sectors, s.last, c.perLayer
+		}
+	}
+	return nil, 0, 0
+}
+
+// left is what comes from where the hasher is at.
+func (c *hasherCounters) left() (l Left) {
+	at := c.at.Load()
+	for _, s := range c.spans {
+		nodes := s.end - min(max(at, s.start), s.end)
+		later := nodes
+		if s.first == 1 {
+			later = min(nodes, uint64(s.last-1)*c.perLayer)
+		}
+		l.First += nodes - later
+		l.Later += later
+	}
+	return l
 }
 
 func (p *Progress) counters() []*hasherCounters {

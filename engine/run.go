@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sdr-engine/sdr/engine/internal/ring"
 	"github.com/sdr-engine/sdr/graph"
 	"github.com/sdr-engine/sdr/hugepages"
 	"github.com/sdr-engine/sdr/topology"
@@ -155,7 +156,15 @@ func newJob(c *Config) *job {
 	j.results = make([]sectorResult, len(c.Sectors))
 	j.counters = make([]*hasherCounters, c.Hashers)
 	for h := range j.counters {
-		j.counters[h] = &hasherCounters{cpu: NoCPU}
+		j.counters[h] = &hasherCounters{cpu: NoCPU, began: time.Now()}
+		spans := make([]span, len(j.split[h]))
+		for i, b := range j.split[h] {
+			spans[i] = span{sectors: b.sectors, first: c.last(), last: c.last()}
+			for _, s := range b.sectors {
+				spans[i].first = min(spans[i].first, c.Sectors[s].First)
+			}
+		}
+		j.counters[h].setSpans(c.Proof.SectorSize().Nodes(), spans)
 		if len(c.Places) > 0 {
 			j.counters[h].cpu = int(c.Places[h].Hasher)
 		}
@@ -205,6 +214,9 @@ func (j *job) failure(ctx context.Context) error {
 type regions struct {
 	layers *hugepages.Region
 	ring   *hugepages.Region // nil unless labels are staged in it
+
+	there atomic.Bool // all of it was taken from the machine and verified
+	gate  ring.Gate   // for who waits for that
 }
 
 func (r *regions) free() error {
@@ -255,11 +267,14 @@ func (j *job) takeMemory(ctx context.Context) (all []*regions, err error) {
 // runHasher labels one hasher's batches, one after another, in the same memory.
 func (j *job) runHasher(ctx context.Context, h int, r *regions) error {
 	// The kernel clears pages as they are first touched; the hasher need not wait
-	// for that.
+	// for that, unless each page must be known to be where it should.
 	populating, stop := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	failed := make(chan error, 1)
 	wg.Go(func() {
+		if j.memoryHook != nil {
+			j.memoryHook(h)
+		}
 		for _, region := range []*hugepages.Region{r.ring, r.layers} {
 			if region == nil {
 				continue
@@ -271,6 +286,9 @@ func (j *job) runHasher(ctx context.Context, h int, r *regions) error {
 		}
 		if _, err := r.layers.Verify(populating); err != nil && populating.Err() == nil {
 			failed <- fmt.Errorf("engine: taking memory for hasher %d: %w", h, err)
+		} else if err == nil {
+			r.there.Store(true)
+			r.gate.Wake()
 		}
 		if j.populated.Add(1) == int64(j.Hashers) && j.MemoryTaken != nil {
 			j.MemoryTaken()
@@ -278,8 +296,8 @@ func (j *job) runHasher(ctx context.Context, h int, r *regions) error {
 	})
 	defer wg.Wait()
 	defer stop()
-	for _, b := range j.split[h] {
-		err := j.runBatch(ctx, h, b, r, failed)
+	for n := range j.split[h] {
+		err := j.runBatch(ctx, h, n, r, failed)
 		if err != nil {
 			return err
 		}

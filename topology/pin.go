@@ -82,6 +82,34 @@ func Pin(m *Machine, cpu CPU) (*Pinned, error) {
 	if err := m.refusal(cpu); err != nil {
 		return nil, err
 	}
+	return m.bind(cpu, []int{int(cpu)})
+}
+
+// KeepOff is Pin to all CPUs that the process may use but those of the cores that
+// busy CPUs belong to. The error is a *PinError, also if there are no others.
+func KeepOff(m *Machine, busy ...CPU) (*Pinned, error) {
+	others := m.Allowed()
+	for _, core := range m.Cores() {
+		if slices.ContainsFunc(core.CPUs, func(cpu CPU) bool { return slices.Contains(busy, cpu) }) {
+			others = others.Minus(NewCPUSet(core.CPUs...))
+		}
+	}
+	switch first := others.first(); {
+	case others.Len() == 0:
+		return nil, &PinError{CPU: NewCPUSet(busy...).first(), Reason: PinAffinity, Detail: "no other core is allowed; allowed are " + m.Allowed().String()}
+	case !m.live:
+		return nil, &PinError{CPU: first, Reason: PinDump, Detail: m.root}
+	default:
+		var cpus []int
+		for cpu := range others.All() {
+			cpus = append(cpus, int(cpu))
+		}
+		return m.bind(first, cpus)
+	}
+}
+
+// bind is Pin to any of some CPUs; cpu stands for them.
+func (m *Machine) bind(cpu CPU, cpus []int) (*Pinned, error) {
 	runtime.LockOSThread()
 	before, err := linux.Affinity(0)
 	if err != nil {
@@ -89,11 +117,11 @@ func Pin(m *Machine, cpu CPU) (*Pinned, error) {
 		return nil, m.explain(cpu, err)
 	}
 	p := &Pinned{cpu: cpu, thread: linux.ThreadID(), before: before}
-	if err := linux.SetAffinity(0, []int{int(cpu)}); err != nil {
+	if err := linux.SetAffinity(0, cpus); err != nil {
 		runtime.UnlockOSThread()
 		return nil, m.explain(cpu, err)
 	}
-	if after, err := linux.Affinity(0); err != nil || !slices.Equal(after, []int{int(cpu)}) {
+	if after, err := linux.Affinity(0); err != nil || !slices.Equal(after, cpus) {
 		_ = p.Release() // if it fails, the thread stays locked, which is what its error would say
 		return nil, &PinError{CPU: cpu, Reason: PinUnverified, Detail: fmt.Sprint(after), Err: err}
 	}

@@ -101,6 +101,35 @@ func TestPinsNest(t *testing.T) {
 	}
 }
 
+// KeepOff leaves the CPUs of other cores, where there are any.
+func TestKeepOff(t *testing.T) {
+	m := live(t)
+	all := m.Allowed()
+	for _, core := range m.Cores() {
+		before := mask(t)
+		p, err := KeepOff(m, core.CPUs[0])
+		want := all.Minus(NewCPUSet(core.CPUs...))
+		if want.Len() == 0 {
+			wantReason(t, err, PinAffinity)
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := mask(t); got != want.String() {
+			t.Errorf("off CPU %d's core, the thread's mask is %s, want %s", core.CPUs[0], got, want)
+		}
+		if err := p.Release(); err != nil {
+			t.Error(err)
+		}
+		if got := mask(t); got != before {
+			t.Errorf("released, the mask is %s, was %s", got, before)
+		}
+	}
+	_, err := KeepOff(m, all.Slice()...)
+	wantReason(t, err, PinAffinity, "no other core is allowed")
+}
+
 func wantReason(t *testing.T, err error, reason PinReason, words ...string) {
 	t.Helper()
 	var pin *PinError

@@ -302,7 +302,10 @@ func (a *app) benchWindow(ctx context.Context, dir string, f *benchFlags, r *ben
 	return a.withEngine(ctx, f.proof, f.sectors, &f.engineFlags, "bench", func(c engine.Config) error {
 		c.Sectors = sectors
 		r.setConfig(c)
+		c.Progress = new(engine.Progress)
+		stop := a.showLabels(&c, windowSample(c.Progress, f.window))
 		m, err := engine.Measure(ctx, c, f.window)
+		stop()
 		if err != nil {
 			return err
 		}

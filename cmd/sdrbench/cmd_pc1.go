@@ -86,7 +86,7 @@ func (a *app) runPC1(ctx context.Context, f pc1Flags) error {
 func (a *app) withLabelOptions(ctx context.Context, p porep.SealProof, sectors int, f *engineFlags, what string, job func(seal.Options) error) error {
 	return a.withEngine(ctx, p, sectors, f, what, func(c engine.Config) error {
 		o := seal.Options{Engine: c, Progress: new(seal.Progress)}
-		defer a.showProgress(func() sample { return sealSample(o.Progress, p) })()
+		defer a.showLabels(&c, func() sample { return sealSample(o.Progress, p) })()
 		return job(o)
 	})
 }
