@@ -318,7 +318,7 @@ func (r *benchReport) text() string {
 		line(name, "%9.3f s", r.PC1)
 	}
 	if w := r.Window; w != nil {
-		line("32 GiB", "%s for %s's labels (%s to %s)", hours(w.PC1), count(c.Sectors, "sector"), hours(w.PC1Range[0]), hours(w.PC1Range[1]))
+		line("32 GiB", "%s for all labels of %s (%s to %s)", hours(w.PC1), count(c.Sectors, "sector"), hours(w.PC1Range[0]), hours(w.PC1Range[1]))
 	}
 	line("a day", "%.1f sectors of 32 GiB, labels only", r.PerDay)
 	b.WriteByte('\n')

@@ -158,7 +158,7 @@ func TestBenchSectors(t *testing.T) {
 		{"--sectors", "2", "--full"},
 		{"--layers", "1", "--staging", "producers"},
 		{"--sectors", "2", "--memory-mode", "one-layer", "--staging", "hybrid", "--policy", "none", "--hashers", "2"},
-		{"--window", "200ms", "--sectors", "2"},
+		{"--window", "80ms", "--sectors", "2"},
 	} {
 		dir := t.TempDir()
 		args = append([]string{"bench", "--json", "--dir", dir, "--proof", "StackedDrg8MiBV1_1"}, args...)
