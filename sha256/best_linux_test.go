@@ -12,12 +12,15 @@ import (
 
 // The kernels that ought to run here do, by what Linux says of the CPU.
 func TestBest(t *testing.T) {
-	want := map[int]string{1: "generic/1", 2: ""} // by lanes
+	want := map[int]string{1: "generic/1", 2: "", 8: ""} // by lanes
 	switch {
 	case runtime.GOARCH == "amd64" && hasFlags(t, "sha_ni", "sse4_1", "ssse3"):
 		want[1], want[2] = "sha-ni/1", "sha-ni/2"
 	case runtime.GOARCH == "arm64" && hasSHA2(t):
-		want[1] = "armv8/1"
+		want[1], want[2] = "armv8/1", "armv8/2"
+	}
+	if runtime.GOARCH == "amd64" && hasFlags(t, "avx2") {
+		want[8] = "avx2/8"
 	}
 	for lanes, name := range want {
 		got := ""

@@ -306,15 +306,17 @@ func TestLabelKnownAnswers(t *testing.T) {
 		"c1331c799d4dee936452eef15cf6b64bd4d20517f5dfd8a0008854fcebad5b09",
 	} {
 		for _, k := range usable() {
-			l := &Layer{Number: uint32(i + 1), Labels: make([]byte, nodeSize*k.Lanes)}
+			l := &Layer{Number: uint32(i + 1), Labels: heap(k.Stride(), k.Align)}
 			l.ReplicaIDs = slices.Repeat([][32]byte{[32]byte(id)}, k.Lanes)
 			if l.Number > 1 {
-				l.Key = make([]byte, len(l.Labels))
+				l.Key = heap(k.Stride(), k.Align)
 			}
 			if err := k.Label(l, 0, 1, make([]uint32, 14)); err != nil {
 				t.Fatal(err)
 			}
-			if got := hex.EncodeToString(l.Labels); got != strings.Repeat(want, k.Lanes) {
+			labels := make([]byte, k.Stride())
+			arrange(k, labels, l.Labels, true)
+			if got := hex.EncodeToString(labels); got != strings.Repeat(want, k.Lanes) {
 				t.Errorf("%s, layer %d: got %s, want %s", k.Name, l.Number, got, want)
 			}
 		}

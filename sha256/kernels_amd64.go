@@ -20,6 +20,13 @@ func archKernels() []*Kernel {
 		Features: sha,
 		label:    func(r labelRun) { labelSHANI(&r) },
 		pairs:    pairs,
+	}, {
+		Name:  "avx2/8",
+		Lanes: 8, Group: 8, Align: 32,
+		// The list that stands above each function in asm_avx2_amd64.s.
+		Features: []cpuid.FeatureID{cpuid.AVX2},
+		label:    func(r labelRun) { labelAVX2x8(&r) },
+		pairs:    func(dst, src *byte, n int) { pairsAVX2x8(dst, src, n, &padding) },
 	}}
 }
 
@@ -31,3 +38,9 @@ func labelSHANIx2(r *labelRun)
 
 //go:noescape
 func pairsSHANI(dst, src *byte, n int, padding *schedule)
+
+//go:noescape
+func labelAVX2x8(r *labelRun)
+
+//go:noescape
+func pairsAVX2x8(dst, src *byte, n int, padding *schedule)

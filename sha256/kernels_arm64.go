@@ -12,11 +12,20 @@ func archKernels() []*Kernel {
 		Features: []cpuid.FeatureID{cpuid.ASIMD, cpuid.SHA2},
 		label:    func(r labelRun) { labelARMV8(&r) },
 		pairs:    pairsARMV8,
+	}, {
+		Name:  "armv8/2",
+		Lanes: 2, Group: 1, Align: 64,
+		Features: []cpuid.FeatureID{cpuid.ASIMD, cpuid.SHA2},
+		label:    func(r labelRun) { labelARMV8x2(&r) },
+		pairs:    pairsARMV8, // two at once, too
 	}}
 }
 
 //go:noescape
 func labelARMV8(r *labelRun)
+
+//go:noescape
+func labelARMV8x2(r *labelRun)
 
 //go:noescape
 func pairsARMV8(dst, src *byte, n int)

@@ -54,7 +54,7 @@ func TestUnreadablePages(t *testing.T) {
 						}
 					}
 				}
-				for n := 1; n <= 5; n++ {
+				for n := 1; n <= maxLanes+1; n++ {
 					if err := checkPairs(k, a, newJob(uint64(n), 1, 1, 2*n, 0, 0, 0).Labels); err != nil {
 						t.Errorf("%s, %d pairs: %v", k.Name, n, err)
 					}
