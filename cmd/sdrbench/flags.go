@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math/big"
 	"strconv"
 	"strings"
 
@@ -9,6 +10,7 @@ import (
 
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/sha256"
+	"github.com/sdr-engine/sdr/topology"
 )
 
 // A flagValue is a flag whose text is parsed while the command line is read, so
@@ -117,4 +119,37 @@ func parseMiner(text string) (porep.ProverID, error) {
 		return porep.ProverID{}, fmt.Errorf("%q is not an actor number, like 1000 or f01000", text)
 	}
 	return porep.ProverIDOf(actor), nil
+}
+
+// parseBytes reads a number of bytes with a unit or without, "256GiB", "1.5TiB",
+// by powers of 1024. What is less than a byte is cut off.
+func parseBytes(text string) (uint64, error) {
+	whole, rest, ok := strings.Cut(strings.TrimSpace(text), ".")
+	if !ok {
+		return topology.ParseSize(text)
+	}
+	notDigit := func(r rune) bool { return r < '0' || r > '9' }
+	fraction := rest
+	if i := strings.IndexFunc(rest, notDigit); i >= 0 {
+		fraction = rest[:i]
+	}
+	failed := fmt.Errorf("%q is not a number of bytes, like 256GiB or 1.5TiB", text)
+	const maxDigits = 30
+	if whole == "" || fraction == "" || strings.ContainsFunc(whole, notDigit) || len(whole)+len(fraction) > maxDigits {
+		return 0, failed
+	}
+	unit, err := topology.ParseSize("1" + rest[len(fraction):])
+	if err != nil {
+		return 0, failed
+	}
+	value, ok := new(big.Rat).SetString(whole + "." + fraction)
+	if !ok {
+		return 0, failed
+	}
+	value.Mul(value, new(big.Rat).SetInt(new(big.Int).SetUint64(unit)))
+	bytes := new(big.Int).Quo(value.Num(), value.Denom())
+	if !bytes.IsUint64() {
+		return 0, failed
+	}
+	return bytes.Uint64(), nil
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -38,6 +39,7 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("GORACE", raceOptions)
+			e.Setenv("SDR_LOCK_DIR", filepath.Join(e.WorkDir, "locks")) // not the machine's
 			return nil
 		},
 		RequireUniqueNames: true,

@@ -46,6 +46,8 @@ var levels = []row{
 	{2, "parentcache", []string{"internal/linux", "graph", "porep", "github.com/edsrzf/mmap-go", "github.com/gofrs/flock"}},
 	{2, "merkle", []string{"porep", "sha256"}},
 	{2, "layers", []string{"porep", "internal/durable"}},
+	{2, "placement", []string{"topology"}},
+	{2, "reserve", []string{"internal/linux", "topology"}},
 
 	{3, "engine", []string{lowerLevels}},
 	{4, "seal", []string{lowerLevels}},

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -64,6 +65,40 @@ func TryLock(f *os.File) error {
 		return ErrLocked
 	}
 	return unsupported(err)
+}
+
+// TryLockShared takes a part of f's lock, which others may share, or returns
+// ErrLocked at once if somebody has it alone.
+func TryLockShared(f *os.File) error {
+	err := retry(func() error { return unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB) })
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return ErrLocked
+	}
+	return unsupported(err)
+}
+
+// Lock waits for f's lock.
+func Lock(f *os.File) error {
+	return unsupported(retry(func() error { return unix.Flock(int(f.Fd()), unix.LOCK_EX) }))
+}
+
+// LockShared waits for a part of f's lock, which others may share.
+func LockShared(f *os.File) error {
+	return unsupported(retry(func() error { return unix.Flock(int(f.Fd()), unix.LOCK_SH) }))
+}
+
+// Unlock gives f's lock back at once, even while a child that is being started
+// still has a copy of the descriptor, which Close would wait for.
+func Unlock(f *os.File) error {
+	return unsupported(retry(func() error { return unix.Flock(int(f.Fd()), unix.LOCK_UN) }))
+}
+
+// Owner is the user that owns a file, and how many names it has.
+func Owner(info os.FileInfo) (uid int, names uint64, ok bool) {
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		return int(st.Uid), uint64(st.Nlink), true
+	}
+	return 0, 0, false
 }
 
 func retry(call func() error) error {

@@ -118,6 +118,47 @@ func TestTryLock(t *testing.T) {
 	}
 }
 
+func TestSharedLocks(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "file")
+	first, second, third := create(t, path, nil), create(t, path, nil), create(t, path, nil)
+	if err := errors.Join(linux.TryLockShared(first), linux.LockShared(second)); err != nil {
+		t.Fatal(err)
+	}
+	if err := linux.TryLock(third); !errors.Is(err, linux.ErrLocked) {
+		t.Errorf("alone, beside two that share: %v", err)
+	}
+	if err := errors.Join(linux.Unlock(first), linux.Unlock(second), linux.Lock(third)); err != nil {
+		t.Fatal(err)
+	}
+	if err := linux.TryLockShared(first); !errors.Is(err, linux.ErrLocked) {
+		t.Errorf("shared, beside one who has it alone: %v", err)
+	}
+	// A copy of the descriptor, as a child has it for a moment, keeps nothing.
+	dup, err := unix.Dup(int(third.Fd()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(dup)
+	if err := errors.Join(linux.Unlock(third), third.Close(), linux.TryLock(first)); err != nil {
+		t.Errorf("after Unlock: %v", err)
+	}
+}
+
+func TestOwner(t *testing.T) {
+	dir := t.TempDir()
+	f := create(t, filepath.Join(dir, "file"), nil)
+	if err := os.Link(f.Name(), filepath.Join(dir, "link")); err != nil {
+		t.Fatal(err)
+	}
+	info, err := f.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if uid, names, ok := linux.Owner(info); !ok || uid != os.Geteuid() || names != 2 {
+		t.Errorf("owner %d, %d names, %t; want %d, 2", uid, names, ok, os.Geteuid())
+	}
+}
+
 func TestSyncDir(t *testing.T) {
 	if err := linux.SyncDir(t.TempDir()); err != nil {
 		t.Error(err)

@@ -39,3 +39,18 @@ func Datasync(f *os.File) error { return f.Sync() }
 
 // TryLock is not supported.
 func TryLock(*os.File) error { return errors.ErrUnsupported }
+
+// TryLockShared is not supported.
+func TryLockShared(*os.File) error { return errors.ErrUnsupported }
+
+// Lock is not supported.
+func Lock(*os.File) error { return errors.ErrUnsupported }
+
+// LockShared is not supported.
+func LockShared(*os.File) error { return errors.ErrUnsupported }
+
+// Unlock is not supported.
+func Unlock(*os.File) error { return errors.ErrUnsupported }
+
+// Owner is not known.
+func Owner(os.FileInfo) (uid int, names uint64, ok bool) { return 0, 0, false }

@@ -1,0 +1,380 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sdr-engine/sdr/placement"
+	"github.com/sdr-engine/sdr/porep"
+	"github.com/sdr-engine/sdr/reserve"
+	"github.com/sdr-engine/sdr/topology"
+)
+
+type planFlags struct {
+	proof   porep.SealProof
+	policy  policyValue
+	root    string
+	lockDir string
+	json    bool
+	placement.Request
+}
+
+// A policyValue is what --policy says.
+type policyValue struct {
+	policy placement.Policy
+	only   topology.CPUSet
+}
+
+func (a *app) plan() *cobra.Command {
+	f := planFlags{root: "/"}
+	cmd := &cobra.Command{
+		Use:   "plan",
+		Short: "Show how many sectors fit on a machine, and where they go",
+		Long: `Plan shows how many sectors can be sealed at the same time on this machine, or on
+one whose dump it is given: for each job the core that hashes, the CPUs that
+produce parents for it in the same core complex, and which NUMA nodes its memory
+is on. It says what keeps one sector more from fitting, and what would help. It
+takes nothing.
+
+On this machine, cores that other jobs hold are left out, and so is memory that
+they have planned for and not yet touched.
+
+A job hashes one sector on its core, or several in lock-step (--lanes). Its core
+and its producers' cores are its own. The policy says in which order core
+complexes are used: spread, one after another; pack, one filled before the next;
+or a list of CPUs, 0-7,64-71, which are then the only ones used.
+
+Exit codes: 0 all fit, 1 not all that were asked for fit, 2 wrong usage.`,
+		Example: `  sdrbench plan --sectors max --proof StackedDrg32GiBV1_1
+  sdrbench plan --sectors 14 --proof StackedDrg32GiBV1_1 --memory 1.5TiB --policy pack
+  sdrbench plan --sectors max --proof StackedDrg32GiBV1_1 --root machine.txt --json`,
+		Args: cobra.NoArgs,
+		RunE: work(func(ctx context.Context, _ []string) error { return a.runPlan(ctx, f) }),
+	}
+	flags := cmd.Flags()
+	flagVar(cmd, &f.Sectors, "sectors", "N", "how many sectors, or max", parseSectors)
+	proofFlag(cmd, &f.proof, "registered seal proof")
+	flagVar(cmd, &f.Budget, "memory", "SIZE", "memory for all jobs together, like 256GiB (default: all there is)", parseBudget)
+	flagVar(cmd, &f.policy, "policy", "POLICY", "spread, pack or a list of CPUs (default spread)", func(text string) (v policyValue, err error) {
+		v.policy, v.only, err = placement.ParsePolicy(text)
+		return v, err
+	})
+	flags.IntVar(&f.Lanes, "lanes", 1, "sectors in lock-step on each hashing core: 1, 2, 16 or 32")
+	flags.IntVar(&f.Producers, "producers", 1, "CPUs that produce parents for each hashing core")
+	flagVar(cmd, &f.SMT, "smt", "USE", "what SMT siblings do: produce or idle (default produce)", parseSMT)
+	flagVar(cmd, &f.Mode, "memory-mode", "MODE", "two-layers or one-layer of each sector in memory (default two-layers)", placement.ParseMemoryMode)
+	flagVar(cmd, &f.PageSize, "pages", "SIZE", "pages for layers: any, ordinary, or the size of huge pages, like 1GiB (default any)", parsePages)
+	flags.StringVar(&f.root, "root", f.root, "plan for the machine of this `DIR`, which holds its sys and proc, or of a dump file")
+	a.lockDirFlag(cmd, &f.lockDir)
+	flags.BoolVar(&f.json, "json", false, "print JSON")
+	require(cmd, "sectors", "proof")
+	return cmd
+}
+
+func parseSectors(text string) (int, error) {
+	if text == "max" {
+		return placement.Max, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 {
+		return 0, fmt.Errorf("%q is not a number of sectors, from 1 on, or max", text)
+	}
+	return n, nil
+}
+
+func parseBudget(text string) (uint64, error) {
+	n, err := parseBytes(text)
+	if err == nil && n == 0 {
+		err = fmt.Errorf("%q is no memory at all", text)
+	}
+	return n, err
+}
+
+func parseSMT(text string) (placement.SMTUse, error) {
+	switch text {
+	case "produce":
+		return placement.ProduceOnSiblings, nil
+	case "idle":
+		return placement.IdleSiblings, nil
+	}
+	return 0, fmt.Errorf("%q is not produce or idle", text)
+}
+
+func parsePages(text string) (uint64, error) {
+	switch text {
+	case "any":
+		return placement.AnyPages, nil
+	case "ordinary":
+		return placement.OrdinaryPages, nil
+	}
+	n, err := parseBytes(text)
+	if err == nil && n == placement.AnyPages {
+		err = fmt.Errorf("%q is no size of a page", text)
+	}
+	return n, err
+}
+
+func (a *app) runPlan(ctx context.Context, f planFlags) error {
+	// Jobs before memory: what a job touches in between counts twice, not never.
+	held, err := a.heldOn(ctx, f.root, f.lockDir)
+	if err != nil {
+		return err
+	}
+	m, err := readMachine(f.root)
+	if err != nil {
+		return err
+	}
+	reserved := placement.Reserved{Memory: reserve.Untouched(held)}
+	for _, h := range held {
+		reserved.Cores = append(reserved.Cores, h.Cores...)
+	}
+	q := f.Request
+	q.SectorSize = uint64(f.proof.SectorSize())
+	q.Policy, q.Only = f.policy.policy, f.policy.only
+	p, err := placement.New(m, reserved, q)
+	if err != nil {
+		return usageError{err}
+	}
+	if f.json {
+		err = a.printJSON(newPlanJSON(m, f.proof, p, held))
+	} else {
+		err = a.print("%s", planText(m, f.proof, p, held))
+	}
+	if err == nil && !p.Fits() {
+		err = &noFitError{q.Sectors, p.Max}
+	}
+	return err
+}
+
+// A noFitError says that a machine has no room for what was asked for.
+type noFitError struct {
+	asked, fit int
+}
+
+func (e *noFitError) Error() string {
+	if e.asked == placement.Max {
+		return "planning: not even one sector fits"
+	}
+	return fmt.Sprintf("planning: %s asked for, there is room for %d", count(e.asked, "sector"), e.fit)
+}
+
+// planJSON is a contract with scripts. Lists are never null; nodes are named by the
+// kernel's numbers, core complexes by their positions in what topo prints.
+type planJSON struct {
+	Model        string           `json:"model"`
+	Proof        string           `json:"proof"`
+	Asked        *int             `json:"asked"` // null for as many as fit
+	Sectors      int              `json:"sectors"`
+	Max          int              `json:"max"`
+	Fits         bool             `json:"fits"`
+	Policy       string           `json:"policy"`
+	CPUs         []topology.CPU   `json:"policy_cpus"` // of the policy "list"
+	Lanes        int              `json:"lanes"`
+	Producers    int              `json:"producers"`
+	MemoryMode   string           `json:"memory_mode"`
+	Budget       *uint64          `json:"memory_budget"` // bytes, null for none
+	SectorMemory uint64           `json:"sector_memory"` // bytes
+	JobOverhead  uint64           `json:"job_overhead"`  // bytes
+	Memory       uint64           `json:"memory"`        // bytes
+	Jobs         []planJob        `json:"jobs"`
+	Limits       []planLimit      `json:"limits"`
+	Helps        []planHelp       `json:"helps"`
+	Held         []reserve.Holder `json:"held"`
+	Degraded     []string         `json:"degraded"`
+}
+
+type planJob struct {
+	Sectors   int                 `json:"sectors"`
+	Hasher    topology.CPU        `json:"hasher"`
+	Kind      string              `json:"core_kind"`
+	Producers []topology.CPU      `json:"producers"`
+	Cores     []topology.CPU      `json:"cores"` // each by its lowest CPU
+	Complex   int                 `json:"core_complex"`
+	NUMANode  topology.NUMANodeID `json:"numa_node"`
+	Memory    []planShare         `json:"memory"`
+}
+
+type planShare struct {
+	NUMANode topology.NUMANodeID `json:"numa_node"`
+	PageSize uint64              `json:"page_size"` // 0 for ordinary memory
+	Bytes    uint64              `json:"bytes"`
+	Distance int                 `json:"distance"`
+}
+
+type planLimit struct {
+	Kind     placement.LimitKind  `json:"kind"`
+	NUMANode *topology.NUMANodeID `json:"numa_node"` // null unless memory of one node is meant
+	PageSize uint64               `json:"page_size"`
+	Text     string               `json:"text"`
+}
+
+type planHelp struct {
+	Sectors int    `json:"sectors"`
+	Text    string `json:"text"`
+}
+
+func newPlanJSON(m *topology.Machine, proof porep.SealProof, p *placement.Plan, held []reserve.Holder) *planJSON {
+	q := p.Request
+	out := &planJSON{
+		Model: m.Model(), Proof: proof.String(),
+		Sectors: p.Sectors, Max: p.Max, Fits: p.Fits(),
+		Policy: q.Policy.String(), CPUs: q.Only.Slice(), Lanes: q.Lanes, Producers: q.Producers, MemoryMode: q.Mode.String(),
+		SectorMemory: p.SectorMemory, JobOverhead: placement.JobOverhead, Memory: p.Memory,
+		Jobs: []planJob{}, Limits: []planLimit{}, Helps: []planHelp{},
+		Held: append([]reserve.Holder{}, held...), Degraded: append([]string{}, m.Degraded()...),
+	}
+	if q.Sectors != placement.Max {
+		out.Asked = &q.Sectors
+	}
+	if q.Budget > 0 {
+		out.Budget = &q.Budget
+	}
+	for _, j := range p.Jobs {
+		job := planJob{j.Sectors, j.Hasher, j.Kind.String(), append([]topology.CPU{}, j.Producers...), j.Cores, int(j.Complex), j.NUMANode, nil}
+		for _, s := range j.Memory {
+			job.Memory = append(job.Memory, planShare{s.Pool.Node, s.Pool.PageSize, s.Bytes, s.Distance})
+		}
+		out.Jobs = append(out.Jobs, job)
+	}
+	for _, l := range p.Limits {
+		limit := planLimit{Kind: l.Kind, PageSize: l.Pool.PageSize, Text: l.Text}
+		if l.OfNode {
+			limit.NUMANode = &l.Pool.Node
+		}
+		out.Limits = append(out.Limits, limit)
+	}
+	for _, h := range p.Helps {
+		out.Helps = append(out.Helps, planHelp(h))
+	}
+	return out
+}
+
+// planText is a plan for people.
+func planText(m *topology.Machine, proof porep.SealProof, p *placement.Plan, held []reserve.Holder) string {
+	var b bytes.Buffer
+	model := m.Model()
+	if model == "" {
+		model = "unknown CPU"
+	}
+	q := p.Request
+	policy := q.Policy.String()
+	if q.Policy == placement.List {
+		policy = "CPUs " + q.Only.String()
+	}
+	fmt.Fprintf(&b, "%-10s%s\n", "machine", model)
+	fmt.Fprintf(&b, "%-10s%v: %s each in memory (%v), %s a job besides\n", "proof", proof, topology.SizeText(p.SectorMemory), q.Mode, topology.SizeText(placement.JobOverhead))
+	fmt.Fprintf(&b, "%-10s%s, %s on each hasher, %s for each hasher\n", "policy", policy, count(q.Lanes, "sector"), count(q.Producers, "producer"))
+	fmt.Fprintf(&b, "%-10s", "result")
+	switch {
+	case p.Max == 0:
+		b.WriteString("nothing fits")
+	case q.Sectors > p.Max:
+		fmt.Fprintf(&b, "%d of %d sectors fit, in %s", p.Max, q.Sectors, topology.SizeText(p.Memory))
+	case q.Sectors > 0 && q.Sectors < p.Max:
+		fmt.Fprintf(&b, "%s, in %s; %d would fit", count(p.Sectors, "sector"), topology.SizeText(p.Memory), p.Max)
+	default:
+		fmt.Fprintf(&b, "%s, in %s; not one more fits", count(p.Sectors, "sector"), topology.SizeText(p.Memory))
+	}
+	b.WriteByte('\n')
+	if len(p.Jobs) > 0 {
+		b.WriteByte('\n')
+		b.WriteString(planTable(p))
+	}
+	list := func(heading string, lines []string) {
+		if len(lines) > 0 {
+			fmt.Fprintf(&b, "\n%s\n  %s\n", heading, strings.Join(lines, "\n  "))
+		}
+	}
+	var holders, limits, helps []string
+	for _, h := range held {
+		text := fmt.Sprintf("cores %v: %s", topology.NewCPUSet(h.Cores...), h.Who())
+		if !h.Since.IsZero() {
+			text += ", since " + h.Since.Format(time.DateTime)
+		}
+		holders = append(holders, text)
+	}
+	for _, l := range p.Limits {
+		limits = append(limits, l.Text)
+	}
+	for _, h := range p.Helps {
+		helps = append(helps, fmt.Sprintf("%s: room for %s", h.Text, count(h.Sectors, "sector")))
+	}
+	list("held by other jobs", holders)
+	list("what limits it", limits)
+	list("what would help", helps)
+	list("what is not known of this machine", m.Degraded())
+	return b.String()
+}
+
+// planTable has a line for each job. A core complex and a node are named as topo
+// names them.
+func planTable(p *placement.Plan) string {
+	var b bytes.Buffer
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(w, "job\tsectors\thasher\tproducers\tcomplex\tnode\tmemory\t")
+	var memories []string
+	for i, j := range p.Jobs {
+		producers := topology.NewCPUSet(j.Producers...).String()
+		if producers == "" {
+			producers = "-"
+		}
+		hasher := fmt.Sprint(j.Hasher)
+		if j.Kind == topology.Efficiency {
+			hasher += " (efficiency core)"
+		}
+		fmt.Fprintf(w, "%d\t%d\t%s\t%s\t%d\t%d\t%s\t\n", i, j.Sectors, hasher, producers, j.Complex, j.NUMANode, topology.SizeText(j.Bytes()))
+		memories = append(memories, memoryText(j))
+	}
+	w.Flush()
+	// Where the memory is stands behind the table, not aligned to the right.
+	lines := strings.SplitAfter(b.String(), "\n")
+	for i, text := range memories {
+		lines[i+1] = strings.TrimSuffix(lines[i+1], "\n") + "  " + text + "\n"
+	}
+	return strings.Join(lines, "")
+}
+
+// memoryText says where a job's memory is: "on node 0", or how much where.
+func memoryText(j placement.Job) string {
+	var parts []string
+	for _, s := range j.Memory {
+		text := fmt.Sprintf("on node %d", s.Pool.Node)
+		if len(j.Memory) > 1 {
+			text = topology.SizeText(s.Bytes) + " " + text
+		}
+		if s.Pool.PageSize > 0 {
+			text += fmt.Sprintf(" in pages of %s", topology.SizeText(s.Pool.PageSize))
+		}
+		if s.Pool.Node != j.NUMANode {
+			text += fmt.Sprintf(" (distance %d)", s.Distance)
+		}
+		parts = append(parts, text)
+	}
+	return strings.Join(parts, ", ")
+}
+
+// heldOn lists the jobs that hold cores, unless the machine is another one's dump.
+func (a *app) heldOn(ctx context.Context, root, lockDir string) ([]reserve.Holder, error) {
+	if filepath.Clean(root) != "/" {
+		return nil, nil
+	}
+	held, err := reserve.Held(ctx, lockDir)
+	if errors.Is(err, errors.ErrUnsupported) {
+		return nil, nil // without locks nobody holds anything
+	}
+	return held, err
+}
+
+func (a *app) lockDirFlag(cmd *cobra.Command, to *string) {
+	cmd.Flags().StringVar(to, "lock-dir", a.settings.lockDir, "`DIR` where the machine's jobs hold cores; SDR_LOCK_DIR changes the default")
+	_ = cmd.MarkFlagDirname("lock-dir")
+}

@@ -1,0 +1,261 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"charm.land/lipgloss/v2"
+
+	"github.com/sdr-engine/sdr/topology"
+)
+
+// A topoPicture draws a machine for people: packages, in them NUMA nodes, in them
+// core complexes with a row of cores.
+type topoPicture struct {
+	m       *topology.Machine
+	held    holder // may be nil
+	columns int
+	color   bool
+
+	b         strings.Builder
+	nodes     []topology.NUMANode
+	complexes []topology.Complex
+	cores     []topology.Core
+	width     int // of the widest core's label
+
+	notAllowed, efficiency bool // whether such marks were drawn
+	holders                []string
+	holds                  map[string][]topology.CPU // by holder
+}
+
+func (p *topoPicture) text() string {
+	p.nodes, p.complexes, p.cores = p.m.NUMANodes(), p.m.Complexes(), p.m.Cores()
+	for _, core := range p.cores {
+		p.width = max(p.width, len(p.label(core).text))
+	}
+	p.head()
+	shown := make([]bool, len(p.nodes))
+	for i, pkg := range p.m.Packages() {
+		name := "package " + strconv.Itoa(pkg.ID)
+		if pkg.ID < 0 {
+			name = "package of unknown number"
+		}
+		fmt.Fprintf(&p.b, "\n%s\n", p.paint(name, bold))
+		for n := range p.nodes {
+			p.node(topology.PackageIndex(i), topology.NUMAIndex(n), shown)
+		}
+	}
+	for n := range p.nodes {
+		if !shown[n] {
+			fmt.Fprintf(&p.b, "\n%s\n", p.nodeLine(topology.NUMAIndex(n))+"; no cores")
+		}
+	}
+	p.legend()
+	return p.b.String()
+}
+
+func (p *topoPicture) head() {
+	model := p.m.Model()
+	if model == "" {
+		model = "unknown processor"
+	}
+	fmt.Fprintln(&p.b, p.paint(model, bold))
+	cpus, allowed := p.m.CPUs().Len(), p.m.Allowed().Len()
+	fmt.Fprintf(&p.b, "%s, %s, %s, %s, %s", count(len(p.m.Packages()), "package"), count(len(p.nodes), "NUMA node"),
+		plural(len(p.complexes), "core complex", "core complexes"), count(len(p.cores), "core"), count(cpus, "CPU"))
+	if allowed != cpus {
+		fmt.Fprintf(&p.b, ", %d of them allowed", allowed)
+	}
+	p.b.WriteByte('\n')
+	if features := p.m.Features(); len(features) > 0 {
+		fmt.Fprintf(&p.b, "features: %s\n", strings.Join(features, " "))
+	}
+}
+
+// node draws what of a NUMA node is in a package, if anything.
+func (p *topoPicture) node(pkg topology.PackageIndex, n topology.NUMAIndex, shown []bool) {
+	rows := make([][]topology.Core, len(p.complexes))
+	drawn := false
+	for _, core := range p.cores {
+		if core.Package == pkg && core.NUMANode == n {
+			rows[core.Complex] = append(rows[core.Complex], core)
+			drawn = true
+		}
+	}
+	if !drawn {
+		return
+	}
+	if shown[n] {
+		fmt.Fprintf(&p.b, "  NUMA node %d, as above\n", p.nodes[n].ID) // one node may hold several packages
+	} else {
+		fmt.Fprintf(&p.b, "  %s\n", p.nodeLine(n))
+	}
+	shown[n] = true
+	for i, row := range rows {
+		if len(row) > 0 {
+			p.row(p.complexes[i], row)
+		}
+	}
+}
+
+func (p *topoPicture) nodeLine(n topology.NUMAIndex) string {
+	node := p.nodes[n]
+	text := fmt.Sprintf("NUMA node %d: ", node.ID)
+	if node.MemoryTotal == 0 {
+		text += "no memory"
+	} else {
+		text += fmt.Sprintf("%s of %s free", shortBytes(node.MemoryFree), shortBytes(node.MemoryTotal))
+	}
+	for _, pool := range slices.Backward(node.HugePages) {
+		if pool.Total > 0 {
+			text += fmt.Sprintf("; pages of %s: %d of %d free", shortBytes(pool.Size), pool.Free, pool.Total)
+		}
+	}
+	if len(p.nodes) > 1 {
+		text += "; distances " + strings.Trim(fmt.Sprint(node.Distances), "[]")
+	}
+	if node.MemoryTotal > 0 && !slices.Contains(p.m.AllowedMems(), node.ID) {
+		text += "; its memory is not allowed"
+	}
+	return text
+}
+
+// row draws cores of a complex, on as many lines as they need.
+func (p *topoPicture) row(complex topology.Complex, cores []topology.Core) {
+	name := "none shared"
+	if complex.CacheLevel > 0 {
+		name = fmt.Sprintf("L%d", complex.CacheLevel)
+		if complex.CacheSize > 0 {
+			name += " " + shortBytes(complex.CacheSize)
+		}
+	}
+	head := fmt.Sprintf("    %-13s", name)
+	perLine := max(1, (p.columns-len(head))/(p.width+1))
+	if perLine > 8 {
+		perLine -= perLine % 8 // the eye counts in eights
+	}
+	for line := range slices.Chunk(cores, perLine) {
+		p.b.WriteString(head)
+		for i, core := range line {
+			label := p.label(core)
+			p.b.WriteString(" " + p.paint(label.text, label.style))
+			if i < len(line)-1 {
+				p.b.WriteString(strings.Repeat(" ", p.width-len(label.text)))
+			}
+			p.count(core, label)
+		}
+		p.b.WriteByte('\n')
+		head = strings.Repeat(" ", len(head))
+	}
+	if len(cores) < len(complex.Cores) {
+		fmt.Fprintf(&p.b, "%s (%d of the %d cores that share it)\n", strings.Repeat(" ", len(head)), len(cores), len(complex.Cores))
+	}
+}
+
+// A coreLabel is a core's CPUs, with marks: 0+64, e for an efficiency core, * for
+// one that is held, in parentheses what is not allowed.
+type coreLabel struct {
+	text       string
+	style      lipgloss.Style
+	who        string // holds it
+	notAllowed bool
+}
+
+func (p *topoPicture) label(core topology.Core) (l coreLabel) {
+	allowed := p.m.Allowed()
+	var cpus []string
+	outside := 0
+	for _, cpu := range core.CPUs {
+		text := strconv.Itoa(int(cpu))
+		if !allowed.Contains(cpu) {
+			outside++
+			text = "(" + text + ")"
+		}
+		cpus = append(cpus, text)
+		if p.held != nil && l.who == "" {
+			if who, ok := p.held(cpu); ok {
+				l.who = who
+			}
+		}
+	}
+	l.text = strings.Join(cpus, "+")
+	if outside > 1 && outside == len(cpus) {
+		l.text = "(" + strings.NewReplacer("(", "", ")", "").Replace(l.text) + ")"
+	}
+	l.notAllowed = outside > 0
+	if l.notAllowed {
+		l.style = faint
+	}
+	if core.Kind == topology.Efficiency {
+		l.text += "e"
+	}
+	if l.who != "" {
+		l.text += "*"
+		l.style = strong
+	}
+	return l
+}
+
+// count remembers what the legend has to explain.
+func (p *topoPicture) count(core topology.Core, label coreLabel) {
+	p.notAllowed = p.notAllowed || label.notAllowed
+	p.efficiency = p.efficiency || core.Kind == topology.Efficiency
+	if label.who != "" {
+		if p.holds == nil {
+			p.holds = map[string][]topology.CPU{}
+		}
+		if p.holds[label.who] == nil {
+			p.holders = append(p.holders, label.who)
+		}
+		p.holds[label.who] = append(p.holds[label.who], core.CPUs...)
+	}
+}
+
+func (p *topoPicture) legend() {
+	var lines []string
+	if p.notAllowed {
+		lines = append(lines, "( ) not allowed by the cgroup or the affinity mask")
+	}
+	if p.efficiency {
+		lines = append(lines, "e   efficiency core")
+	}
+	for _, who := range p.holders {
+		lines = append(lines, fmt.Sprintf("*   held: CPUs %s by %s", topology.NewCPUSet(p.holds[who]...), who))
+	}
+	if len(lines) > 0 {
+		fmt.Fprintf(&p.b, "\n%s\n", strings.Join(lines, "\n"))
+	}
+	if degraded := p.m.Degraded(); len(degraded) > 0 {
+		fmt.Fprintf(&p.b, "\n%s\n", p.paint("what could not be found out", bold))
+		for _, reason := range degraded {
+			fmt.Fprintf(&p.b, "  %s\n", reason)
+		}
+	}
+}
+
+var (
+	bold   = lipgloss.NewStyle().Bold(true)
+	faint  = lipgloss.NewStyle().Faint(true)
+	strong = lipgloss.NewStyle().Foreground(lipgloss.Yellow)
+)
+
+func (p *topoPicture) paint(text string, style lipgloss.Style) string {
+	if !p.color {
+		return text
+	}
+	return style.Render(text)
+}
+
+// shortBytes is bytesText without a fraction that is none.
+func shortBytes(n uint64) string { return strings.Replace(bytesText(n), ".0 ", " ", 1) }
+
+func count(n int, what string) string { return plural(n, what, what+"s") }
+
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}

@@ -1,0 +1,264 @@
+package placement
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"sort"
+
+	"github.com/sdr-engine/sdr/topology"
+)
+
+// A freeCore is a core that nobody holds.
+type freeCore struct {
+	number   topology.CPU
+	cpus     []topology.CPU // that may be used, one or two, ascending
+	kind     topology.CoreKind
+	numaNode topology.NUMAIndex
+}
+
+// threadsPerCore is how many CPUs of a core are used at most. A third thread on a
+// hasher's core would cost it more than a producer elsewhere.
+const threadsPerCore = 2
+
+// A freeComplex is what is free in a core complex.
+type freeComplex struct {
+	index topology.ComplexIndex
+	cores []freeCore // in the order in which they become hashers
+	held  int        // cores that others hold
+	slots int        // jobs that fit
+}
+
+// Resources is what a request could use of a machine.
+type resources struct {
+	q         Request
+	nodes     []topology.NUMANode
+	nearest   [][]topology.NUMAIndex // for each node, all by their distance from it
+	complexes []freeComplex
+	free      map[topology.MemoryPool]uint64 // bytes, of all pools
+
+	slots    int    // jobs that the cores allow
+	huge     uint64 // units for layers in huge pages
+	ordinary uint64 // units for layers in ordinary memory
+	bytes    uint64 // of ordinary memory
+}
+
+func newResources(m *topology.Machine, reserved Reserved, q Request) *resources {
+	r := &resources{q: q, nodes: m.NUMANodes(), free: m.FreeMemory()}
+
+	for i := range r.nodes {
+		order := make([]topology.NUMAIndex, len(r.nodes))
+		for j := range order {
+			order[j] = topology.NUMAIndex(j)
+		}
+		slices.SortStableFunc(order, func(a, b topology.NUMAIndex) int {
+			return cmp.Compare(r.distance(topology.NUMAIndex(i), a), r.distance(topology.NUMAIndex(i), b))
+		})
+		r.nearest = append(r.nearest, order)
+	}
+
+	usable := m.Allowed()
+	if q.Policy == List {
+		usable = q.Only
+	}
+	held := map[topology.CoreIndex]bool{}
+	for _, cpu := range reserved.Cores {
+		if i, ok := m.CoreOf(cpu); ok {
+			held[i] = true
+		}
+	}
+	cores := m.Cores()
+	for i, complex := range m.Complexes() {
+		c := freeComplex{index: topology.ComplexIndex(i)}
+		for _, j := range complex.Cores {
+			if held[j] {
+				c.held++
+				continue
+			}
+			core := freeCore{number: cores[j].CPUs[0], kind: cores[j].Kind, numaNode: cores[j].NUMANode}
+			for _, cpu := range cores[j].CPUs {
+				if usable.Contains(cpu) && len(core.cpus) < q.threads() {
+					core.cpus = append(core.cpus, cpu)
+				}
+			}
+			if len(core.cpus) > 0 {
+				c.cores = append(c.cores, core)
+			}
+		}
+		c.slots = slots(c.counts(), 1+q.Producers)
+		c.sort(1 + q.Producers)
+		r.complexes = append(r.complexes, c)
+		r.slots += c.slots
+	}
+
+	for pool, bytes := range r.free {
+		bytes = min(bytes, maxPool)
+		bytes -= min(bytes, reserved.Memory[pool])
+		r.free[pool] = bytes
+		switch {
+		case pool.PageSize == 0:
+			r.bytes += bytes
+			r.ordinary += r.unitsIn(pool, bytes)
+		default:
+			r.huge += r.unitsIn(pool, bytes)
+		}
+	}
+	return r
+}
+
+// here is the distance from a node to itself.
+const here = 10
+
+func (r *resources) distance(from, to topology.NUMAIndex) int {
+	if from == to {
+		return here
+	}
+	return r.nodes[from].Distances[to]
+}
+
+// threads is how many CPUs of a core a job may use.
+func (q *Request) threads() int {
+	if q.SMT == IdleSiblings {
+		return 1
+	}
+	return threadsPerCore
+}
+
+// unitsIn is how many units for layers there are in so many bytes of a pool: none
+// where the pages are not the ones wanted, or would be filled only in part.
+func (r *resources) unitsIn(pool topology.MemoryPool, bytes uint64) uint64 {
+	unit := r.q.unit()
+	switch {
+	case r.q.strict() && pool.PageSize != r.q.PageSize,
+		r.q.PageSize == OrdinaryPages && pool.PageSize != 0,
+		pool.PageSize != 0 && unit%pool.PageSize != 0:
+		return 0
+	}
+	return bytes / unit
+}
+
+// Counts is how many cores have one CPU to use, and how many two.
+type counts struct{ ones, twos int }
+
+func (c *freeComplex) counts() (n counts) { return count(c.cores) }
+
+func count(cores []freeCore) (n counts) {
+	for _, core := range cores {
+		if len(core.cpus) == 1 {
+			n.ones++
+		} else {
+			n.twos++
+		}
+	}
+	return n
+}
+
+// covers says whether the cores suffice for needs that are made up of so many pairs
+// of CPUs and so many single ones: pairs take cores of two, or two of one; what is
+// single takes a core of one, or a core of two whose second CPU is then idle.
+func (n counts) covers(pairs, singles int) bool {
+	if n.twos >= pairs {
+		return n.ones+n.twos-pairs >= singles
+	}
+	return n.ones >= 2*(pairs-n.twos)+singles
+}
+
+// slots is how many jobs of so many CPUs each the cores suffice for, when no two
+// jobs share a core.
+func slots(n counts, cpus int) int {
+	return searchLast(n.ones+n.twos, func(jobs int) bool { return n.covers(jobs*(cpus/2), jobs*(cpus%2)) })
+}
+
+// searchLast is the largest number from 0 to n for which ok holds; it does for 0,
+// and if not for one, then not for any larger one.
+func searchLast(n int, ok func(int) bool) int {
+	return sort.Search(n, func(i int) bool { return !ok(i + 1) })
+}
+
+// sort orders the cores: those to hash first come first. That performance cores
+// do, and among them those with a sibling to produce on, may cost a job where
+// performance cores have no sibling and others have one. Then only siblings count,
+// which never does: a hasher without a sibling could change places with a core
+// that has one, and two cores without replace it where it was.
+func (c *freeComplex) sort(cpus int) {
+	byKind := func(a, b freeCore) int { return cmp.Compare(rank(a.kind), rank(b.kind)) }
+	bySiblings := func(a, b freeCore) int { return cmp.Compare(len(b.cpus), len(a.cpus)) }
+	byNumber := func(a, b freeCore) int { return cmp.Compare(a.number, b.number) }
+	slices.SortFunc(c.cores, func(a, b freeCore) int {
+		return cmp.Or(byKind(a, b), bySiblings(a, b), byNumber(a, b))
+	})
+	if pairs, singles := needs(c.cores[:c.slots], cpus); !count(c.cores[c.slots:]).covers(pairs, singles) {
+		slices.SortFunc(c.cores, func(a, b freeCore) int {
+			return cmp.Or(bySiblings(a, b), byKind(a, b), byNumber(a, b))
+		})
+	}
+}
+
+// needs is what hashers' jobs need besides the hashers' cores.
+func needs(hashers []freeCore, cpus int) (pairs, singles int) {
+	for _, core := range hashers {
+		more := max(0, cpus-len(core.cpus))
+		pairs += more / 2
+		singles += more % 2
+	}
+	return pairs, singles
+}
+
+func rank(kind topology.CoreKind) int {
+	if kind == topology.Efficiency {
+		return 1
+	}
+	return 0
+}
+
+// jobs is how many jobs so many sectors make.
+func (r *resources) jobs(sectors int) int { return (sectors + r.q.Lanes - 1) / r.q.Lanes }
+
+// memory is what so many sectors take, in bytes.
+func (r *resources) memory(sectors int) uint64 {
+	return uint64(sectors)*r.q.sectorMemory() + uint64(r.jobs(sectors))*JobOverhead
+}
+
+// layerUnits is how many units the layers of so many sectors take.
+func (r *resources) layerUnits(sectors int) uint64 {
+	return uint64(sectors) * (r.q.sectorMemory() / r.q.unit())
+}
+
+// lacking is how many units there are too few in huge pages.
+func (r *resources) lacking(sectors int) uint64 {
+	units := r.layerUnits(sectors)
+	return units - min(units, r.huge)
+}
+
+// ordinaryBytes is what ordinary memory must have: what huge pages lack, unless they
+// must not, and what the jobs take besides.
+func (r *resources) ordinaryBytes(sectors int) uint64 {
+	bytes := uint64(r.jobs(sectors)) * JobOverhead
+	if !r.q.strict() {
+		bytes += r.lacking(sectors) * r.q.unit()
+	}
+	return bytes
+}
+
+// The four conditions for so many sectors. Each holds for fewer sectors if it
+// holds for more.
+
+func (r *resources) coresSuffice(sectors int) bool  { return r.jobs(sectors) <= r.slots }
+func (r *resources) layersSuffice(sectors int) bool { return r.lacking(sectors) <= r.ordinary }
+func (r *resources) bytesSuffice(sectors int) bool  { return r.ordinaryBytes(sectors) <= r.bytes }
+func (r *resources) budgetSuffices(sectors int) bool {
+	return r.q.Budget == 0 || r.memory(sectors) <= r.q.Budget
+}
+
+// max is how many sectors fit.
+func (r *resources) max() int {
+	return searchLast(min(maxSectors, r.slots*r.q.Lanes), func(n int) bool {
+		return r.coresSuffice(n) && r.layersSuffice(n) && r.bytesSuffice(n) && r.budgetSuffices(n)
+	})
+}
+
+func sortedPools(pools map[topology.MemoryPool]uint64) []topology.MemoryPool {
+	return slices.SortedFunc(maps.Keys(pools), func(a, b topology.MemoryPool) int {
+		return cmp.Or(cmp.Compare(a.Node, b.Node), cmp.Compare(a.PageSize, b.PageSize))
+	})
+}

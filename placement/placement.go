@@ -1,0 +1,373 @@
+// Package placement decides which sector is hashed where: a pure function from a
+// machine, what other jobs hold and a request to a plan.
+//
+// A job is one hashing core with its lanes, the CPUs that produce parents for it, in
+// the same core complex, and its memory. Cores belong to one job as a whole, since
+// that is how they are reserved; what shares a hasher's core, or idles there, is the
+// job's own decision.
+//
+// How many sectors fit is computed first, from sums: what could go wrong in placing
+// one job after another, a job that takes what only another could have used, cannot
+// happen, and a larger machine never fits fewer. To make the sums exact, memory for
+// layers is given out in units that divide a sector's memory (1 GiB where that
+// is possible), so that a job may have some of it on one node and some on the next.
+// Placing then chooses among what fits: performance cores first, then where
+// memory is near, then what the policy says.
+package placement
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/sdr-engine/sdr/topology"
+)
+
+// A Policy is the order in which core complexes are used.
+type Policy int
+
+// The policies.
+const (
+	Spread Policy = iota // one core complex after another
+	Pack                 // a core complex is filled before the next is begun
+	List                 // only the CPUs of a list, filled in its order, ascending
+)
+
+func (p Policy) String() string {
+	switch p {
+	case Spread:
+		return "spread"
+	case Pack:
+		return "pack"
+	case List:
+		return "list"
+	}
+	return fmt.Sprintf("Policy(%d)", int(p))
+}
+
+// A PolicyError says that a text is no policy.
+type PolicyError struct {
+	Text string
+	Err  error // what is wrong with it as a list, or nil
+}
+
+func (e *PolicyError) Error() string {
+	if e.Err != nil {
+		return fmt.Sprintf("placement: parsing policy %q: %v", e.Text, e.Err)
+	}
+	return fmt.Sprintf("placement: parsing policy %q: want spread, pack or a list of CPUs like 0-3,8", e.Text)
+}
+
+// Unwrap is what is wrong with the list.
+func (e *PolicyError) Unwrap() error { return e.Err }
+
+// ParsePolicy reads "spread", "pack", or a list of CPUs in the kernel's format,
+// "0-3,8", which it returns as well. The error is a *PolicyError.
+func ParsePolicy(text string) (Policy, topology.CPUSet, error) {
+	switch {
+	case text == Spread.String():
+		return Spread, topology.CPUSet{}, nil
+	case text == Pack.String():
+		return Pack, topology.CPUSet{}, nil
+	case !strings.ContainsAny(text, "0123456789"):
+		return 0, topology.CPUSet{}, &PolicyError{text, nil}
+	}
+	cpus, err := topology.ParseCPUList(text)
+	if err != nil {
+		return 0, topology.CPUSet{}, &PolicyError{text, err}
+	}
+	return List, cpus, nil
+}
+
+// A MemoryMode is how much of the layers a sector has in memory.
+type MemoryMode int
+
+// The memory modes.
+const (
+	TwoLayers MemoryMode = iota // the layer before and the one being labelled
+	OneLayer                    // the layer before, and windows
+)
+
+func (m MemoryMode) String() string {
+	switch m {
+	case TwoLayers:
+		return "two-layers"
+	case OneLayer:
+		return "one-layer"
+	}
+	return fmt.Sprintf("MemoryMode(%d)", int(m))
+}
+
+// ParseMemoryMode reads "two-layers" or "one-layer". The error is a *RequestError.
+func ParseMemoryMode(text string) (MemoryMode, error) {
+	for _, m := range []MemoryMode{TwoLayers, OneLayer} {
+		if text == m.String() {
+			return m, nil
+		}
+	}
+	return 0, &RequestError{"memory mode", fmt.Sprintf("%q", text), "two-layers or one-layer"}
+}
+
+const (
+	// windowShare is the part of a layer that the windows of one-layer mode take.
+	windowShare = 16
+	// JobOverhead is what a job takes besides its sectors' layers, in bytes:
+	// tables, rings, buffers.
+	JobOverhead = 256 << 20
+
+	basePage = 4 << 10
+	gib      = 1 << 30
+)
+
+// PageSize values with a meaning of their own; any other is the size of a huge page.
+const (
+	AnyPages      = 0        // free huge pages of any size, and ordinary memory
+	OrdinaryPages = basePage // ordinary memory, which may become transparent huge pages
+)
+
+// SMTUse is what happens to the SMT siblings of the CPUs that hash.
+type SMTUse int
+
+// The uses of SMT siblings.
+const (
+	ProduceOnSiblings SMTUse = iota // a hasher's sibling produces for it
+	IdleSiblings                    // every core runs one thread
+)
+
+// Max asks for as many sectors as fit.
+const Max = 0
+
+// What is far above any machine and any sector, and keeps sums from overflowing.
+const (
+	maxPool       = 1 << 52 // bytes
+	maxSectors    = 1 << 20
+	maxProducers  = topology.MaxCPUs
+	maxSectorSize = 1 << 40
+)
+
+// Request is what is to be placed.
+type Request struct {
+	// Sectors is how many, or Max.
+	Sectors int
+	// SectorSize is a sector's size in bytes, padded, as is each of its layers.
+	SectorSize uint64
+	// Lanes is how many sectors one core hashes in lock-step: 1, 2, 16 or 32.
+	// Default: 1.
+	Lanes int
+	// Producers is how many CPUs of the same core complex each hasher has for
+	// itself. Default: none.
+	Producers int
+	// Policy is the order in which core complexes are used. Default: Spread.
+	Policy Policy
+	// Only is the list that Policy List goes by; none otherwise.
+	Only topology.CPUSet
+	// Mode is how much of the layers is in memory. Default: TwoLayers.
+	Mode MemoryMode
+	// Budget bounds the memory of all jobs together, in bytes. Default: no bound.
+	Budget uint64
+	// SMT is what SMT siblings do. Default: ProduceOnSiblings.
+	SMT SMTUse
+	// PageSize is the size in bytes of the huge pages that layers must lie in, or
+	// OrdinaryPages. Default: AnyPages.
+	PageSize uint64
+}
+
+// Reserved is what other jobs hold.
+type Reserved struct {
+	// Cores are CPUs, each of which stands for its whole core.
+	Cores []topology.CPU
+	// Memory is what they will still take from each pool, in bytes.
+	Memory map[topology.MemoryPool]uint64
+}
+
+// A Plan is where sectors go.
+type Plan struct {
+	Request Request // with its defaults
+	// Max is how many sectors would fit, Sectors how many are placed in Jobs: as
+	// many as were asked for, or Max if that is less.
+	Max, Sectors int
+	Jobs         []Job
+	// SectorMemory is a sector's part of the memory, in bytes; Memory is what all
+	// jobs take, JobOverhead for each included.
+	SectorMemory, Memory uint64
+	// Limits is what keeps a sector more than Max from fitting: all of it.
+	Limits []Limit
+	// Helps is what would let more than Max fit.
+	Helps []Help
+}
+
+// Fits says whether all that was asked for is placed, and anything at all.
+func (p *Plan) Fits() bool { return p.Sectors > 0 && p.Sectors >= p.Request.Sectors }
+
+// A Job is one hashing core and what belongs to it.
+type Job struct {
+	Sectors   int // as many as there are lanes; the last job may have fewer
+	Hasher    topology.CPU
+	Kind      topology.CoreKind // of the hasher's core
+	Producers []topology.CPU
+	// Cores are the numbers of the cores of Hasher and Producers, ascending: see
+	// topology.Machine.CoreNumber. The job has them to itself.
+	Cores    []topology.CPU
+	Complex  topology.ComplexIndex
+	NUMANode topology.NUMANodeID // of the hasher
+	Memory   []Share             // nearest first, and largest pages
+}
+
+// Bytes is the job's memory.
+func (j *Job) Bytes() (sum uint64) {
+	for _, s := range j.Memory {
+		sum += s.Bytes
+	}
+	return sum
+}
+
+// A Share is a part of a job's memory.
+type Share struct {
+	Pool     topology.MemoryPool
+	Bytes    uint64
+	Distance int // from the hasher, 10 is the same node
+}
+
+// A LimitKind is a kind of thing that there can be too little of.
+type LimitKind string
+
+// The kinds of limits.
+const (
+	LimitCores     LimitKind = "cores"
+	LimitComplexes LimitKind = "complexes" // there are cores, but not enough in one core complex
+	LimitMemory    LimitKind = "memory"
+	LimitHugePages LimitKind = "huge pages"
+	LimitBudget    LimitKind = "budget"
+)
+
+// A Limit is something that keeps one more sector from fitting.
+type Limit struct {
+	Kind   LimitKind
+	OfNode bool                // memory of one NUMA node is meant
+	Pool   topology.MemoryPool // that memory
+	Text   string              // for people
+}
+
+// A Help is something that would let more sectors fit.
+type Help struct {
+	Sectors int    // that would fit
+	Text    string // for people, what to do: "one layer in memory instead of two"
+}
+
+// A RequestError says which part of a request is wrong.
+type RequestError struct {
+	What, Value, Want string
+}
+
+func (e *RequestError) Error() string {
+	return fmt.Sprintf("placement: checking request: %s is %s, want %s", e.What, e.Value, e.Want)
+}
+
+// A CPUError says which listed CPUs cannot be used.
+type CPUError struct {
+	CPUs topology.CPUSet
+	Want string // "one that is online: 0-7"
+}
+
+func (e *CPUError) Error() string {
+	return fmt.Sprintf("placement: checking request: CPUs %v are listed, want only %s", e.CPUs, e.Want)
+}
+
+// A BudgetError says that not even one sector fits into the memory budget.
+type BudgetError struct {
+	Budget, Smallest uint64 // bytes
+	Mode             MemoryMode
+}
+
+func (e *BudgetError) Error() string {
+	return fmt.Sprintf("placement: checking request: the memory budget is %s, the smallest job, one sector in mode %v, takes %s",
+		topology.SizeText(e.Budget), e.Mode, topology.SizeText(e.Smallest))
+}
+
+var lanes = []int{1, 2, 16, 32} // those of the kernels
+
+func (q *Request) check(m *topology.Machine) error {
+	wrong := func(what string, value any, want string, args ...any) error {
+		return &RequestError{what, fmt.Sprint(value), fmt.Sprintf(want, args...)}
+	}
+	switch {
+	case q.Sectors < 0 || q.Sectors > maxSectors:
+		return wrong("the number of sectors", q.Sectors, "1 to %d, or as many as fit", maxSectors)
+	case q.SectorSize == 0 || q.SectorSize > maxSectorSize:
+		return wrong("the sector size", q.SectorSize, "1 to %d bytes", uint64(maxSectorSize))
+	case !slices.Contains(lanes, q.Lanes):
+		return wrong("the number of lanes", q.Lanes, "1, 2, 16 or 32")
+	case q.Producers < 0 || q.Producers > maxProducers:
+		return wrong("the number of producers", q.Producers, "0 to %d", maxProducers)
+	case q.Policy < Spread || q.Policy > List:
+		return wrong("the policy", q.Policy, "spread, pack or a list of CPUs")
+	case q.Mode != TwoLayers && q.Mode != OneLayer:
+		return wrong("the memory mode", q.Mode, "two-layers or one-layer")
+	case q.SMT != ProduceOnSiblings && q.SMT != IdleSiblings:
+		return wrong("the use of SMT siblings", q.SMT, "to produce or to idle")
+	case q.PageSize != AnyPages && (q.PageSize < basePage || q.PageSize&(q.PageSize-1) != 0 || q.PageSize > maxSectorSize):
+		return wrong("the page size", q.PageSize, "a power of two from %d bytes on", basePage)
+	case (q.Policy == List) != (q.Only.Len() > 0):
+		return wrong("the list of CPUs", fmt.Sprintf("%q", q.Only.String()), "CPUs if that is the policy, none otherwise")
+	}
+	if unknown := q.Only.Minus(m.CPUs()); unknown.Len() > 0 {
+		return &CPUError{unknown, fmt.Sprintf("some of those online, %v", m.CPUs())}
+	}
+	if outside := q.Only.Minus(m.Allowed()); outside.Len() > 0 {
+		return &CPUError{outside, fmt.Sprintf("some of those that the cgroup's cpuset and the process's affinity allow, %v", m.Allowed())}
+	}
+	if smallest := q.sectorMemory() + JobOverhead; q.Budget > 0 && q.Budget < smallest {
+		return &BudgetError{q.Budget, smallest, q.Mode}
+	}
+	return nil
+}
+
+// strict says whether layers must lie in huge pages of one size.
+func (q *Request) strict() bool { return q.PageSize > OrdinaryPages }
+
+// sectorMemory is a sector's part of the memory, in whole pages.
+func (q *Request) sectorMemory() uint64 {
+	bytes := 2 * q.SectorSize
+	if q.Mode == OneLayer {
+		bytes = q.SectorSize + q.SectorSize/windowShare
+	}
+	page := max(q.PageSize, basePage)
+	return (bytes + page - 1) / page * page
+}
+
+// unit is what memory for layers is given out in: pages of the size that must
+// be, or else as much as divides a sector's part.
+func (q *Request) unit() uint64 {
+	if q.strict() {
+		return q.PageSize
+	}
+	for _, unit := range []uint64{gib, 2 << 20} {
+		if q.sectorMemory()%unit == 0 {
+			return unit
+		}
+	}
+	return basePage
+}
+
+// New plans a request on a machine, besides what is reserved. It reads nothing and
+// takes nothing. That not everything fits is no error; errors are a *RequestError,
+// a *CPUError or a *BudgetError.
+func New(m *topology.Machine, reserved Reserved, q Request) (*Plan, error) {
+	if q.Lanes == 0 {
+		q.Lanes = 1
+	}
+	if err := q.check(m); err != nil {
+		return nil, err
+	}
+	r := newResources(m, reserved, q)
+	p := &Plan{Request: q, Max: r.max(), SectorMemory: q.sectorMemory()}
+	p.Sectors = p.Max
+	if q.Sectors != Max {
+		p.Sectors = min(q.Sectors, p.Max)
+	}
+	p.Memory = r.memory(p.Sectors)
+	p.Jobs = r.place(p.Sectors)
+	p.Limits = r.limits(p.Max)
+	p.Helps = r.helps(m, reserved, p.Max)
+	return p, nil
+}

@@ -1,0 +1,152 @@
+package reserve
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/sdr-engine/sdr/internal/linux"
+	"github.com/sdr-engine/sdr/topology"
+)
+
+// A Reservation holds cores and memory until Release. Its methods may be called
+// from many goroutines.
+type Reservation struct {
+	dir string
+
+	mu     sync.Mutex
+	holder Holder
+	files  []*os.File // locked, of the holder's cores; none after Release
+}
+
+// Acquire takes all that q asks for or nothing. It waits for nobody but, for a
+// moment and until ctx is done, for the guard. The error is a *HeldError if
+// another job has one of the cores, a *RoomError or several joined if the memory
+// does not fit, a *RequestError or a *DirError.
+func (d *Dir) Acquire(ctx context.Context, q Request) (*Reservation, error) {
+	if err := q.check(); err != nil {
+		return nil, err
+	}
+	f, err := enter(ctx, d.path, true)
+	if err != nil {
+		return nil, err
+	}
+	defer f.leave()
+
+	r := &Reservation{dir: d.path, holder: Holder{
+		Job: q.Job, PID: os.Getpid(), Start: processStart(), ID: rand.Text(), Since: time.Now().UTC().Truncate(time.Second),
+		Cores: slices.Sorted(slices.Values(q.Cores)), Memory: []Memory{},
+	}}
+	for _, pool := range sortedPools(q.Memory) {
+		r.holder.Memory = append(r.holder.Memory, Memory{pool.Node, pool.PageSize, q.Memory[pool], 0})
+	}
+	if err := r.take(f, d.root, q.Memory); err != nil {
+		r.Release()
+		return nil, err
+	}
+	return r, nil
+}
+
+// take locks the cores in ascending order, sees whether the memory fits, and
+// writes down who holds them.
+func (r *Reservation) take(f *folder, root string, memory map[topology.MemoryPool]uint64) error {
+	var others []heldCore
+	for _, core := range r.holder.Cores {
+		file, err := f.openLock(coreFile(core), true)
+		if err != nil {
+			return err
+		}
+		err = linux.TryLock(file)
+		if err == nil {
+			r.files = append(r.files, file)
+			continue
+		}
+		if errors.Is(err, linux.ErrLocked) {
+			others = append(others, heldCore{core, readHolder(file, core)})
+			err = nil
+		}
+		file.Close()
+		if err != nil {
+			return f.failed("locking "+coreFile(core), err)
+		}
+	}
+	if len(others) > 0 {
+		return &HeldError{byJob(others)}
+	}
+	if len(memory) > 0 {
+		peers, err := f.holders(r.holder.Cores)
+		if err != nil {
+			return err
+		}
+		if err := checkRoom(root, memory, peers); err != nil {
+			return err
+		}
+	}
+	for _, file := range r.files {
+		if err := writeHolder(file, &r.holder); err != nil {
+			return f.failed("writing", err)
+		}
+	}
+	return nil
+}
+
+// Cores are the numbers of the cores held, ascending.
+func (r *Reservation) Cores() []topology.CPU { return slices.Clone(r.holder.Cores) }
+
+// Touched tells the other jobs that so many bytes of what was planned for a pool
+// have been touched, in all: from now on they show as not free. Call it after
+// the memory was touched, and after it was given back, never before. It waits for the guard, until ctx
+// is done.
+func (r *Reservation) Touched(ctx context.Context, pool topology.MemoryPool, bytes uint64) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	i := slices.IndexFunc(r.holder.Memory, func(m Memory) bool { return m.pool() == pool })
+	switch {
+	case len(r.files) == 0:
+		return &RequestError{"memory touched after the release"}
+	case i < 0:
+		return &RequestError{fmt.Sprintf("memory touched on NUMA node %d, in pages of %d bytes: none was planned", pool.Node, pool.PageSize)}
+	}
+	f, err := enter(ctx, r.dir, true)
+	if err != nil {
+		return err
+	}
+	defer f.leave()
+	r.holder.Memory[i].Touched = bytes
+	if err := writeHolder(r.files[0], &r.holder); err != nil {
+		return f.failed("writing", err)
+	}
+	return nil
+}
+
+// Release gives everything back. A second call does nothing.
+func (r *Reservation) Release() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	// The lowest core goes last: its file counts for the job's memory.
+	for _, file := range slices.Backward(r.files) {
+		_ = linux.Unlock(file) // closing it does the same, if perhaps later
+		file.Close()
+	}
+	r.files = nil
+}
+
+// processStart is when this process started, 0 if that is not known.
+func processStart() uint64 {
+	stat, _ := os.ReadFile("/proc/self/stat")
+	// The second field, the name, may hold spaces and parentheses.
+	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
+	const startTime = 22 - 3 // counted behind the name
+	if len(fields) <= startTime {
+		return 0
+	}
+	start, _ := strconv.ParseUint(fields[startTime], 10, 64)
+	return start
+}

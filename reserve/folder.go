@@ -1,0 +1,344 @@
+package reserve
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/sdr-engine/sdr/internal/linux"
+	"github.com/sdr-engine/sdr/topology"
+)
+
+// A DirError says why a lock folder, or a file in it, cannot be used.
+type DirError struct {
+	Path   string
+	Reason string
+	Err    error // the system's, or nil
+}
+
+func (e *DirError) Error() string {
+	if e.Err != nil {
+		return fmt.Sprintf("reserve: using lock folder %s: %s: %v", e.Path, e.Reason, e.Err)
+	}
+	return fmt.Sprintf("reserve: using lock folder %s: %s", e.Path, e.Reason)
+}
+
+// Unwrap is the system's error.
+func (e *DirError) Unwrap() error { return e.Err }
+
+const guardFile = "guard.lock"
+
+func coreFile(core topology.CPU) string { return fmt.Sprintf("core-%d.lock", core) }
+
+// parseCoreFile is the inverse of coreFile.
+func parseCoreFile(name string) (topology.CPU, bool) {
+	digits := strings.TrimSuffix(strings.TrimPrefix(name, "core-"), ".lock")
+	n, err := strconv.Atoi(digits)
+	core := topology.CPU(n)
+	return core, err == nil && core >= 0 && core < topology.MaxCPUs && name == coreFile(core)
+}
+
+// A folder is an open lock folder.
+type folder struct {
+	path  string
+	root  *os.Root
+	info  fs.FileInfo
+	guard *os.File // locked, between enter and leave
+}
+
+func (f *folder) failed(doing string, err error) error { return &DirError{f.path, doing, err} }
+
+func (f *folder) close() { f.root.Close() }
+
+// errNobody says that there is nothing to look at: no job was ever here.
+var errNobody = errors.New("no lock folder")
+
+// openFolder opens the folder at path if it can be trusted: one in which a
+// stranger can replace a lock file would let two jobs hold the same core. A folder
+// to take locks in is made if it is missing, and belongs to us or to root; one
+// that is only looked at may belong to anybody and be read-only.
+func openFolder(path string, taking bool) (*folder, error) {
+	if path == "" {
+		return nil, &DirError{`""`, "no path given", nil}
+	}
+	path = filepath.Clean(path) // a slash at the end would follow a link
+	refuse := func(format string, args ...any) (*folder, error) {
+		return nil, &DirError{path, fmt.Sprintf(format, args...), nil}
+	}
+	info, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		if !taking {
+			return nil, errNobody
+		}
+		if info, err = makeFolder(path); err != nil {
+			return nil, &DirError{path, "making it", err}
+		}
+	}
+	if err != nil {
+		return nil, &DirError{path, "looking at it", err}
+	}
+	mode := info.Mode()
+	switch {
+	case mode&fs.ModeSymlink != 0:
+		return refuse("it is a symbolic link, want the folder itself")
+	case !mode.IsDir():
+		return refuse("it is not a folder (mode %v)", mode)
+	case mode&0o002 != 0 && mode&fs.ModeSticky == 0:
+		return refuse("it is world-writable without the sticky bit (mode %v): anybody could replace a lock", mode)
+	}
+	if taking {
+		if uid, _, ok := linux.Owner(info); ok && uid != 0 && uid != os.Geteuid() {
+			return refuse("it belongs to user %d, want user %d or root", uid, os.Geteuid())
+		}
+		if mode&0o200 == 0 {
+			return refuse("it is read-only (mode %v)", mode)
+		}
+	}
+	root, err := os.OpenRoot(path)
+	if err != nil {
+		return nil, &DirError{path, "opening it", err}
+	}
+	if now, err := root.Stat("."); err != nil || !os.SameFile(info, now) {
+		root.Close()
+		return refuse("it was replaced meanwhile")
+	}
+	return &folder{path: path, root: root, info: info}, nil
+}
+
+func makeFolder(path string) (fs.FileInfo, error) {
+	err := os.Mkdir(path, 0o755)
+	if err == nil {
+		err = os.Chmod(path, 0o755) // whatever the umask: others look at it
+	}
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, err
+	}
+	return os.Lstat(path)
+}
+
+// enter opens the folder and takes its guard: alone to take locks, or shared
+// with others who look. Until leave, no lock of a core is taken by anybody else.
+func enter(ctx context.Context, path string, taking bool) (*folder, error) {
+	for {
+		if err := ctx.Err(); err != nil {
+			return nil, fmt.Errorf("reserve: waiting for %s: %w", filepath.Join(path, guardFile), err)
+		}
+		f, err := openFolder(path, taking)
+		if err != nil {
+			return nil, err
+		}
+		guard, err := f.openLock(guardFile, taking)
+		if !taking && errors.Is(err, fs.ErrNotExist) {
+			err = errNobody
+		}
+		if err != nil {
+			f.close()
+			return nil, err
+		}
+		f.guard = guard
+		if err := lock(ctx, guard, taking); err != nil { // guard is closed
+			f.close()
+			if ctx.Err() != nil {
+				return nil, fmt.Errorf("reserve: waiting for %s: %w", filepath.Join(path, guardFile), err)
+			}
+			return nil, f.failed("locking "+guardFile, err)
+		}
+		if f.current() {
+			return f, nil
+		}
+		f.leave() // somebody has cleaned up: try with what is there now
+	}
+}
+
+// current says whether the folder and its guard are still the ones that others find.
+func (f *folder) current() bool {
+	dir, err := os.Lstat(f.path)
+	if err != nil || !os.SameFile(f.info, dir) {
+		return false
+	}
+	mine, err := f.guard.Stat()
+	if err != nil {
+		return false
+	}
+	guard, err := f.root.Lstat(guardFile)
+	return err == nil && os.SameFile(mine, guard)
+}
+
+func (f *folder) leave() {
+	_ = linux.Unlock(f.guard)
+	f.guard.Close()
+	f.close()
+}
+
+// lock waits for file's lock, alone or shared, or until ctx is done. If it fails,
+// file is closed. A call that waits for a lock cannot be called back, so it is
+// left to itself then.
+func lock(ctx context.Context, file *os.File, alone bool) error {
+	try, wait := linux.TryLockShared, linux.LockShared
+	if alone {
+		try, wait = linux.TryLock, linux.Lock
+	}
+	err := try(file)
+	if !errors.Is(err, linux.ErrLocked) {
+		if err != nil {
+			file.Close()
+		}
+		return err
+	}
+	locked := make(chan error, 1)
+	go func() { locked <- wait(file) }()
+	select {
+	case err := <-locked:
+		if err != nil {
+			file.Close()
+		}
+		return err
+	case <-ctx.Done():
+		go func() {
+			<-locked
+			_ = linux.Unlock(file)
+			file.Close()
+		}()
+		return ctx.Err()
+	}
+}
+
+// openLock opens a lock file: to write, and then makes it if it is missing, or to
+// look at. Whoever may write the folder may write its files, so that in a folder
+// that several users share each can use what another left.
+func (f *folder) openLock(name string, write bool) (*os.File, error) {
+	flags := os.O_RDONLY
+	if write {
+		flags = os.O_RDWR
+	}
+	var file *os.File
+	info, err := f.root.Lstat(name)
+	switch {
+	case err == nil:
+		// Neither a link, whose target we would write into, nor a pipe, which we
+		// would wait for.
+		if _, names, ok := linux.Owner(info); !info.Mode().IsRegular() || ok && names != 1 {
+			return nil, f.failed(name, fmt.Errorf("not a file with one name (mode %v)", info.Mode()))
+		}
+		file, err = f.root.OpenFile(name, flags|linux.NoFollow, 0)
+	case write && errors.Is(err, fs.ErrNotExist):
+		file, err = f.create(name)
+	}
+	if err != nil {
+		return nil, f.failed(name, err)
+	}
+	if now, err := file.Stat(); err != nil || info != nil && !os.SameFile(info, now) {
+		file.Close()
+		return nil, f.failed(name, errors.New("replaced meanwhile"))
+	}
+	return file, nil
+}
+
+func (f *folder) create(name string) (*os.File, error) {
+	mode := 0o444 | f.info.Mode().Perm()&0o222
+	file, err := f.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, mode)
+	if errors.Is(err, fs.ErrExist) { // the guard, which others make at the same time
+		return f.root.OpenFile(name, os.O_RDWR|linux.NoFollow, 0)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := file.Chmod(mode); err != nil { // whatever the umask
+		file.Close()
+		return nil, err
+	}
+	return file, nil
+}
+
+// maxHolder bounds what is read of a lock file, in bytes.
+const maxHolder = 1 << 20
+
+func writeHolder(file *os.File, h *Holder) error {
+	text, err := json.Marshal(h)
+	if err != nil {
+		return err
+	}
+	if err := file.Truncate(0); err != nil {
+		return err
+	}
+	_, err = file.WriteAt(append(text, '\n'), 0)
+	return err
+}
+
+// readHolder reads what the locked file of a core says. What makes no sense says
+// nothing.
+func readHolder(file *os.File, core topology.CPU) Holder {
+	text, err := io.ReadAll(io.NewSectionReader(file, 0, maxHolder))
+	var h Holder
+	if err != nil || json.Unmarshal(text, &h) != nil || h.PID <= 0 || !slices.Contains(h.Cores, core) {
+		return Holder{}
+	}
+	return h
+}
+
+// A heldCore is a core whose lock is held, and what its file says.
+type heldCore struct {
+	core   topology.CPU
+	holder Holder
+}
+
+// byJob puts cores, in ascending order, together that the same job holds. The
+// lowest core's file, which Touched keeps up to date, is the one that counts for
+// memory.
+func byJob(cores []heldCore) (holders []Holder) {
+	for _, c := range cores {
+		h := c.holder
+		i := slices.IndexFunc(holders, func(o Holder) bool { return h.PID != 0 && o.PID == h.PID && o.ID == h.ID })
+		if i >= 0 {
+			holders[i].Cores = append(holders[i].Cores, c.core)
+			continue
+		}
+		if len(h.Cores) > 0 && c.core != slices.Min(h.Cores) {
+			h.Memory = []Memory{}
+		}
+		h.Cores = []topology.CPU{c.core}
+		holders = append(holders, h)
+	}
+	return holders
+}
+
+// holders lists the jobs that hold cores, but not the cores in except. The guard
+// is held, so that a lock which cannot be shared is one that a job holds.
+func (f *folder) holders(except []topology.CPU) ([]Holder, error) {
+	entries, err := fs.ReadDir(f.root.FS(), ".")
+	if err != nil {
+		return nil, f.failed("listing it", err)
+	}
+	var held []heldCore
+	for _, e := range entries {
+		core, ok := parseCoreFile(e.Name())
+		if !ok || slices.Contains(except, core) {
+			continue
+		}
+		file, err := f.openLock(e.Name(), false)
+		if err != nil {
+			return nil, err
+		}
+		err = linux.TryLockShared(file)
+		if err == nil {
+			err = linux.Unlock(file)
+		} else if errors.Is(err, linux.ErrLocked) {
+			held = append(held, heldCore{core, readHolder(file, core)})
+			err = nil
+		}
+		file.Close()
+		if err != nil {
+			return nil, f.failed("locking "+e.Name(), err)
+		}
+	}
+	slices.SortFunc(held, func(a, b heldCore) int { return int(a.core - b.core) })
+	return byJob(held), nil
+}

@@ -1,0 +1,151 @@
+package topology
+
+import (
+	"path"
+	"slices"
+	"strings"
+)
+
+// A hierarchy is one of the two kinds of cgroup trees, with its names of what a
+// cpuset effectively has.
+type hierarchy struct {
+	fstype     string
+	cpus, mems []string
+}
+
+var (
+	version1 = hierarchy{"cgroup", []string{"cpuset.effective_cpus", "cpuset.cpus"}, []string{"cpuset.effective_mems", "cpuset.mems"}}
+	version2 = hierarchy{"cgroup2", []string{"cpuset.cpus.effective"}, []string{"cpuset.mems.effective"}}
+)
+
+// cpuset reads what our cgroup's cpuset has, nil where that is not known. A
+// machine has the cpuset controller in one hierarchy: of version 1, if one such is mounted
+// for it, else in the one of version 2.
+func (r *reader) cpuset() (cpus *CPUSet, mems []NUMANodeID) {
+	mount, group, ok := r.findCgroup()
+	if !ok {
+		return nil, nil
+	}
+	// Version 2 has the files only where the controller is enabled; above it, those
+	// of a parent hold for its children.
+	for _, dir := range mount.foldersOf(group) {
+		if cpus == nil {
+			for _, name := range mount.cpus {
+				if set, ok := parsed(r, path.Join(dir, name), ParseCPUList); ok && set.Len() > 0 {
+					cpus = &set
+					break
+				}
+			}
+		}
+		if mems == nil {
+			for _, name := range mount.mems {
+				if ids, ok := parsed(r, path.Join(dir, name), parseNodeList); ok && len(ids) > 0 {
+					mems = ids
+					break
+				}
+			}
+		}
+	}
+	if cpus == nil && mems == nil {
+		r.notes.add("the cgroup %s has no cpuset: all CPUs and memory nodes are taken to be in it", group)
+	} else if cpus == nil {
+		r.notes.add("the cgroup %s has no cpuset of CPUs: all are taken to be in it", group)
+	} else if mems == nil {
+		r.notes.add("the cgroup %s has no cpuset of memory nodes: all are taken to be in it", group)
+	}
+	return cpus, mems
+}
+
+// findCgroup finds our cgroup and where its hierarchy is mounted.
+func (r *reader) findCgroup() (m mount, group string, ok bool) {
+	mounts := r.mounts()
+	v1, hasV1 := findMount(mounts, version1)
+	v2, hasV2 := findMount(mounts, version2)
+	if !hasV1 && !hasV2 {
+		r.notes.add("no mounted cgroup hierarchy is known that may have cpusets: all CPUs and memory nodes are taken to be allowed")
+		return mount{}, "", false
+	}
+	groups, ok := r.text(cgroupFile)
+	for line := range strings.Lines(groups) {
+		id, rest, _ := strings.Cut(strings.TrimRight(line, "\n"), ":")
+		controllers, at, _ := strings.Cut(rest, ":")
+		if hasV1 && slices.Contains(strings.Split(controllers, ","), "cpuset") {
+			return v1, at, true
+		}
+		if id == "0" && controllers == "" && hasV2 {
+			m, group = v2, at
+		}
+	}
+	if group != "" {
+		return m, group, true
+	}
+	if !ok {
+		if group, ok = r.text("proc/self/cpuset"); ok && group != "" {
+			if hasV1 {
+				return v1, group, true
+			}
+			return v2, group, true
+		}
+	}
+	r.notes.add("this process's cgroup is not known: all CPUs and memory nodes are taken to be allowed")
+	return mount{}, "", false
+}
+
+// A mount is one of a cgroup hierarchy, or a part of one.
+type mount struct {
+	hierarchy
+	root    string // the cgroup that point shows
+	point   string // without the slash at its beginning
+	options []string
+}
+
+func findMount(mounts []mount, h hierarchy) (mount, bool) {
+	i := slices.IndexFunc(mounts, func(m mount) bool {
+		return m.fstype == h.fstype && (m.fstype == version2.fstype || slices.Contains(m.options, "cpuset"))
+	})
+	if i < 0 {
+		return mount{}, false
+	}
+	m := mounts[i]
+	m.hierarchy = h
+	return m, true
+}
+
+// mounts reads what is mounted, from the better of two files.
+func (r *reader) mounts() (mounts []mount) {
+	unescape := strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`)
+	add := func(fstype, root, point, options string) {
+		mounts = append(mounts, mount{hierarchy{fstype: fstype}, path.Clean(unescape.Replace(root)),
+			strings.TrimPrefix(path.Clean(unescape.Replace(point)), "/"), strings.Split(options, ",")})
+	}
+	if text, ok := r.text(mountinfoFile); ok {
+		for line := range strings.Lines(text) {
+			f := strings.Fields(line)
+			if sep := slices.Index(f, "-"); sep >= 6 && len(f) == sep+4 {
+				add(f[sep+1], f[3], f[4], f[sep+3])
+			}
+		}
+		return mounts
+	}
+	text, _ := r.text(mountsFile)
+	for line := range strings.Lines(text) {
+		if f := strings.Fields(line); len(f) >= 4 {
+			add(f[2], "/", f[1], f[3])
+		}
+	}
+	return mounts
+}
+
+// foldersOf are where a cgroup shows, and its parents up to the mount point. The mount
+// may not reach it: a container may see its own cgroup as the mount's root while
+// /proc names it from the host's, or the other way round.
+func (m mount) foldersOf(group string) (dirs []string) {
+	group = path.Clean("/" + group)
+	if below, ok := strings.CutPrefix(group, m.root); ok && (m.root == "/" || below == "" || below[0] == '/') {
+		group = path.Clean("/" + below)
+	}
+	for ; group != "/"; group = path.Dir(group) {
+		dirs = append(dirs, path.Join(m.point, group))
+	}
+	return append(dirs, m.point)
+}

@@ -1,0 +1,287 @@
+package topology
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+)
+
+func cpuFolder(cpu CPU) string { return fmt.Sprintf("%s/cpu%d", cpuDir, cpu) }
+
+// siblings reads which CPUs share a core with cpu.
+func (r *reader) siblings(cpu CPU) (CPUSet, bool) {
+	return r.cpuSet(cpuFolder(cpu)+"/topology",
+		[]string{"core_cpus_list", "thread_siblings_list"}, []string{"core_cpus", "thread_siblings"})
+}
+
+// cores puts each CPU that is online into one core.
+func (r *reader) cores() {
+	m := r.m
+	m.coreOf = map[CPU]CoreIndex{}
+	siblings := map[CPU]CPUSet{}
+	ids := map[CPU]int{}
+	for cpu := range m.online.All() {
+		if set, ok := r.siblings(cpu); ok {
+			siblings[cpu] = set.Intersect(m.online)
+		}
+		if id, ok := parsed(r, cpuFolder(cpu)+"/topology/core_id", parseInt); ok {
+			ids[cpu] = id
+		}
+	}
+	// Two cores that share a front end, as AMD's family 15h has them, list each
+	// other as siblings, but have numbers of their own.
+	for cpu, set := range siblings {
+		id, ok := ids[cpu]
+		siblings[cpu] = set.filter(func(other CPU) bool {
+			otherID, otherOK := ids[other]
+			return !ok || !otherOK || id == otherID
+		})
+	}
+
+	coreOf := map[CPU]CPUSet{}
+	add := func(cpu CPU, set CPUSet) {
+		set = set.Union(NewCPUSet(cpu)).filter(func(c CPU) bool { _, taken := coreOf[c]; return !taken })
+		for c := range set.All() {
+			coreOf[c] = set
+		}
+		m.cores = append(m.cores, Core{CPUs: set.Slice(), NUMANode: r.nodeOf[set.first()]})
+	}
+	for cpu := range m.online.All() {
+		_, taken := coreOf[cpu]
+		if set, ok := siblings[cpu]; ok && !taken {
+			add(cpu, set)
+		}
+	}
+	for cpu := range m.online.All() {
+		set, listed := siblings[cpu]
+		core, taken := coreOf[cpu]
+		if !taken { // nobody named it
+			r.notes.addCPU(cpu, "which CPUs share its core is not known: taken for a core of its own")
+			add(cpu, CPUSet{})
+		} else if listed && !set.Equal(core) {
+			r.notes.addCPU(cpu, "lists other CPUs of its core than they do: the list of the lowest counts")
+		}
+		if _, ok := ids[cpu]; !ok && core.Len() > 1 {
+			r.notes.addCPU(cpu, "the number of its core is not known: taken for that of those it lists")
+		}
+	}
+	slices.SortFunc(m.cores, func(a, b Core) int { return cmp.Compare(a.CPUs[0], b.CPUs[0]) })
+	for i, core := range m.cores {
+		for _, cpu := range core.CPUs {
+			m.coreOf[cpu] = CoreIndex(i)
+		}
+	}
+}
+
+// A cache of level 2 or above, as one CPU lists it.
+type cache struct {
+	level int
+	cpus  CPUSet // that share it and are online
+	size  uint64 // 0 if not known
+}
+
+// caches reads a CPU's caches from level 2, the highest level first.
+func (r *reader) caches(cpu CPU) (caches []cache) {
+	dir := cpuFolder(cpu) + "/cache"
+	for _, i := range numbered(r.list(dir), "index", "") {
+		name := fmt.Sprintf("%s/index%d", dir, i)
+		level, ok := parsed(r, name+"/level", parseInt)
+		switch {
+		case !ok:
+			r.notes.addCPU(cpu, "the level of its cache index%d is not known: left out", i)
+			continue
+		case level < 2:
+			continue
+		}
+		c := cache{level: level}
+		if c.cpus, ok = r.cpuSet(name, []string{"shared_cpu_list"}, []string{"shared_cpu_map"}); !ok {
+			r.notes.addCPU(cpu, "which CPUs share its cache of level %d is not known", level)
+			continue
+		}
+		c.cpus = c.cpus.Intersect(r.m.online)
+		c.size, _ = parsed(r, name+"/size", ParseSize)
+		caches = append(caches, c)
+	}
+	slices.SortStableFunc(caches, func(a, b cache) int { return b.level - a.level })
+	return caches
+}
+
+// complexes puts each core into one core complex: first those that share an L3, then
+// those that share a cache of a lower level (of a higher one, if that is all there
+// is), then what is left of each package.
+func (r *reader) complexes() {
+	m := r.m
+	caches := make([][]cache, len(m.cores))
+	for i, core := range m.cores {
+		for _, cpu := range core.CPUs {
+			caches[i] = append(caches[i], r.caches(cpu)...)
+		}
+	}
+	placed := make([]bool, len(m.cores))
+	// gather makes a complex of core and of those others, not in one yet, that have
+	// a CPU in c.
+	gather := func(core int, c cache) CPUSet {
+		c.cpus = c.cpus.Union(NewCPUSet(m.cores[core].CPUs...))
+		complex := Complex{CacheLevel: c.level, CacheSize: c.size}
+		var cpus []CPU
+		for i, core := range m.cores {
+			if !placed[i] && slices.ContainsFunc(core.CPUs, c.cpus.Contains) {
+				placed[i] = true
+				complex.Cores = append(complex.Cores, CoreIndex(i))
+				cpus = append(cpus, core.CPUs...)
+				for _, other := range caches[i] {
+					if other.level == c.level && complex.CacheSize == 0 {
+						complex.CacheSize = other.size
+					}
+				}
+			}
+		}
+		complex.CPUs = NewCPUSet(cpus...)
+		for _, i := range complex.Cores {
+			for _, other := range caches[i] {
+				if other.level == c.level && !other.cpus.Equal(complex.CPUs) && c.level > 0 {
+					r.notes.addCPU(m.cores[i].CPUs[0], "lists other CPUs that share its cache of level %d than they do: the list of the lowest counts", c.level)
+					break
+				}
+			}
+		}
+		if complex.CacheSize == 0 && c.level > 0 {
+			r.notes.addCPU(complex.CPUs.first(), "the size of its cache of level %d is not known", c.level)
+		}
+		m.complexes = append(m.complexes, complex)
+		return complex.CPUs
+	}
+
+	for i := range m.cores {
+		at := slices.IndexFunc(caches[i], func(c cache) bool { return c.level == 3 })
+		if !placed[i] && at >= 0 {
+			gather(i, caches[i][at])
+		}
+	}
+	for i, core := range m.cores {
+		if placed[i] {
+			continue
+		}
+		at := slices.IndexFunc(caches[i], func(c cache) bool {
+			return c.cpus.Minus(NewCPUSet(core.CPUs...)).Len() > 0
+		})
+		if at >= 0 {
+			for cpu := range gather(i, caches[i][at]).All() {
+				r.notes.addCPU(cpu, "no L3 is known: cores that share a cache of level %d are a core complex", caches[i][at].level)
+			}
+		}
+	}
+	packages := r.packages()
+	for i := range m.cores {
+		if !placed[i] {
+			for cpu := range gather(i, cache{cpus: packages[i]}).All() {
+				r.notes.addCPU(cpu, "no cache that cores share is known: what is left of a package is a core complex")
+			}
+		}
+	}
+
+	slices.SortFunc(m.complexes, func(a, b Complex) int { return cmp.Compare(a.CPUs.first(), b.CPUs.first()) })
+	for i := range m.complexes {
+		complex := &m.complexes[i]
+		first := m.cores[complex.Cores[0]]
+		complex.NUMANode, complex.Package = first.NUMANode, first.Package
+		for _, core := range complex.Cores {
+			m.cores[core].Complex = ComplexIndex(i)
+		}
+	}
+}
+
+// packages puts each core into a package, and returns each core's package's CPUs.
+func (r *reader) packages() []CPUSet {
+	m := r.m
+	const unknown = -1
+	ids := make([]int, len(m.cores))
+	for i, core := range m.cores {
+		ids[i] = unknown
+		for _, cpu := range core.CPUs {
+			id, ok := parsed(r, cpuFolder(cpu)+"/topology/physical_package_id", parseInt)
+			if ok && id >= 0 && ids[i] == unknown {
+				ids[i] = id
+			}
+		}
+	}
+	for _, complex := range m.complexes { // those that share a cache share a package
+		known := slices.IndexFunc(complex.Cores, func(i CoreIndex) bool { return ids[i] != unknown })
+		for _, i := range complex.Cores {
+			if known >= 0 && ids[i] == unknown {
+				ids[i] = ids[complex.Cores[known]]
+			}
+		}
+	}
+	for i, core := range m.cores {
+		if ids[i] == unknown {
+			for _, cpu := range core.CPUs {
+				r.notes.addCPU(cpu, "its package is not known: all such CPUs are taken for one")
+			}
+		}
+	}
+
+	order := slices.Clone(ids)
+	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(uint(a), uint(b)) }) // unknown is last
+	order = slices.Compact(order)
+	cpus := make([][]CPU, len(order))
+	for i := range m.cores {
+		at := slices.Index(order, ids[i])
+		m.cores[i].Package = PackageIndex(at)
+		cpus[at] = append(cpus[at], m.cores[i].CPUs...)
+	}
+	for i, id := range order {
+		m.packages = append(m.packages, Package{ID: id, CPUs: NewCPUSet(cpus[i]...)})
+	}
+	sets := make([]CPUSet, len(m.cores))
+	for i, core := range m.cores {
+		sets[i] = m.packages[core.Package].CPUs
+	}
+	return sets
+}
+
+// kinds tells performance cores from others, where the kernel says that there are two kinds: x86's
+// by the counters that each kind has, arm64's by capacity.
+func (r *reader) kinds() {
+	m := r.m
+	performance, hasP := parsed(r, "sys/devices/cpu_core/cpus", ParseCPUList)
+	efficiency, hasE := parsed(r, "sys/devices/cpu_atom/cpus", ParseCPUList)
+	if hasP != hasE {
+		r.notes.add("of performance and efficiency cores, the CPUs of one kind alone are known")
+	}
+	if hasP || hasE {
+		for i := range m.cores {
+			switch cpu := m.cores[i].CPUs[0]; {
+			case performance.Contains(cpu):
+				m.cores[i].Kind = Performance
+			case efficiency.Contains(cpu):
+				m.cores[i].Kind = Efficiency
+			default:
+				r.notes.addCPU(cpu, "its kind of core is not known")
+			}
+		}
+		return
+	}
+	capacities := make([]int, len(m.cores))
+	known := 0
+	for i, core := range m.cores {
+		if capacity, ok := parsed(r, cpuFolder(core.CPUs[0])+"/cpu_capacity", parseInt); ok {
+			capacities[i] = capacity
+			known++
+		}
+	}
+	if known == 0 || known == len(m.cores) && slices.Min(capacities) == slices.Max(capacities) {
+		return
+	}
+	largest := slices.Max(capacities)
+	for i := range m.cores {
+		switch capacities[i] {
+		case 0:
+			r.notes.addCPU(m.cores[i].CPUs[0], "its kind of core is not known")
+		case largest:
+			m.cores[i].Kind = Performance
+		default:
+			m.cores[i].Kind = Efficiency
+		}
+	}
+}

@@ -1,0 +1,55 @@
+package topology
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// A MemoryPool is memory that is given out together: what a NUMA node has in
+// ordinary pages, or its huge pages of one size.
+type MemoryPool struct {
+	Node     NUMANodeID
+	PageSize uint64 // bytes of a huge page, or 0 for ordinary memory
+}
+
+// FreeMemory is how many bytes each pool could give when the machine was read, of
+// the nodes whose memory this process may use. Ordinary memory counts with what
+// the kernel would give up for it.
+func (m *Machine) FreeMemory() map[MemoryPool]uint64 {
+	free := map[MemoryPool]uint64{}
+	for _, node := range m.nodes {
+		if !slices.Contains(m.mems, node.ID) {
+			continue
+		}
+		free[MemoryPool{Node: node.ID}] = node.MemoryFree + min(node.MemoryReclaimable, ^uint64(0)-node.MemoryFree)
+		for _, p := range node.HugePages {
+			if p.Size > 0 && p.Free <= ^uint64(0)/p.Size {
+				free[MemoryPool{node.ID, p.Size}] = p.Free * p.Size
+			}
+		}
+	}
+	return free
+}
+
+// CoreNumber names a core by the lowest of its CPUs that are online, given any of
+// them.
+func (m *Machine) CoreNumber(cpu CPU) (CPU, bool) {
+	i, ok := m.coreOf[cpu]
+	if !ok {
+		return 0, false
+	}
+	return m.cores[i].CPUs[0], true
+}
+
+// SizeText writes a number of bytes for people, in binary units and rounded:
+// "64.25 GiB".
+func SizeText(bytes uint64) string {
+	for i, unit := range []string{"TiB", "GiB", "MiB", "KiB"} {
+		if u := uint64(1) << (40 - 10*i); bytes >= u {
+			text := strings.TrimRight(fmt.Sprintf("%.2f", float64(bytes)/float64(u)), "0")
+			return strings.TrimSuffix(text, ".") + " " + unit
+		}
+	}
+	return fmt.Sprintf("%d bytes", bytes)
+}

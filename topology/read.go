@@ -1,0 +1,601 @@
+package topology
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/sdr-engine/sdr/internal/linux"
+)
+
+// Where things are.
+const (
+	cpuDir        = "sys/devices/system/cpu"
+	nodeDir       = "sys/devices/system/node"
+	hugeDir       = "sys/kernel/mm/hugepages"
+	cpuinfoFile   = "proc/cpuinfo"
+	meminfoFile   = "proc/meminfo"
+	statusFile    = "proc/self/status"
+	cgroupFile    = "proc/self/cgroup"
+	mountinfoFile = "proc/self/mountinfo"
+	mountsFile    = "proc/mounts"
+)
+
+// Read reads the machine that we run on.
+func Read() (*Machine, error) { return ReadRoot("/") }
+
+// ReadRoot reads a folder that has a machine's sys and proc. Unless it is "/", it
+// is a dump, whose Machine refuses to pin, and which is read strictly: a link out
+// of it (*LinkError) and a list that no kernel writes (*ParseError) are errors.
+func ReadRoot(dir string) (*Machine, error) {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return nil, fmt.Errorf("topology: reading %s: %w", dir, err)
+	}
+	if !info.IsDir() {
+		return nil, fmt.Errorf("topology: reading %s: not a folder", dir)
+	}
+	return readAny(dir)
+}
+
+// ReadDump reads a machine from a file that Dump wrote. It refuses to pin.
+func ReadDump(path string) (*Machine, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("topology: reading %s: %w", path, err)
+	}
+	if info.IsDir() {
+		return nil, fmt.Errorf("topology: reading %s: a folder, want a dump file", path)
+	}
+	return readAny(path)
+}
+
+func readAny(root string) (*Machine, error) {
+	src, live, close, err := open(root)
+	if err != nil {
+		return nil, err
+	}
+	if close != nil {
+		defer close()
+	}
+	return read(src, root, live)
+}
+
+func read(src source, root string, live bool) (*Machine, error) {
+	r := &reader{src: src, m: &Machine{root: root, live: live}, notes: notes{on: map[note]*[]CPU{}}}
+	r.cpuinfo()
+	r.online()
+	r.numaNodes()
+	r.cores()
+	r.complexes()
+	r.kinds()
+	r.allowed()
+	r.m.degraded = r.notes.texts()
+	if r.err != nil {
+		return nil, fmt.Errorf("topology: reading %s: %w", root, r.err)
+	}
+	return r.m, nil
+}
+
+// A reader fills a Machine in, a step after the other.
+type reader struct {
+	src   source
+	m     *Machine
+	notes notes
+	err   error // the first
+
+	processors []CPU // that cpuinfo lists
+	nodeOf     map[CPU]NUMAIndex
+}
+
+// Notes are the reasons why a machine is degraded, in the order of the steps. One
+// that holds for several CPUs or NUMA nodes is one.
+type notes struct {
+	list []note
+	on   map[note]*[]CPU // whom a note is about
+}
+
+type note struct{ about, reason string }
+
+func (n *notes) add(format string, args ...any) {
+	n.list = append(n.list, note{reason: fmt.Sprintf(format, args...)})
+}
+
+func (n *notes) addCPU(cpu CPU, format string, args ...any) {
+	n.addTo("CPU", int(cpu), format, args...)
+}
+
+func (n *notes) addNode(id NUMANodeID, format string, args ...any) {
+	n.addTo("NUMA node", int(id), format, args...)
+}
+
+func (n *notes) addTo(about string, number int, format string, args ...any) {
+	key := note{about, fmt.Sprintf(format, args...)}
+	if n.on[key] == nil {
+		n.list = append(n.list, key)
+		n.on[key] = new([]CPU)
+	}
+	*n.on[key] = append(*n.on[key], CPU(number))
+}
+
+func (n *notes) texts() []string {
+	texts := make([]string, 0, len(n.list))
+	for _, note := range n.list {
+		text := note.reason
+		if on := n.on[note]; on != nil {
+			set := NewCPUSet(*on...) // node numbers are within the same bounds
+			plural := ""
+			if set.Len() > 1 {
+				plural = "s"
+			}
+			text = fmt.Sprintf("%s%s %s: %s", note.about, plural, set, text)
+		}
+		texts = append(texts, text)
+	}
+	return texts
+}
+
+// text reads a file. What is there but cannot be read is noted.
+func (r *reader) text(name string) (text string, ok bool) {
+	data, err := r.src.read(name)
+	if err == nil {
+		return strings.Trim(string(data), " \t\r\n\x00"), true
+	}
+	r.failed(name, err)
+	return "", false
+}
+
+func (r *reader) list(dir string) []string {
+	names, err := r.src.list(dir)
+	if err != nil {
+		r.failed(dir, err)
+	}
+	return names
+}
+
+// failed deals with what a source reports.
+func (r *reader) failed(name string, err error) {
+	var link *LinkError
+	var perr *fs.PathError
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case errors.As(err, &link):
+		r.err = cmp.Or(r.err, err)
+	case errors.As(err, &perr):
+		r.notes.add("%s: %v", name, perr.Err)
+	default:
+		r.notes.add("%s: %v", name, err)
+	}
+}
+
+// wrong deals with a text that cannot be what name should have. In a dump it is
+// bad input; a running kernel means something by it, so there it is as good as missing.
+func (r *reader) wrong(name string, err error) {
+	if r.m.live {
+		r.notes.add("%s: %v", name, err)
+	} else if r.err == nil {
+		r.err = fmt.Errorf("%s: %w", name, err)
+	}
+}
+
+// parsed reads and parses a file; not ok is as good as missing.
+func parsed[T any](r *reader, name string, parse func(string) (T, error)) (value T, ok bool) {
+	text, ok := r.text(name)
+	if !ok {
+		return value, false
+	}
+	value, err := parse(text)
+	if err != nil {
+		r.wrong(name, err)
+	}
+	return value, err == nil
+}
+
+func parseInt(text string) (int, error) {
+	n, ok := parseNumber(strings.TrimPrefix(text, "-"))
+	if !ok || n > 1<<31 {
+		return 0, &ParseError{"number", text, "not a number of 31 bits"}
+	}
+	if text[0] == '-' {
+		return -int(n), nil
+	}
+	return int(n), nil
+}
+
+// cpuSet reads CPUs that the kernel shows in one of several files: lists in
+// some, masks in others, by the kernel's age.
+func (r *reader) cpuSet(dir string, lists, masks []string) (CPUSet, bool) {
+	for _, name := range lists {
+		if set, ok := parsed(r, dir+"/"+name, ParseCPUList); ok {
+			return set, true
+		}
+	}
+	for _, name := range masks {
+		if set, ok := parsed(r, dir+"/"+name, ParseCPUMask); ok {
+			return set, true
+		}
+	}
+	return CPUSet{}, false
+}
+
+// fields yields a file's "name: value" lines.
+func fields(text string) func(yield func(name, value string) bool) {
+	return func(yield func(string, string) bool) {
+		for line := range strings.Lines(text) {
+			if name, value, ok := strings.Cut(line, ":"); ok && !yield(strings.TrimSpace(name), strings.TrimSpace(value)) {
+				return
+			}
+		}
+	}
+}
+
+// online finds out which CPUs there are.
+func (r *reader) online() {
+	set, ok := parsed(r, cpuDir+"/online", ParseCPUList)
+	switch {
+	case ok:
+	default:
+		// A CPU that is offline keeps its folder, but not what is in it.
+		var cpus []CPU
+		for _, n := range numbered(r.list(cpuDir), "cpu", "") {
+			if n >= MaxCPUs {
+				continue
+			}
+			dir := fmt.Sprintf("%s/cpu%d", cpuDir, n)
+			if state, ok := r.text(dir + "/online"); ok && state != "1" {
+				continue
+			}
+			if _, ok := r.siblings(CPU(n)); ok {
+				cpus = append(cpus, CPU(n))
+			}
+		}
+		if set = NewCPUSet(cpus...); set.Len() > 0 {
+			r.notes.add("no list of the CPUs online: taken to be those that list their core's siblings")
+			break
+		}
+		if set = NewCPUSet(r.processors...); set.Len() > 0 {
+			r.notes.add("no list of the CPUs online: taken to be those in %s", cpuinfoFile)
+			break
+		}
+		if r.m.live {
+			if set, _ = processAffinity(r.src); set.Len() > 0 {
+				r.notes.add("no list of the CPUs online: taken to be those in this process's affinity mask")
+				break
+			}
+		}
+		r.notes.add("no list of the CPUs online: none are known")
+	}
+	r.m.online = set
+}
+
+// The fields of cpuinfo that we use: x86's, and arm64's.
+var cpuinfoFields = []string{"model name", "flags", "Features", "CPU implementer", "CPU part"}
+
+// Features that label kernels, or the arithmetic around them, look at.
+var wantedFeatures = []string{
+	"avx2", "avx512bw", "avx512dq", "avx512f", "avx512vl", "bmi2", "sha_ni", "sse4_1", "ssse3",
+	"asimd", "sha2",
+}
+
+// Names of arm64 processors, which cpuinfo gives as numbers only.
+var armModels = map[[2]string]string{
+	{"0x41", "0xd08"}: "Arm Cortex-A72",
+	{"0x41", "0xd0c"}: "Arm Neoverse-N1",
+	{"0x41", "0xd40"}: "Arm Neoverse-V1",
+	{"0x41", "0xd49"}: "Arm Neoverse-N2",
+	{"0x41", "0xd4f"}: "Arm Neoverse-V2",
+	{"0x41", "0xd84"}: "Arm Neoverse-V3",
+	{"0x41", "0xd8e"}: "Arm Neoverse-N3",
+	{"0x43", "0x0af"}: "Cavium ThunderX2",
+	{"0x48", "0xd01"}: "HiSilicon TaiShan v110",
+	{"0x50", "0x000"}: "APM X-Gene",
+	{"0xc0", "0xac3"}: "Ampere-1",
+	{"0xc0", "0xac4"}: "Ampere-1A",
+}
+
+// cpuinfo finds out the processor's name and features.
+func (r *reader) cpuinfo() {
+	text, ok := r.text(cpuinfoFile)
+	if !ok {
+		r.notes.add("no %s: model and features are not known", cpuinfoFile)
+		return
+	}
+	var implementer, part string
+	var have []string // of all CPUs so far
+	seen := false
+	for name, value := range fields(text) {
+		switch name {
+		case "processor":
+			if n, ok := parseNumber(value); ok && n < MaxCPUs {
+				r.processors = append(r.processors, CPU(n))
+			}
+		case "model name":
+			r.m.model = cmp.Or(r.m.model, strings.Join(strings.Fields(value), " "))
+		case "CPU implementer":
+			implementer = cmp.Or(implementer, value)
+		case "CPU part":
+			part = cmp.Or(part, value)
+		case "flags", "Features":
+			flags := strings.Fields(value)
+			if !seen {
+				have, seen = slices.Clone(wantedFeatures), true
+			}
+			have = slices.DeleteFunc(have, func(f string) bool { return !slices.Contains(flags, f) })
+		}
+	}
+	slices.Sort(have)
+	r.m.features = have
+	if r.m.model == "" && part != "" {
+		r.m.model = cmp.Or(armModels[[2]string{implementer, part}], fmt.Sprintf("implementer %s, part %s", implementer, part))
+	}
+	if r.m.model == "" {
+		r.notes.add("%s names no model", cpuinfoFile)
+	}
+	if !seen {
+		r.notes.add("%s lists no features", cpuinfoFile)
+	}
+}
+
+// numaNodes reads the nodes, or makes one of the whole machine.
+func (r *reader) numaNodes() {
+	ids, ok := parsed(r, nodeDir+"/online", parseNodeList)
+	if !ok || len(ids) == 0 {
+		ids = nil
+		for _, n := range numbered(r.list(nodeDir), "node", "") {
+			if n < MaxNUMANodes {
+				ids = append(ids, NUMANodeID(n))
+			}
+		}
+	}
+	if len(ids) == 0 {
+		r.notes.add("no NUMA nodes are listed: the machine is taken for one, node 0")
+		node := NUMANode{ID: 0, CPUs: r.m.online, Distances: []int{10}}
+		r.memory(&node, meminfoFile)
+		node.HugePages = r.hugePages(hugeDir)
+		r.m.nodes = []NUMANode{node}
+	}
+	for i, id := range ids {
+		r.m.nodes = append(r.m.nodes, r.numaNode(id, i, ids))
+	}
+	r.comparePools()
+	r.nodeOf = map[CPU]NUMAIndex{}
+	for i := range r.m.nodes {
+		node := &r.m.nodes[i]
+		for cpu := range node.CPUs.All() {
+			if _, ok := r.nodeOf[cpu]; ok {
+				r.notes.addCPU(cpu, "in several NUMA nodes: the first counts")
+				node.CPUs = node.CPUs.Minus(NewCPUSet(cpu))
+				continue
+			}
+			r.nodeOf[cpu] = NUMAIndex(i)
+		}
+	}
+	first := max(0, slices.IndexFunc(r.m.nodes, func(n NUMANode) bool { return n.MemoryTotal > 0 }))
+	for cpu := range r.m.online.All() {
+		if _, ok := r.nodeOf[cpu]; !ok {
+			r.notes.addCPU(cpu, "in no NUMA node: node %d counts", r.m.nodes[first].ID)
+			r.nodeOf[cpu] = NUMAIndex(first)
+		}
+	}
+}
+
+// numaNode reads the i-th of the nodes ids.
+func (r *reader) numaNode(id NUMANodeID, i int, ids []NUMANodeID) NUMANode {
+	node := NUMANode{ID: id}
+	dir := fmt.Sprintf("%s/node%d", nodeDir, id)
+	cpus, ok := r.cpuSet(dir, []string{"cpulist"}, []string{"cpumap"})
+	if !ok {
+		r.notes.addNode(id, "its CPUs are not known")
+	}
+	node.CPUs = cpus.Intersect(r.m.online)
+	node.Distances = r.distances(dir, id, i, ids)
+	r.memory(&node, dir+"/meminfo")
+	node.HugePages = r.hugePages(dir + "/hugepages")
+	return node
+}
+
+// distances reads a node's distance to each of the nodes ids. The kernel shows one
+// for each node that is online; in some dumps nodes went offline afterwards, and
+// there is one for each that is possible.
+func (r *reader) distances(dir string, id NUMANodeID, i int, ids []NUMANodeID) []int {
+	all, ok := parsed(r, dir+"/distance", func(text string) (all []int, err error) {
+		for _, number := range strings.Fields(text) {
+			n, err := parseInt(number)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, n)
+		}
+		return all, nil
+	})
+	if ok && len(all) == len(ids) {
+		return all
+	}
+	if possible, _ := parsed(r, nodeDir+"/possible", parseNodeList); ok && len(all) == len(possible) {
+		var chosen []int
+		for at, p := range possible {
+			if slices.Contains(ids, p) {
+				chosen = append(chosen, all[at])
+			}
+		}
+		if len(chosen) == len(ids) {
+			return chosen
+		}
+	}
+	if ok {
+		r.notes.addNode(id, "%d distances for %d nodes: 10 to itself and 20 to others are assumed", len(all), len(ids))
+	} else {
+		r.notes.addNode(id, "distances are not known: 10 to itself and 20 to others are assumed")
+	}
+	assumed := slices.Repeat([]int{20}, len(ids))
+	assumed[i] = 10
+	return assumed
+}
+
+// The fields of a meminfo file that we use; a node's have "Node 0 " before them.
+var meminfoFields = []string{"MemTotal", "MemFree", "Active(file)", "Inactive(file)", "SReclaimable"}
+
+// memory reads a node's memory, or the machine's, whose file has the same fields.
+func (r *reader) memory(node *NUMANode, file string) {
+	text, _ := r.text(file)
+	found := map[string]uint64{}
+	for name, value := range fields(text) {
+		name = name[strings.LastIndexByte(name, ' ')+1:]
+		if !slices.Contains(meminfoFields, name) {
+			continue
+		}
+		if size, err := ParseSize(value); err != nil {
+			r.wrong(file, err)
+		} else {
+			found[name] = size
+		}
+	}
+	node.MemoryTotal, node.MemoryFree = found["MemTotal"], found["MemFree"]
+	node.MemoryReclaimable = found["Active(file)"] + found["Inactive(file)"] + found["SReclaimable"]
+	for _, name := range meminfoFields[:2] {
+		if _, ok := found[name]; !ok {
+			r.notes.addNode(node.ID, "%s is not known, and taken for 0", name)
+		}
+	}
+}
+
+// hugePages reads the pools in a folder.
+func (r *reader) hugePages(dir string) (pools []HugePagePool) {
+	for _, kb := range numbered(r.list(dir), "hugepages-", "kB") {
+		if kb == 0 || kb > 1<<40 {
+			continue
+		}
+		pool := HugePagePool{Size: kb << 10}
+		name := fmt.Sprintf("%s/hugepages-%dkB", dir, kb)
+		pool.Total = r.pages(name + "/nr_hugepages")
+		pool.Free = r.pages(name + "/free_hugepages")
+		pools = append(pools, pool)
+	}
+	return pools
+}
+
+func (r *reader) pages(file string) uint64 {
+	n, ok := parsed(r, file, func(text string) (uint64, error) {
+		n, ok := parseNumber(text)
+		if !ok {
+			return 0, &ParseError{"number of huge pages", text, "not a number"}
+		}
+		return n, nil
+	})
+	if !ok {
+		r.notes.add("no %s: taken for 0", file)
+	}
+	return n
+}
+
+// comparePools notes which nodes lack pools that others, or the whole machine, have.
+func (r *reader) comparePools() {
+	var sizes []uint64
+	for _, kb := range numbered(r.list(hugeDir), "hugepages-", "kB") {
+		if kb > 0 && kb <= 1<<40 {
+			sizes = append(sizes, kb<<10)
+		}
+	}
+	for _, node := range r.m.nodes {
+		for _, pool := range node.HugePages {
+			sizes = append(sizes, pool.Size)
+		}
+	}
+	if len(sizes) == 0 {
+		r.notes.add("no huge pages are listed")
+	}
+	slices.Sort(sizes)
+	sizes = slices.Compact(sizes)
+	for _, node := range r.m.nodes {
+		for _, size := range sizes {
+			if !slices.ContainsFunc(node.HugePages, func(p HugePagePool) bool { return p.Size == size }) {
+				r.notes.addNode(node.ID, "huge pages of %d KiB are not listed", size>>10)
+			}
+		}
+	}
+}
+
+// allowed intersects what is online with the cgroup's cpuset and the affinity mask.
+func (r *reader) allowed() {
+	m := r.m
+	cpus, mems := r.cpuset()
+	m.cgroup = m.online
+	if cpus != nil {
+		m.cgroup = *cpus
+	}
+
+	status, _ := r.text(statusFile)
+	var affinity *CPUSet
+	var statusMems []NUMANodeID
+	for name, value := range fields(status) {
+		switch name {
+		case "Cpus_allowed_list":
+			if set, err := ParseCPUList(value); err != nil {
+				r.wrong(statusFile, err)
+			} else {
+				affinity = &set
+			}
+		case "Mems_allowed_list":
+			ids, err := parseNodeList(value)
+			if err != nil {
+				r.wrong(statusFile, err)
+			}
+			statusMems = ids
+		}
+	}
+	if m.live {
+		if set, err := processAffinity(r.src); err == nil {
+			affinity = &set
+		} else {
+			r.notes.add("the system does not tell this process's affinity mask: %v", err)
+		}
+	}
+	m.affinity = m.online
+	if affinity != nil {
+		m.affinity = *affinity
+	} else {
+		r.notes.add("no affinity mask is known: all CPUs online are taken to be in it")
+	}
+	m.allowed = m.online.Intersect(m.cgroup).Intersect(m.affinity)
+	if m.allowed.Len() == 0 && m.online.Len() > 0 {
+		r.notes.add("no CPU is online (%s), in the cgroup's cpuset (%s) and in the affinity mask (%s)", m.online, m.cgroup, m.affinity)
+	}
+
+	if statusMems == nil && mems == nil {
+		r.notes.add("which NUMA nodes' memory is allowed is not known: all is taken to be")
+	}
+	for _, node := range m.nodes {
+		if (statusMems == nil || slices.Contains(statusMems, node.ID)) && (mems == nil || slices.Contains(mems, node.ID)) {
+			m.mems = append(m.mems, node.ID)
+		}
+	}
+}
+
+// processAffinity is the CPUs that the process may use. It asks for all threads
+// and takes what any of them may: those that the process itself has bound, with Pin
+// for example, have masks of their own.
+func processAffinity(src source) (CPUSet, error) {
+	tids := []uint64{0}
+	if names, err := src.list("proc/self/task"); err == nil {
+		tids = append(tids, numbered(names, "", "")...)
+	}
+	var cpus []CPU
+	var failed error
+	for _, tid := range tids {
+		mask, err := linux.Affinity(int(tid))
+		if err != nil { // a thread may be gone
+			failed = err
+		}
+		for _, cpu := range mask {
+			cpus = append(cpus, CPU(cpu))
+		}
+	}
+	if len(cpus) > 0 {
+		failed = nil
+	}
+	return NewCPUSet(cpus...), failed
+}

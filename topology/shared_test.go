@@ -1,0 +1,144 @@
+package topology
+
+import (
+	"archive/tar"
+	"compress/bzip2"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// sharedDumps is a folder with dumps of real machines as hwloc's test suite has them,
+// NAME.tar.bz2, and beside each what hwloc reads in it. They are not ours to copy:
+// SDR_SHARED, or a folder "shared" beside this project, has them.
+func sharedDumps(t *testing.T) []string {
+	dirs := []string{os.Getenv("SDR_SHARED")}
+	if dirs[0] == "" {
+		at, err := os.Getwd()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for dirs = nil; filepath.Dir(at) != at; at = filepath.Dir(at) {
+			dirs = append(dirs, filepath.Join(at, "shared"))
+		}
+	}
+	for _, dir := range dirs {
+		if dumps, _ := filepath.Glob(filepath.Join(dir, "topologies", "*.tar.bz2")); len(dumps) > 0 {
+			return dumps
+		}
+	}
+	t.Skip("no folder ../shared/topologies beside the project, and none in SDR_SHARED")
+	return nil
+}
+
+// TestAgreesWithHwloc reads the dumps of real machines: NUMA nodes, L3 caches, cores
+// and CPUs must be those that hwloc finds.
+func TestAgreesWithHwloc(t *testing.T) {
+	type node struct {
+		ID   NUMANodeID `json:"id"`
+		CPUs []CPU      `json:"cpus"`
+	}
+	type expectation struct {
+		Nodes []node  `json:"numa_nodes"`
+		L3    [][]CPU `json:"l3_domains"`
+		Cores [][]CPU `json:"cores"`
+		CPUs  []CPU   `json:"cpus"`
+	}
+	for _, dump := range sharedDumps(t) {
+		name := strings.TrimSuffix(dump, ".tar.bz2")
+		t.Run(filepath.Base(name), func(t *testing.T) {
+			t.Parallel()
+			text, err := os.ReadFile(name + ".expect.json")
+			if err != nil {
+				t.Fatal(err)
+			}
+			var want expectation
+			if err := json.Unmarshal(text, &want); err != nil {
+				t.Fatal(err)
+			}
+			src, links := unpack(t, dump)
+			m := readText(t, src)
+			got := expectation{L3: [][]CPU{}, CPUs: m.CPUs().Slice()}
+			for _, n := range m.NUMANodes() {
+				got.Nodes = append(got.Nodes, node{n.ID, n.CPUs.Slice()})
+			}
+			for _, c := range m.Complexes() {
+				if c.CacheLevel == 3 {
+					got.L3 = append(got.L3, c.CPUs.Slice())
+				}
+			}
+			for _, c := range m.Cores() {
+				got.Cores = append(got.Cores, c.CPUs)
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("-hwloc +topology:\n%s", diff)
+			}
+			if len(src.files) > 400 && os.Getenv("SDR_LONG_TESTS") == "" {
+				return // disks may be slow
+			}
+			root := layOut(t, src)
+			for link, target := range links {
+				link = filepath.Join(root, filepath.FromSlash(link))
+				if err := errors.Join(os.MkdirAll(filepath.Dir(link), 0o777), os.Symlink(target, link)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			folder, err := ReadRoot(root)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for how, other := range map[string]*Machine{"a folder": folder, "a dump of a folder": dumped(t, root)} {
+				if diff := cmp.Diff(pictureOf(m), pictureOf(other)); diff != "" {
+					t.Errorf("%s is another machine:\n%s", how, diff)
+				}
+			}
+		})
+	}
+}
+
+// unpack reads an archive of one folder, without what no Machine is read from.
+func unpack(t *testing.T, archive string) (src *textSource, links map[string]string) {
+	t.Helper()
+	f, err := os.Open(archive)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	src, links = newTextSource(), map[string]string{}
+	in := tar.NewReader(bzip2.NewReader(f))
+	for {
+		h, err := in.Next()
+		if err == io.EOF {
+			return src, links
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, name, _ := strings.Cut(path.Clean(h.Name), "/")
+		if unused.MatchString(name) {
+			continue
+		}
+		switch h.Typeflag {
+		case tar.TypeSymlink:
+			links[name] = h.Linkname
+		case tar.TypeReg:
+			text, err := io.ReadAll(in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			src.addFile(name, string(text))
+		case tar.TypeDir:
+			src.addDir(name)
+		}
+	}
+}
+
+var unused = regexp.MustCompile(`^$|^sys/(bus|class|firmware)|^sys/devices/virtual|/(cpufreq|cpuidle|power|hotplug|thermal_throttle|acpi_cppc|node\d+/memory\d+)(/|$)`)
