@@ -24,7 +24,7 @@ func archKernels() []*Kernel {
 		Name:  "avx2/8",
 		Lanes: 8, Group: 8, Align: 32,
 		// The list that stands above each function in asm_avx2_amd64.s.
-		Features: []cpuid.FeatureID{cpuid.AVX2},
+		Features: []cpuid.FeatureID{cpuid.AVX2, cpuid.AVX},
 		label:    func(r labelRun) { labelAVX2x8(&r) },
 		pairs:    func(dst, src *byte, n int) { pairsAVX2x8(dst, src, n, &padding) },
 	}}
