@@ -12,7 +12,7 @@ STATICCHECK := bin/staticcheck-$(STATICCHECK_VERSION)
 # An arm64 machine runs its own tests; elsewhere QEMU does (Debian's package
 # qemu-user-static). It is some fifty times slower, hence -short and these
 # packages: the ones with arm64 kernels, and the ones that compute with them.
-ARM64_PACKAGES := ./sha256 ./graph ./fr32 ./merkle ./parentcache ./engine ./seal
+ARM64_PACKAGES := ./sha256 ./internal/portlimits ./graph ./fr32 ./merkle ./parentcache ./engine ./seal
 ARM64_EXEC := $(if $(filter arm64,$(shell go env GOHOSTARCH)),,-exec qemu-aarch64-static)
 
 # Bochs takes a hundred times as long as the machine that it runs on. On a CPU

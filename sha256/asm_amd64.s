@@ -274,8 +274,7 @@ node:
 	MOVO X2, X9
 	MOVQ R8, R9
 	MOVQ BX, R12
-	MOVQ 0(R12), R13
-	CMPQ R13, R11
+	CMPQ 0(R12), R11
 	JNE  first
 
 	// PAIRSTEP(0, X3), but that X0 already has what the first two rounds need.
@@ -288,6 +287,7 @@ node:
 	JMP    second
 
 first:
+	MOVQ 0(R12), R13
 	LOADWORDS(R13, X3, X4, X14)
 	PAIRSTEP(0, X3)
 
@@ -301,7 +301,6 @@ second:
 	MOVO  X2, X9
 	ADDQ  $16, R12
 	ADDQ  $256, R9
-	MOVQ  0(R12), R13
 	CMPQ  R9, R15
 	JB    first
 
@@ -600,11 +599,11 @@ next:
 node:
 	LEAQ KW(R8), R9
 	MOVQ BX, R12
-	MOVQ 0(R12), R13
-	CMPQ R13, R11
+	CMPQ 0(R12), R11
 	JEQ  second
 
 first:
+	MOVQ 0(R12), R13
 	LOADWORDS(R13, X5, X6, X14)
 	ADDQ $32, R13
 	LOADWORDS(R13, X9, X10, X14)
@@ -619,7 +618,6 @@ second:
 	ADDBOTH
 	ADDQ $16, R12
 	ADDQ $KWBLOCK, R9
-	MOVQ 0(R12), R13
 	CMPQ R9, R15
 	JB   first
 

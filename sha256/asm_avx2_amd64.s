@@ -251,7 +251,7 @@ GLOBL finish8<>(SB), RODATA|NOPTR, $256
 	VMOVDQU        Y3, (dst+96)(R8)
 
 // func labelAVX2x8(r *labelRun)
-// Requires: AVX2
+// Requires: AVX2, AVX
 //
 // A node's message is block 1 (replica id, layer, node), 18 blocks of two
 // parents' labels, and a last one of a label and the padding. The pairs of
@@ -442,7 +442,7 @@ label:
 	VEXTRACTI128 $1, w3, at(R15)
 
 // func pairsAVX2(dst, src *byte, n int, padding *schedule)
-// Requires: AVX2
+// Requires: AVX2, AVX
 //
 // Eight messages of 64 bytes side by side. Where fewer are left, the last one is
 // hashed in the other lanes too.

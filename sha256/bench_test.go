@@ -2,6 +2,8 @@ package sha256
 
 import (
 	"fmt"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -60,6 +62,18 @@ func BenchmarkHashPairs(b *testing.B) {
 
 // implementation is a kernel's name as parts of a benchmark's: "sha-ni/lanes=1".
 func implementation(k *Kernel) string { return strings.Replace(k.Name, "/", "/lanes=", 1) }
+
+// Each kernel's benchmarks have names that benchstat splits, and no other kernel's.
+func TestBenchmarkNames(t *testing.T) {
+	seen := map[string]bool{}
+	for _, k := range Kernels() {
+		name := "impl=" + implementation(k)
+		if !regexp.MustCompile(`^impl=[a-z0-9-]+/lanes=`+strconv.Itoa(k.Lanes)+`$`).MatchString(name) || seen[name] {
+			t.Errorf("%s has benchmarks named %q", k.Name, name)
+		}
+		seen[name] = true
+	}
+}
 
 // perUnit replaces a benchmark's time for a loop by that for each of n units, in
 // nanoseconds and in cycles of the core's clock as measured now.

@@ -37,7 +37,7 @@ func archKernels() []*Kernel {
 	}, {
 		Name:  "avx2/8",
 		Lanes: 8, Group: 8, Align: 32,
-		Features: []cpuid.FeatureID{cpuid.AVX2},
+		Features: []cpuid.FeatureID{cpuid.AVX2, cpuid.AVX},
 		label:    func(r labelRun) { labelAVX2x8(&r) },
 		pairs:    func(dst, src *byte, n int) { pairsAVX2(dst, src, n, &padding) },
 	}}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"syscall"
 	"testing"
+	"unsafe"
 )
 
 // mmap returns memory outside the heap, which costs nothing until it is
@@ -50,6 +51,16 @@ func TestUnreadablePages(t *testing.T) {
 							j := newJob(uint64(n), k.Lanes, number, n+1, 1, n, slack)
 							if err := j.check(k, a); err != nil {
 								t.Errorf("%s, layer %d, %d nodes, %d more parents: %v", k.Name, number, n, slack, err)
+							}
+							// Rows lie there as well.
+							l, parents := j.in(k, heap), j.parents[:n*degree]
+							rows := Rows{unsafe.Slice((*uintptr)(unsafe.Pointer(&a(8*len(parents), 8)[0])), len(parents))}
+							if err := rows.Locate(k, &l, parents); err != nil {
+								t.Fatal(err)
+							}
+							r := Run{l.ReplicaIDs, number, 1, l.Labels[k.Stride():], rows}
+							if err := k.LabelRun(&r); err != nil {
+								t.Errorf("%s, layer %d, %d nodes: %v", k.Name, number, n, err)
 							}
 						}
 					}

@@ -2,7 +2,11 @@
 // that a time can be told in cycles.
 package coreclock
 
-import "time"
+import (
+	"cmp"
+	"slices"
+	"time"
+)
 
 // A link is one addition and one exclusive or, each waiting for the one before:
 // two cycles on every core we know of. Both are between registers. So there is
@@ -37,6 +41,57 @@ func Measure() float64 {
 		return 0
 	}
 	return links * cyclesPerLink / best.Seconds()
+}
+
+// A Sample is how many cycles something takes, as many windows say: their median
+// and quartiles, and the median of the clock meanwhile. All are 0 where the
+// system's clock is too coarse to tell.
+type Sample struct {
+	Median, Low, High float64 // cycles
+	Hz                float64
+}
+
+// Cycles returns how long f takes. It calls f in so many windows, each right after one
+// of the chain, 33 µs at 4 GHz, whose clock is taken for both: so the clock may change
+// on the way. f should take 20 µs or more, and much less than a scheduler's slice,
+// some milliseconds: whoever runs on the core in between then spoils few windows,
+// which a median does not see.
+func Cycles(windows int, f func()) Sample {
+	const links = 1 << 16
+	x := uint64(time.Now().UnixNano())
+	a, b := x|1, x>>1|1
+	var cycles, clocks []float64
+	for range windows {
+		start := time.Now()
+		x = chain(x, a, b, links)
+		middle := time.Now()
+		f()
+		end := time.Now()
+		if d := middle.Sub(start).Seconds(); d > 0 {
+			clock := links * cyclesPerLink / d
+			clocks = append(clocks, clock)
+			cycles = append(cycles, end.Sub(middle).Seconds()*clock)
+		}
+	}
+	if len(cycles) == 0 {
+		return Sample{}
+	}
+	slices.Sort(cycles)
+	slices.Sort(clocks)
+	n := len(cycles)
+	return Sample{Median: cycles[n/2], Low: cycles[n/4], High: cycles[n-1-n/4], Hz: clocks[n/2]}
+}
+
+// Middle returns the sample whose median is the median of theirs. What disturbs a core
+// for longer than a few windows, such as another program on the same core's units,
+// spoils one of several samples that were taken at other times. Of no sample, it is
+// the zero Sample.
+func Middle(samples []Sample) Sample {
+	if len(samples) == 0 {
+		return Sample{}
+	}
+	sorted := slices.SortedFunc(slices.Values(samples), func(a, b Sample) int { return cmp.Compare(a.Median, b.Median) })
+	return sorted[len(sorted)/2]
 }
 
 // chain does n links, n a multiple of 32; the loop's own instructions run beside

@@ -39,6 +39,7 @@ var levels = []row{
 
 	{1, "internal/durable", []string{"internal/linux"}},
 	{1, "sha256", []string{"github.com/klauspost/cpuid/v2"}},
+	{1, "internal/portlimits", []string{"internal/coreclock", "github.com/klauspost/cpuid/v2"}},
 	{1, "topology", []string{"internal/linux"}},
 	{1, "hugepages", []string{"internal/linux"}},
 	{1, "graph", []string{"porep", "golang.org/x/crypto", "github.com/klauspost/cpuid/v2"}},
@@ -54,7 +55,7 @@ var levels = []row{
 	{4, "seal", []string{lowerLevels}},
 
 	{5, "cmd/sdrbench", []string{
-		publicPackages, "internal/coreclock", "internal/durable",
+		publicPackages, "internal/coreclock", "internal/durable", "internal/portlimits",
 		"charm.land/bubbles/v2", "charm.land/bubbletea/v2", "charm.land/lipgloss/v2",
 		"github.com/ipfs/go-cid", "github.com/klauspost/cpuid/v2", "github.com/multiformats/go-multihash",
 		"github.com/spf13/cobra", "golang.org/x/perf", "golang.org/x/term",

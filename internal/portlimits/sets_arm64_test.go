@@ -1,0 +1,5 @@
+//go:build !purego
+
+package portlimits
+
+func sets() []string { return []string{"armv8"} }
