@@ -428,11 +428,12 @@ func (t *tuning) measure(ctx context.Context, tr trial, window time.Duration) (r
 	}
 	m, err := engine.Measure(ctx, *c, window)
 	var refused *hugepages.AllocError
+	var limit *hugepages.LimitError
 	var wrong *engine.LabelError
 	switch {
 	case err != nil && ctx.Err() != nil && !errors.As(err, &wrong):
 		return r, context.Cause(ctx)
-	case errors.As(err, &refused):
+	case errors.As(err, &refused), errors.As(err, &limit):
 		return r, fmt.Errorf("%w: %w", errCannot, err)
 	case err != nil:
 		return r, fmt.Errorf("measuring %v: %w", tr, err)
@@ -531,7 +532,7 @@ func settingsOf(t trial, f figure) profileSettings {
 	}
 }
 
-// tuneHeader is what the report and the plan begin with.
+// header is what the report and the plan begin with.
 func (r *tuneReport) header(b *strings.Builder) {
 	fmt.Fprintf(b, "%-12s%s, %s, %s\n", "machine", r.Machine.Model, strings.Join(r.Machine.Complexes, "; "), r.Machine.Memory)
 	for i, note := range r.Notes {

@@ -38,7 +38,7 @@ type figure struct {
 	samples int // measurements
 }
 
-// A shape is how many hashers and sectors a kernel can have.
+// A tuneShape is how many hashers and sectors a kernel can have.
 type tuneShape struct{ hashers, sectors int }
 
 // A tuneKernel is a kernel that the machine can run.
@@ -97,7 +97,7 @@ type setting struct {
 	others func(*tuneSpace, trial) []trial
 }
 
-// settings are in the order of what they are likely to be worth.
+// tuneSettings are in the order of what they are likely to be worth.
 var tuneSettings = []setting{
 	{"kernel", func(t trial) string { return fmt.Sprintf("%s, %s", t.kernel, count(t.sectors, "sector")) }, otherKernels},
 	{"hashers", func(t trial) string { return fmt.Sprintf("%d, %s", t.hashers, count(t.sectors, "sector")) }, otherShapes},
