@@ -166,6 +166,7 @@ func (j *job) measuredBatch(ctx context.Context, h int, r *regions) (b *batchRun
 	b.layers = 1
 	b.store = newStore(shapeOf(j.Proof, &j.Config), b.kernel, 2, r.layers.Bytes())
 	b.from = b.store.nodes / 2
+	b.from -= b.from % uint64(b.store.run) // producers count in runs from the layer's first node
 	b.store.done.Store(b.from)
 	b.written.Store(b.from)
 	if err := r.layers.Populate(ctx); err != nil {
@@ -175,12 +176,12 @@ func (j *job) measuredBatch(ctx context.Context, h int, r *regions) (b *batchRun
 		return b, fmt.Errorf("engine: taking memory for hasher %d: %w", h, err)
 	}
 	r.there.Store(true)
-	fillRandom(r.layers.Bytes(), uint64(h))
+	fillRandom(ctx, r.layers.Bytes(), uint64(h))
 	if b.store.window == 0 {
 		return b, nil
 	}
 	buffer := alignedBuffer(readBytes)
-	fillRandom(buffer, uint64(h)+1)
+	fillRandom(ctx, buffer, uint64(h)+1)
 	for _, l := range b.lanes {
 		for off := uint64(0); off < b.from*porep.NodeSize; off += readBytes {
 			part := buffer[:min(readBytes, b.from*porep.NodeSize-off)]
@@ -192,12 +193,13 @@ func (j *job) measuredBatch(ctx context.Context, h int, r *regions) (b *batchRun
 	return b, nil
 }
 
-// fillRandom fills memory with numbers that no processor can foresee, quickly.
-func fillRandom(mem []byte, seed uint64) {
+// fillRandom fills memory with numbers that no processor can foresee, quickly. When
+// ctx is done it leaves off.
+func fillRandom(ctx context.Context, mem []byte, seed uint64) {
 	const part = 64 << 20
 	var wg sync.WaitGroup
 	limit := make(chan struct{}, 4)
-	for at := 0; at < len(mem); at += part {
+	for at := 0; at < len(mem) && ctx.Err() == nil; at += part {
 		b := mem[at:min(len(mem), at+part)]
 		x := seed<<32 + uint64(at) + 1
 		limit <- struct{}{}

@@ -63,3 +63,14 @@ func TestMeasureBadInput(t *testing.T) {
 		}
 	}
 }
+
+// TestMeasureStrides: a part begins with a run of the producers, however long those
+// are.
+func TestMeasureStrides(t *testing.T) {
+	for _, stride := range []int{1, 96, 1000, 1 << 16} {
+		c := engine.Config{Proof: porep.StackedDrg8MiBV1_1, Sectors: sectors(t, 1), Stride: stride, Staging: engine.Producers}
+		if _, err := engine.Measure(t.Context(), c, 20*time.Millisecond); err != nil {
+			t.Errorf("stride %d: %v", stride, err)
+		}
+	}
+}

@@ -69,7 +69,8 @@ type benchConfig struct {
 	MemoryMode string   `json:"memory_mode"`
 	Memory     uint64   `json:"memory_bytes"`
 	Writing    string   `json:"writing"`
-	Pages      []string `json:"pages"` // by hasher
+	Pages      []string `json:"pages"`   // by hasher
+	Profile    string   `json:"profile"` // the file; "" for none
 }
 
 type benchStep struct {
@@ -97,7 +98,7 @@ type benchWindow struct {
 }
 
 func newBenchReport(f *benchFlags) *benchReport {
-	return &benchReport{
+	r := &benchReport{
 		Schema: 1,
 		Machine: benchMachine{
 			CPU:  strings.TrimSpace(cpuid.CPU.BrandName),
@@ -111,6 +112,10 @@ func newBenchReport(f *benchFlags) *benchReport {
 		Layers: []benchLayer{},
 		proof:  f.proof,
 	}
+	if f.tuned != nil {
+		r.Config.Profile = f.tuned.path
+	}
+	return r
 }
 
 func (r *benchReport) setConfig(c engine.Config) {
@@ -224,7 +229,7 @@ func (r *benchReport) setWindow(window time.Duration, m engine.Measurement) erro
 	var slowest benchWindow
 	var hashing, labels float64
 	for _, h := range m.Hashers {
-		if len(h.Slices) < 2 {
+		if len(h.Slices) < 6 { // fewer have no interval of 95 %
 			return fmt.Errorf("measuring: the window of %v is too short for a spread", window)
 		}
 		s := benchmath.AssumeNothing.Summary(benchmath.NewSample(h.Slices, &benchmath.DefaultThresholds), 0.95)

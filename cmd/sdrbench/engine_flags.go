@@ -38,8 +38,14 @@ type engineFlags struct {
 	raisePages  bool
 	strictNUMA  bool
 	parentCache string
+	profile     string // "": where it is by default
 
 	changed func(name string) bool // whether a flag was given
+	tuned   *profile               // nil: none
+	// What a profile says and no flag does.
+	smt           placement.SMTUse
+	bindProducers bool // producers get CPUs of their own, as many as there are
+	tunedShape    bool // kernel and hashers are the profile's
 }
 
 const autoKernel = "auto"
@@ -90,7 +96,18 @@ func (f *engineFlags) add(a *app, cmd *cobra.Command) {
 	flags.StringVar(&f.parentCache, "parent-cache", "", "`DIR` with a parent cache file to use (default: compute the parents)")
 	_ = cmd.MarkFlagDirname("parent-cache")
 	_ = cmd.MarkFlagDirname("hugetlbfs")
+	profileFlag(cmd, &f.profile, "`FILE` that tune wrote, with what no flag says, or none")
 	f.changed = flags.Changed
+	// A bad profile shows before any work.
+	cmd.PreRunE = work(func(context.Context, []string) (err error) {
+		f.tuned, err = a.loadProfile(f.profile)
+		return err
+	})
+}
+
+func profileFlag(cmd *cobra.Command, to *string, usage string) {
+	cmd.Flags().StringVar(to, "profile", "", usage+" (default: sdrbench/profile.toml in the user's configuration folder; SDR_PROFILE changes it)")
+	_ = cmd.MarkFlagFilename("profile", "toml")
 }
 
 func kernelFlag(cmd *cobra.Command, to *string) {
@@ -245,17 +262,15 @@ func (a *app) place(ctx context.Context, f *engineFlags, c *engine.Config, secto
 		return err
 	}
 	plan, err := choosePlan(m, held, f, c, sectors)
+	if err != nil && f.forgetShape(c) {
+		plan, err = choosePlan(m, held, f, c, sectors)
+	}
 	if err != nil {
 		return err
 	}
-	c.Machine, c.Hashers = m, len(plan.Jobs)
+	setPlaces(c, m, plan)
 	request := reserve.Request{Job: what, Memory: map[topology.MemoryPool]uint64{}}
 	for _, j := range plan.Jobs {
-		place := engine.Place{Hasher: j.Hasher, Producers: j.Producers}
-		if len(j.Memory) > 0 {
-			place.Memory = hugepages.OnNode(int(j.Memory[0].Pool.Node))
-		}
-		c.Places = append(c.Places, place)
 		request.Cores = append(request.Cores, j.Cores...)
 		for _, share := range j.Memory {
 			request.Memory[share.Pool] += share.Bytes
@@ -282,6 +297,18 @@ func (a *app) place(ctx context.Context, f *engineFlags, c *engine.Config, secto
 	return run()
 }
 
+// setPlaces has hashers run where a plan says.
+func setPlaces(c *engine.Config, m *topology.Machine, plan *placement.Plan) {
+	c.Machine, c.Hashers, c.Places = m, len(plan.Jobs), nil
+	for _, j := range plan.Jobs {
+		place := engine.Place{Hasher: j.Hasher, Producers: j.Producers}
+		if len(j.Memory) > 0 {
+			place.Memory = hugepages.OnNode(int(j.Memory[0].Pool.Node))
+		}
+		c.Places = append(c.Places, place)
+	}
+}
+
 // choosePlan is the plan that takes the least time for all sectors, as far as the
 // flags leave it open how many cores hash.
 func choosePlan(m *topology.Machine, held []reserve.Holder, f *engineFlags, c *engine.Config, sectors int) (*placement.Plan, error) {
@@ -289,7 +316,10 @@ func choosePlan(m *topology.Machine, held []reserve.Holder, f *engineFlags, c *e
 	for _, h := range held {
 		reserved.Cores = append(reserved.Cores, h.Cores...)
 	}
-	cores := freeCores(m, held, f.policy)
+	cores, cpus := freeCores(m, held, f.policy)
+	if f.smt == placement.IdleSiblings {
+		cpus = cores
+	}
 	counts := []int{f.hashers}
 	if f.hashers == 0 {
 		counts = nil
@@ -310,20 +340,25 @@ func choosePlan(m *topology.Machine, held []reserve.Holder, f *engineFlags, c *e
 			Only:       f.policy.only,
 			Mode:       placement.MemoryMode(c.MemoryMode),
 			Budget:     c.Budget,
+			SMT:        f.smt,
 		}
 		q.Sectors = n * q.Lanes
 		cycles := try.CyclesPerNode()
-		if c.Producers > 0 && f.changed("producers") && n*(1+c.Producers) <= cores {
+		if c.Producers > 0 && (f.bindProducers || f.changed("producers")) && n*(1+c.Producers) <= cpus {
 			q.Producers = c.Producers
-		} else if 2*n <= cores {
+		} else if 2*n <= cpus {
 			q.Producers = 1
+		}
+		plan, err := placement.New(m, reserved, q)
+		if err == nil && !plan.Fits() && q.Producers > 0 { // there are CPUs, but not next to the hashers
+			q.Producers = 0
+			plan, err = placement.New(m, reserved, q)
+		}
+		if err != nil {
+			return nil, usageError{err}
 		}
 		if q.Producers == 0 && n >= cores {
 			cycles += parentsCycles / float64(n)
-		}
-		plan, err := placement.New(m, reserved, q)
-		if err != nil {
-			return nil, usageError{err}
 		}
 		if !plan.Fits() {
 			short = plan
@@ -339,8 +374,8 @@ func choosePlan(m *topology.Machine, held []reserve.Holder, f *engineFlags, c *e
 	return best, nil
 }
 
-// freeCores is how many cores a job can have.
-func freeCores(m *topology.Machine, held []reserve.Holder, p placePolicy) (n int) {
+// freeCores is how many cores a job can have, and how many CPUs they are.
+func freeCores(m *topology.Machine, held []reserve.Holder, p placePolicy) (cores, cpus int) {
 	taken := map[topology.CPU]bool{}
 	for _, h := range held {
 		for _, core := range h.Cores {
@@ -349,15 +384,19 @@ func freeCores(m *topology.Machine, held []reserve.Holder, p placePolicy) (n int
 	}
 	for _, core := range m.Cores() {
 		number, _ := m.CoreNumber(core.CPUs[0])
-		usable := false
+		if taken[number] {
+			continue
+		}
+		usable := 0
 		for _, cpu := range core.CPUs {
-			usable = usable || m.Allowed().Contains(cpu) && (p.mode != placeFixed || p.policy != placement.List || p.only.Contains(cpu))
+			if m.Allowed().Contains(cpu) && (p.mode != placeFixed || p.policy != placement.List || p.only.Contains(cpu)) {
+				usable++
+			}
 		}
-		if usable && !taken[number] {
-			n++
-		}
+		cpus += usable
+		cores += min(usable, 1)
 	}
-	return n
+	return cores, cpus
 }
 
 // A noPlaceError says why sectors cannot go anywhere on this machine now.

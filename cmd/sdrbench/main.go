@@ -107,7 +107,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage.`,
 		SilenceUsage:  true,
 	}
 	root.SetVersionTemplate("sdrbench {{.Version}}\n")
-	root.AddCommand(a.addPiece(), a.commP(), a.pc1(), a.sdr(), a.parents(), a.bench(), a.topo(), a.plan(), a.kernels())
+	root.AddCommand(a.addPiece(), a.commP(), a.pc1(), a.sdr(), a.parents(), a.bench(), a.tune(), a.topo(), a.plan(), a.kernels())
 	return root
 }
 

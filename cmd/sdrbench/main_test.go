@@ -24,6 +24,9 @@ import (
 // a folder that it puts into PATH.
 func TestMain(m *testing.M) {
 	os.Setenv("GORACE", raceOptions)
+	if filepath.Base(os.Args[0]) != "sdrbench" {
+		os.Setenv("SDR_PROFILE", noProfile) // not the user's
+	}
 	testscript.Main(m, programs)
 }
 

@@ -13,6 +13,7 @@ type settings struct {
 	parentCacheDir string // FIL_PROOFS_PARENT_CACHE, as the reference has it
 	lockDir        string // SDR_LOCK_DIR, where jobs hold cores
 	kernel         string // SDR_KERNEL, a label kernel's name
+	profile        string // SDR_PROFILE, the file that tune wrote, or none
 	// What the reference calls multicore SDR: our producers. Not checked yet.
 	producers, stride, lookahead string // FIL_PROOFS_MULTICORE_SDR_PRODUCERS, _PRODUCER_STRIDE, _LOOKAHEAD
 	maximizeCaching              bool   // FIL_PROOFS_MAXIMIZE_CACHING: the parent cache in memory
@@ -26,6 +27,7 @@ func readSettings(getenv func(string) string) settings {
 		parentCacheDir:  cmp.Or(getenv("FIL_PROOFS_PARENT_CACHE"), parentcache.DefaultDir),
 		lockDir:         cmp.Or(getenv("SDR_LOCK_DIR"), reserve.DefaultDir),
 		kernel:          getenv("SDR_KERNEL"),
+		profile:         getenv("SDR_PROFILE"),
 		producers:       getenv("FIL_PROOFS_MULTICORE_SDR_PRODUCERS"),
 		stride:          getenv("FIL_PROOFS_MULTICORE_SDR_PRODUCER_STRIDE"),
 		lookahead:       getenv("FIL_PROOFS_MULTICORE_SDR_LOOKAHEAD"),

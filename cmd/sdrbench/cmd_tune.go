@@ -1,0 +1,662 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sdr-engine/sdr/engine"
+	"github.com/sdr-engine/sdr/hugepages"
+	"github.com/sdr-engine/sdr/internal/coreclock"
+	"github.com/sdr-engine/sdr/placement"
+	"github.com/sdr-engine/sdr/porep"
+	"github.com/sdr-engine/sdr/reserve"
+	kernels "github.com/sdr-engine/sdr/sha256"
+	"github.com/sdr-engine/sdr/topology"
+)
+
+type tuneFlags struct {
+	proof   porep.SealProof
+	dir     string
+	time    time.Duration
+	sectors []int // none: as many as fit
+	profile string
+	lockDir string
+	json    bool
+	dryRun  bool
+}
+
+func (a *app) tune() *cobra.Command {
+	f := tuneFlags{proof: porep.StackedDrg512MiBV1_1}
+	cmd := &cobra.Command{
+		Use:   "tune",
+		Short: "Find the best settings for this machine, and use them from now on",
+		Long: `Tune measures which settings label fastest on this machine: kernels, lanes, hashing
+cores, ways of staging, producers, strides, lookaheads, SMT siblings, kinds of page
+and placement, whatever the machine has of them. First each kernel with the defaults,
+then the better ones with each way of staging, then what one change makes better.
+What is close is measured again and medians decide; what no change gains half
+a percent stays as it is by default.
+
+Each measurement labels a part of layer 2 with the memory, the graph, the parents and
+the writing to files of a whole sector, two layers of it in memory, and a sample
+of the labels is checked.
+
+It prints the best for latency (one sector) and for throughput (labels a second of
+all sectors together), and for each what it loses with one thing changed. It writes
+them to a profile, and every command that labels uses that from then on, wherever
+neither a flag nor the environment says something else. A profile is for one kind of
+hardware. --profile none writes none.
+
+Tune takes --time, 5 minutes by default, whatever there is to measure; with more of it
+more is measured. It holds all cores that are free. If it is interrupted, a profile
+that is there stays.`,
+		Example: `  sdrbench tune
+  sdrbench tune --dry-run
+  sdrbench tune --proof StackedDrg32GiBV1_1 --dir /mnt/nvme --time 30m --sectors 2,16,32`,
+		Args: cobra.NoArgs,
+		RunE: work(func(ctx context.Context, _ []string) error { return a.runTune(ctx, f) }),
+	}
+	flags := cmd.Flags()
+	proofFlag(cmd, &f.proof, "whose sectors are measured (default StackedDrg512MiBV1_1)")
+	flags.StringVar(&f.dir, "dir", "", "`DIR` for the layer files (default: the temporary folder)")
+	flags.DurationVar(&f.time, "time", 5*time.Minute, "how `LONG` it may take")
+	flagVar(cmd, &f.sectors, "sectors", "LIST", "numbers of sectors to find the best throughput of, like 2,16, or max (default max: as many as memory and disk allow)", parseSectorCounts)
+	profileFlag(cmd, &f.profile, "`FILE` to write, or none")
+	a.lockDirFlag(cmd, &f.lockDir)
+	flags.BoolVar(&f.json, "json", false, "print JSON")
+	flags.BoolVar(&f.dryRun, "dry-run", false, "print what would be measured, and measure nothing")
+	_ = cmd.MarkFlagDirname("dir")
+	return cmd
+}
+
+// parseSectorCounts reads "max", which is none, or "2,16".
+func parseSectorCounts(text string) (all []int, err error) {
+	if text == "max" {
+		return nil, nil
+	}
+	const most = 1 << 10
+	for part := range strings.SplitSeq(text, ",") {
+		n, err := strconv.Atoi(part)
+		if err != nil || n < 1 || n > most {
+			return nil, fmt.Errorf("%q is not a number of sectors, from 1 to %d, or max", part, most)
+		}
+		all = append(all, n)
+	}
+	slices.Sort(all)
+	return slices.Compact(all), nil
+}
+
+// A tuning is tune at work.
+type tuning struct {
+	*app
+	tuneFlags
+	machine *topology.Machine
+	held    []reserve.Holder // by others
+	made    []engine.Sector
+	notes   []string
+	hz      float64
+}
+
+func (t *tuning) addNote(format string, args ...any) {
+	t.notes = append(t.notes, fmt.Sprintf(format, args...))
+}
+
+func (a *app) runTune(ctx context.Context, f tuneFlags) (err error) {
+	began := time.Now()
+	switch {
+	case f.time <= 0:
+		return usageError{fmt.Errorf("--time: %v, want more than nothing", f.time)}
+	case f.proof.SectorSize().Nodes() < 1<<16:
+		return usageError{fmt.Errorf("--proof: sectors of %v are too small to measure a part of", f.proof.SectorSize())}
+	}
+	if f.dir == "" {
+		f.dir = os.TempDir()
+	}
+	path, named := a.profilePath(f.profile)
+	if path == "" && !named {
+		return errors.New("tuning: there is no configuration folder of the user: name a file, or none, with --profile")
+	}
+	t := &tuning{app: a, tuneFlags: f}
+	if t.machine, err = topology.Read(); err != nil {
+		return err
+	}
+	if t.held, err = a.heldOn(ctx, "/", f.lockDir); err != nil {
+		a.note("cores are not reserved: %v", err)
+	}
+	t.look()
+	space, err := t.space()
+	if err != nil {
+		return err
+	}
+	s := &search{space: space, window: t.windowOf(), budget: f.time, note: t.addNote}
+	r := &tuneReport{Schema: 1, Machine: machineOf(t.machine), Proof: f.proof.String(), Window: s.window.Seconds(), Profile: path}
+	r.Fingerprint = r.Machine.fingerprint()
+	if f.dryRun {
+		r.Notes = append([]string{}, t.notes...)
+		return a.printTunePlan(r, &s.space, f)
+	}
+	write := func([]byte) error { return nil }
+	if path != "" {
+		if !named {
+			if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+				return fmt.Errorf("writing the profile: %w", err)
+			}
+		}
+		if write, err = a.createOutput(path); err != nil {
+			return err
+		}
+	}
+	for _, note := range t.notes {
+		a.note("%s", note)
+	}
+	dir, err := os.MkdirTemp(f.dir, "sdrbench-")
+	if err != nil {
+		return fmt.Errorf("making a temporary folder: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	if t.made, err = madeUpSectors(dir, space.mostSectors()); err != nil {
+		return err
+	}
+	release, err := t.reserve(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+
+	// Hashers never leave their threads: the others need some of their own.
+	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), 2*runtime.NumCPU()))
+	t.hz = coreclock.Measure()
+	s.measure = t.measure
+	s.now = func() time.Duration { return time.Since(began) }
+	s.say = func(stage string, tr trial, f figure) {
+		fmt.Fprintf(a.err, "tune: %3.0f %%  %s: %s cycles a label, %s: %v\n", min(100, 100*s.now().Seconds()/s.budget.Seconds()),
+			stage, thousands(uint64(f.cycles+0.5)), perSecond(f.rate, "labels"), tr)
+	}
+	timed, cancel := context.WithDeadlineCause(ctx, began.Add(f.time), errTimeUp)
+	defer cancel()
+	latency, throughput, err := s.run(timed)
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case err != nil:
+		return err
+	}
+	r.set(s, latency, throughput)
+	r.Seconds, r.Notes = time.Since(began).Seconds(), append([]string{}, t.notes...)
+	if err := t.writeProfile(r, write); err != nil {
+		return err
+	}
+	if f.json {
+		return a.printJSON(r)
+	}
+	return a.print("%s", r.text())
+}
+
+// writeProfile writes what was found.
+func (t *tuning) writeProfile(r *tuneReport, write func([]byte) error) error {
+	p := &profile{
+		Schema: profileSchema, Fingerprint: r.Fingerprint, Made: time.Now().UTC().Truncate(time.Second), Version: version(),
+		Proof: r.Proof, Machine: r.Machine, Latency: r.Latency.profileSettings, Throughput: r.Throughput.profileSettings, Cycles: r.Cycles,
+	}
+	var text bytes.Buffer
+	if err := p.write(&text); err != nil {
+		return fmt.Errorf("writing the profile: %w", err)
+	}
+	// What would not be read again is not written.
+	if _, problems := parseProfile(text.String(), r.Machine); len(problems) > 0 {
+		return &profileError{r.Profile, problems}
+	}
+	return write(text.Bytes())
+}
+
+// look notes what makes the figures worse, and what this machine has no choice in.
+func (t *tuning) look() {
+	if text, err := os.ReadFile("/proc/loadavg"); err == nil {
+		if load, err := strconv.ParseFloat(strings.Fields(string(text) + " x")[0], 64); err == nil && load > 0.5 {
+			t.addNote("the machine is busy, with a load of %.1f on %s: other settings may be best when it is not", load, count(t.machine.CPUs().Len(), "CPU"))
+		}
+	}
+	for _, h := range t.held {
+		t.addNote("held, and left out: cores %v, by %s", topology.NewCPUSet(h.Cores...), h.Who())
+	}
+	if t.machine.Allowed().Len() < t.machine.CPUs().Len() {
+		t.addNote("only CPUs %v of %v are allowed: the rest is left out", t.machine.Allowed(), t.machine.CPUs())
+	}
+}
+
+// space is what there is to choose from here.
+func (t *tuning) space() (tuneSpace, error) {
+	m := t.machine
+	s := tuneSpace{
+		producers: []int{1, 2},
+		strides:   []int{32, 128, 512},
+		ahead:     []int{256, 1024, 4096, 16384},
+		smt:       []placement.SMTUse{placement.ProduceOnSiblings},
+		pages:     []pageKind{pagesAny},
+		policies:  []placement.Policy{placement.Spread},
+		counts:    t.sectors,
+	}
+	most := 0 // CPUs in a core complex
+	for _, c := range m.Complexes() {
+		most = max(most, c.CPUs.Len())
+	}
+	if most > 4 {
+		s.producers = append(s.producers, 4)
+	}
+	if slices.ContainsFunc(m.Cores(), func(c topology.Core) bool { return len(c.CPUs) > 1 }) {
+		s.smt = append(s.smt, placement.IdleSiblings)
+	} else {
+		t.addNote("SMT is left out: no core has a second CPU")
+	}
+	if len(m.Complexes()) > 1 {
+		s.policies = append(s.policies, placement.Pack)
+	} else {
+		t.addNote("placement is left out: one core complex leaves no choice")
+	}
+	free := map[uint64]bool{}
+	for _, node := range m.NUMANodes() {
+		for _, pool := range node.HugePages {
+			free[pool.Size] = free[pool.Size] || pool.Free > 0
+		}
+	}
+	for _, k := range pageKinds {
+		huge := k.pages == hugepages.Huge1G || k.pages == hugepages.Huge2M
+		if huge && !free[k.pages.Size()] {
+			t.addNote("pages of %s are left out: none is free in the kernel's pool", k.kind)
+			continue
+		}
+		if k.kind == pagesTransparent && len(s.pages) == 1 {
+			continue // what any has without pools
+		}
+		s.pages = append(s.pages, k.kind)
+	}
+	disk, known, err := freeSpace(t.dir)
+	if err != nil {
+		return s, fmt.Errorf("looking for room in %s: %w", t.dir, err)
+	}
+	room := func(k *kernels.Kernel, shape tuneShape) bool {
+		if known && uint64(shape.sectors) > disk/uint64(t.proof.SectorSize()) {
+			return false
+		}
+		_, err := t.plan(s.usual(tuneKernel{name: k.Name}, shape))
+		return err == nil
+	}
+	cores := t.cores()
+	fits := false
+	for _, k := range kernels.Kernels() {
+		if !k.Usable() {
+			_, err := kernels.ByName(k.Name)
+			t.addNote("%s is left out: %v", k.Name, err)
+			continue
+		}
+		tk := tuneKernel{name: k.Name, lanes: k.Lanes}
+		if one := (tuneShape{1, k.Lanes}); room(k, one) {
+			tk.one = one
+		}
+		tk.shapes = shapesOf(k.Lanes, cores, s.counts, func(shape tuneShape) bool { return room(k, shape) })
+		if len(tk.shapes) == 0 {
+			t.addNote("%s is left out where sectors go together: no room for them", k.Name)
+		}
+		fits = fits || len(tk.shapes) > 0 && tk.one.hashers > 0
+		s.kernels = append(s.kernels, tk)
+	}
+	if !fits {
+		_, err := t.plan(s.usual(tuneKernel{name: kernels.Best(1).Name}, tuneShape{1, 1}))
+		if err == nil {
+			err = fmt.Errorf("no room for %v sectors of %v in memory and %s (%s free)", s.counts, t.proof.SectorSize(), t.dir, bytesText(disk))
+		}
+		return s, fmt.Errorf("tuning: %w", err)
+	}
+	return s, nil
+}
+
+// shapesOf are how many hashers and sectors a kernel of so many lanes is tried with
+// on so many cores: as many as have room, for every number of sectors that is
+// asked for; and half as many, which leaves a core for each one's producers.
+func shapesOf(lanes, cores int, counts []int, room func(tuneShape) bool) (all []tuneShape) {
+	add := func(sectors func(hashers int) int, most int) {
+		for h := most; h >= 1; h-- {
+			if room(tuneShape{h, sectors(h)}) {
+				all = append(all, tuneShape{h, sectors(h)})
+				if half := h / 2; half >= 1 {
+					all = append(all, tuneShape{half, sectors(half)})
+				}
+				return
+			}
+		}
+	}
+	if len(counts) == 0 {
+		add(func(h int) int { return h * lanes }, cores)
+	}
+	for _, n := range counts {
+		add(func(int) int { return n }, min(cores, (n+lanes-1)/lanes))
+	}
+	return all
+}
+
+// mostSectors is the largest number of sectors that a trial has.
+func (s *tuneSpace) mostSectors() (most int) {
+	for _, k := range s.kernels {
+		for _, shape := range append([]tuneShape{k.one}, k.shapes...) {
+			most = max(most, shape.sectors)
+		}
+	}
+	return most
+}
+
+// cores is how many are free to hash.
+func (t *tuning) cores() int {
+	cores, _ := freeCores(t.machine, t.held, placePolicy{})
+	return cores
+}
+
+// windowOf is how long to measure: a search takes one to two hundred measurements, and
+// each needs time to begin; and half of a layer must be enough.
+func (t *tuning) windowOf() time.Duration {
+	const nodesPerSecond = 2e6 // no core labels more
+	layer := time.Duration(float64(t.proof.SectorSize().Nodes()) / 2 / nodesPerSecond * float64(time.Second))
+	return min(max(t.time/200, 20*time.Millisecond), layer, 5*time.Second)
+}
+
+// config is a trial's, without sectors and places.
+func (t *tuning) config(tr trial) *engine.Config {
+	return &engine.Config{
+		Proof: t.proof, Kernel: tr.kernel, Cycles: map[string]float64{}, Hashers: tr.hashers,
+		Staging: tr.staging, Producers: tr.producers, Stride: tr.stride, Lookahead: tr.lookahead,
+		Memory: new(hugepages.Accounting),
+	}
+}
+
+// plan is where a trial's hashers run.
+func (t *tuning) plan(tr trial) (*placement.Plan, error) {
+	f := &engineFlags{hashers: tr.hashers, smt: tr.smt, bindProducers: true}
+	f.policy.policy = tr.policy
+	return choosePlan(t.machine, t.held, f, t.config(tr), tr.sectors)
+}
+
+// reserve takes all cores that are free, for as long as tune runs.
+func (t *tuning) reserve(ctx context.Context) (release func(), err error) {
+	taken := map[topology.CPU]bool{}
+	for _, h := range t.held {
+		for _, core := range h.Cores {
+			taken[core] = true
+		}
+	}
+	q := reserve.Request{Job: "tune"}
+	for _, core := range t.machine.Cores() {
+		number := core.CPUs[0]
+		if !taken[number] && slices.ContainsFunc(core.CPUs, t.machine.Allowed().Contains) {
+			q.Cores = append(q.Cores, number)
+		}
+	}
+	dir, err := reserve.Open(t.lockDir, "/")
+	if err != nil {
+		t.note("cores are not reserved: %v", err)
+		return func() {}, nil
+	}
+	r, err := dir.Acquire(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	return func() { r.Release() }, nil
+}
+
+// measure measures a trial once.
+func (t *tuning) measure(ctx context.Context, tr trial, window time.Duration) (r reading, err error) {
+	c := t.config(tr)
+	plan, err := t.plan(tr)
+	if err != nil {
+		return r, fmt.Errorf("%w: %w", errCannot, err)
+	}
+	setPlaces(c, t.machine, plan)
+	c.Sectors = t.made[:tr.sectors]
+	if tr.pages != pagesAny {
+		c.Pages = tr.pages.orSmaller()[:1]
+	}
+	m, err := engine.Measure(ctx, *c, window)
+	var refused *hugepages.AllocError
+	var limit *hugepages.LimitError
+	var wrong *engine.LabelError
+	switch {
+	case err != nil && ctx.Err() != nil && !errors.As(err, &wrong):
+		return r, context.Cause(ctx)
+	case errors.As(err, &refused), errors.As(err, &limit):
+		return r, fmt.Errorf("%w: %w", errCannot, err)
+	case err != nil:
+		return r, fmt.Errorf("measuring %v: %w", tr, err)
+	}
+	for _, had := range m.Memory {
+		if tr.pages != pagesAny && had.Pages != c.Pages[0] {
+			return r, fmt.Errorf("%w: %v were had instead", errCannot, had.Pages)
+		}
+	}
+	before := t.hz
+	t.hz = coreclock.Measure()
+	return readingOf(m, tr.sectors, (before+t.hz)/2)
+}
+
+// readingOf works out the rate of all sectors: the hasher with most to do decides.
+func readingOf(m engine.Measurement, sectors int, hz float64) (r reading, err error) {
+	var slowest, low, high float64 // seconds a node, all batches; low and high are of slow and fast parts
+	var together float64           // labels a second of all hashers at that time
+	for _, h := range m.Hashers {
+		if h.Nodes == 0 {
+			return r, errTimeUp
+		}
+		rate := float64(h.Nodes) / h.Took.Seconds()
+		slow, fast := rate, rate
+		if n := len(h.Slices); n >= 4 {
+			sorted := slices.Sorted(slices.Values(h.Slices))
+			rate, slow, fast = median(sorted), sorted[n/4], sorted[n-1-n/4]
+		}
+		batches := float64(h.Batches)
+		slowest, low, high = max(slowest, batches/rate), max(low, batches/slow), max(high, batches/fast)
+		together += rate * float64(h.Lanes)
+	}
+	r.rate = float64(sectors) / slowest
+	r.cycles = hz * float64(len(m.Hashers)) / together
+	r.spread = slowest/high - slowest/low
+	return r, nil
+}
+
+// A tuneReport is what tune prints. Its JSON is a contract with scripts: whatever
+// changes the meaning of a field changes Schema.
+type tuneReport struct {
+	Schema       int                `json:"schema"`
+	Machine      profileMachine     `json:"machine"`
+	Fingerprint  string             `json:"fingerprint"`
+	Proof        string             `json:"proof"`
+	Seconds      float64            `json:"seconds"`
+	Window       float64            `json:"window_seconds"` // of each measurement
+	Measurements int                `json:"measurements"`
+	Complete     bool               `json:"complete"` // nothing was left out for want of time
+	Notes        []string           `json:"notes"`
+	Cycles       map[string]float64 `json:"cycles"` // a node with all lanes, on one core, by kernel
+	Latency      tuneFinding        `json:"latency"`
+	Throughput   tuneFinding        `json:"throughput"`
+	Profile      string             `json:"profile"` // the file; "" for none
+}
+
+// A tuneFinding is the best for one purpose, and what it loses with one thing changed.
+type tuneFinding struct {
+	profileSettings
+	Samples int         `json:"samples"`
+	Worth   []tuneWorth `json:"worth"`
+}
+
+type tuneWorth struct {
+	Setting string  `json:"setting"`
+	Value   string  `json:"value"`
+	Cycles  float64 `json:"cycles_per_label"`
+	Rate    float64 `json:"labels_per_second"`
+	Spread  float64 `json:"spread"`
+	Samples int     `json:"samples"`
+	Lost    float64 `json:"lost"` // a share of the best's rate
+}
+
+func (r *tuneReport) set(s *search, latency, throughput finding) {
+	r.Latency, r.Throughput = newTuneFinding(latency), newTuneFinding(throughput)
+	r.Cycles, r.Complete = s.cyclesByKernel(), !s.short
+	for _, all := range s.readings {
+		r.Measurements += len(all)
+	}
+}
+
+func newTuneFinding(f finding) tuneFinding {
+	all := tuneFinding{settingsOf(f.trial, f.figure), f.samples, []tuneWorth{}}
+	for _, w := range f.worth {
+		all.Worth = append(all.Worth, tuneWorth{w.setting, w.value, w.cycles, w.rate, w.spread, w.samples, w.lost})
+	}
+	return all
+}
+
+func settingsOf(t trial, f figure) profileSettings {
+	return profileSettings{
+		Kernel: t.kernel, Sectors: t.sectors, Hashers: t.hashers,
+		Staging: t.staging.String(), Producers: t.producers, Stride: t.stride, Lookahead: t.lookahead,
+		SMT: smtText(t.smt), Pages: string(t.pages), Policy: t.policy.String(),
+		Cycles: f.cycles, Rate: f.rate, Spread: f.spread,
+	}
+}
+
+// header is what the report and the plan begin with.
+func (r *tuneReport) header(b *strings.Builder) {
+	fmt.Fprintf(b, "%-12s%s, %s, %s\n", "machine", r.Machine.Model, strings.Join(r.Machine.Complexes, "; "), r.Machine.Memory)
+	for i, note := range r.Notes {
+		name := ""
+		if i == 0 {
+			name = "notes"
+		}
+		fmt.Fprintf(b, "%-12s%s\n", name, note)
+	}
+}
+
+// text is the report for people.
+func (r *tuneReport) text() string {
+	var b strings.Builder
+	r.header(&b)
+	fmt.Fprintf(&b, "%-12s%d times for %v, in %v, sectors of %s", "measured", r.Measurements,
+		time.Duration(r.Window*float64(time.Second)).Round(time.Millisecond), time.Duration(r.Seconds*float64(time.Second)).Round(time.Second), r.Proof)
+	if !r.Complete {
+		b.WriteString("; not all that there was time for (--time)")
+	}
+	b.WriteString("\n\nkernels, on one core\n")
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
+	for _, name := range slices.Sorted(maps.Keys(r.Cycles)) {
+		if k, err := kernels.ByName(name); err == nil {
+			fmt.Fprintf(w, "  %s\t%s cycles a node\t%s a label\t\n", name, thousands(uint64(r.Cycles[name]+0.5)), thousands(uint64(r.Cycles[name]/float64(k.Lanes)+0.5)))
+		}
+	}
+	w.Flush()
+	r.Latency.text(&b, "best for latency")
+	r.Throughput.text(&b, "best for throughput")
+	if r.Profile != "" {
+		fmt.Fprintf(&b, "\n%-12s%s, used from now on (--profile none goes without)\n", "profile", r.Profile)
+	}
+	return b.String()
+}
+
+func (f *tuneFinding) text(b *strings.Builder, heading string) {
+	fmt.Fprintf(b, "\n%s: %s on %s\n", heading, count(f.Sectors, "sector"), count(f.Hashers, "core"))
+	fmt.Fprintf(b, "  %s cycles a label, %s, spread %.1f %% of %s\n", thousands(uint64(f.Cycles+0.5)), perSecond(f.Rate, "labels"), 100*f.Spread, count(f.Samples, "measurement"))
+	fmt.Fprintf(b, "  kernel %s, staging %s, producers %d, stride %d, lookahead %d, siblings %s, pages %s, policy %s\n",
+		f.Kernel, f.Staging, f.Producers, f.Stride, f.Lookahead, f.SMT, f.Pages, f.Policy)
+	if len(f.Worth) == 0 {
+		return
+	}
+	b.WriteString("  with one thing changed\n")
+	w := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
+	for _, x := range f.Worth {
+		change := fmt.Sprintf("%5.1f %% lost", 100*x.Lost)
+		if x.Lost < 0 {
+			change = fmt.Sprintf("%5.1f %% won, which is in the noise", -100*x.Lost)
+		}
+		fmt.Fprintf(w, "    %s\t%s\t%7s cycles a label\t%s\n", x.Setting, x.Value, thousands(uint64(x.Cycles+0.5)), change)
+	}
+	w.Flush()
+}
+
+// printTunePlan prints what tune would do.
+func (a *app) printTunePlan(r *tuneReport, s *tuneSpace, f tuneFlags) error {
+	type choices struct {
+		Kernels   map[string][]tuneShapeJSON `json:"kernels"`
+		Staging   []string                   `json:"staging"`
+		Producers []int                      `json:"producers"`
+		Strides   []int                      `json:"strides"`
+		Lookahead []int                      `json:"lookaheads"`
+		SMT       []string                   `json:"smt"`
+		Pages     []pageKind                 `json:"pages"`
+		Policies  []string                   `json:"policies"`
+	}
+	c := choices{
+		Kernels: map[string][]tuneShapeJSON{}, Staging: []string{engine.Inline.String(), engine.Producers.String(), engine.Hybrid.String()},
+		Producers: s.producers, Strides: s.strides, Lookahead: s.ahead, Pages: s.pages,
+	}
+	for _, use := range s.smt {
+		c.SMT = append(c.SMT, smtText(use))
+	}
+	for _, p := range s.policies {
+		c.Policies = append(c.Policies, p.String())
+	}
+	for _, k := range s.kernels {
+		c.Kernels[k.name] = []tuneShapeJSON{}
+		for _, shape := range k.shapes {
+			c.Kernels[k.name] = append(c.Kernels[k.name], tuneShapeJSON{shape.hashers, shape.sectors})
+		}
+	}
+	if f.json {
+		return a.printJSON(struct {
+			Schema  int            `json:"schema"`
+			Machine profileMachine `json:"machine"`
+			Print   string         `json:"fingerprint"`
+			Proof   string         `json:"proof"`
+			Time    float64        `json:"seconds"`
+			Window  float64        `json:"window_seconds"`
+			Notes   []string       `json:"notes"`
+			Choices choices        `json:"choices"`
+			Profile string         `json:"profile"`
+		}{r.Schema, r.Machine, r.Fingerprint, r.Proof, f.time.Seconds(), r.Window, r.Notes, c, r.Profile})
+	}
+	var b strings.Builder
+	r.header(&b)
+	line := func(name string, values any) {
+		fmt.Fprintf(&b, "%-12s%s\n", name, strings.ReplaceAll(strings.Trim(fmt.Sprint(values), "[]"), " ", ", "))
+	}
+	fmt.Fprintf(&b, "%-12s%v at most, %v for each measurement, sectors of %s\n", "time", f.time, time.Duration(r.Window*float64(time.Second)).Round(time.Millisecond), r.Proof)
+	for _, k := range s.kernels {
+		var shapes []string
+		for _, shape := range k.shapes {
+			shapes = append(shapes, fmt.Sprintf("%s on %s", count(shape.sectors, "sector"), count(shape.hashers, "core")))
+		}
+		fmt.Fprintf(&b, "%-12s%s\n", k.name, strings.Join(shapes, ", "))
+	}
+	line("staging", c.Staging)
+	line("producers", c.Producers)
+	line("stride", c.Strides)
+	line("lookahead", c.Lookahead)
+	line("siblings", c.SMT)
+	line("pages", c.Pages)
+	line("policy", c.Policies)
+	if r.Profile != "" {
+		fmt.Fprintf(&b, "%-12s%s\n", "profile", r.Profile)
+	}
+	return a.print("%s", b.String())
+}
+
+type tuneShapeJSON struct {
+	Hashers int `json:"hashers"`
+	Sectors int `json:"sectors"`
+}
