@@ -415,7 +415,7 @@ func (t *tuning) reserve(ctx context.Context) (release func(), err error) {
 }
 
 // measure measures a trial once.
-func (t *tuning) measure(ctx context.Context, tr trial, window time.Duration) (r reading, err error) {
+func (t *tuning) measure(ctx context.Context, tr trial, window time.Duration) (r measured, err error) {
 	c := t.config(tr)
 	plan, err := t.plan(tr)
 	if err != nil {
@@ -449,7 +449,7 @@ func (t *tuning) measure(ctx context.Context, tr trial, window time.Duration) (r
 }
 
 // readingOf works out the rate of all sectors: the hasher with most to do decides.
-func readingOf(m engine.Measurement, sectors int, hz float64) (r reading, err error) {
+func readingOf(m engine.Measurement, sectors int, hz float64) (r measured, err error) {
 	var slowest, low, high float64 // seconds a node, all batches; low and high are of slow and fast parts
 	var together float64           // labels a second of all hashers at that time
 	for _, h := range m.Hashers {

@@ -222,7 +222,7 @@ func TestProfilePrecedence(t *testing.T) {
 		smt     placement.SMTUse
 		pages   []hugepages.Pages
 	}{
-		{name: "defaults", sectors: 1, want: want{"", 0, engine.Inline, 0, 0, 0}},
+		{name: "defaults", sectors: 1, want: want{"", 0, engine.AutoStaging, 0, 0, 0}},
 		{name: "one sector", profile: p, sectors: 1, want: want{"generic/1", 1, engine.Hybrid, 2, 64, 2048},
 			policy: placement.Pack, smt: placement.IdleSiblings, pages: []hugepages.Pages{hugepages.Huge2M, hugepages.Transparent, hugepages.Small}},
 		{name: "as many as measured", profile: p, sectors: 12, want: want{"generic/1", 6, engine.Producers, 1, 256, 8192}},

@@ -25,8 +25,8 @@ type trial struct {
 	policy            placement.Policy
 }
 
-// A reading is what one measurement of a trial came to.
-type reading struct {
+// A measured is what one measurement of a trial came to.
+type measured struct {
 	rate   float64 // labels a second, of all sectors
 	cycles float64 // core cycles of the hashing cores, a label
 	spread float64 // of the rate within the measurement, a share of it
@@ -34,8 +34,8 @@ type reading struct {
 
 // A figure is what all measurements of a trial came to.
 type figure struct {
-	reading     // medians; spread is between measurements, if there are several
-	samples int // measurements
+	measured     // medians; spread is between measurements, if there are several
+	samples  int // measurements
 }
 
 // A tuneShape is how many hashers and sectors a kernel can have.
@@ -77,12 +77,12 @@ type search struct {
 	space   tuneSpace
 	window  time.Duration
 	budget  time.Duration
-	measure func(ctx context.Context, t trial, window time.Duration) (reading, error)
+	measure func(ctx context.Context, t trial, window time.Duration) (measured, error)
 	now     func() time.Duration // since the search began
 	say     func(stage string, t trial, f figure)
 	note    func(format string, args ...any)
 
-	readings map[trial][]reading
+	readings map[trial][]measured
 	figures  map[trial]figure
 	refused  map[trial]bool
 	extra    map[int]time.Duration // by lanes in memory: what a measurement takes besides its window
@@ -264,7 +264,7 @@ const (
 // run searches; it ends in time with what there is. The error is ctx's, one of
 // measure, or errNothing.
 func (s *search) run(ctx context.Context) (latency, throughput finding, err error) {
-	s.readings, s.figures = map[trial][]reading{}, map[trial]figure{}
+	s.readings, s.figures = map[trial][]measured{}, map[trial]figure{}
 	s.refused, s.extra = map[trial]bool{}, map[int]time.Duration{}
 	// Every kernel on one core: what it takes for a node. Small ones first, which
 	// both goals can do with if there is hardly any time.
@@ -516,12 +516,12 @@ func (s *search) tied(a, b trial) bool {
 func (s *search) figure(t trial) figure { return s.figures[t] }
 
 // figureOf sums up at least one reading.
-func figureOf(all []reading) figure {
+func figureOf(all []measured) figure {
 	var rates, cycles []float64
 	for _, r := range all {
 		rates, cycles = append(rates, r.rate), append(cycles, r.cycles)
 	}
-	f := figure{reading{median(rates), median(cycles), all[0].spread}, len(all)}
+	f := figure{measured{median(rates), median(cycles), all[0].spread}, len(all)}
 	if len(rates) > 1 {
 		f.spread = (slices.Max(rates) - slices.Min(rates)) / f.rate
 	}

