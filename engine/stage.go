@@ -111,15 +111,20 @@ func (b *batchRun) bringClose(list []int32, rows sha256.Rows, slot, index int, n
 }
 
 // sharedParents are the parents of runs that some hasher's producer worked out and
-// those of others, a little behind, can use. All hashers go through the same graph.
-// Whoever finds his run missing works it out, in its place if he is the first to
-// come so far; nobody ever waits for somebody who is behind.
+// those of others, a little behind, can use: all hashers go through the same graph.
+// Whoever finds his run missing works it out. Whoever finds that somebody is at it
+// works out one of the next meanwhile: nobody waits, and two that go side by side
+// share the work. (Where they waited for each other, at a lock for each run, waking
+// threads cost more than the parents.)
 type sharedParents struct {
 	source ParentSource
+	run    uint64 // nodes in a run
+	nodes  uint64
 	places []sharedRun // none if there is only one hasher
 }
 
-// A sharedRun is one place.
+// A sharedRun is one place: that of every run whose number, modulo how many there
+// are, is its index.
 type sharedRun struct {
 	mu      sync.Mutex
 	first   uint64
@@ -128,11 +133,21 @@ type sharedRun struct {
 	_       [64]byte
 }
 
+const (
+	// sharedAhead is how many of the next runs a producer looks at for something
+	// to do.
+	sharedAhead = 8
+	// sharedNodes are kept, 7 MB of parents: a tenth of a second. Hashers that drift
+	// apart for a moment find together again, since the one ahead does the work.
+	sharedNodes = 1 << 17
+)
+
 func newSharedParents(source ParentSource, c *Config) *sharedParents {
 	p := &sharedParents{source: source}
 	if c.Hashers > 1 {
 		s := shapeOf(c.Proof, c)
-		p.places = make([]sharedRun, 2*s.slots)
+		p.run, p.nodes = uint64(s.run), s.nodes
+		p.places = make([]sharedRun, max(2*s.slots, min(sharedNodes, int(s.nodes))/s.run)+sharedAhead)
 		for i := range p.places {
 			p.places[i].first = ^uint64(0)
 		}
@@ -145,20 +160,76 @@ func (p *sharedParents) get(dst []uint32, first uint64, onlyBase bool) error {
 	if len(p.places) == 0 {
 		return p.compute(dst, first, onlyBase)
 	}
-	n := uint64(len(dst) / porep.Degree)
-	place := &p.places[first/max(1, n)%uint64(len(p.places))]
-	place.mu.Lock()
-	if place.first == first && len(place.parents) == len(dst) && (place.full || onlyBase) {
-		copy(dst, place.parents)
-		place.mu.Unlock()
-		return nil
+	for {
+		if got, err := p.try(dst, first, onlyBase); got || err != nil {
+			return err
+		}
+		helped := false
+		for ahead := uint64(1); ahead <= sharedAhead && !helped; ahead++ {
+			next := first + ahead*p.run
+			if next >= p.nodes {
+				break
+			}
+			var err error
+			if helped, err = p.prepare(next, int(min(p.run, p.nodes-next)), onlyBase); err != nil {
+				return err
+			}
+		}
+		if !helped {
+			return p.compute(dst, first, onlyBase)
+		}
 	}
-	defer place.mu.Unlock()
-	if err := p.compute(dst, first, onlyBase); err != nil {
+}
+
+func (p *sharedParents) place(first uint64) *sharedRun {
+	return &p.places[first/p.run%uint64(len(p.places))]
+}
+
+// has says whether the place has a run's parents, n nodes'.
+func (r *sharedRun) has(first uint64, n int, onlyBase bool) bool {
+	return r.first == first && len(r.parents) == n*porep.Degree && (r.full || onlyBase)
+}
+
+// try gets a run's parents unless somebody is at them now.
+func (p *sharedParents) try(dst []uint32, first uint64, onlyBase bool) (got bool, err error) {
+	r, n := p.place(first), len(dst)/porep.Degree
+	if !r.mu.TryLock() {
+		return false, nil
+	}
+	defer r.mu.Unlock()
+	if !r.has(first, n, onlyBase) {
+		if err := p.fill(r, first, n, onlyBase); err != nil {
+			return false, err
+		}
+	}
+	copy(dst, r.parents)
+	return true, nil
+}
+
+// prepare works out a run for whoever comes to it, unless it is there, or somebody is
+// at it.
+func (p *sharedParents) prepare(first uint64, n int, onlyBase bool) (did bool, err error) {
+	r := p.place(first)
+	if !r.mu.TryLock() {
+		return false, nil
+	}
+	defer r.mu.Unlock()
+	if r.has(first, n, onlyBase) {
+		return false, nil
+	}
+	return true, p.fill(r, first, n, onlyBase)
+}
+
+func (p *sharedParents) fill(r *sharedRun, first uint64, n int, onlyBase bool) error {
+	if cap(r.parents) < n*porep.Degree {
+		r.parents = make([]uint32, n*porep.Degree)
+	}
+	r.parents = r.parents[:n*porep.Degree]
+	r.first = ^uint64(0) // nothing, should it fail
+	if err := p.compute(r.parents, first, onlyBase); err != nil {
 		return err
 	}
-	place.first, place.full = first, !onlyBase
-	place.parents = append(place.parents[:0], dst...)
+	r.first, r.full = first, !onlyBase
 	return nil
 }
 
