@@ -20,6 +20,7 @@ import (
 	"github.com/sdr-engine/sdr/layers"
 	"github.com/sdr-engine/sdr/porep"
 	kernels "github.com/sdr-engine/sdr/sha256"
+	"github.com/sdr-engine/sdr/topology"
 )
 
 // allKernels are the names of the kernels that run here, and "" for the default.
@@ -73,15 +74,41 @@ func randomConfig(r *rand.Rand, c engine.Config) engine.Config {
 		c.Lookahead = 0
 	}
 	c.Writing = engine.Writing(r.IntN(4))
+	if m := machine(); m != nil && r.IntN(2) == 0 {
+		// Hashers on cores of their own, as far as there are any; producers anywhere.
+		cpus := m.Allowed().Slice()
+		r.Shuffle(len(cpus), func(i, j int) { cpus[i], cpus[j] = cpus[j], cpus[i] })
+		c.Hashers = min(c.Hashers, len(cpus))
+		c.Machine = m
+		for _, cpu := range cpus[:c.Hashers] {
+			p := engine.Place{Hasher: cpu, Producers: cpus[:r.IntN(len(cpus)+1)]}
+			if node, ok := m.NUMAOf(cpu); ok && r.IntN(2) == 0 {
+				p.Memory = hugepages.OnNode(int(m.NUMANodes()[node].ID))
+			}
+			c.Places = append(c.Places, p)
+		}
+	}
 	if r.IntN(2) == 0 {
 		c.Pages = []hugepages.Pages{hugepages.Pages(1 + r.IntN(4)), hugepages.Small}
 	}
 	return c
 }
 
+// machine is the one that we run on, nil where threads cannot be bound.
+var machine = sync.OnceValue(func() *topology.Machine {
+	if runtime.GOOS != "linux" {
+		return nil
+	}
+	m, err := topology.Read()
+	if err != nil {
+		return nil
+	}
+	return m
+})
+
 func describe(c engine.Config) string {
-	return fmt.Sprintf("kernel %q, %d hashers, %v staging, %d producers, stride %d, lookahead %d, %v, writing %v, pages %v",
-		c.Kernel, c.Hashers, c.Staging, c.Producers, c.Stride, c.Lookahead, c.MemoryMode, c.Writing, c.Pages)
+	return fmt.Sprintf("kernel %q, %d hashers, %v staging, %d producers, stride %d, lookahead %d, %v, writing %v, pages %v, places %v",
+		c.Kernel, c.Hashers, c.Staging, c.Producers, c.Stride, c.Lookahead, c.MemoryMode, c.Writing, c.Pages, c.Places)
 }
 
 // TestMetamorphic: the same sectors make the same files, whatever the kernel, the
@@ -236,8 +263,11 @@ func TestStress(t *testing.T) {
 		rounds = 10
 	}
 	goroutines := runtime.NumGoroutine()
+	files := openFiles(t)
+	var pool hugepages.Accounting
 	for round := range rounds {
 		c := randomConfig(r, engine.Config{Proof: c.Proof, Sectors: c.Sectors})
+		c.Memory = &pool
 		c.Stride = 1 + r.IntN(4)
 		if c.MemoryMode == engine.TwoLayers {
 			c.Lookahead = c.Stride * (1 + r.IntN(5))
@@ -272,6 +302,9 @@ func TestStress(t *testing.T) {
 				t.Fatalf("%s: other files:\n%s", describe(c), diff)
 			}
 		}
+		if usage := pool.Total(); usage.Current != 0 {
+			t.Fatalf("%s: memory is left: %+v", describe(c), usage)
+		}
 		for _, s := range c.Sectors {
 			for _, name := range fileNames(t, s.CacheDir) {
 				if strings.HasPrefix(name, ".") {
@@ -281,4 +314,16 @@ func TestStress(t *testing.T) {
 		}
 	}
 	waitFor(t, func() bool { return runtime.NumGoroutine() <= goroutines })
+	if now := openFiles(t); now > files {
+		t.Errorf("%d files are open, %d were", now, files)
+	}
+}
+
+// openFiles is how many files this process has open, where the system tells.
+func openFiles(t *testing.T) int {
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return 0
+	}
+	return len(entries)
 }
