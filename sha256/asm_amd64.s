@@ -753,9 +753,31 @@ repeated:
 	ROUNDS((off+32)(R9), X5, X6) \
 	ROUNDS((off+48)(R9), X7, X8)
 
+// Rounds 4t and 4t+1, or the two after, of all lanes with K + W at R9. To load
+// these twice is better than PSHUFD, which would take the SHA unit's ports.
+#define ROUNDSLOW(t) \
+	MOVQ        (64*t+0)(R9), X0  \
+	SHA256RNDS2 X0, X1, X2        \
+	MOVQ        (64*t+16)(R9), X0 \
+	SHA256RNDS2 X0, X3, X4        \
+	MOVQ        (64*t+32)(R9), X0 \
+	SHA256RNDS2 X0, X5, X6        \
+	MOVQ        (64*t+48)(R9), X0 \
+	SHA256RNDS2 X0, X7, X8
+
+#define ROUNDSHIGH(t) \
+	MOVQ        (64*t+8)(R9), X0  \
+	SHA256RNDS2 X0, X2, X1        \
+	MOVQ        (64*t+24)(R9), X0 \
+	SHA256RNDS2 X0, X4, X3        \
+	MOVQ        (64*t+40)(R9), X0 \
+	SHA256RNDS2 X0, X6, X5        \
+	MOVQ        (64*t+56)(R9), X0 \
+	SHA256RNDS2 X0, X8, X7
+
 #define ROUNDSALL(t) \
-	ROUNDS01(64*t) \
-	ROUNDS23(64*t)
+	ROUNDSLOW(t) \
+	ROUNDSHIGH(t)
 
 #define SAVEALL \
 	MOVO X1, (SAVED4+0)(R8)   \
@@ -847,20 +869,48 @@ repeated:
 // The same beside the rounds of a block, a quarter of four rounds' lanes at a time:
 // the first half of the block beside one lane's schedule, the second beside another's.
 #define EVENA(t, m) \
-	KEEP(t, m)       \
-	ROUNDS01(32*t)
+	MOVQ (64*(t/2)+0)(R9), X0 \
+	SHA256RNDS2 X0, X1, X2 \
+	MOVQ (64*(t/2)+16)(R9), X0 \
+	SHA256RNDS2 X0, X3, X4 \
+	KEEP(t, m) \
+	MOVQ (64*(t/2)+32)(R9), X0 \
+	SHA256RNDS2 X0, X5, X6 \
+	MOVQ (64*(t/2)+48)(R9), X0 \
+	SHA256RNDS2 X0, X7, X8
 
 #define ODDA(t, m) \
-	KEEP(t, m)          \
-	ROUNDS23(32*t-32)
+	MOVQ (64*(t/2)+8)(R9), X0 \
+	SHA256RNDS2 X0, X2, X1 \
+	MOVQ (64*(t/2)+24)(R9), X0 \
+	SHA256RNDS2 X0, X4, X3 \
+	KEEP(t, m) \
+	MOVQ (64*(t/2)+40)(R9), X0 \
+	SHA256RNDS2 X0, X6, X5 \
+	MOVQ (64*(t/2)+56)(R9), X0 \
+	SHA256RNDS2 X0, X8, X7
 
 #define EVENB(t, m) \
-	KEEP(t, m)          \
-	ROUNDS01(32*t+512)
+	MOVQ (64*(t/2+8)+0)(R9), X0 \
+	SHA256RNDS2 X0, X1, X2 \
+	MOVQ (64*(t/2+8)+16)(R9), X0 \
+	SHA256RNDS2 X0, X3, X4 \
+	KEEP(t, m) \
+	MOVQ (64*(t/2+8)+32)(R9), X0 \
+	SHA256RNDS2 X0, X5, X6 \
+	MOVQ (64*(t/2+8)+48)(R9), X0 \
+	SHA256RNDS2 X0, X7, X8
 
 #define ODDB(t, m) \
-	KEEP(t, m)          \
-	ROUNDS23(32*t+480)
+	MOVQ (64*(t/2+8)+8)(R9), X0 \
+	SHA256RNDS2 X0, X2, X1 \
+	MOVQ (64*(t/2+8)+24)(R9), X0 \
+	SHA256RNDS2 X0, X4, X3 \
+	KEEP(t, m) \
+	MOVQ (64*(t/2+8)+40)(R9), X0 \
+	SHA256RNDS2 X0, X6, X5 \
+	MOVQ (64*(t/2+8)+56)(R9), X0 \
+	SHA256RNDS2 X0, X8, X7
 
 // Words 4t to 4t+3 of a lane in a node's first pair: m1 are the words before,
 // those before them are in the ring. LOADRING reads the words from p, EXTENDRING
@@ -897,15 +947,21 @@ repeated:
 
 // Steps of all lanes: their words before are in a, b, c, d; those of the step come
 // into e, a, b, c.
+#define KEEPAT(t, m, p) \
+	MOVO  m, X0                 \
+	PADDL k256<>+(16*t)(SB), X0 \
+	MOVO  X0, p
+
 #define STEPLOAD(t, p, a, b, c, d, e) \
 	LOADRING(t, 0, p, e)                     \
-	ROUNDSKEEP(t, (64*t+0)(R9), e, X1, X2)   \
+	KEEPAT(t, e, (64*t+0)(R9))   \
 	LOADRING(t, 1, p, a)                     \
-	ROUNDSKEEP(t, (64*t+16)(R9), a, X3, X4)  \
+	KEEPAT(t, a, (64*t+16)(R9))  \
 	LOADRING(t, 2, p, b)                     \
-	ROUNDSKEEP(t, (64*t+32)(R9), b, X5, X6)  \
+	KEEPAT(t, b, (64*t+32)(R9))  \
 	LOADRING(t, 3, p, c)                     \
-	ROUNDSKEEP(t, (64*t+48)(R9), c, X7, X8)
+	KEEPAT(t, c, (64*t+48)(R9)) \
+	ROUNDSALL(t)
 
 #define STEPSTART(t, p, a, b, c, d, e) \
 	BEFORERING(t, 0, a) \
@@ -917,26 +973,28 @@ repeated:
 #define STEPEXTEND(t, a, b, c, d, e) \
 	EXTENDRING(t, 0, a, e)                  \
 	KEEPRING(t, 0, a, e)                    \
-	ROUNDSKEEP(t, (64*t+0)(R9), e, X1, X2)  \
+	KEEPAT(t, e, (64*t+0)(R9))  \
 	EXTENDRING(t, 1, b, a)                  \
 	KEEPRING(t, 1, b, a)                    \
-	ROUNDSKEEP(t, (64*t+16)(R9), a, X3, X4) \
+	KEEPAT(t, a, (64*t+16)(R9)) \
 	EXTENDRING(t, 2, c, b)                  \
 	KEEPRING(t, 2, c, b)                    \
-	ROUNDSKEEP(t, (64*t+32)(R9), b, X5, X6) \
+	KEEPAT(t, b, (64*t+32)(R9)) \
 	EXTENDRING(t, 3, d, c)                  \
 	KEEPRING(t, 3, d, c)                    \
-	ROUNDSKEEP(t, (64*t+48)(R9), c, X7, X8)
+	KEEPAT(t, c, (64*t+48)(R9)) \
+	ROUNDSALL(t)
 
 #define STEPEND(t, a, b, c, d, e) \
 	EXTENDRING(t, 0, a, e)                  \
-	ROUNDSKEEP(t, (64*t+0)(R9), e, X1, X2)  \
+	KEEPAT(t, e, (64*t+0)(R9))  \
 	EXTENDRING(t, 1, b, a)                  \
-	ROUNDSKEEP(t, (64*t+16)(R9), a, X3, X4) \
+	KEEPAT(t, a, (64*t+16)(R9)) \
 	EXTENDRING(t, 2, c, b)                  \
-	ROUNDSKEEP(t, (64*t+32)(R9), b, X5, X6) \
+	KEEPAT(t, b, (64*t+32)(R9)) \
 	EXTENDRING(t, 3, d, c)                  \
-	ROUNDSKEEP(t, (64*t+48)(R9), c, X7, X8)
+	KEEPAT(t, c, (64*t+48)(R9)) \
+	ROUNDSALL(t)
 
 // Stores the words m0, m1 of the label at off from DX on.
 #define PUTWORDS(off, m0, m1) \
