@@ -744,15 +744,6 @@ repeated:
 #define JOBS4    (NEXT4+128)      // the schedules to be made: halves of the block, K + W
 #define NODE4    (JOBS4+8*24)
 
-// Four rounds of two lanes, K + W at off from R9 on.
-#define ROUNDS01(off) \
-	ROUNDS((off)(R9), X1, X2) \
-	ROUNDS((off+16)(R9), X3, X4)
-
-#define ROUNDS23(off) \
-	ROUNDS((off+32)(R9), X5, X6) \
-	ROUNDS((off+48)(R9), X7, X8)
-
 // Rounds 4t and 4t+1, or the two after, of all lanes with K + W at R9. To load
 // these twice is better than PSHUFD, which would take the SHA unit's ports.
 #define ROUNDSLOW(t) \
@@ -866,8 +857,9 @@ repeated:
 	PADDL k256<>+(16*t)(SB), X13  \
 	MOVO  X13, (64*t)(R12)
 
-// The same beside the rounds of a block, a quarter of four rounds' lanes at a time:
-// the first half of the block beside one lane's schedule, the second beside another's.
+// The same beside two rounds of all lanes; A in the first half of a block, B in the
+// second. Four chains leave SHA256RNDS2 no turn to miss: the mixture matters. With
+// KEEP after one lane or three instead of two, a label took half as long again on Zen 3.
 #define EVENA(t, m) \
 	MOVQ (64*(t/2)+0)(R9), X0 \
 	SHA256RNDS2 X0, X1, X2 \
@@ -938,12 +930,6 @@ repeated:
 	SHA256MSG1 m1, X14                \
 	MOVO       X14, RING((t+2), lane) \
 	MOVO       m2, RING(t, lane)
-
-#define ROUNDSRING(t, m0, m1, m2, m3) \
-	ROUNDSKEEP(t, (64*t+0)(R9), m0, X1, X2)  \
-	ROUNDSKEEP(t, (64*t+16)(R9), m1, X3, X4) \
-	ROUNDSKEEP(t, (64*t+32)(R9), m2, X5, X6) \
-	ROUNDSKEEP(t, (64*t+48)(R9), m3, X7, X8)
 
 // Steps of all lanes: their words before are in a, b, c, d; those of the step come
 // into e, a, b, c.
@@ -1053,9 +1039,9 @@ lane:
 // the rest; so K + W of every block goes through memory, and schedules are made
 // where they suit the front end: each block from the third to the 18th has one
 // for two lanes beside it. Of the 16 halves, twelve are of the next node's pairs but
-// its first (in layer 1: two pairs, made over and over), two of this node's last block, two of
-// block 1 of the node after the next. The rounds of the next node's block 1 are spread over the
-// same blocks, to take the unit's idle cycles.
+// its first (in layer 1: two pairs, over and over), two of this node's last block, two of
+// block 1 of the node after the next. The rounds of the next node's block 1 are spread
+// over the same blocks.
 //
 // The first pair has the label just made: its schedule is made beside its own
 // rounds, from words in memory. Should another parent of a node be the one before
