@@ -36,9 +36,9 @@ type Config struct {
 	// Kernel is the name of the label kernel, "sha-ni/1". Default: for each
 	// hasher the kernels that take the fewest cycles for its sectors.
 	Kernel string
-	// Cycles are the core cycles that a kernel takes for a node with all lanes, by
-	// its name: a profile's measurements, from which the default of Kernel is
-	// worked out. Default: typical ones.
+	// Cycles are the core cycles, or the time in any unit, that a kernel takes for a
+	// node with all lanes, by its name: a profile's measurements or TimeKernels, from
+	// which the default of Kernel is worked out. Default: typical ones.
 	Cycles map[string]float64
 	// Hashers is how many cores hash. Default: one for each of Places, or, if
 	// there are none, for each sector, as long as there are CPUs.

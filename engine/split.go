@@ -20,6 +20,7 @@ type batch struct {
 var typicalCycles = map[string]float64{
 	"sha-ni/1":  2_500,
 	"sha-ni/2":  2 * 1_330,
+	"sha-ni/4":  4 * 1_340,
 	"avx512/16": 16 * 600,
 	"avx512/32": 32 * 460,
 	"avx2/8":    8 * 1_800,

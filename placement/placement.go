@@ -151,7 +151,7 @@ type Request struct {
 	Sectors int
 	// SectorSize is a sector's size in bytes, padded, as is each of its layers.
 	SectorSize uint64
-	// Lanes is how many sectors one core hashes in lock-step: 1, 2, 8, 16 or 32.
+	// Lanes is how many sectors one core hashes in lock-step: 1, 2, 4, 8, 16 or 32.
 	// Default: 1.
 	Lanes int
 	// Producers is how many CPUs of the same core complex each hasher has for
@@ -284,7 +284,7 @@ func (e *BudgetError) Error() string {
 		topology.SizeText(e.Budget), e.Mode, topology.SizeText(e.Smallest))
 }
 
-var lanes = []int{1, 2, 8, 16, 32} // those of the kernels
+var lanes = []int{1, 2, 4, 8, 16, 32} // those of the kernels
 
 func (q *Request) check(m *topology.Machine) error {
 	wrong := func(what string, value any, want string, args ...any) error {
@@ -296,7 +296,7 @@ func (q *Request) check(m *topology.Machine) error {
 	case q.SectorSize == 0 || q.SectorSize > maxSectorSize:
 		return wrong("the sector size", q.SectorSize, "1 to %d bytes", uint64(maxSectorSize))
 	case !slices.Contains(lanes, q.Lanes):
-		return wrong("the number of lanes", q.Lanes, "1, 2, 8, 16 or 32")
+		return wrong("the number of lanes", q.Lanes, "1, 2, 4, 8, 16 or 32")
 	case q.Producers < 0 || q.Producers > maxProducers:
 		return wrong("the number of producers", q.Producers, "0 to %d", maxProducers)
 	case q.Policy < Spread || q.Policy > List:

@@ -443,7 +443,7 @@ func TestBadRequests(t *testing.T) {
 		{func(q *placement.Request) { q.Sectors = 1 << 40 }, new(*placement.RequestError), "number of sectors is 1099511627776"},
 		{func(q *placement.Request) { q.SectorSize = 0 }, new(*placement.RequestError), "sector size is 0"},
 		{func(q *placement.Request) { q.SectorSize = 1 << 63 }, new(*placement.RequestError), "sector size is 9223372036854775808"},
-		{func(q *placement.Request) { q.Lanes = 3 }, new(*placement.RequestError), "number of lanes is 3, want 1, 2, 8, 16 or 32"},
+		{func(q *placement.Request) { q.Lanes = 3 }, new(*placement.RequestError), "number of lanes is 3, want 1, 2, 4, 8, 16 or 32"},
 		{func(q *placement.Request) { q.Producers = -1 }, new(*placement.RequestError), "number of producers is -1"},
 		{func(q *placement.Request) { q.Producers = 1 << 40 }, new(*placement.RequestError), "want 0 to 8192"},
 		{func(q *placement.Request) { q.Policy = 9 }, new(*placement.RequestError), "the policy is Policy(9)"},

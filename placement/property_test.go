@@ -114,7 +114,7 @@ func genRequest(t *rapid.T, m *topology.Machine) placement.Request {
 	q := placement.Request{
 		Sectors:    rapid.IntRange(0, 40).Draw(t, "sectors"),
 		SectorSize: rapid.SampledFrom([]uint64{2 << 10, 8 << 20, 512 << 20, 32 << 30, 32 << 30, 64 << 30}).Draw(t, "sector size"),
-		Lanes:      rapid.SampledFrom([]int{0, 1, 1, 2, 8, 16, 32}).Draw(t, "lanes"),
+		Lanes:      rapid.SampledFrom([]int{0, 1, 1, 2, 4, 8, 16, 32}).Draw(t, "lanes"),
 		Producers:  rapid.IntRange(0, 5).Draw(t, "producers"),
 		Policy:     rapid.SampledFrom([]placement.Policy{placement.Spread, placement.Pack, placement.List}).Draw(t, "policy"),
 		Mode:       rapid.SampledFrom([]placement.MemoryMode{placement.TwoLayers, placement.OneLayer}).Draw(t, "mode"),

@@ -12,14 +12,14 @@ import (
 
 // The kernels that ought to run here do, by what Linux says of the CPU.
 func TestBest(t *testing.T) {
-	want := map[int]string{1: "generic/1", 2: "", 8: "", 16: "", 32: ""} // by lanes
+	want := map[int]string{1: "generic/1", 2: "", 4: "", 8: "", 16: "", 32: ""} // by lanes
 	tree := "generic/"
 	if runtime.GOARCH == "amd64" && hasFlags(t, "avx2") {
 		want[8], tree = "avx2/8", "avx2/"
 	}
 	switch {
 	case runtime.GOARCH == "amd64" && hasFlags(t, "sha_ni", "sse4_1", "ssse3"):
-		want[1], want[2], tree = "sha-ni/1", "sha-ni/2", "sha-ni/"
+		want[1], want[2], want[4], tree = "sha-ni/1", "sha-ni/2", "sha-ni/4", "sha-ni/"
 	case runtime.GOARCH == "arm64" && hasSHA2(t):
 		want[1], want[2], tree = "armv8/1", "armv8/2", "armv8/"
 	}

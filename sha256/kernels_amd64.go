@@ -23,6 +23,12 @@ func archKernels() []*Kernel {
 		label:    func(r labelRun) { labelAVX512x16(&r) },
 		pairs:    tree,
 	}, {
+		Name:  "sha-ni/4",
+		Lanes: 4, Group: 1, Align: 64,
+		Features: sha,
+		label:    func(r labelRun) { labelSHANIx4(&r) },
+		pairs:    pairs,
+	}, {
 		Name:  "sha-ni/2",
 		Lanes: 2, Group: 1, Align: 64,
 		Features: sha,
@@ -48,6 +54,9 @@ func labelSHANI(r *labelRun)
 
 //go:noescape
 func labelSHANIx2(r *labelRun)
+
+//go:noescape
+func labelSHANIx4(r *labelRun)
 
 //go:noescape
 func labelAVX512x16(r *labelRun)

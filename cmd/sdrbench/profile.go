@@ -434,6 +434,9 @@ func (p *profile) write(w io.Writer) error {
 func (a *app) applyProfile(f *engineFlags, c *engine.Config, sectors int) error {
 	p := f.tuned
 	if p == nil {
+		if c.Kernel == "" {
+			c.Cycles = engine.TimeKernels()
+		}
 		return nil
 	}
 	s := &p.Throughput

@@ -58,6 +58,7 @@ func TestLabelLimits(t *testing.T) {
 		"in layer 1 as well":               {zen5, "sha-ni", 1, 1, 2432, "latency"},
 		"two fill the unit":                {zen5, "sha-ni", 2, 2, 1280, "units"},
 		"two wait if the unit is faster":   {zen5.with(rnds2Four, 1).with(rnds2Schedules, 1.05), "sha-ni", 2, 2, 1216, "latency"},
+		"four fill a faster unit":          {zen5.with(rnds2Four, 1).with(rnds2Schedules, 1.05), "sha-ni", 4, 2, 640, "units"},
 		"schedules in the unit, 9":         {zen5.with(rnds2Schedules, 2+18.0/32), "sha-ni", 2, 2, 1280 + 9*18, "units"},
 		"schedules in the unit, 5":         {zen5.with(rnds2Schedules, 2+18.0/32), "sha-ni", 2, 1, 1280 + 5*18, "units"},
 		"16 lanes wait":                    {zen5, "avx512", 16, 2, 560, "latency"},
