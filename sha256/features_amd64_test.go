@@ -24,7 +24,7 @@ var (
 		"": `mov movabs movzx movsxd lea add sub and or xor cmp test inc dec neg not shl shr sar
 			cmova cmovae cmovb cmovbe cmove cmovne cmovg cmovge cmovl cmovle cmovs cmovns
 			jmp ja jae jb jbe je jne jg jge jl jle js jns call ret push pop nop nopw nopl prefetcht0`,
-		"SSE2":  `movaps movups movdqa movdqu movd movq paddd pxor pand por pshufd punpcklqdq punpckhqdq punpckldq punpckhdq`,
+		"SSE2":  `movaps movups movdqa movdqu movd movq paddd psubd pxor pand por pshufd punpcklqdq punpckhqdq punpckldq punpckhdq`,
 		"SSSE3": `pshufb palignr`,
 		"SSE4":  `pblendw pinsrd pinsrq pextrd pextrq`,
 		"SHA":   `sha256rnds2 sha256msg1 sha256msg2`,
