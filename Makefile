@@ -46,8 +46,8 @@ test-long: ## the tests with the long ones: whole 512 MiB sectors
 	SDR_LONG_TESTS=1 go test -timeout=20m ./...
 
 .PHONY: race
-race: ## the tests under the race detector (needs a C compiler)
-	go test -race -timeout=20m ./...
+race: ## the short tests under the race detector (needs a C compiler)
+	go test -race -short -timeout=20m ./...
 
 .PHONY: purego
 purego: ## the tests with generic kernels only

@@ -139,7 +139,7 @@ func TestMetamorphic(t *testing.T) {
 			}
 		}
 		if longTests {
-			tt.rounds *= 8
+			tt.rounds *= 3
 		}
 		t.Run(tt.proof.String(), func(t *testing.T) {
 			plain := engine.Config{Proof: tt.proof, Sectors: sectors(t, tt.sectors), Kernel: "generic/1", Hashers: 1}
