@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -175,7 +174,7 @@ func newJob(c *Config) *job {
 type sectorResult struct {
 	stats []LayerStats
 	done  bool
-	err   error
+	err   error // the sector's own
 }
 
 func (j *job) result(regions []*regions) Result {
@@ -189,23 +188,20 @@ func (j *job) result(regions []*regions) Result {
 	return r
 }
 
-// failure is the job's error: the first that ended all of it, and those of single
-// sectors.
+// failure is the job's error: those of single sectors, and what ended all of it, if
+// it left any undone.
 func (j *job) failure(ctx context.Context) error {
 	var errs []error
+	ended := false
 	for i, s := range j.results {
-		err := s.err
-		if err == nil && !s.done {
-			err = context.Cause(ctx)
+		if s.err != nil {
+			errs = append(errs, &SectorError{i, j.Sectors[i].CacheDir, s.err})
+		} else if !s.done {
+			ended = true
 		}
-		if err == nil {
-			continue
-		}
-		// What ended all of them is told once.
-		if slices.ContainsFunc(errs, func(e error) bool { return errors.Unwrap(e) == err }) {
-			continue
-		}
-		errs = append(errs, &SectorError{i, j.Sectors[i].CacheDir, err})
+	}
+	if ended {
+		errs = append(errs, fmt.Errorf("engine: labelling: %w", context.Cause(ctx)))
 	}
 	return errors.Join(errs...)
 }
