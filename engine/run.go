@@ -11,6 +11,7 @@ import (
 	"github.com/sdr-engine/sdr/engine/internal/ring"
 	"github.com/sdr-engine/sdr/graph"
 	"github.com/sdr-engine/sdr/hugepages"
+	"github.com/sdr-engine/sdr/layers"
 	"github.com/sdr-engine/sdr/topology"
 )
 
@@ -295,6 +296,7 @@ func (j *job) runHasher(ctx context.Context, h int, r *regions) error {
 	for n := range j.split[h] {
 		err := j.runBatch(ctx, h, n, r, failed)
 		if err != nil {
+			j.removeLayers(j.split[h][n+1:])
 			return err
 		}
 	}
@@ -305,6 +307,19 @@ func (j *job) runHasher(ctx context.Context, h int, r *regions) error {
 		return err
 	default:
 		return nil
+	}
+}
+
+// removeLayers removes what an earlier job left of sectors that will not have their
+// turn: it would look as if it were this job's.
+func (j *job) removeLayers(batches []batch) {
+	for _, b := range batches {
+		for _, i := range b.sectors {
+			s := j.Sectors[i]
+			if err := layers.Remove(s.CacheDir, s.First, j.last()); err != nil {
+				j.results[i].err = err
+			}
+		}
 	}
 }
 
