@@ -60,6 +60,9 @@ func (b *batchRun) gather() error {
 		if err := b.list(w, from, parents); err != nil {
 			return err
 		}
+		if b.stopped.Load() {
+			return nil // not all of it is listed
+		}
 		w.listed.Store(n + 1)
 		b.back.Wake()
 		if end := from + b.store.window; end > b.store.inMemory {
@@ -82,6 +85,9 @@ func (b *batchRun) list(w *farWindow, from uint64, parents []uint32) error {
 	s := b.store
 	w.nodes, w.starts = w.nodes[:0], w.starts[:0]
 	for node := from; node < from+s.window; {
+		if b.stopped.Load() {
+			return nil // of a large sector it takes seconds
+		}
 		n := min(uint64(len(parents)/porep.Degree), from+s.window-node)
 		rows := parents[:n*porep.Degree]
 		if err := baseParents(b.parents, rows, node); err != nil {
