@@ -47,6 +47,7 @@ func (w *farWindow) entryOf(node uint64, run int) int { return w.starts[node/uin
 // gather keeps the far parents of the window that comes next ready, through all
 // layers.
 func (b *batchRun) gather() error {
+	defer b.job.keepOff()()
 	order := newReadOrder(b.store)
 	parents := make([]uint32, min(b.store.window, 2048)*porep.Degree)
 	begin := b.from / b.store.window
@@ -196,6 +197,7 @@ func (b *batchRun) readParts(n int, do func(part int, buffer []byte) error) (err
 	var wg sync.WaitGroup
 	for range min(readers, n) {
 		wg.Go(func() {
+			defer b.job.keepOff()()
 			buffer := make([]byte, readBytes)
 			for !b.stopped.Load() {
 				part := int(next.Add(1)) - 1

@@ -336,6 +336,21 @@ func (j *job) place(cpus []topology.CPU, i int) (release func() error, err error
 	return p.Release, nil
 }
 
+// keepOff keeps the calling goroutine off the cores that hash, until release, if there
+// are others.
+func (j *job) keepOff() (release func()) {
+	var hashing []topology.CPU
+	for _, p := range j.Places {
+		hashing = append(hashing, p.Hasher)
+	}
+	if len(hashing) > 0 {
+		if p, err := topology.KeepOff(j.Machine, hashing...); err == nil {
+			return func() { _ = p.Release() } // if it fails, the thread ends with its goroutine
+		}
+	}
+	return func() {}
+}
+
 func (j *job) producerCPUs(h int) []topology.CPU {
 	if len(j.Places) == 0 {
 		return nil
