@@ -105,10 +105,10 @@ func (b *batchRun) list(w *farWindow, from uint64, parents []uint32) error {
 				}
 			}
 		}
+		if len(w.nodes) > s.room {
+			return fmt.Errorf("engine: listing far parents: %d from node %d on, room for %d", len(w.nodes), from, s.room)
+		}
 		node += n
-	}
-	if len(w.nodes) > s.room {
-		return fmt.Errorf("engine: listing far parents: %d from node %d on, room for %d", len(w.nodes), from, s.room)
 	}
 	return nil
 }
@@ -128,7 +128,7 @@ type readOrder struct {
 }
 
 func newReadOrder(s *store) *readOrder {
-	return &readOrder{ends: make([]int, (s.nodes+readNodes-1)/readNodes)}
+	return &readOrder{entries: make([]uint32, 0, s.room), ends: make([]int, (s.nodes+readNodes-1)/readNodes)}
 }
 
 func (o *readOrder) sort(nodes []uint32) {
@@ -140,9 +140,6 @@ func (o *readOrder) sort(nodes []uint32) {
 	for i, n := range o.ends {
 		o.ends[i] = at
 		at += n
-	}
-	if cap(o.entries) < len(nodes) {
-		o.entries = make([]uint32, len(nodes))
 	}
 	o.entries = o.entries[:len(nodes)]
 	for i, p := range nodes {
