@@ -106,10 +106,8 @@ func (j *job) runBatch(ctx context.Context, h, n int, r *regions, memoryFailed <
 	}
 	for _, l := range run.lanes {
 		result := &j.results[l.sector]
-		if result.err = l.failure(); result.err == nil {
-			result.err = run.err
-		}
-		result.done = result.err == nil
+		result.err = l.failure()
+		result.done = result.err == nil && run.err == nil
 	}
 	if run.err == nil {
 		run.counters.at.Store(span.end) // what a sector that failed leaves undone will not be done

@@ -47,6 +47,7 @@ func (w *farWindow) entryOf(node uint64, run int) int { return w.starts[node/uin
 // gather keeps the far parents of the window that comes next ready, through all
 // layers.
 func (b *batchRun) gather() error {
+	defer b.job.keepOff()()
 	order := newReadOrder(b.store)
 	parents := make([]uint32, min(b.store.window, 2048)*porep.Degree)
 	begin := b.from / b.store.window
@@ -59,6 +60,9 @@ func (b *batchRun) gather() error {
 		}
 		if err := b.list(w, from, parents); err != nil {
 			return err
+		}
+		if b.stopped.Load() {
+			return nil // not all of it is listed
 		}
 		w.listed.Store(n + 1)
 		b.back.Wake()
@@ -82,6 +86,9 @@ func (b *batchRun) list(w *farWindow, from uint64, parents []uint32) error {
 	s := b.store
 	w.nodes, w.starts = w.nodes[:0], w.starts[:0]
 	for node := from; node < from+s.window; {
+		if b.stopped.Load() {
+			return nil // of a large sector it takes seconds
+		}
 		n := min(uint64(len(parents)/porep.Degree), from+s.window-node)
 		rows := parents[:n*porep.Degree]
 		if err := baseParents(b.parents, rows, node); err != nil {
@@ -98,10 +105,10 @@ func (b *batchRun) list(w *farWindow, from uint64, parents []uint32) error {
 				}
 			}
 		}
+		if len(w.nodes) > s.room {
+			return fmt.Errorf("engine: listing far parents: %d from node %d on, room for %d", len(w.nodes), from, s.room)
+		}
 		node += n
-	}
-	if len(w.nodes) > s.room {
-		return fmt.Errorf("engine: listing far parents: %d from node %d on, room for %d", len(w.nodes), from, s.room)
 	}
 	return nil
 }
@@ -121,7 +128,7 @@ type readOrder struct {
 }
 
 func newReadOrder(s *store) *readOrder {
-	return &readOrder{ends: make([]int, (s.nodes+readNodes-1)/readNodes)}
+	return &readOrder{entries: make([]uint32, 0, s.room), ends: make([]int, (s.nodes+readNodes-1)/readNodes)}
 }
 
 func (o *readOrder) sort(nodes []uint32) {
@@ -133,9 +140,6 @@ func (o *readOrder) sort(nodes []uint32) {
 	for i, n := range o.ends {
 		o.ends[i] = at
 		at += n
-	}
-	if cap(o.entries) < len(nodes) {
-		o.entries = make([]uint32, len(nodes))
 	}
 	o.entries = o.entries[:len(nodes)]
 	for i, p := range nodes {
@@ -190,6 +194,7 @@ func (b *batchRun) readParts(n int, do func(part int, buffer []byte) error) (err
 	var wg sync.WaitGroup
 	for range min(readers, n) {
 		wg.Go(func() {
+			defer b.job.keepOff()()
 			buffer := make([]byte, readBytes)
 			for !b.stopped.Load() {
 				part := int(next.Add(1)) - 1

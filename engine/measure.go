@@ -155,12 +155,12 @@ func (j *job) measuredBatch(ctx context.Context, h int, r *regions) (b *batchRun
 			b.close()
 		}
 	}()
-	for i, l := range b.lanes {
+	for _, l := range b.lanes {
 		s := j.Sectors[l.sector]
 		l.id, l.first = s.ReplicaID, 2
 		l.writers, err = layers.Create(s.CacheDir, 2, 2, j.Proof.SectorSize())
 		if err != nil {
-			return b, &SectorError{i, s.CacheDir, err}
+			return b, &SectorError{l.sector, s.CacheDir, err}
 		}
 	}
 	b.layers = 1

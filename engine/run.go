@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -12,6 +11,7 @@ import (
 	"github.com/sdr-engine/sdr/engine/internal/ring"
 	"github.com/sdr-engine/sdr/graph"
 	"github.com/sdr-engine/sdr/hugepages"
+	"github.com/sdr-engine/sdr/layers"
 	"github.com/sdr-engine/sdr/topology"
 )
 
@@ -175,7 +175,7 @@ func newJob(c *Config) *job {
 type sectorResult struct {
 	stats []LayerStats
 	done  bool
-	err   error
+	err   error // the sector's own
 }
 
 func (j *job) result(regions []*regions) Result {
@@ -189,23 +189,20 @@ func (j *job) result(regions []*regions) Result {
 	return r
 }
 
-// failure is the job's error: the first that ended all of it, and those of single
-// sectors.
+// failure is the job's error: those of single sectors, and what ended all of it, if
+// it left any undone.
 func (j *job) failure(ctx context.Context) error {
 	var errs []error
+	ended := false
 	for i, s := range j.results {
-		err := s.err
-		if err == nil && !s.done {
-			err = context.Cause(ctx)
+		if s.err != nil {
+			errs = append(errs, &SectorError{i, j.Sectors[i].CacheDir, s.err})
+		} else if !s.done {
+			ended = true
 		}
-		if err == nil {
-			continue
-		}
-		// What ended all of them is told once.
-		if slices.ContainsFunc(errs, func(e error) bool { return errors.Unwrap(e) == err }) {
-			continue
-		}
-		errs = append(errs, &SectorError{i, j.Sectors[i].CacheDir, err})
+	}
+	if ended {
+		errs = append(errs, fmt.Errorf("engine: labelling: %w", context.Cause(ctx)))
 	}
 	return errors.Join(errs...)
 }
@@ -299,6 +296,7 @@ func (j *job) runHasher(ctx context.Context, h int, r *regions) error {
 	for n := range j.split[h] {
 		err := j.runBatch(ctx, h, n, r, failed)
 		if err != nil {
+			j.removeLayers(j.split[h][n+1:])
 			return err
 		}
 	}
@@ -309,6 +307,19 @@ func (j *job) runHasher(ctx context.Context, h int, r *regions) error {
 		return err
 	default:
 		return nil
+	}
+}
+
+// removeLayers removes what an earlier job left of sectors that will not have their
+// turn: it would look as if it were this job's.
+func (j *job) removeLayers(batches []batch) {
+	for _, b := range batches {
+		for _, i := range b.sectors {
+			s := j.Sectors[i]
+			if err := layers.Remove(s.CacheDir, s.First, j.last()); err != nil {
+				j.results[i].err = err
+			}
+		}
 	}
 }
 
@@ -323,6 +334,21 @@ func (j *job) place(cpus []topology.CPU, i int) (release func() error, err error
 		return nil, fmt.Errorf("engine: binding to a CPU: %w", err)
 	}
 	return p.Release, nil
+}
+
+// keepOff keeps the calling goroutine off the cores that hash, until release, if there
+// are others.
+func (j *job) keepOff() (release func()) {
+	var hashing []topology.CPU
+	for _, p := range j.Places {
+		hashing = append(hashing, p.Hasher)
+	}
+	if len(hashing) > 0 {
+		if p, err := topology.KeepOff(j.Machine, hashing...); err == nil {
+			return func() { _ = p.Release() } // if it fails, the thread ends with its goroutine
+		}
+	}
+	return func() {}
 }
 
 func (j *job) producerCPUs(h int) []topology.CPU {

@@ -73,13 +73,14 @@ func (s *shape) chunk(k *sha256.Kernel) uint64 {
 }
 
 // bufferBytes is the memory in which a batch's lanes are taken apart, and far
-// parents read.
+// parents listed, sorted and read.
 func bufferBytes(k *sha256.Kernel, s shape) (n uint64) {
 	if k.Lanes > 1 || k.Group > 1 {
 		n = writers * s.chunk(k) * uint64(k.Stride())
 	}
 	if s.window > 0 {
-		n += readers * readBytes
+		const lists, entry = 3, 4 // two windows' nodes, and the order that they are read in
+		n += readers*readBytes + lists*entry*uint64(s.room)
 	}
 	return n
 }

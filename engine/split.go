@@ -29,8 +29,11 @@ var typicalCycles = map[string]float64{
 	"generic/1": 20_000,
 }
 
+// maxCycles keeps their sum, over all sectors, a number.
+const maxCycles = 1e100
+
 func (c *Config) cycles(k *sha256.Kernel) float64 {
-	if n, ok := c.Cycles[k.Name]; ok && n > 0 {
+	if n, ok := c.Cycles[k.Name]; ok && n > 0 && n < maxCycles {
 		return n
 	}
 	if n, ok := typicalCycles[k.Name]; ok {

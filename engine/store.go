@@ -51,6 +51,7 @@ func newStore(s shape, k *sha256.Kernel, first int, mem []byte) *store {
 	st.far = &farParents{}
 	for i := range st.far.windows {
 		st.far.windows[i].labels = cut(uint64(s.room))
+		st.far.windows[i].nodes = make([]uint32, 0, s.room)
 	}
 	return st
 }

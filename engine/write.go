@@ -25,6 +25,7 @@ type writing struct {
 // write is one of the goroutines. Way is how; buffer is nil if a chunk's labels can
 // be written from where they lie.
 func (b *batchRun) write(w *writing, way durable.Way, buffer []byte) {
+	defer b.job.keepOff()()
 	chunk := b.store.chunk(b.kernel)
 	inLayer := b.store.nodes / chunk
 	for {

@@ -44,6 +44,32 @@ func Create(cacheDir string, first, last int, size porep.SectorSize) (writers []
 			writers = nil
 		}
 	}()
+	if writers, err = replace(cacheDir, first, last, size); err != nil {
+		return writers, err
+	}
+	for _, w := range writers {
+		if err := w.file.Reserve(int64(size)); err != nil {
+			return writers, err
+		}
+		w.file.AllowDirect()
+		if w.reader, err = w.file.Reader(); err != nil {
+			return writers, err
+		}
+	}
+	return writers, nil
+}
+
+// Remove removes layers first to last of the sector in cacheDir as Create does,
+// unless another job has the cache dir: then it is linux.ErrLocked.
+func Remove(cacheDir string, first, last int) error {
+	writers, err := replace(cacheDir, first, last, 0)
+	Close(writers)
+	return err
+}
+
+// replace starts files and, when it has the locks of all, removes those that are
+// there under their final names. What it has started it returns with an error too.
+func replace(cacheDir string, first, last int, size porep.SectorSize) (writers []*Writer, err error) {
 	for layer := first; layer <= last; layer++ {
 		f, err := durable.Create(Path(cacheDir, layer))
 		if err != nil {
@@ -54,15 +80,6 @@ func Create(cacheDir string, first, last int, size porep.SectorSize) (writers []
 	for _, w := range writers {
 		if err := os.Remove(Path(cacheDir, w.layer)); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return writers, fmt.Errorf("layers: removing layer of an earlier job: %w", err)
-		}
-	}
-	for _, w := range writers {
-		if err := w.file.Reserve(int64(size)); err != nil {
-			return writers, err
-		}
-		w.file.AllowDirect()
-		if w.reader, err = w.file.Reader(); err != nil {
-			return writers, err
 		}
 	}
 	return writers, nil

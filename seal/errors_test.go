@@ -366,3 +366,21 @@ func FuzzCommD(f *testing.F) {
 		}
 	})
 }
+
+// TestTogetherEnds: when the job as a whole ends early, no sector has an output.
+func TestTogetherEnds(t *testing.T) {
+	g := small(t)
+	sectors := []seal.Sector{newSector(t, g), newSector(t, g)}
+	why := errors.New("no parents today")
+	outs, err := seal.PreCommit1Together(t.Context(), sectors, seal.Options{Engine: engine.Config{
+		Parents: parentsFunc(func([]uint32, uint64) error { return why }),
+	}})
+	if !errors.Is(err, why) {
+		t.Errorf("error %v", err)
+	}
+	for i, out := range outs {
+		if out != nil {
+			t.Errorf("sector %d, which has no layers, has an output", i)
+		}
+	}
+}

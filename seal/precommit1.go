@@ -234,9 +234,16 @@ func prepare(ctx context.Context, s *Sector, p *Progress, number int) (w *work, 
 
 // place makes sealed, and gets it and tree-d to the disk.
 func (w *work) place(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	start := time.Now()
 	err := w.sector.placeSealed(ctx, w.sealed, w.data)
 	w.out.Timings.Sealed = time.Since(start)
+	if err == nil && ctx.Err() != nil {
+		// Getting it to the disk takes long.
+		err = errors.Join(context.Cause(ctx), w.sealed.Truncate(0))
+	}
 	if err != nil {
 		return err
 	}

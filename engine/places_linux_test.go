@@ -1,0 +1,65 @@
+package engine_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/sdr-engine/sdr/engine"
+	"github.com/sdr-engine/sdr/graph"
+	"github.com/sdr-engine/sdr/porep"
+	"github.com/sdr-engine/sdr/topology"
+)
+
+// TestKeepOff: who writes and reads files does not run where a hasher is.
+func TestKeepOff(t *testing.T) {
+	m := machine()
+	if m == nil || len(m.Cores()) < 2 {
+		t.Skip("needs two cores")
+	}
+	c := oneSector(t.TempDir())
+	c.Machine = m
+	c.MemoryMode = engine.OneLayer
+	hasher := m.Allowed().Slice()[0]
+	c.Places = []engine.Place{{Hasher: hasher}}
+	off, err := topology.KeepOff(m, hasher)
+	if err != nil {
+		t.Skip(err)
+	}
+	mine, err := os.ReadFile("/proc/thread-self/status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = off.Release()
+	want := allowed(string(mine))
+	g, err := graph.New(porep.StackedDrg2KiBV1_1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var once sync.Once
+	c.Parents = hooked{g, func() {
+		once.Do(func() {
+			waitFor(t, func() bool { // two writers, and the gatherer
+				n := 0
+				tasks, _ := filepath.Glob("/proc/self/task/*/status")
+				for _, path := range tasks {
+					if b, err := os.ReadFile(path); err == nil && allowed(string(b)) == want {
+						n++
+					}
+				}
+				return n >= 3
+			})
+		})
+	}}
+	if _, err := engine.Run(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func allowed(status string) string {
+	_, list, _ := strings.Cut(status, "Cpus_allowed_list:")
+	list, _, _ = strings.Cut(list, "\n")
+	return strings.TrimSpace(list)
+}
