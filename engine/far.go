@@ -71,7 +71,7 @@ func (b *batchRun) gather() error {
 			if !b.wait(&b.made, func() bool { return b.written.Load() >= last }) {
 				return nil
 			}
-			if err := b.readFar(w, index, order); err != nil {
+			if err := b.readFar(w, index, end-b.store.inMemory, order); err != nil {
 				return err
 			}
 		}
@@ -156,8 +156,9 @@ func (o *readOrder) part(i int) []uint32 {
 	return o.entries[o.ends[i-1]:o.ends[i]]
 }
 
-// readFar reads the labels of a window's far parents, which are all in the files.
-func (b *batchRun) readFar(w *farWindow, index int, order *readOrder) error {
+// readFar reads the labels of a window's far parents, which are all in the files, among
+// those of the nodes before end.
+func (b *batchRun) readFar(w *farWindow, index int, end uint64, order *readOrder) error {
 	order.sort(w.nodes)
 	stride := b.kernel.Stride()
 	return b.readParts(len(order.ends), func(part int, buffer []byte) error {
@@ -166,7 +167,7 @@ func (b *batchRun) readFar(w *farWindow, index int, order *readOrder) error {
 			return nil
 		}
 		first := uint64(part) * readNodes
-		n := min(readNodes, b.store.nodes-first)
+		n := min(readNodes, end-first) // what follows may be on its way to the file now
 		for lane, l := range b.lanes {
 			labels := buffer[:n*porep.NodeSize]
 			if ok, err := l.read(b.store.first+index, labels, first); err != nil {

@@ -166,6 +166,50 @@ func TestMetamorphic(t *testing.T) {
 	}
 }
 
+// TestManyLayers: with more layers than two, buffers are used again, keys are loaded
+// again and again, and sectors join at any layer: the files are those that come one
+// sector after another, with two layers in memory.
+func TestManyLayers(t *testing.T) {
+	const count = 7
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	r := rand.New(rand.NewPCG(seed, 0))
+	plain := engine.Config{Proof: porep.StackedDrg2KiBV1_1, Sectors: sectors(t, 4), Kernel: "generic/1", Hashers: 1, Staging: engine.Inline}
+	engine.SetLayers(&plain, count)
+	if _, err := engine.Run(t.Context(), plain); err != nil {
+		t.Fatal(err)
+	}
+	all := func() (all []string) {
+		for _, s := range plain.Sectors {
+			for layer := 1; layer <= count; layer++ {
+				all = append(all, fileDigest(t, layers.Path(s.CacheDir, layer)))
+			}
+		}
+		return all
+	}
+	want := all()
+	rounds := 30
+	if testing.Short() {
+		rounds = 5
+	}
+	for range rounds {
+		c := randomConfig(r, engine.Config{Proof: plain.Proof, Sectors: append([]engine.Sector(nil), plain.Sectors...)})
+		engine.SetLayers(&c, count)
+		var firsts []int
+		for i := range c.Sectors {
+			// Layer 2 is the last whose sample is looked at: the proof has no more.
+			c.Sectors[i].First = 1 + r.IntN(3)
+			firsts = append(firsts, c.Sectors[i].First)
+		}
+		if _, err := engine.Run(t.Context(), c); err != nil {
+			t.Fatalf("%s, from layers %d: %v", describe(c), firsts, err)
+		}
+		if diff := cmp.Diff(want, all()); diff != "" {
+			t.Fatalf("%s, from layers %d: other files:\n%s", describe(c), firsts, diff)
+		}
+	}
+}
+
 // TestResume: a sector that begins at a later layer joins those that begin at the
 // first, and a layer that is not what its parents make it is refused.
 func TestResume(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"syscall"
 	"unsafe"
 
 	"github.com/sdr-engine/sdr/internal/linux"
@@ -138,10 +139,14 @@ func (d *File) WriteVia(way Way, b []byte, off int64) error {
 		return fmt.Errorf("durable: writing %s: %d bytes at %d are outside of its %d", d.path, len(b), off, d.size)
 	}
 	if way == Direct && d.direct != nil && aligned(b, off) {
-		if _, err := d.direct.WriteAt(b, off); err != nil {
+		_, err := d.direct.WriteAt(b, off)
+		if err == nil {
+			return nil
+		}
+		// Some file systems open such a file, and then want another alignment.
+		if !errors.Is(err, syscall.EINVAL) {
 			return fmt.Errorf("durable: writing %s: %w", d.path, err)
 		}
-		return nil
 	}
 	if way != Behind {
 		_, err := linux.WriteUncached(d.f, b, off)
