@@ -159,6 +159,7 @@ func TestBenchSectors(t *testing.T) {
 		{"--layers", "1", "--staging", "producers"},
 		{"--sectors", "2", "--memory-mode", "one-layer", "--staging", "hybrid", "--policy", "none", "--hashers", "2"},
 		{"--window", "80ms", "--sectors", "2"},
+		{"--window", "60s"}, // the layer is at its end before
 	} {
 		dir := t.TempDir()
 		args = append([]string{"bench", "--json", "--dir", dir, "--proof", "StackedDrg8MiBV1_1"}, args...)

@@ -304,15 +304,42 @@ func (a *app) benchWindow(ctx context.Context, dir string, f *benchFlags, r *ben
 		r.setConfig(c)
 		c.Progress = new(engine.Progress)
 		stop := a.showLabels(&c, windowSample(c.Progress, f.window))
-		m, err := engine.Measure(ctx, c, f.window)
+		m, err := measureWindow(ctx, c, f.window)
 		stop()
 		if err != nil {
 			return err
 		}
 		right := true // or Measure says which label is not
 		r.Correct = &right
-		return r.setWindow(f.window, m)
+		r.setWindow(m)
+		return nil
 	})
+}
+
+// minSlices is how many parts of a window it takes for an interval of 95 %.
+const minSlices = 6
+
+// measureWindow measures for a window, or, where a layer is at its end before there
+// is a spread, again for the time that the layer takes.
+func measureWindow(ctx context.Context, c engine.Config, window time.Duration) (m engine.Measurement, err error) {
+	const tries = 4
+	for range tries {
+		if m, err = engine.Measure(ctx, c, window); err != nil {
+			return m, err
+		}
+		shortest, slices := m.Hashers[0].Took, len(m.Hashers[0].Slices)
+		for _, h := range m.Hashers {
+			shortest, slices = min(shortest, h.Took), min(slices, len(h.Slices))
+		}
+		if slices >= minSlices {
+			return m, nil
+		}
+		if shortest >= window {
+			return m, fmt.Errorf("measuring: the window of %v is too short for a spread", window)
+		}
+		window = shortest * 3 / 4
+	}
+	return m, fmt.Errorf("measuring: a layer of %v takes too short a time for a spread", c.Proof.SectorSize())
 }
 
 // makePiece writes the piece to a file, so that AddPiece is not charged with
