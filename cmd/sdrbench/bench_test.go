@@ -227,6 +227,7 @@ func TestBenchBadFlags(t *testing.T) {
 		"--json or -":         {"--json", "--gobench"},
 		"--window: \"0s\"":    {"--window", "0s"},
 		"part of layer 2":     {"--window", "1s", "--layers", "1"},
+		"work for 1":          {"--hashers", "2"},
 		"--hashers: \"0\"":    {"--hashers", "0"},
 		"--producers: \"-1\"": {"--producers", "-1"},
 		"--stride: \"x\"":     {"--stride", "x"},

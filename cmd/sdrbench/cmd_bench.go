@@ -105,6 +105,9 @@ func (a *app) runBench(ctx context.Context, f benchFlags) (err error) {
 	if err := f.check(); err != nil {
 		return err
 	}
+	if _, err := f.config(a, f.proof, f.sectors); err != nil {
+		return err // before AddPiece, which takes minutes
+	}
 	dir := f.dir
 	if dir == "" {
 		dir = os.TempDir()

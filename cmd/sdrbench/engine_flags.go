@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"runtime"
 	"strconv"
 
@@ -167,7 +168,25 @@ func (f *engineFlags) config(a *app, p porep.SealProof, sectors int) (engine.Con
 		}
 		*s.to = n
 	}
-	return c, a.applyProfile(f, &c, sectors)
+	if err := a.applyProfile(f, &c, sectors); err != nil {
+		return c, err
+	}
+	return c, f.validate(c, sectors)
+}
+
+// validate finds what is wrong with numbers before the job has files, or a place:
+// wrong usage. The engine looks at everything again.
+func (f *engineFlags) validate(c engine.Config, sectors int) error {
+	var errs []error
+	if f.hashers > sectors {
+		errs = append(errs, fmt.Errorf("--hashers: %d, but there is work for %d: %s", f.hashers, sectors, count(sectors, "sector")))
+	}
+	c.Hashers = 0
+	c.Sectors = []engine.Sector{{CacheDir: string(filepath.Separator)}} // a folder that is there
+	if errs = append(errs, c.Validate()); errors.Join(errs...) == nil {
+		return nil
+	}
+	return usageError{errors.Join(errs...)}
 }
 
 // withEngine works out the engine's configuration for so many sectors, takes the
