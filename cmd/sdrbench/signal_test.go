@@ -113,3 +113,21 @@ func TestInterruptBench(t *testing.T) {
 		exec.Command("sdrbench", "bench", "--proof", "StackedDrg8MiBV1_1", "--kernel", "generic/1", "--dir", dir))
 	wantFiles(t, dir)
 }
+
+// A reader that goes away does not leave a bench's files behind.
+func TestBrokenPipe(t *testing.T) {
+	dir := t.TempDir()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Close()
+	defer w.Close()
+	cmd := exec.Command("sdrbench", "bench", "--proof", "StackedDrg2KiBV1_1", "--dir", dir, "--policy", "none")
+	cmd.Stdout, cmd.Stderr = w, w
+	_ = cmd.Run()
+	if got := cmd.ProcessState.ExitCode(); got != exitFailed {
+		t.Errorf("%v, want exit code 1", cmd.ProcessState)
+	}
+	wantFiles(t, dir)
+}
