@@ -274,7 +274,7 @@ func (a *app) place(ctx context.Context, f *engineFlags, c *engine.Config, secto
 	}
 	held, err := a.heldOn(ctx, "/", f.lockDir)
 	if err != nil {
-		if f.policy.mode == placeAuto && !f.changed("lock-dir") {
+		if f.policy.mode == placeAuto && !f.changed("lock-dir") && f.lockDir == reserve.DefaultDir {
 			a.note("cores are not reserved: %v", err)
 			return run()
 		}
@@ -297,7 +297,7 @@ func (a *app) place(ctx context.Context, f *engineFlags, c *engine.Config, secto
 	}
 	dir, err := reserve.Open(f.lockDir, "/")
 	if err != nil {
-		if f.policy.mode == placeAuto && !f.changed("lock-dir") {
+		if f.policy.mode == placeAuto && !f.changed("lock-dir") && f.lockDir == reserve.DefaultDir {
 			a.note("cores are not reserved: %v", err)
 			return run()
 		}

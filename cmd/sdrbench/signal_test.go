@@ -131,3 +131,21 @@ func TestBrokenPipe(t *testing.T) {
 	}
 	wantFiles(t, dir)
 }
+
+// A lock folder that somebody named is used, or it is an error.
+func TestBadLockDirOfEnvironment(t *testing.T) {
+	dir := t.TempDir()
+	locks := filepath.Join(dir, "locks")
+	if err := os.Mkdir(locks, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(locks, 0o777); err != nil { // whatever the umask
+		t.Fatal(err)
+	}
+	cmd := exec.Command("sdrbench", "bench", "--proof", "StackedDrg2KiBV1_1", "--dir", dir)
+	cmd.Env = append(os.Environ(), "SDR_LOCK_DIR="+locks)
+	out, _ := cmd.CombinedOutput()
+	if got := cmd.ProcessState.ExitCode(); got != exitFailed || !bytes.Contains(out, []byte(locks+": it is world-writable")) {
+		t.Errorf("exit code %d, want 1 and the folder's name: %s", got, out)
+	}
+}
