@@ -548,7 +548,7 @@ func (r *tuneReport) text() string {
 	fmt.Fprintf(&b, "%-12s%d times for %v, in %v, sectors of %s", "measured", r.Measurements,
 		time.Duration(r.Window*float64(time.Second)).Round(time.Millisecond), time.Duration(r.Seconds*float64(time.Second)).Round(time.Second), r.Proof)
 	if !r.Complete {
-		b.WriteString("; not all that there was time for (--time)")
+		b.WriteString("; the time was too short for all that there is (--time)")
 	}
 	b.WriteString("\n\nkernels, on one core\n")
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
