@@ -91,7 +91,7 @@ type benchLayer struct {
 // A benchWindow is what --window adds: an estimate, and between what it lies with a
 // confidence of 95 %.
 type benchWindow struct {
-	Seconds  float64    `json:"seconds"`
+	Seconds  float64    `json:"seconds"`           // taken, less than asked for if the layer was at its end
 	PC1      float64    `json:"pc1_seconds_32GiB"` // of all sectors together, labels only
 	PC1Range [2]float64 `json:"pc1_seconds_32GiB_range"`
 	PerDay   [2]float64 `json:"sectors_per_day_32GiB_range"`
@@ -222,16 +222,13 @@ func perDay(first, later float64) float64 {
 }
 
 // setWindow works out from a part of layer 2 what a whole phase 1 takes.
-func (r *benchReport) setWindow(window time.Duration, m engine.Measurement) error {
+func (r *benchReport) setWindow(m engine.Measurement) {
 	r.setMemory(m.Memory)
 	sectors := float64(r.Config.Sectors)
 	layer := benchLayer{Layer: 2, Wait: map[string]float64{}}
 	var slowest benchWindow
 	var hashing, labels float64
 	for _, h := range m.Hashers {
-		if len(h.Slices) < 6 { // fewer have no interval of 95 %
-			return fmt.Errorf("measuring: the window of %v is too short for a spread", window)
-		}
 		s := benchmath.AssumeNothing.Summary(benchmath.NewSample(h.Slices, &benchmath.DefaultThresholds), 0.95)
 		// Nodes a second to seconds for all of a hasher's batches.
 		whole := func(rate float64) float64 { return layers32 * nodes32GiB * float64(h.Batches) / rate }
@@ -250,13 +247,12 @@ func (r *benchReport) setWindow(window time.Duration, m engine.Measurement) erro
 			r.Config.Kernels = append(r.Config.Kernels, h.Kernel)
 		}
 	}
-	slowest.Seconds = window.Seconds()
+	slowest.Seconds = layer.Seconds
 	r.PerDay = sectors * day / slowest.PC1
 	slowest.PerDay = [2]float64{sectors * day / slowest.PC1Range[1], sectors * day / slowest.PC1Range[0]}
 	r.Window = &slowest
 	r.Layers = append(r.Layers, layer)
 	r.hashing = append(r.hashing, [2]float64{hashing, labels})
-	return nil
 }
 
 // perTime is a rate, 0 where the time is too short to tell.

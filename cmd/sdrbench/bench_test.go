@@ -159,6 +159,7 @@ func TestBenchSectors(t *testing.T) {
 		{"--layers", "1", "--staging", "producers"},
 		{"--sectors", "2", "--memory-mode", "one-layer", "--staging", "hybrid", "--policy", "none", "--hashers", "2"},
 		{"--window", "80ms", "--sectors", "2"},
+		{"--window", "60s", "--layers", "2"}, // the layer is at its end before
 	} {
 		dir := t.TempDir()
 		args = append([]string{"bench", "--json", "--dir", dir, "--proof", "StackedDrg8MiBV1_1"}, args...)
@@ -214,16 +215,25 @@ func TestBenchGobench(t *testing.T) {
 
 func TestBenchBadFlags(t *testing.T) {
 	for want, args := range map[string][]string{
-		"--sectors":   {"--sectors", "0"},
-		"--layers":    {"--layers", "3"},
-		"--window":    {"--window", "1s", "--full"},
-		"lookahead":   {"--lookahead", "1"},
-		"avx9/7":      {"--kernel", "avx9/7"},
-		"nowhere":     {"--policy", "nowhere"},
-		"two-and":     {"--memory-mode", "two-and"},
-		"fast":        {"--staging", "fast"},
-		"budget":      {"--memory", "1KiB"},
-		"--json or -": {"--json", "--gobench"},
+		"--sectors":           {"--sectors", "0"},
+		"--layers":            {"--layers", "3"},
+		"--window":            {"--window", "1s", "--full"},
+		"lookahead":           {"--lookahead", "1"},
+		"avx9/7":              {"--kernel", "avx9/7"},
+		"nowhere":             {"--policy", "nowhere"},
+		"two-and":             {"--memory-mode", "two-and"},
+		"fast":                {"--staging", "fast"},
+		"budget":              {"--memory", "1KiB"},
+		"--json or -":         {"--json", "--gobench"},
+		"--window: \"0s\"":    {"--window", "0s"},
+		"part of layer 2":     {"--window", "1s", "--layers", "1"},
+		"work for 1":          {"--hashers", "2"},
+		"--hashers: \"0\"":    {"--hashers", "0"},
+		"--producers: \"-1\"": {"--producers", "-1"},
+		"--stride: \"x\"":     {"--stride", "x"},
+		// All at once.
+		"slow\" is not":    {"--policy", "nowhere", "--kernel", "avx9/7", "--staging", "slow"},
+		"--kernel: sha256": {"--policy", "nowhere", "--kernel", "avx9/7", "--staging", "slow"},
 	} {
 		r := sdrbench(t, nil, append([]string{"bench", "--proof", "StackedDrg8MiBV1_1", "--dir", t.TempDir()}, args...)...)
 		if r.exit == exitDone || !strings.Contains(r.stderr, want) || r.stdout != "" {

@@ -35,14 +35,12 @@ type benchFlags struct {
 
 func (f *benchFlags) check() error {
 	switch {
-	case f.sectors < 1:
-		return usageError{fmt.Errorf("--sectors: %d, want 1 or more", f.sectors)}
-	case f.layers < 0 || f.layers > f.proof.Layers():
+	case f.layers > f.proof.Layers():
 		return usageError{fmt.Errorf("--layers: %d is not between 1 and the %d of %v", f.layers, f.proof.Layers(), f.proof)}
-	case f.window < 0:
-		return usageError{fmt.Errorf("--window: %v, want more than nothing", f.window)}
-	case f.window > 0 && (f.layers > 0 || f.full):
-		return usageError{errors.New("--window is a part of one layer: without --layers and --full")}
+	case f.window > 0 && f.full:
+		return usageError{errors.New("--window is a part of a layer: without --full")}
+	case f.window > 0 && f.layers == 1:
+		return usageError{errors.New("--layers: 1, but --window is a part of layer 2")}
 	case f.full && f.layers > 0:
 		return usageError{errors.New("--full is all layers: without --layers")}
 	case f.json && f.gobench:
@@ -52,7 +50,7 @@ func (f *benchFlags) check() error {
 }
 
 func (a *app) bench() *cobra.Command {
-	f := benchFlags{proof: porep.StackedDrg512MiBV1_1}
+	f := benchFlags{proof: porep.StackedDrg512MiBV1_1, sectors: 1}
 	cmd := &cobra.Command{
 		Use:   "bench",
 		Short: "Seal sectors, measure it, check the result",
@@ -81,9 +79,9 @@ multiplied with the core's clock, as measured in the same run.`,
 	proofFlag(cmd, &f.proof, "registered seal proof")
 	cmd.Flags().Lookup("proof").DefValue = f.proof.String()
 	cmd.Flags().StringVar(&f.dir, "dir", "", "`DIR` for the temporary folder (default: the system's)")
-	cmd.Flags().IntVar(&f.sectors, "sectors", 1, "`N` sectors at the same time")
-	cmd.Flags().IntVar(&f.layers, "layers", 0, "label only the first `N` layers")
-	cmd.Flags().DurationVar(&f.window, "window", 0, "measure a part of layer 2 for this `TIME`, like 60s")
+	flagVar(cmd, &f.sectors, "sectors", "N", "sectors at the same time (default 1)", parseNumber)
+	flagVar(cmd, &f.layers, "layers", "N", "label only the first N layers (default all)", parseNumber)
+	flagVar(cmd, &f.window, "window", "TIME", "measure a part of layer 2 for this time, like 60s, or until the layer's end", parseWhile)
 	cmd.Flags().BoolVar(&f.full, "full", false, "AddPiece and tree-d of all sectors, too")
 	cmd.Flags().BoolVar(&f.json, "json", false, "print JSON")
 	cmd.Flags().BoolVar(&f.gobench, "gobench", false, "print lines as Go benchmarks do, for benchstat")
@@ -106,6 +104,9 @@ const benchSector = 1
 func (a *app) runBench(ctx context.Context, f benchFlags) (err error) {
 	if err := f.check(); err != nil {
 		return err
+	}
+	if _, err := f.config(a, f.proof, f.sectors); err != nil {
+		return err // before AddPiece, which takes minutes
 	}
 	dir := f.dir
 	if dir == "" {
@@ -304,15 +305,43 @@ func (a *app) benchWindow(ctx context.Context, dir string, f *benchFlags, r *ben
 		r.setConfig(c)
 		c.Progress = new(engine.Progress)
 		stop := a.showLabels(&c, windowSample(c.Progress, f.window))
-		m, err := engine.Measure(ctx, c, f.window)
+		m, err := measureWindow(ctx, c, f.window)
 		stop()
 		if err != nil {
 			return err
 		}
 		right := true // or Measure says which label is not
 		r.Correct = &right
-		return r.setWindow(f.window, m)
+		r.setWindow(m)
+		return nil
 	})
+}
+
+// minSlices is how many parts of a window it takes for an interval of 95 %.
+const minSlices = 6
+
+// measureWindow measures for a window. Where a layer is at its end before there is a
+// spread it measures again for the time that the layer takes, and where others had
+// the core, for longer.
+func measureWindow(ctx context.Context, c engine.Config, window time.Duration) (m engine.Measurement, err error) {
+	const tries = 4
+	next := window
+	for range tries {
+		if m, err = engine.Measure(ctx, c, next); err != nil {
+			return m, err
+		}
+		shortest, slices := m.Hashers[0].Took, len(m.Hashers[0].Slices)
+		for _, h := range m.Hashers {
+			shortest, slices = min(shortest, h.Took), min(slices, len(h.Slices))
+		}
+		if slices >= minSlices {
+			return m, nil
+		}
+		if next = 2 * next; shortest < next/2 {
+			next = shortest * 3 / 4
+		}
+	}
+	return m, fmt.Errorf("measuring: the window of %v is too short for a spread, or a layer of %v", window, c.Proof.SectorSize())
 }
 
 // makePiece writes the piece to a file, so that AddPiece is not charged with

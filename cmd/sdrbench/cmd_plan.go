@@ -68,8 +68,8 @@ Exit codes: 0 all fit, 1 not all that were asked for fit, 2 wrong usage.`,
 		v.policy, v.only, err = placement.ParsePolicy(text)
 		return v, err
 	})
-	flags.IntVar(&f.Lanes, "lanes", 1, "sectors in lock-step on each hashing core: 1, 2, 4, 8, 16 or 32")
-	flags.IntVar(&f.Producers, "producers", 1, "CPUs that produce parents for each hashing core")
+	flags.IntVar(&f.Lanes, "lanes", 1, "`N` sectors in lock-step on each hashing core: 1, 2, 4, 8, 16 or 32")
+	flags.IntVar(&f.Producers, "producers", 1, "`N` CPUs that produce parents for each hashing core")
 	flagVar(cmd, &f.SMT, "smt", "USE", "what SMT siblings do: produce or idle (default produce)", parseSMT)
 	flagVar(cmd, &f.Mode, "memory-mode", "MODE", "two-layers or one-layer of each sector in memory (default two-layers)", placement.ParseMemoryMode)
 	flagVar(cmd, &f.PageSize, "pages", "SIZE", "pages for layers: any, ordinary, or the size of huge pages, like 1GiB (default any)", parsePages)

@@ -39,7 +39,7 @@ type tuneFlags struct {
 }
 
 func (a *app) tune() *cobra.Command {
-	f := tuneFlags{proof: porep.StackedDrg512MiBV1_1}
+	f := tuneFlags{proof: porep.StackedDrg512MiBV1_1, time: 5 * time.Minute}
 	cmd := &cobra.Command{
 		Use:   "tune",
 		Short: "Find the best settings for this machine, and use them from now on",
@@ -72,7 +72,7 @@ that is there stays.`,
 	flags := cmd.Flags()
 	proofFlag(cmd, &f.proof, "whose sectors are measured (default StackedDrg512MiBV1_1)")
 	flags.StringVar(&f.dir, "dir", "", "`DIR` for the layer files (default: the temporary folder)")
-	flags.DurationVar(&f.time, "time", 5*time.Minute, "how `LONG` it may take")
+	flagVar(cmd, &f.time, "time", "LONG", "how long it may take (default 5m)", parseWhile)
 	flagVar(cmd, &f.sectors, "sectors", "LIST", "numbers of sectors to find the best throughput of, like 2,16, or max (default max: as many as memory and disk allow)", parseSectorCounts)
 	profileFlag(cmd, &f.profile, "`FILE` to write, or none")
 	a.lockDirFlag(cmd, &f.lockDir)
@@ -116,10 +116,7 @@ func (t *tuning) addNote(format string, args ...any) {
 
 func (a *app) runTune(ctx context.Context, f tuneFlags) (err error) {
 	began := time.Now()
-	switch {
-	case f.time <= 0:
-		return usageError{fmt.Errorf("--time: %v, want more than nothing", f.time)}
-	case f.proof.SectorSize().Nodes() < 1<<16:
+	if f.proof.SectorSize().Nodes() < 1<<16 {
 		return usageError{fmt.Errorf("--proof: sectors of %v are too small to measure a part of", f.proof.SectorSize())}
 	}
 	if f.dir == "" {
@@ -551,7 +548,7 @@ func (r *tuneReport) text() string {
 	fmt.Fprintf(&b, "%-12s%d times for %v, in %v, sectors of %s", "measured", r.Measurements,
 		time.Duration(r.Window*float64(time.Second)).Round(time.Millisecond), time.Duration(r.Seconds*float64(time.Second)).Round(time.Second), r.Proof)
 	if !r.Complete {
-		b.WriteString("; not all that there was time for (--time)")
+		b.WriteString("; the time was too short for all that there is (--time)")
 	}
 	b.WriteString("\n\nkernels, on one core\n")
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)

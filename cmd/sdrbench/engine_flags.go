@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"runtime"
 	"strconv"
 
@@ -80,11 +81,11 @@ func (f *engineFlags) add(a *app, cmd *cobra.Command) {
 	flags := cmd.Flags()
 	f.kernel = autoKernel
 	kernelFlag(cmd, &f.kernel)
-	flags.IntVar(&f.hashers, "hashers", 0, "`N` cores that hash (default: what takes the least time)")
+	flagVar(cmd, &f.hashers, "hashers", "N", "cores that hash, at most one for each sector (default: what takes the least time)", parseNumber)
 	flagVar(cmd, &f.staging, "staging", "WAY", "how parents' labels get to a hasher: inline, producers, hybrid, or auto (default auto)", engine.ParseStaging)
-	flags.IntVar(&f.producers, "producers", 0, "`N` producers for each hasher (default 1)")
-	flags.IntVar(&f.stride, "stride", 0, "`N` nodes that a producer takes at a time (default 128)")
-	flags.IntVar(&f.lookahead, "lookahead", 0, "`N` nodes that producers may be ahead (default 4096)")
+	flagVar(cmd, &f.producers, "producers", "N", "producers for each hasher (default 1)", parseNumber)
+	flagVar(cmd, &f.stride, "stride", "N", "nodes that a producer takes at a time (default 128)", parseNumber)
+	flagVar(cmd, &f.lookahead, "lookahead", "N", "nodes that producers may be ahead (default 4096)", parseNumber)
 	flagVar(cmd, &f.mode, "memory-mode", "MODE", "what of a sector is in memory: two-layers or one-layer (default two-layers)", engine.ParseMemoryMode)
 	flagVar(cmd, &f.budget, "memory", "SIZE", "memory for all hashers together, like 256GiB (default: no limit)", parseBudget)
 	flagVar(cmd, &f.writing, "writing", "WAY", "the way to the disk: direct, uncached or behind (default direct, in one-layer mode behind)", engine.ParseWriting)
@@ -167,7 +168,25 @@ func (f *engineFlags) config(a *app, p porep.SealProof, sectors int) (engine.Con
 		}
 		*s.to = n
 	}
-	return c, a.applyProfile(f, &c, sectors)
+	if err := a.applyProfile(f, &c, sectors); err != nil {
+		return c, err
+	}
+	return c, f.validate(c, sectors)
+}
+
+// validate finds what is wrong with numbers before the job has files, or a place:
+// wrong usage. The engine looks at everything again.
+func (f *engineFlags) validate(c engine.Config, sectors int) error {
+	var errs []error
+	if f.hashers > sectors {
+		errs = append(errs, fmt.Errorf("--hashers: %d, but there is work for %d: %s", f.hashers, sectors, count(sectors, "sector")))
+	}
+	c.Hashers = 0
+	c.Sectors = []engine.Sector{{CacheDir: string(filepath.Separator)}} // a folder that is there
+	if errs = append(errs, c.Validate()); errors.Join(errs...) == nil {
+		return nil
+	}
+	return usageError{errors.Join(errs...)}
 }
 
 // withEngine works out the engine's configuration for so many sectors, takes the
@@ -255,7 +274,7 @@ func (a *app) place(ctx context.Context, f *engineFlags, c *engine.Config, secto
 	}
 	held, err := a.heldOn(ctx, "/", f.lockDir)
 	if err != nil {
-		if f.policy.mode == placeAuto && !f.changed("lock-dir") {
+		if f.policy.mode == placeAuto && !f.changed("lock-dir") && f.lockDir == reserve.DefaultDir {
 			a.note("cores are not reserved: %v", err)
 			return run()
 		}
@@ -278,7 +297,7 @@ func (a *app) place(ctx context.Context, f *engineFlags, c *engine.Config, secto
 	}
 	dir, err := reserve.Open(f.lockDir, "/")
 	if err != nil {
-		if f.policy.mode == placeAuto && !f.changed("lock-dir") {
+		if f.policy.mode == placeAuto && !f.changed("lock-dir") && f.lockDir == reserve.DefaultDir {
 			a.note("cores are not reserved: %v", err)
 			return run()
 		}

@@ -1,24 +1,29 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"math/big"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/topology"
 )
 
 // A flagValue is a flag whose text is parsed while the command line is read, so
-// that a bad one is wrong usage and never begins any work.
+// that a bad one is wrong usage and never begins any work. What is wrong is kept,
+// so that badFlags tells of all flags at once.
 type flagValue[T any] struct {
 	to    *T
 	text  string
 	kind  string
 	parse func(text string, old T) (T, error)
+	wrong error
 }
 
 func (v *flagValue[T]) String() string { return v.text }
@@ -26,10 +31,25 @@ func (v *flagValue[T]) Type() string   { return v.kind }
 
 func (v *flagValue[T]) Set(text string) error {
 	value, err := v.parse(text, *v.to)
-	if err == nil {
-		*v.to, v.text = value, text
+	if err != nil {
+		v.wrong = err
+		return nil
 	}
-	return err
+	*v.to, v.text = value, text
+	return nil
+}
+
+func (v *flagValue[T]) problem() error { return v.wrong }
+
+// badFlags reports every flag with a text that could not be parsed.
+func badFlags(cmd *cobra.Command, _ []string) error {
+	var errs []error
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		if v, ok := f.Value.(interface{ problem() error }); ok && v.problem() != nil {
+			errs = append(errs, fmt.Errorf("--%s: %w", f.Name, v.problem()))
+		}
+	})
+	return errors.Join(errs...)
 }
 
 // flagVar adds a flag. Its kind stands in the help for its value.
@@ -53,6 +73,24 @@ func proofFlag(cmd *cobra.Command, to *porep.SealProof, usage string) {
 		names = append(names, p.String())
 	}
 	_ = cmd.RegisterFlagCompletionFunc("proof", cobra.FixedCompletions(names, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// parseNumber reads a number of things; none of them is no number.
+func parseNumber(text string) (int, error) {
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 {
+		return 0, fmt.Errorf("%q is not a number from 1 on", text)
+	}
+	return n, nil
+}
+
+// parseWhile reads a time that something takes, 60s or 5m.
+func parseWhile(text string) (time.Duration, error) {
+	d, err := time.ParseDuration(text)
+	if err != nil || d <= 0 {
+		return 0, fmt.Errorf("%q is not a time above zero, like 60s or 5m", text)
+	}
+	return d, nil
 }
 
 func parseUnpadded(text string) (porep.UnpaddedSize, error) {

@@ -30,6 +30,8 @@ func main() { os.Exit(mainStatus()) }
 func mainStatus() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	// Who no longer reads what a job prints must not end it, and leave its files.
+	signal.Ignore(syscall.SIGPIPE)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, settings: readSettings(os.Getenv)}
 	return a.run(ctx, os.Args[1:])
@@ -100,11 +102,13 @@ Exit codes: 0 done, 1 failed, 2 wrong usage.`,
   mkdir cache && touch sealed
   sdrbench pc1 --proof StackedDrg8MiBV1_1 --cache-dir cache --staged staged --sealed sealed \
     --miner 1000 --sector 1 --ticket $TICKET --piece $COMM_P:8323072 --output p1.json`,
-		Args:          cobra.NoArgs,
-		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-		Version:       version(),
-		SilenceErrors: true,
-		SilenceUsage:  true,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		// Before anything else of a command.
+		PersistentPreRunE: badFlags,
+		Version:           version(),
+		SilenceErrors:     true,
+		SilenceUsage:      true,
 	}
 	root.SetVersionTemplate("sdrbench {{.Version}}\n")
 	root.AddCommand(a.addPiece(), a.commP(), a.pc1(), a.sdr(), a.parents(), a.bench(), a.tune(), a.topo(), a.plan(), a.kernels())

@@ -113,3 +113,39 @@ func TestInterruptBench(t *testing.T) {
 		exec.Command("sdrbench", "bench", "--proof", "StackedDrg8MiBV1_1", "--kernel", "generic/1", "--dir", dir))
 	wantFiles(t, dir)
 }
+
+// A reader that goes away does not leave a bench's files behind.
+func TestBrokenPipe(t *testing.T) {
+	dir := t.TempDir()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Close()
+	defer w.Close()
+	cmd := exec.Command("sdrbench", "bench", "--proof", "StackedDrg2KiBV1_1", "--dir", dir, "--policy", "none")
+	cmd.Stdout, cmd.Stderr = w, w
+	_ = cmd.Run()
+	if got := cmd.ProcessState.ExitCode(); got != exitFailed {
+		t.Errorf("%v, want exit code 1", cmd.ProcessState)
+	}
+	wantFiles(t, dir)
+}
+
+// A lock folder that somebody named is used, or it is an error.
+func TestBadLockDirOfEnvironment(t *testing.T) {
+	dir := t.TempDir()
+	locks := filepath.Join(dir, "locks")
+	if err := os.Mkdir(locks, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(locks, 0o777); err != nil { // whatever the umask
+		t.Fatal(err)
+	}
+	cmd := exec.Command("sdrbench", "bench", "--proof", "StackedDrg2KiBV1_1", "--dir", dir)
+	cmd.Env = append(os.Environ(), "SDR_LOCK_DIR="+locks)
+	out, _ := cmd.CombinedOutput()
+	if got := cmd.ProcessState.ExitCode(); got != exitFailed || !bytes.Contains(out, []byte(locks+": it is world-writable")) {
+		t.Errorf("exit code %d, want 1 and the folder's name: %s", got, out)
+	}
+}
