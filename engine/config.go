@@ -50,7 +50,7 @@ type Config struct {
 	Machine *topology.Machine
 
 	// Staging is how parents' labels get to a hasher's core. Default: Producers; Hybrid
-	// for kernels of more than two lanes; Inline if there are no more CPUs than
+	// for kernels of more than four lanes; Inline if there are no more CPUs than
 	// hashers.
 	Staging Staging
 	// Producers is how many goroutines feed a hasher. Default: 1, or, if its Place
@@ -298,14 +298,14 @@ func (c Config) withDefaults() Config {
 
 // autoStaging is Producers where a CPU is left for them. A layer is larger than any
 // TLB, and a hasher that reads from a ring instead loses 5 % less, one of two lanes
-// 10 %. A ring with the labels of 16 lanes would no longer fit into the cache.
+// 10 %, of four 20 %. A ring with the labels of 16 lanes would no longer fit into the cache.
 func (c *Config) autoStaging() Staging {
 	if c.Hashers < 1 || c.Hashers >= runtime.NumCPU() {
 		return Inline
 	}
 	for _, batches := range c.split() {
 		for _, b := range batches {
-			if b.kernel.Lanes > 2 {
+			if b.kernel.Lanes > 4 {
 				return Hybrid
 			}
 		}
