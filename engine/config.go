@@ -50,7 +50,7 @@ type Config struct {
 	Machine *topology.Machine
 
 	// Staging is how parents' labels get to a hasher's core. Default: Producers; Hybrid
-	// for kernels of more than four lanes; Inline if there are no more CPUs than
+	// for kernels of more than four lanes, and in OneLayer mode; Inline if there are no more CPUs than
 	// hashers.
 	Staging Staging
 	// Producers is how many goroutines feed a hasher. Default: 1, or, if its Place
@@ -59,7 +59,8 @@ type Config struct {
 	// Stride is how many nodes a producer takes at a time. Default: 128.
 	Stride int
 	// Lookahead is how many nodes producers may be ahead of their hasher, at
-	// least one Stride and, in OneLayer mode, at most a 32nd of a layer. Default: 4096, or
+	// least one Stride and, in OneLayer mode, at most a 32nd of a layer. Default: 4096; in
+	// OneLayer mode, where others at work may hold producers up for longer, 32768 or
 	// what the mode allows.
 	Lookahead int
 	// Parents yields the parents of nodes. Default: they are computed.
@@ -257,9 +258,11 @@ func (e *ConfigError) Error() string {
 const (
 	defaultStride    = 128
 	defaultLookahead = 4096
-	maxStride        = 1 << 16
-	maxLookahead     = 1 << 22
-	maxProducers     = 1 << 10
+
+	oneLayerLookahead = 32768
+	maxStride         = 1 << 16
+	maxLookahead      = 1 << 22
+	maxProducers      = 1 << 10
 )
 
 // WithDefaults is c with every default of a number written out.
@@ -280,6 +283,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Lookahead == 0 {
 		c.Lookahead = max(defaultLookahead, c.Stride)
+		if c.MemoryMode == OneLayer {
+			c.Lookahead = max(oneLayerLookahead, c.Stride)
+		}
 	}
 	if c.Producers == 0 {
 		c.Producers = 1
@@ -302,6 +308,9 @@ func (c Config) withDefaults() Config {
 func (c *Config) autoStaging() Staging {
 	if c.Hashers < 1 || c.Hashers >= runtime.NumCPU() {
 		return Inline
+	}
+	if c.MemoryMode == OneLayer {
+		return Hybrid // the others' work leaves no time for copies
 	}
 	for _, batches := range c.split() {
 		for _, b := range batches {

@@ -109,8 +109,9 @@ func ParseMemoryMode(text string) (MemoryMode, error) {
 }
 
 const (
-	// windowShare is the part of a layer that the windows of one-layer mode take.
-	windowShare = 16
+	// windowSixteenths are the part of a layer that the windows of one-layer mode
+	// take: the newest labels, an eighth, and far parents of two windows.
+	windowSixteenths = 3
 	// JobOverhead is what a job takes besides its sectors' layers, in bytes:
 	// tables, rings, buffers.
 	JobOverhead = 256 << 20
@@ -329,7 +330,7 @@ func (q *Request) strict() bool { return q.PageSize > OrdinaryPages }
 func (q *Request) sectorMemory() uint64 {
 	bytes := 2 * q.SectorSize
 	if q.Mode == OneLayer {
-		bytes = q.SectorSize + q.SectorSize/windowShare
+		bytes = q.SectorSize + q.SectorSize/16*windowSixteenths
 	}
 	page := max(q.PageSize, basePage)
 	return (bytes + page - 1) / page * page
