@@ -266,9 +266,7 @@ const (
 )
 
 // WithDefaults is c with every default of a number written out.
-func (c Config) WithDefaults() Config { return c.withDefaults() }
-
-func (c Config) withDefaults() Config {
+func (c Config) WithDefaults() Config {
 	c.Sectors = slices.Clone(c.Sectors)
 	for i := range c.Sectors {
 		c.Sectors[i].First = max(c.Sectors[i].First, 1)
@@ -347,7 +345,7 @@ func (c *Config) Validate() error {
 	if len(c.Sectors) == 0 {
 		fail("sectors", "none given")
 	}
-	d := c.withDefaults()
+	d := c.WithDefaults()
 	if proofErr == nil && c.moreLayers == 0 {
 		between("layers", c.last(), 1, c.Proof.Layers())
 	}

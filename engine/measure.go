@@ -58,7 +58,7 @@ func Measure(ctx context.Context, c Config, window time.Duration) (m Measurement
 	if window <= 0 {
 		return m, &ConfigError{"window", fmt.Sprintf("%v, want more than nothing", window)}
 	}
-	c = c.withDefaults()
+	c = c.WithDefaults()
 	if c.Parents == nil {
 		if c.Parents, err = graph.New(c.Proof); err != nil {
 			return m, fmt.Errorf("engine: computing parents: %w", err)

@@ -83,7 +83,7 @@ func Run(ctx context.Context, c Config) (result Result, err error) {
 	if err := c.Validate(); err != nil {
 		return Result{}, err
 	}
-	c = c.withDefaults()
+	c = c.WithDefaults()
 	if c.Parents == nil {
 		g, err := graph.New(c.Proof)
 		if err != nil {

@@ -104,7 +104,7 @@ func (c *Config) kernelsFor(n int) (chosen []*sha256.Kernel) {
 // CyclesPerNode is, for the hasher that has most to do, the core cycles for a node of
 // each of its batches: by it, kernels and numbers of hashers compare.
 func (c *Config) CyclesPerNode() (most float64) {
-	d := c.withDefaults()
+	d := c.WithDefaults()
 	for _, batches := range d.split() {
 		var sum float64
 		for _, b := range batches {
@@ -118,7 +118,7 @@ func (c *Config) CyclesPerNode() (most float64) {
 // LanesInMemory is how many lanes, empty ones too, a hasher has in memory at a time,
 // at most.
 func (c *Config) LanesInMemory() (most int) {
-	d := c.withDefaults()
+	d := c.WithDefaults()
 	for _, batches := range d.split() {
 		for _, b := range batches {
 			most = max(most, b.kernel.Lanes)
@@ -139,7 +139,7 @@ func (r Requirement) Total() uint64 { return r.Layers + r.Rings + r.Buffers }
 
 // Requirements is the memory that each hasher of the job takes.
 func (c *Config) Requirements() []Requirement {
-	d := c.withDefaults()
+	d := c.WithDefaults()
 	var all []Requirement
 	for _, batches := range d.split() {
 		var r Requirement
