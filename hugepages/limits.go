@@ -45,12 +45,18 @@ func (s system) checkMemory(want uint64, node Node, wantOnNode uint64) error {
 	return s.checkNode(wantOnNode, node)
 }
 
+// checkNode returns a *LimitError if the NUMA node, if there is one, has no room for so
+// many bytes more of ordinary pages.
 func (s system) checkNode(want uint64, node Node) error {
 	number, bound := node.Number()
 	if !bound {
 		return nil
 	}
-	n, file, ok := s.nodeAvailable(number)
+	return s.checkNodeKeeping(s.kept(number), want, number)
+}
+
+func (s system) checkNodeKeeping(kept, want uint64, node int) error {
+	n, file, ok := s.nodeAvailable(node, kept)
 	if !ok {
 		return nil
 	}

@@ -238,10 +238,18 @@ func TestNUMAGuestExhausted(t *testing.T) {
 }
 
 // What others take between Alloc and Populate: an error in strict mode, another
-// node's pages otherwise. Nobody is killed.
+// node's pages otherwise. Nobody is killed, neither when threads find each other
+// short of room nor when one thread goes on to the last page there is.
 func TestNUMAGuestExhaustedLater(t *testing.T) {
 	guest(t)
-	o := hugepages.Options{Size: 256 << 20, Pages: only(hugepages.Small), Node: hugepages.OnNode(1), Strict: true}
+	pool(t, hugepages.Huge2M)
+	for _, threads := range []int{1, 4} {
+		exhaustLater(t, threads)
+	}
+}
+
+func exhaustLater(t *testing.T, threads int) {
+	o := hugepages.Options{Size: 256 << 20, Pages: only(hugepages.Small), Node: hugepages.OnNode(1), Strict: true, Threads: threads}
 	strict := alloc(t, o)
 	o.Strict = false
 	lax := alloc(t, o)
@@ -249,7 +257,6 @@ func TestNUMAGuestExhaustedLater(t *testing.T) {
 		t.Fatalf("node 0 has %d bytes free: too few to help out", n)
 	}
 	// A pool takes memory without clearing it: sooner than a region does.
-	pool(t, hugepages.Huge2M)
 	taken := poolOfNode(1, hugepages.Huge2M)
 	before := readPool(t, taken, "nr_hugepages")
 	t.Cleanup(func() { setPool(t, taken, before) })
@@ -258,15 +265,18 @@ func TestNUMAGuestExhaustedLater(t *testing.T) {
 	err := strict.Populate(t.Context())
 	var e *hugepages.PopulateError
 	if !errors.As(err, &e) {
-		t.Errorf("strict: %v", err)
+		t.Errorf("%d threads, strict: %v", threads, err)
 	}
 	if err := wantLimit(err, hugepages.LimitNode, 1); err != nil {
-		t.Error(err)
+		t.Errorf("%d threads: %v", threads, err)
 	}
 	err = lax.Populate(t.Context())
 	if place := lax.Placement(); err != nil || place.Wrong == 0 || place.ByNode[0] != place.Wrong || place.Unknown != 0 {
-		t.Errorf("%+v (%v)", place, err)
+		t.Errorf("%d threads: %+v (%v)", threads, place, err)
 	}
+	free(t, strict)
+	free(t, lax)
+	setPool(t, taken, before)
 }
 
 // The limits of version 2 cgroups, by the kernel that keeps them.

@@ -107,6 +107,7 @@ type population struct {
 	missing uint64     // bytes
 	begun   uint64     // of them, in steps that a thread is at
 	binding bool       // pages come from the node or not at all
+	kept    uint64     // bytes that the node's kernel does not let go of
 }
 
 // bind makes ordinary pages come from the region's node, even if files' pages
@@ -119,6 +120,7 @@ func (p *population) bind() error {
 	}
 	err := linux.SetPolicy(p.room, linux.PolicyBind, node)
 	p.binding = err == nil
+	p.kept = p.system.kept(node)
 	if err != nil && p.o.Strict {
 		return &PopulateError{0, p.o.Size, &BindError{node, err}}
 	}
@@ -242,7 +244,8 @@ func (p *population) makeRoom(want uint64) error {
 		return err
 	}
 	if p.binding {
-		if err := p.system.checkNode(want, p.o.Node); err != nil {
+		node, _ := p.o.Node.Number()
+		if err := p.system.checkNodeKeeping(p.kept, want, node); err != nil {
 			if p.o.Strict {
 				return err
 			}

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/sdr-engine/sdr/internal/linux"
 )
 
 // A system is what /proc and /sys say, below root: / or a folder of text files
@@ -102,29 +104,75 @@ func (s system) available() (n uint64, file string, ok bool) {
 
 // nodeAvailable estimates the same for one NUMA node, the way in which the
 // kernel does for the machine: what is free, and files' pages and caches that can
-// be dropped, less what the kernel wants for itself, of which 1/256 is a
-// generous guess.
-func (s system) nodeAvailable(node int) (n uint64, file string, ok bool) {
-	if slices.Equal(s.list(nodeFolder+"/has_memory"), []int{node}) {
+// be dropped, less what the kernel keeps for itself, as kept says.
+func (s system) nodeAvailable(node int, kept uint64) (n uint64, file string, ok bool) {
+	if s.onlyNode(node) {
 		return s.available() // all memory there is, known exactly
 	}
 	file = nodePath(node, "meminfo")
 	text := s.read(file)
-	total, ok := field(text, "MemTotal:")
-	free, okFree := field(text, "MemFree:")
-	if !ok || !okFree {
+	free, ok := field(text, "MemFree:")
+	if !ok {
 		return 0, "/" + file, false
 	}
 	get := func(key string) uint64 {
 		n, _ := field(text, key)
 		return n
 	}
-	keep := total / 256
 	files := get("Active(file):") + get("Inactive(file):")
 	files -= min(files, get("Dirty:")+get("Writeback:"))
 	slab := get("SReclaimable:")
-	n = free + files - min(files/2, keep) + slab - min(slab/2, keep)
-	return n - min(n, keep), "/" + file, true
+	n = free + files - min(files/2, kept) + slab - min(slab/2, kept)
+	return n - min(n, kept), "/" + file, true
+}
+
+// onlyNode says whether no other NUMA node has memory.
+func (s system) onlyNode(node int) bool {
+	return slices.Equal(s.list(nodeFolder+"/has_memory"), []int{node})
+}
+
+// kept is how many of a NUMA node's bytes the kernel does not let go of: who is bound to
+// the node and wants them is killed. Zones have pages below their high watermark, and
+// such as are protected from those who could have others. With transparent huge pages
+// switched on that is many times what a share of the node's size would suggest. Where
+// nothing is known, 1/256 of the node is a guess.
+func (s system) kept(node int) (n uint64) {
+	if s.onlyNode(node) {
+		return 0 // the machine's own figure is used
+	}
+	zone, pages := fmt.Sprintf("Node %d,", node), func(text string) uint64 {
+		n, _ := strconv.ParseUint(strings.Trim(text, "(), "), 10, 32)
+		return n
+	}
+	var inside bool
+	var managed, high, protected uint64 // pages of the zone that is being read
+	end := func() {
+		n += min(managed, high+protected) * uint64(linux.PageSize)
+		managed, high, protected = 0, 0, 0
+	}
+	for line := range strings.Lines(string(s.read("proc/zoneinfo"))) {
+		words := strings.Fields(line)
+		switch {
+		case strings.HasPrefix(line, "Node "):
+			end()
+			inside = strings.HasPrefix(line, zone)
+		case !inside || len(words) < 2:
+		case words[0] == "managed":
+			managed = pages(words[1])
+		case words[0] == "high": // "high:" is a CPU's
+			high = pages(words[1])
+		case words[0] == "protection:":
+			for _, word := range words[1:] {
+				protected = max(protected, pages(word))
+			}
+		}
+	}
+	end()
+	if n == 0 {
+		total, _ := field(s.read(nodePath(node, "meminfo")), "MemTotal:")
+		n = total / 256
+	}
+	return n
 }
 
 // transparent says why there are no transparent huge pages, or "".

@@ -13,6 +13,8 @@ import (
 	"testing/fstest"
 
 	"pgregory.net/rapid"
+
+	"github.com/sdr-engine/sdr/internal/linux"
 )
 
 var fileName = regexp.MustCompile(`(?m)^-- (.+) --\n`)
@@ -148,11 +150,73 @@ func TestTransparentSwitchedOff(t *testing.T) {
 func TestOnlyNode(t *testing.T) {
 	files := machine(t, "two-nodes")
 	files[nodeFolder+"/has_memory"] = &fstest.MapFile{Data: []byte("1\n")}
-	n, file, ok := system{FS: files}.nodeAvailable(1)
+	n, file, ok := system{FS: files}.nodeAvailable(1, gib)
 	if n != 400*gib || file != "/proc/meminfo" || !ok {
 		t.Errorf("%d, %s, %v", n, file, ok)
 	}
 }
+
+// What a node's zones keep: what lies below the high watermark, and what is protected
+// from those who may have pages of other zones, but no more than a zone has.
+func TestKept(t *testing.T) {
+	s := systemOf(t, "two-nodes")
+	if n := s.kept(0); n != gib {
+		t.Errorf("without zones: %d bytes, want a guess of 1/256", n)
+	}
+	files := machine(t, "two-nodes")
+	files["proc/zoneinfo"] = &fstest.MapFile{Data: []byte(zones)}
+	s = system{FS: files}
+	for node, pages := range []uint64{100 + 600 + 20000, 7000} {
+		if n := s.kept(node); n != pages*uint64(linux.PageSize) {
+			t.Errorf("node %d: %d bytes, want %d pages", node, n, pages)
+		}
+	}
+	if n, _, _ := s.nodeAvailable(1, s.kept(1)); n != 512*mib-7000*uint64(linux.PageSize) {
+		t.Errorf("%d bytes to be had on node 1", n)
+	}
+}
+
+const zones = `Node 0, zone      DMA
+  per-node stats
+      nr_inactive_anon 408
+  pages free     2816
+        boost    0
+        min      10
+        low      13
+        high     16
+        spanned  4095
+        present  3998
+        managed  100
+        cma      0
+        protection: (0, 3018, 24090, 24090, 24090)
+      nr_free_pages 2816
+  pagesets
+    cpu: 0
+              count:    3
+              high:     99999
+              batch:    1
+              high_min: 6
+Node 0, zone    DMA32
+        high     500
+        managed  77280
+        protection: (0, 0, 100, 100)
+Node 0, zone   Normal
+        high     20000
+        managed  5394266
+        protection: (0, 0, 0, 0, 0)
+Node 0, zone  Movable
+        high     32
+        managed  0
+        protection: (0, 0, 0, 0, 0)
+Node 1, zone   Normal
+        high     7000
+        managed  5394266
+        protection: (0, 0, 0, 0, 0)
+Node 10, zone   Normal
+        high     9000
+        managed  5394266
+        protection: (0, 0, 0, 0, 0)
+`
 
 func TestPoolState(t *testing.T) {
 	s := systemOf(t, "two-nodes")
