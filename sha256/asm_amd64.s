@@ -735,6 +735,7 @@ repeated:
 #define OTHER4   664  // the next node's
 #define PAIRS4   672  // bytes of K + W of the pairs
 #define END4     680  // the end of this node's
+#define STRIDE4  688  // bytes from a node's labels to the next's
 #define LAST4    704  // K + W of the last block, four words of each lane in turn
 #define NODES4   1728 // twice, for this node and the next:
 
@@ -1068,6 +1069,8 @@ TEXT ·labelSHANIx4(SB), 0, $18848-8
 	LEAQ (NODES4+NODE4)(R8), R11
 	MOVQ R9, THIS4(R8)
 	MOVQ R11, OTHER4(R8)
+	MOVQ labelRun_stride(AX), R13
+	MOVQ R13, STRIDE4(R8)
 
 	// Second halves of blocks that no label is in.
 	MOVQ  labelRun_node(AX), X0
@@ -1185,7 +1188,8 @@ pairs:
 
 node:
 	// Pairs that have the label just made; the first is yet to come.
-	LEAQ  -128(DX), CX
+	MOVQ  DX, CX
+	SUBQ  STRIDE4(R8), CX
 	CMPQ  16(BX), CX
 	JEQ   again
 	CMPQ  24(BX), CX
@@ -1353,7 +1357,7 @@ last:
 	MOVQ OTHER4(R8), R9
 	MOVQ R9, THIS4(R8)
 	MOVQ R11, OTHER4(R8)
-	ADDQ $128, DX
+	ADDQ STRIDE4(R8), DX
 	ADDQ $112, BX
 	DECQ DI
 	JNE  node

@@ -16,14 +16,18 @@ import (
 // The features that stand above an assembly function are those that its kernel
 // asks for. Functions are named after kernels: labelSHANI is of "sha-ni/1",
 // labelSHANIx2 of "sha-ni/2", pairsSHANI of both. A function without a
-// kernel's name is called by others, and requires what they do.
+// kernel's name is called by others, and requires what they do. Kernels of more
+// lanes than their instruction set has functions for share the widest.
 func TestRequires(t *testing.T) {
 	want := map[string]string{"prefetchRows": ""} // by function
 	for _, k := range archKernels() {
 		set, lanes, _ := strings.Cut(k.Name, "/")
 		set = strings.ToUpper(strings.ReplaceAll(set, "-", ""))
 		label, pairs := "label"+set, "pairs"+set
-		if lanes != "1" {
+		switch {
+		case strings.HasPrefix(k.Name, "sha-ni/") && k.Lanes > 4:
+			label += "x4"
+		case k.Lanes > 1:
 			label += "x" + lanes
 		}
 		var names []string

@@ -51,6 +51,7 @@ type Kernel struct {
 	Features []cpuid.FeatureID
 
 	label func(labelRun) // by value: a pointer would escape to the heap
+	nodes int            // for one call of label, if it is not for atOnce to say
 	pairs func(dst, src *byte, n int)
 }
 

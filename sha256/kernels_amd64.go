@@ -28,6 +28,21 @@ func archKernels() []*Kernel {
 		Features: sha,
 		label:    func(r labelRun) { labelSHANIx4(&r) },
 		pairs:    pairs,
+		nodes:    wideNodes,
+	}, {
+		Name:  "sha-ni/8",
+		Lanes: 8, Group: 1, Align: 64,
+		Features: sha,
+		label:    func(r labelRun) { labelSHANIWide(r, 8) },
+		nodes:    wideCall,
+		pairs:    pairs,
+	}, {
+		Name:  "sha-ni/16",
+		Lanes: 16, Group: 1, Align: 64,
+		Features: sha,
+		label:    func(r labelRun) { labelSHANIWide(r, 16) },
+		nodes:    wideCall,
+		pairs:    pairs,
 	}, {
 		Name:  "sha-ni/2",
 		Lanes: 2, Group: 1, Align: 64,

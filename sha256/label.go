@@ -165,12 +165,12 @@ type labelRun struct {
 	count    uint64   // nodes in the run, never 0
 	layer    uint64   // the layer's number
 	replicas *byte    // one replica id of 32 bytes for each lane
+	stride   uint64   // bytes from a node's labels to the next node's
 	expander uint64   // 1 from layer 2 on, 0 in layer 1
 }
 
 // LabelRun labels the nodes of r. The error is a *RunError. It takes about
-// 20·lanes compressions a node and cannot be preempted: callers keep runs to tens
-// of nodes. It does not allocate.
+// 20·lanes compressions a node, and does not allocate.
 func (k *Kernel) LabelRun(r *Run) error {
 	stride := k.Stride()
 	n := len(r.Out) / stride
@@ -197,6 +197,7 @@ func (k *Kernel) LabelRun(r *Run) error {
 		node:     r.First,
 		layer:    uint64(r.Layer),
 		replicas: &r.ReplicaIDs[0][0],
+		stride:   uint64(stride),
 	}
 	if r.Layer > 1 {
 		run.expander = 1
@@ -213,20 +214,39 @@ func (k *Kernel) LabelRun(r *Run) error {
 		run.dst, run.parents, run.node = &r.Out[stride], &r.Rows.addrs[degree], 1
 		rows--
 	}
-	// Nodes whose rows ahead are there, then those at the end.
-	if with := min(n, rows-aheadNodes); with > 0 {
-		run.count, run.ahead = uint64(with), aheadNodes*degree*8
+	for {
+		// Nodes whose rows ahead are there, then those at the end.
+		m, ahead := n, 0
+		if with := rows - aheadNodes; with > 0 {
+			m, ahead = min(n, with), aheadNodes*degree*8
+		}
+		m = min(m, k.atOnce())
+		run.count, run.ahead = uint64(m), uint64(ahead)
 		k.label(run)
-		if n -= with; n == 0 {
+		if n, rows = n-m, rows-m; n == 0 {
 			return nil
 		}
-		run.dst = (*byte)(unsafe.Add(unsafe.Pointer(run.dst), with*stride))
-		run.parents = (*uintptr)(unsafe.Add(unsafe.Pointer(run.parents), with*degree*8))
-		run.node += uint64(with)
+		run.skip(m)
 	}
-	run.count, run.ahead = uint64(n), 0
-	k.label(run)
-	return nil
+}
+
+// skip goes on to the node n nodes later, which is one of the run.
+func (r *labelRun) skip(n int) {
+	r.dst = (*byte)(unsafe.Add(unsafe.Pointer(r.dst), n*int(r.stride)))
+	r.parents = (*uintptr)(unsafe.Add(unsafe.Pointer(r.parents), n*degree*8))
+	r.node += uint64(n)
+}
+
+// labelsAtOnce are made in one call of assembly. It cannot be preempted: the collector
+// waits 50 µs for the slowest.
+const labelsAtOnce = 64
+
+// atOnce is how many nodes one call of k.label gets.
+func (k *Kernel) atOnce() int {
+	if k.nodes > 0 {
+		return k.nodes
+	}
+	return max(4, labelsAtOnce/k.Lanes)
 }
 
 func (k *Kernel) misaligned(b []byte) bool {

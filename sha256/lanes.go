@@ -20,8 +20,9 @@ func (k *Kernel) Unpack(dst, nodes []byte, lane int) error {
 	}
 	stride := k.Stride()
 	if k.Group == 1 {
-		for i := 0; i < len(dst); i += nodeSize {
-			copy(dst[i:i+nodeSize], nodes[i*k.Lanes+lane*nodeSize:])
+		for from := lane * nodeSize; len(dst) > 0; from += stride {
+			*(*[nodeSize]byte)(dst) = *(*[nodeSize]byte)(nodes[from:])
+			dst = dst[nodeSize:]
 		}
 		return nil
 	}
