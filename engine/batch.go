@@ -12,10 +12,6 @@ import (
 	"github.com/sdr-engine/sdr/sha256"
 )
 
-// kernelNodes are labelled in one kernel call, of a kernel of one lane. Assembly
-// cannot be preempted: at 64 nodes the collector waits 50 µs.
-const kernelNodes = 64
-
 // A batchRun is a batch at work. Its goroutines:
 //
 //	producers  know the parents and where they lie; a run of nodes goes to
@@ -207,8 +203,6 @@ func (b *batchRun) hash() error {
 	}
 	s, c := b.store, b.counters
 	r := sha256.Run{ReplicaIDs: replicaIDs(b.lanes, b.kernel.Lanes)}
-	step := max(4, kernelNodes/b.kernel.Lanes)
-	stride := b.kernel.Stride()
 	chunk := s.chunk(b.kernel)
 	var run uint64
 	var ended time.Time
@@ -240,15 +234,11 @@ func (b *batchRun) hash() error {
 			if b.ring.IsReady(run+1) && n == s.run {
 				rows += min(sha256.Ahead, s.run)
 			}
-			out := s.out(index, node, n)
-			for i := 0; i < n; i += step {
-				m := min(step, n-i)
-				r.First = node + uint64(i)
-				r.Out = out[i*stride : (i+m)*stride]
-				r.Rows = b.rows.Slice(at+i, at+min(rows, i+m+sha256.Ahead))
-				if err := b.kernel.LabelRun(&r); err != nil {
-					return err
-				}
+			r.First = node
+			r.Out = s.out(index, node, n)
+			r.Rows = b.rows.Slice(at, at+rows)
+			if err := b.kernel.LabelRun(&r); err != nil {
+				return err
 			}
 			b.ring.Release(run)
 			node += uint64(n)

@@ -21,6 +21,8 @@ var typicalCycles = map[string]float64{
 	"sha-ni/1":  2_500,
 	"sha-ni/2":  2 * 1_330,
 	"sha-ni/4":  4 * 1_340,
+	"sha-ni/8":  8 * 1_335,
+	"sha-ni/16": 16 * 1_330,
 	"avx512/16": 16 * 600,
 	"avx512/32": 32 * 460,
 	"avx2/8":    8 * 1_800,
