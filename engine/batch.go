@@ -83,11 +83,9 @@ func (j *job) runBatch(ctx context.Context, h, n int, r *regions, memoryFailed <
 	b := j.split[h][n]
 	run := j.newBatchRun(h, b, r)
 	span := run.counters.spans[n]
-	run.start = span.start
 	run.counters.at.Store(span.start)
 	defer run.close()
-	first := j.last() + 1
-	opened := 0
+	first := j.last() + 1 // of the lanes that are made
 	for _, l := range run.lanes {
 		s := j.Sectors[l.sector]
 		if err := l.open(s, j.Proof, j.last()); err != nil {
@@ -95,13 +93,14 @@ func (j *job) runBatch(ctx context.Context, h, n int, r *regions, memoryFailed <
 		} else if err := verifyBefore(&j.Config, s); err != nil {
 			l.fail(err)
 		} else {
-			opened++
+			first = min(first, s.First)
 		}
-		first = min(first, s.First)
 	}
-	run.layers = j.last() - first + 1
-	run.store = newStore(shapeOf(j.Proof, &j.Config), b.kernel, first, r.layers.Bytes())
-	if opened > 0 {
+	if run.layers = j.last() - first + 1; run.layers > 0 {
+		// The span is of all its sectors: layers of only those that failed are not made.
+		run.start = span.start + uint64(first-span.first)*run.counters.perLayer
+		run.counters.at.Store(run.start)
+		run.store = newStore(shapeOf(j.Proof, &j.Config), b.kernel, first, r.layers.Bytes())
 		run.run(ctx, memoryFailed)
 	}
 	for _, l := range run.lanes {
