@@ -79,7 +79,7 @@ func (b *batchRun) close() {
 
 // runBatch labels batch n of a hasher. Its sectors' failures are in j.results; the error is one
 // that ends the job.
-func (j *job) runBatch(ctx context.Context, h, n int, r *regions, memoryFailed <-chan error) error {
+func (j *job) runBatch(ctx context.Context, h, n int, r *regions) error {
 	b := j.split[h][n]
 	run := j.newBatchRun(h, b, r)
 	span := run.counters.spans[n]
@@ -101,7 +101,7 @@ func (j *job) runBatch(ctx context.Context, h, n int, r *regions, memoryFailed <
 		run.start = span.start + uint64(first-span.first)*run.counters.perLayer
 		run.counters.at.Store(run.start)
 		run.store = newStore(shapeOf(j.Proof, &j.Config), b.kernel, first, r.layers.Bytes())
-		run.run(ctx, memoryFailed)
+		run.run(ctx)
 	}
 	for _, l := range run.lanes {
 		result := &j.results[l.sector]
@@ -115,7 +115,7 @@ func (j *job) runBatch(ctx context.Context, h, n int, r *regions, memoryFailed <
 }
 
 // run has all goroutines at work until the batch is done or stopped.
-func (b *batchRun) run(ctx context.Context, memoryFailed <-chan error) {
+func (b *batchRun) run(ctx context.Context) {
 	b.ctx = ctx
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -124,8 +124,6 @@ func (b *batchRun) run(ctx context.Context, memoryFailed <-chan error) {
 		select {
 		case <-ctx.Done():
 			b.fail(context.Cause(ctx))
-		case err := <-memoryFailed:
-			b.fail(err)
 		case <-finished:
 		}
 	})

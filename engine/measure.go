@@ -127,7 +127,7 @@ func (j *job) measure(ctx context.Context, h int, r *regions, window time.Durati
 		m.Nodes, m.Took = nodes, now.Sub(began)
 		return m.Took >= window
 	}
-	b.run(ctx, nil)
+	b.run(ctx)
 	for _, l := range b.lanes {
 		// A layer that came to its end within the time has its name.
 		if err := os.Remove(layers.Path(j.Sectors[l.sector].CacheDir, 2)); err != nil && !errors.Is(err, os.ErrNotExist) {

@@ -265,9 +265,11 @@ func (j *job) takeMemory(ctx context.Context) (all []*regions, err error) {
 func (j *job) runHasher(ctx context.Context, h int, r *regions) error {
 	// The kernel clears pages as they are first touched; the hasher need not wait
 	// for that, unless each page must be known to be where it should.
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
 	populating, stop := context.WithCancel(ctx)
+	failed := func(err error) { end(fmt.Errorf("engine: taking memory for hasher %d: %w", h, err)) }
 	var wg sync.WaitGroup
-	failed := make(chan error, 1)
 	wg.Go(func() {
 		if j.memoryHook != nil {
 			j.memoryHook(h)
@@ -277,12 +279,12 @@ func (j *job) runHasher(ctx context.Context, h int, r *regions) error {
 				continue
 			}
 			if err := region.Populate(populating); err != nil && populating.Err() == nil {
-				failed <- fmt.Errorf("engine: taking memory for hasher %d: %w", h, err)
+				failed(err)
 				return
 			}
 		}
 		if _, err := r.layers.Verify(populating); err != nil && populating.Err() == nil {
-			failed <- fmt.Errorf("engine: taking memory for hasher %d: %w", h, err)
+			failed(err)
 		} else if err == nil {
 			r.there.Store(true)
 			r.gate.Wake()
@@ -294,7 +296,7 @@ func (j *job) runHasher(ctx context.Context, h int, r *regions) error {
 	defer wg.Wait()
 	defer stop()
 	for n := range j.split[h] {
-		err := j.runBatch(ctx, h, n, r, failed)
+		err := j.runBatch(ctx, h, n, r)
 		if err != nil {
 			j.removeLayers(j.split[h][n+1:])
 			return err
@@ -302,12 +304,7 @@ func (j *job) runHasher(ctx context.Context, h int, r *regions) error {
 	}
 	stop()
 	wg.Wait()
-	select {
-	case err := <-failed:
-		return err
-	default:
-		return nil
-	}
+	return context.Cause(ctx)
 }
 
 // removeLayers removes what an earlier job left of sectors that will not have their
