@@ -90,13 +90,15 @@ func (j *job) runBatch(ctx context.Context, h, n int, r *regions) error {
 		s := j.Sectors[l.sector]
 		if err := l.open(s, j.Proof, j.last()); err != nil {
 			l.fail(err)
-		} else if err := verifyBefore(&j.Config, s); err != nil {
+		} else if err := verifyBefore(ctx, &j.Config, s); err != nil && ctx.Err() == nil {
 			l.fail(err)
 		} else {
 			first = min(first, s.First)
 		}
 	}
-	if run.layers = j.last() - first + 1; run.layers > 0 {
+	if ctx.Err() != nil {
+		run.err = context.Cause(ctx) // every lane was opened all the same: what an earlier job left is gone
+	} else if run.layers = j.last() - first + 1; run.layers > 0 {
 		// The span is of all its sectors: layers of only those that failed are not made.
 		run.start = span.start + uint64(first-span.first)*run.counters.perLayer
 		run.counters.at.Store(run.start)

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"math"
+	"os"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/sdr-engine/sdr/engine"
 	"github.com/sdr-engine/sdr/graph"
+	"github.com/sdr-engine/sdr/layers"
 	"github.com/sdr-engine/sdr/porep"
 )
 
@@ -92,5 +94,27 @@ func TestCancelGatherer(t *testing.T) {
 	}
 	if asked >= 8 {
 		t.Errorf("two whole windows were listed, in %d parts", asked)
+	}
+}
+
+// TestCancelSample: looking at a sample, which on a slow disk takes seconds, ends with
+// the job: not even a first label that is wrong is seen any more.
+func TestCancelSample(t *testing.T) {
+	c := oneSector(t.TempDir())
+	if _, err := engine.Run(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	path := layers.Path(c.Sectors[0].CacheDir, 1)
+	if err := os.WriteFile(path, make([]byte, 2048), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	defer cancel(nil)
+	for _, want := range []bool{true, false} {
+		err := engine.VerifySampleUntil(ctx, c.Proof, c.Sectors[0], 1, 64, 0)
+		if errors.As(err, new(*engine.LabelError)) != want || errors.As(err, new(causes)) == want {
+			t.Errorf("a label is wrong, to be seen: %v: error %v", want, err)
+		}
+		cancel(causes{"a"})
 	}
 }

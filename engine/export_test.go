@@ -8,3 +8,6 @@ func SetMemoryHook(c *Config, f func(hasher int)) { c.memoryHook = f }
 
 // SetLayers gives a job more layers than its proof has.
 func SetLayers(c *Config, n int) { c.moreLayers = n }
+
+// VerifySampleUntil is VerifySample until ctx is done.
+var VerifySampleUntil = verifySample
