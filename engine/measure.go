@@ -73,16 +73,10 @@ func Measure(ctx context.Context, c Config, window time.Duration) (m Measurement
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	regions, err := j.takeMemory(ctx)
-	defer func() {
-		for _, r := range regions {
-			if e := r.free(); e != nil {
-				err = errors.Join(err, e)
-			}
-		}
-	}()
 	if err != nil {
 		return m, err
 	}
+	defer func() { err = errors.Join(err, free(regions)) }()
 	m.Hashers = make([]HasherMeasurement, c.Hashers)
 	var ready, wg sync.WaitGroup
 	ready.Add(c.Hashers)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -75,7 +76,9 @@ func (e *SectorError) Unwrap() error { return e.Err }
 // it alone: the error, a *SectorError for each, comes at the end. What fails
 // otherwise, or ctx when it is done, ends the job within a second, as soon as the
 // disk has taken what it was given last. Whatever the error, layer files that are
-// there are complete and of this job, and memory, threads and locks are free.
+// there are complete and of this job, or of the one that has the cache dir, and memory,
+// threads and locks are free. Only if c is refused, by Validate, everything is left as
+// it was.
 //
 // Hashers never leave their threads: a program with more than one should have
 // GOMAXPROCS at some more than the machine's CPUs, or its other goroutines wait.
@@ -102,16 +105,13 @@ func Run(ctx context.Context, c Config) (result Result, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	regions, err := j.takeMemory(ctx)
-	defer func() {
-		for _, r := range regions {
-			if e := r.free(); e != nil {
-				err = errors.Join(err, e)
-			}
-		}
-	}()
 	if err != nil {
-		return Result{}, err
+		for _, batches := range j.split {
+			j.removeLayers(batches)
+		}
+		return Result{}, errors.Join(append(j.sectorErrors(), err)...)
 	}
+	defer func() { err = errors.Join(err, free(regions)) }()
 	var wg sync.WaitGroup
 	for h := range c.Hashers {
 		wg.Go(func() {
@@ -192,19 +192,21 @@ func (j *job) result(regions []*regions) Result {
 // failure is the job's error: those of single sectors, and what ended all of it, if
 // it left any undone.
 func (j *job) failure(ctx context.Context) error {
-	var errs []error
-	ended := false
-	for i, s := range j.results {
-		if s.err != nil {
-			errs = append(errs, &SectorError{i, j.Sectors[i].CacheDir, s.err})
-		} else if !s.done {
-			ended = true
-		}
-	}
-	if ended {
+	errs := j.sectorErrors()
+	if slices.ContainsFunc(j.results, func(s sectorResult) bool { return s.err == nil && !s.done }) {
 		errs = append(errs, fmt.Errorf("engine: labelling: %w", context.Cause(ctx)))
 	}
 	return errors.Join(errs...)
+}
+
+// sectorErrors are a *SectorError for each sector that failed.
+func (j *job) sectorErrors() (errs []error) {
+	for i, s := range j.results {
+		if s.err != nil {
+			errs = append(errs, &SectorError{i, j.Sectors[i].CacheDir, s.err})
+		}
+	}
+	return errs
 }
 
 // regions are one hasher's memory outside the Go heap.
@@ -216,17 +218,27 @@ type regions struct {
 	gate  ring.Gate   // for who waits for that
 }
 
-func (r *regions) free() error {
-	err := r.layers.Free()
-	if r.ring != nil {
-		err = errors.Join(err, r.ring.Free())
+// free frees all memory of all hashers.
+func free(all []*regions) (err error) {
+	for _, r := range all {
+		for _, region := range []*hugepages.Region{r.layers, r.ring} {
+			if region != nil {
+				err = errors.Join(err, region.Free())
+			}
+		}
 	}
 	return err
 }
 
 // takeMemory allocates every hasher's memory, so that too little of it shows
-// before any work. What was had is returned with an error too.
+// before any work. With an error, none is kept.
 func (j *job) takeMemory(ctx context.Context) (all []*regions, err error) {
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, free(all))
+			all = nil
+		}
+	}()
 	for h, need := range j.Requirements() {
 		sample := 4096
 		if j.StrictNUMA {
@@ -237,8 +249,7 @@ func (j *job) takeMemory(ctx context.Context) (all []*regions, err error) {
 			node = j.Places[h].Memory
 		}
 		alloc := func(size uint64, purpose hugepages.Purpose) (*hugepages.Region, error) {
-			// Were it cut off here, another job's layers would stay.
-			r, err := hugepages.Alloc(context.WithoutCancel(ctx), hugepages.Options{
+			r, err := hugepages.Alloc(ctx, hugepages.Options{
 				Size: size, Purpose: purpose, Node: node,
 				Pages: j.Pages, HugeTLBFS: j.HugeTLBFS, Raise: j.RaisePages, Strict: j.StrictNUMA, Sample: sample, Pool: j.Memory,
 			})
@@ -248,10 +259,10 @@ func (j *job) takeMemory(ctx context.Context) (all []*regions, err error) {
 			return r, nil
 		}
 		r := &regions{}
+		all = append(all, r)
 		if r.layers, err = alloc(need.Layers, hugepages.Layers); err != nil {
 			return all, err
 		}
-		all = append(all, r)
 		if need.Rings > 0 {
 			if r.ring, err = alloc(need.Rings, hugepages.Rings); err != nil {
 				return all, err
