@@ -73,8 +73,8 @@ type Config struct {
 
 	// MemoryMode is what of a sector's layers is in memory. Default: TwoLayers.
 	MemoryMode MemoryMode
-	// Budget is the most bytes that the job may take for layers, rings and
-	// buffers. Default: no limit of its own.
+	// Budget is the most bytes that the job may take: the sum of its Requirements.
+	// Default: no limit of its own.
 	Budget uint64
 	// Pages are the kinds of page to try for layers. Default: hugepages.Options'.
 	Pages []hugepages.Pages

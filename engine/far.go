@@ -14,6 +14,8 @@ const (
 	readers   = 2       // goroutines
 	readBytes = 1 << 20 // of one lane, at a time
 	readNodes = readBytes / porep.NodeSize
+
+	listNodes = 2048 // whose far parents are listed at a time
 )
 
 // farParents are, in OneLayer mode, the labels of base parents that are no longer
@@ -49,7 +51,7 @@ func (w *farWindow) entryOf(node uint64, run int) int { return w.starts[node/uin
 func (b *batchRun) gather() error {
 	defer b.job.keepOff()()
 	order := newReadOrder(b.store)
-	parents := make([]uint32, min(b.store.window, 2048)*porep.Degree)
+	parents := make([]uint32, min(b.store.window, listNodes)*porep.Degree)
 	begin := b.from / b.store.window
 	for n := begin; n < uint64(b.layers)*windows; n++ {
 		index, from := int(n/windows), n%windows*b.store.window

@@ -139,15 +139,7 @@ func newJob(c *Config) *job {
 	j := &job{Config: *c, split: c.split()}
 	byNode := map[int]*sharedParents{}
 	for h := range c.Hashers {
-		source, key := c.Parents, NoCPU
-		if len(c.Places) > 0 {
-			if n, ok := c.Places[h].Memory.Number(); ok {
-				key = n
-				if copied, ok := c.NodeParents[n]; ok {
-					source = copied
-				}
-			}
-		}
+		key, source := c.parentsOf(h)
 		if byNode[key] == nil {
 			byNode[key] = newSharedParents(source, c)
 		}
@@ -170,6 +162,20 @@ func newJob(c *Config) *job {
 		}
 	}
 	return j
+}
+
+// parentsOf is where hasher h has its parents from, and a number that is the same for
+// those that share them: its memory's NUMA node.
+func (c *Config) parentsOf(h int) (key int, source ParentSource) {
+	if h < len(c.Places) {
+		if n, ok := c.Places[h].Memory.Number(); ok {
+			if copied, ok := c.NodeParents[n]; ok {
+				return n, copied
+			}
+			return n, c.Parents
+		}
+	}
+	return -1, c.Parents
 }
 
 type sectorResult struct {

@@ -131,20 +131,28 @@ func (c *Config) LanesInMemory() (most int) {
 type Requirement struct {
 	Layers  uint64 // labels of layers, of the largest of its batches
 	Rings   uint64 // labels staged
-	Buffers uint64 // labels on their way to files
+	Buffers uint64 // labels on their way to files, and from there
+	// Parents is what producers work out, and where it lies for the hasher. What
+	// hashers with memory on one NUMA node share counts for the first of them.
+	Parents uint64
 }
 
 // Total is all of it.
-func (r Requirement) Total() uint64 { return r.Layers + r.Rings + r.Buffers }
+func (r Requirement) Total() uint64 { return r.Layers + r.Rings + r.Buffers + r.Parents }
 
 // Requirements is the memory that each hasher of the job takes.
 func (c *Config) Requirements() []Requirement {
 	d := c.WithDefaults()
+	g := shapeOf(d.Proof, &d)
 	var all []Requirement
-	for _, batches := range d.split() {
-		var r Requirement
+	shared := map[int]bool{}
+	for h, batches := range d.split() {
+		r := Requirement{Parents: parentBytes(g, d.Producers)}
+		if key, _ := d.parentsOf(h); d.Hashers > 1 && !shared[key] {
+			shared[key] = true
+			r.Parents += sharedBytes(g)
+		}
 		for _, b := range batches {
-			g := shapeOf(d.Proof, &d)
 			stride := uint64(b.kernel.Stride())
 			r.Layers = max(r.Layers, g.nodesInMemory()*stride)
 			if d.Staging == Producers {

@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"github.com/sdr-engine/sdr/engine"
+	"github.com/sdr-engine/sdr/graph"
+	"github.com/sdr-engine/sdr/hugepages"
 	"github.com/sdr-engine/sdr/porep"
 )
 
@@ -52,6 +54,44 @@ func TestKernelChoice(t *testing.T) {
 		none[one], none[two] = tt.one, tt.two
 		if got := c.CyclesPerNode(); got != tt.want {
 			t.Errorf("%d sectors on %d hashers, kernels of %v and %v: %v, want %v", tt.sectors, tt.hashers, tt.one, tt.two, got, tt.want)
+		}
+	}
+}
+
+// TestRequirements: parents count with the memory of a job, those that hashers share
+// once for each NUMA node.
+func TestRequirements(t *testing.T) {
+	on := func(nodes ...int) (places []engine.Place) {
+		for _, n := range nodes {
+			places = append(places, engine.Place{Memory: hugepages.OnNode(n)})
+		}
+		return places
+	}
+	g, err := graph.New(porep.StackedDrg8MiBV1_1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]engine.Config{
+		"one hasher":             {Hashers: 1},
+		"three hashers":          {Hashers: 3},
+		"two NUMA nodes":         {Places: on(1, 0, 1)},
+		"three":                  {Places: on(1, 0, 2)},
+		"copies":                 {Places: on(1, 0, 1), NodeParents: map[int]engine.ParentSource{1: g}},
+		"short runs":             {Hashers: 2, Stride: 1},
+		"long runs":              {Hashers: 2, Stride: 1 << 16},
+		"a run shorter, at last": {Hashers: 2, Stride: 1000},
+		"far ahead":              {Hashers: 2, Lookahead: 1 << 20, Producers: 5},
+		"one layer":              {Hashers: 2, MemoryMode: engine.OneLayer},
+	} {
+		c.Proof, c.Parents, c.Sectors = porep.StackedDrg8MiBV1_1, g, make([]engine.Sector, 3)
+		var counted, scratch uint64
+		d := c.WithDefaults()
+		for _, r := range c.Requirements() {
+			counted += r.Parents
+			scratch += uint64(d.Producers) * uint64(d.Stride) * porep.Degree * 8
+		}
+		if taken := engine.ParentsTaken(c); counted < taken || counted > taken+scratch {
+			t.Errorf("%s: %d bytes count for parents, want %d and up to %d to work them out in", name, counted, taken, scratch)
 		}
 	}
 }
