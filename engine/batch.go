@@ -349,5 +349,8 @@ func (b *batchRun) enter(index int) error {
 		}
 	}
 	s.keyOf.Store(int64(index))
+	if index > 0 && s.window > 0 {
+		b.forget(index - 1)
+	}
 	return nil
 }

@@ -230,11 +230,6 @@ func (b *batchRun) loadKey(index int) error {
 	for node := old; node < s.nodes; node++ {
 		copy(s.key[node*stride:][:stride], s.newest[node%s.inMemory*stride:])
 	}
-	for _, l := range b.lanes {
-		if file := l.writer(s.first + index - 1); file != nil {
-			file.Forget() // nobody reads it again
-		}
-	}
 	return err
 }
 
