@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"sync"
 	"time"
 
@@ -45,7 +44,8 @@ const measureSlices = 20
 // Run would have there. The part begins in the middle of the layer. What stands for
 // the labels before it is random, so that no time goes into making them. A sample of
 // the labels made is recomputed by way of the standard library; a *LabelError says
-// that one is wrong. The files are gone afterwards.
+// that one is wrong. The files never get their names, and are gone afterwards, as are those
+// of layer 2 that were there.
 //
 // Each hasher does the first of its batches.
 func Measure(ctx context.Context, c Config, window time.Duration) (m Measurement, err error) {
@@ -122,12 +122,6 @@ func (j *job) measure(ctx context.Context, h int, r *regions, window time.Durati
 		return m.Took >= window
 	}
 	b.run(ctx)
-	for _, l := range b.lanes {
-		// A layer that came to its end within the time has its name.
-		if err := os.Remove(layers.Path(j.Sectors[l.sector].CacheDir, 2)); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return fmt.Errorf("engine: removing what was measured: %w", err)
-		}
-	}
 	m.Waited = b.counters.ended()
 	for _, l := range b.lanes {
 		if err := l.failure(); err != nil {
