@@ -365,14 +365,15 @@ func (c *Config) Validate() error {
 		fail("writing", "unknown, %d", d.Writing)
 	}
 	errs = append(errs, c.validatePlaces()...)
-	if window := c.Proof.SectorSize().Nodes() / windows; proofErr == nil && c.MemoryMode == OneLayer && uint64(max(0, c.Lookahead)) > max(window, uint64(max(0, c.Stride))) {
-		fail("lookahead", "%d nodes, but in %v mode producers can only be a window ahead, %d nodes of a sector of %v", c.Lookahead, c.MemoryMode, window, c.Proof.SectorSize())
+	if proofErr == nil && c.aheadOfWindow() {
+		size := c.Proof.SectorSize()
+		fail("lookahead", "%d nodes, but in %v mode producers can only be a window ahead, %d nodes of a sector of %v", c.Lookahead, c.MemoryMode, size.Nodes()/windows, size)
 	}
 	if proofErr == nil {
 		errs = append(errs, c.validateSectors()...)
 	}
 	if len(errs) == 0 {
-		if err := d.validateMemory(); err != nil {
+		if err := c.validateMemory(); err != nil {
 			errs = append(errs, err)
 		}
 	}

@@ -1,12 +1,17 @@
 package engine_test
 
 import (
+	"errors"
+	"regexp"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/sdr-engine/sdr/engine"
 	"github.com/sdr-engine/sdr/graph"
 	"github.com/sdr-engine/sdr/hugepages"
 	"github.com/sdr-engine/sdr/porep"
+	kernels "github.com/sdr-engine/sdr/sha256"
 )
 
 // TestTimeKernels: every kernel that runs here has a time, and nothing else has.
@@ -93,5 +98,71 @@ func TestRequirements(t *testing.T) {
 		if taken := engine.ParentsTaken(c); counted < taken || counted > taken+scratch {
 			t.Errorf("%s: %d bytes count for parents, want %d and up to %d to work them out in", name, counted, taken, scratch)
 		}
+	}
+}
+
+var suggestion = regexp.MustCompile(`; (nothing fits: the smallest, )?(\S+) mode with (\d+) hashers?(?: and kernel ([^ ,]+))?,? takes [0-9.]+ [KMGT]iB \((\d+) bytes\)$`)
+
+// TestBudget: a job that is too large is told what it takes, and what would fit, or take
+// least: that is so to the byte.
+func TestBudget(t *testing.T) {
+	for _, tt := range []struct {
+		proof   porep.SealProof
+		sectors int
+		budget  uint64
+		want    string // the beginning
+		fits    bool
+	}{
+		{porep.StackedDrg32GiBV1_1, 1, 40 << 30, "budget: 40 GiB, but 1 sector on 1 hasher in two-layers mode takes 64 GiB (", true},
+		{porep.StackedDrg32GiBV1_1, 1, 1, "budget: 1 bytes, but 1 sector on 1 hasher in two-layers mode takes 64 GiB (", false},
+		{porep.StackedDrg8MiBV1_1, 3, 35<<20 + 1, "budget: 35 MiB (36700161 bytes), but 3 sectors on 1 hasher in two-layers mode take ", true},
+		{porep.StackedDrg8MiBV1_1, 2, 1 << 10, "budget: 1 KiB, but 2 sectors on 1 hasher in two-layers mode take ", false},
+	} {
+		c := engine.Config{Proof: tt.proof, Sectors: sectors(t, tt.sectors), Hashers: 1, Staging: engine.Inline, Budget: tt.budget}
+		if tt.sectors == 3 {
+			wide := kernels.Best(8)
+			if wide == nil {
+				continue
+			}
+			c.Kernel = wide.Name
+		}
+		var refused *engine.ConfigError
+		err := c.Validate()
+		if !errors.As(err, &refused) || refused.Part != "budget" || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%v: error %v, want %q", tt.proof, err, tt.want)
+			continue
+		}
+		m := suggestion.FindStringSubmatch(err.Error())
+		if m == nil || (m[1] == "") != tt.fits {
+			t.Errorf("%v: error %v, want a suggestion that fits: %v", tt.proof, err, tt.fits)
+			continue
+		}
+		if c.MemoryMode, err = engine.ParseMemoryMode(m[2]); err != nil {
+			t.Fatal(err)
+		}
+		c.Hashers, _ = strconv.Atoi(m[3])
+		if m[4] != "" {
+			c.Kernel = m[4]
+		}
+		c.Budget, _ = strconv.ParseUint(m[5], 10, 64)
+		if err := c.Validate(); err != nil {
+			t.Errorf("%v, as suggested by %q: %v", tt.proof, refused.Reason, err)
+		}
+		if c.Budget--; c.Validate() == nil {
+			t.Errorf("%v: %q is more than that takes", tt.proof, refused.Reason)
+		}
+	}
+}
+
+// TestBudgetAhead: no mode is suggested that would be refused.
+func TestBudgetAhead(t *testing.T) {
+	c := engine.Config{Proof: porep.StackedDrg8MiBV1_1, Sectors: sectors(t, 1), Staging: engine.Inline, Lookahead: 1 << 14, Budget: 15 << 20}
+	c.MemoryMode = engine.OneLayer
+	if err := c.Validate(); err == nil || !strings.Contains(err.Error(), "a window ahead, 8192 nodes") {
+		t.Errorf("error %v", err)
+	}
+	c.MemoryMode = engine.TwoLayers
+	if err := c.Validate(); err == nil || !strings.HasSuffix(err.Error(), "; nothing smaller would do") {
+		t.Errorf("error %v", err)
 	}
 }
