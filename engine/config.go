@@ -15,6 +15,7 @@ import (
 
 	"github.com/sdr-engine/sdr/hugepages"
 	"github.com/sdr-engine/sdr/internal/durable"
+	"github.com/sdr-engine/sdr/internal/memorymode"
 	"github.com/sdr-engine/sdr/layers"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/sha256"
@@ -156,24 +157,20 @@ func ParseStaging(name string) (Staging, error) {
 }
 
 // MemoryMode is what of each sector is held in memory.
-type MemoryMode int
+type MemoryMode = memorymode.Mode
 
 // The modes. N is the sector's size.
 const (
 	// TwoLayers: the layer being made and the one before, 2 N.
-	TwoLayers MemoryMode = iota
+	TwoLayers = memorymode.TwoLayers
 	// OneLayer: the layer before, and of the one being made the last eighth, 1.2 N. Base
 	// parents from before that are read from the layer's file ahead of time.
-	OneLayer
+	OneLayer = memorymode.OneLayer
 )
-
-var memoryModeNames = []string{"two-layers", "one-layer"}
-
-func (m MemoryMode) String() string { return nameOf(memoryModeNames, int(m)) }
 
 // ParseMemoryMode reads a memory mode by its name.
 func ParseMemoryMode(name string) (MemoryMode, error) {
-	i, err := indexOf("memory mode", memoryModeNames, name)
+	i, err := indexOf("memory mode", memorymode.Names(), name)
 	return MemoryMode(i), err
 }
 

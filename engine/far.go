@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/sdr-engine/sdr/internal/memorymode"
 	"github.com/sdr-engine/sdr/porep"
 )
 
@@ -27,7 +28,7 @@ const (
 // About 0.7 of a node's 6 base parents are far, so that reading them one at a time
 // would be 0.7 random reads a label; this way a layer's file is read 13 times over.
 type farParents struct {
-	windows [2]farWindow // window n, counted through all layers, is in windows[n%2]
+	windows [memorymode.WindowsFar]farWindow // window n, counted through all layers, is in windows[n%2]
 }
 
 type farWindow struct {
@@ -38,7 +39,7 @@ type farWindow struct {
 	read   atomic.Uint64 // both: the number, from 1, of the window of which that is done
 }
 
-func (f *farParents) of(window uint64) *farWindow { return &f.windows[window%2] }
+func (f *farParents) of(window uint64) *farWindow { return &f.windows[window%memorymode.WindowsFar] }
 
 // ready says whether a window's labels are there.
 func (f *farParents) ready(window uint64) bool { return f.of(window).read.Load() == window+1 }

@@ -4,16 +4,12 @@ import (
 	"unsafe"
 
 	"github.com/sdr-engine/sdr/engine/internal/ring"
+	"github.com/sdr-engine/sdr/internal/memorymode"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/sha256"
 )
 
-// In OneLayer mode, what base parents lie further back than windowsInMemory of a
-// layer's windows is read from its file, for a window at a time.
-const (
-	windows         = 32
-	windowsInMemory = 4
-)
+const windows = memorymode.Windows // of a layer, in OneLayer mode
 
 // Labels on their way to files.
 const (
@@ -40,7 +36,7 @@ func shapeOf(p porep.SealProof, c *Config) shape {
 	lookahead := c.Lookahead
 	if c.MemoryMode == OneLayer {
 		s.window = s.nodes / windows
-		s.inMemory = windowsInMemory * s.window
+		s.inMemory = memorymode.WindowsKept * s.window
 		s.room = int(min(5*s.window, s.window+4096))
 		for s.run = 1; s.run*2 <= c.Stride && uint64(s.run*2) <= s.window; {
 			s.run *= 2
@@ -57,9 +53,9 @@ func shapeOf(p porep.SealProof, c *Config) shape {
 // nodesInMemory is the memory for layers.
 func (s *shape) nodesInMemory() uint64 {
 	if s.window == 0 {
-		return s.inMemory
+		return TwoLayers.InMemory(s.nodes)
 	}
-	return s.nodes + s.inMemory + 2*uint64(s.room)
+	return OneLayer.InMemory(s.nodes) + memorymode.WindowsFar*(uint64(s.room)-s.window)
 }
 
 // chunk is how many nodes are written at a time.

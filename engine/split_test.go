@@ -166,3 +166,15 @@ func TestBudgetAhead(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+// TestLayersInMemory: what a plan counts for a sector is what a job takes for its layers,
+// but for a few more far parents.
+func TestLayersInMemory(t *testing.T) {
+	for mode, few := range map[engine.MemoryMode]uint64{engine.TwoLayers: 0, engine.OneLayer: 2 * 4096 * porep.NodeSize} {
+		c := engine.Config{Proof: porep.StackedDrg32GiBV1_1, Sectors: make([]engine.Sector, 1), Kernel: kernels.Best(1).Name, MemoryMode: mode}
+		want := mode.InMemory(uint64(c.Proof.SectorSize())) + few
+		if got := c.Requirements()[0].Layers; got != want {
+			t.Errorf("%v: %d bytes for layers, want %d", mode, got, want)
+		}
+	}
+}
