@@ -10,7 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/sdr-engine/sdr/graph"
 	"github.com/sdr-engine/sdr/layers"
 	"github.com/sdr-engine/sdr/porep"
 )
@@ -49,7 +48,7 @@ const measureSlices = 20
 //
 // Each hasher does the first of its batches.
 func Measure(ctx context.Context, c Config, window time.Duration) (m Measurement, err error) {
-	if err := c.Validate(); err != nil {
+	if c, err = c.prepared(); err != nil {
 		return m, err
 	}
 	if c.Proof.SectorSize().Nodes() < 1<<16 {
@@ -57,12 +56,6 @@ func Measure(ctx context.Context, c Config, window time.Duration) (m Measurement
 	}
 	if window <= 0 {
 		return m, &ConfigError{"window", fmt.Sprintf("%v, want more than nothing", window)}
-	}
-	c = c.WithDefaults()
-	if c.Parents == nil {
-		if c.Parents, err = graph.New(c.Proof); err != nil {
-			return m, fmt.Errorf("engine: computing parents: %w", err)
-		}
 	}
 	j := newJob(&c)
 	half := c.Proof.SectorSize().Nodes() / 2
@@ -88,9 +81,7 @@ func Measure(ctx context.Context, c Config, window time.Duration) (m Measurement
 		})
 	}
 	wg.Wait()
-	for h, r := range regions {
-		m.Memory = append(m.Memory, MemoryStats{h, uint64(len(r.layers.Bytes())), r.layers.Pages(), r.layers.Placement()})
-	}
+	m.Memory = statsOf(regions)
 	return m, context.Cause(ctx)
 }
 

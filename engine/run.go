@@ -83,16 +83,8 @@ func (e *SectorError) Unwrap() error { return e.Err }
 // Hashers never leave their threads: a program with more than one should have
 // GOMAXPROCS at some more than the machine's CPUs, or its other goroutines wait.
 func Run(ctx context.Context, c Config) (result Result, err error) {
-	if err := c.Validate(); err != nil {
+	if c, err = c.prepared(); err != nil {
 		return Result{}, err
-	}
-	c = c.WithDefaults()
-	if c.Parents == nil {
-		g, err := graph.New(c.Proof)
-		if err != nil {
-			return Result{}, fmt.Errorf("engine: computing parents: %w", err)
-		}
-		c.Parents = g
 	}
 	j := newJob(&c)
 	var total uint64
@@ -124,6 +116,22 @@ func Run(ctx context.Context, c Config) (result Result, err error) {
 	return j.result(regions), j.failure(ctx)
 }
 
+// prepared is c with its defaults and a source of parents, if it is valid.
+func (c Config) prepared() (Config, error) {
+	if err := c.Validate(); err != nil {
+		return c, err
+	}
+	c = c.WithDefaults()
+	if c.Parents == nil {
+		g, err := graph.New(c.Proof)
+		if err != nil {
+			return c, fmt.Errorf("engine: computing parents: %w", err)
+		}
+		c.Parents = g
+	}
+	return c, nil
+}
+
 // A job is a Config at work.
 type job struct {
 	Config
@@ -134,7 +142,7 @@ type job struct {
 	results   []sectorResult // by sector; each hasher writes those of its own
 }
 
-// newJob readies a Config with its defaults for work.
+// newJob readies a Config, prepared, for work.
 func newJob(c *Config) *job {
 	j := &job{Config: *c, split: c.split()}
 	byNode := map[int]*sharedParents{}
@@ -185,14 +193,18 @@ type sectorResult struct {
 }
 
 func (j *job) result(regions []*regions) Result {
-	r := Result{Kernel: j.split[0][0].kernel.Name}
+	r := Result{Kernel: j.split[0][0].kernel.Name, Memory: statsOf(regions)}
 	for _, s := range j.results {
 		r.Layers = append(r.Layers, s.stats...)
 	}
-	for h, m := range regions {
-		r.Memory = append(r.Memory, MemoryStats{h, uint64(len(m.layers.Bytes())), m.layers.Pages(), m.layers.Placement()})
-	}
 	return r
+}
+
+func statsOf(regions []*regions) (all []MemoryStats) {
+	for h, r := range regions {
+		all = append(all, MemoryStats{h, uint64(len(r.layers.Bytes())), r.layers.Pages(), r.layers.Placement()})
+	}
+	return all
 }
 
 // failure is the job's error: those of single sectors, and what ended all of it, if
