@@ -174,8 +174,8 @@ func (c *Config) memory() (total uint64) {
 	return total
 }
 
-// validateMemory holds the job against its budget, and says what would fit, or at least
-// be smallest. C is without its defaults: those of others that are tried are others.
+// validateMemory holds the job against its budget, and says what would fit, or else what
+// the smallest would take. C has no defaults written out: each job tried has its own.
 func (c *Config) validateMemory() error {
 	if c.MemoryMode == OneLayer && c.Proof.SectorSize().Nodes() < windows*2 {
 		return &ConfigError{"memory mode", fmt.Sprintf("%v has no room for windows in a sector of %v", c.MemoryMode, c.Proof.SectorSize())}
