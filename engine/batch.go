@@ -75,30 +75,31 @@ func (b *batchRun) close() {
 
 // runBatch labels batch n of a hasher. Its sectors' failures are in j.results; the error is one
 // that ends the job.
-func (j *job) runBatch(ctx context.Context, h, n int, r *regions, memoryFailed <-chan error) error {
+func (j *job) runBatch(ctx context.Context, h, n int, r *regions) error {
 	b := j.split[h][n]
 	run := j.newBatchRun(h, b, r)
 	span := run.counters.spans[n]
-	run.start = span.start
 	run.counters.at.Store(span.start)
 	defer run.close()
-	first := j.last() + 1
-	opened := 0
+	first := j.last() + 1 // of the lanes that are made
 	for _, l := range run.lanes {
 		s := j.Sectors[l.sector]
 		if err := l.open(s, j.Proof, j.last()); err != nil {
 			l.fail(err)
-		} else if err := verifyBefore(&j.Config, s); err != nil {
+		} else if err := verifyBefore(ctx, &j.Config, s); err != nil && ctx.Err() == nil {
 			l.fail(err)
 		} else {
-			opened++
+			first = min(first, s.First)
 		}
-		first = min(first, s.First)
 	}
-	run.layers = j.last() - first + 1
-	run.store = newStore(shapeOf(j.Proof, &j.Config), b.kernel, first, r.layers.Bytes())
-	if opened > 0 {
-		run.run(ctx, memoryFailed)
+	if ctx.Err() != nil {
+		run.err = context.Cause(ctx) // every lane was opened all the same: what an earlier job left is gone
+	} else if run.layers = j.last() - first + 1; run.layers > 0 {
+		// The span is of all its sectors: layers of only those that failed are not made.
+		run.start = span.start + uint64(first-span.first)*run.counters.perLayer
+		run.counters.at.Store(run.start)
+		run.store = newStore(shapeOf(j.Proof, &j.Config), b.kernel, first, r.layers.Bytes())
+		run.run(ctx)
 	}
 	for _, l := range run.lanes {
 		result := &j.results[l.sector]
@@ -112,7 +113,7 @@ func (j *job) runBatch(ctx context.Context, h, n int, r *regions, memoryFailed <
 }
 
 // run has all goroutines at work until the batch is done or stopped.
-func (b *batchRun) run(ctx context.Context, memoryFailed <-chan error) {
+func (b *batchRun) run(ctx context.Context) {
 	b.ctx = ctx
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -121,8 +122,6 @@ func (b *batchRun) run(ctx context.Context, memoryFailed <-chan error) {
 		select {
 		case <-ctx.Done():
 			b.fail(context.Cause(ctx))
-		case err := <-memoryFailed:
-			b.fail(err)
 		case <-finished:
 		}
 	})
@@ -161,7 +160,11 @@ func (b *batchRun) fail(err error) {
 	b.stop()
 }
 
-// stop makes every goroutine end.
+// stop makes every goroutine end. Who is cut short (in stage, list, readFar, loadKey)
+// returns as if it were done, and what it leaves half done is published like anything
+// else. That is safe: stopped was set before, so a writer that learns of labels made
+// of it finds that set too, writes none of them, and no file gets its name. Rows always
+// lead to labels, stale ones or zeros, and memory is there until all have ended.
 func (b *batchRun) stop() {
 	b.stopped.Store(true)
 	b.ring.Close()
@@ -340,5 +343,8 @@ func (b *batchRun) enter(index int) error {
 		}
 	}
 	s.keyOf.Store(int64(index))
+	if index > 0 && s.window > 0 {
+		b.forget(index - 1)
+	}
 	return nil
 }

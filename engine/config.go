@@ -15,6 +15,7 @@ import (
 
 	"github.com/sdr-engine/sdr/hugepages"
 	"github.com/sdr-engine/sdr/internal/durable"
+	"github.com/sdr-engine/sdr/internal/memorymode"
 	"github.com/sdr-engine/sdr/layers"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/sha256"
@@ -73,8 +74,8 @@ type Config struct {
 
 	// MemoryMode is what of a sector's layers is in memory. Default: TwoLayers.
 	MemoryMode MemoryMode
-	// Budget is the most bytes that the job may take for layers, rings and
-	// buffers. Default: no limit of its own.
+	// Budget is the most bytes that the job may take: the sum of its Requirements.
+	// Default: no limit of its own.
 	Budget uint64
 	// Pages are the kinds of page to try for layers. Default: hugepages.Options'.
 	Pages []hugepages.Pages
@@ -156,24 +157,20 @@ func ParseStaging(name string) (Staging, error) {
 }
 
 // MemoryMode is what of each sector is held in memory.
-type MemoryMode int
+type MemoryMode = memorymode.Mode
 
 // The modes. N is the sector's size.
 const (
 	// TwoLayers: the layer being made and the one before, 2 N.
-	TwoLayers MemoryMode = iota
+	TwoLayers = memorymode.TwoLayers
 	// OneLayer: the layer before, and of the one being made the last eighth, 1.2 N. Base
 	// parents from before that are read from the layer's file ahead of time.
-	OneLayer
+	OneLayer = memorymode.OneLayer
 )
-
-var memoryModeNames = []string{"two-layers", "one-layer"}
-
-func (m MemoryMode) String() string { return nameOf(memoryModeNames, int(m)) }
 
 // ParseMemoryMode reads a memory mode by its name.
 func ParseMemoryMode(name string) (MemoryMode, error) {
-	i, err := indexOf("memory mode", memoryModeNames, name)
+	i, err := indexOf("memory mode", memorymode.Names(), name)
 	return MemoryMode(i), err
 }
 
@@ -365,14 +362,15 @@ func (c *Config) Validate() error {
 		fail("writing", "unknown, %d", d.Writing)
 	}
 	errs = append(errs, c.validatePlaces()...)
-	if window := c.Proof.SectorSize().Nodes() / windows; proofErr == nil && c.MemoryMode == OneLayer && uint64(max(0, c.Lookahead)) > max(window, uint64(max(0, c.Stride))) {
-		fail("lookahead", "%d nodes, but in %v mode producers can only be a window ahead, %d nodes of a sector of %v", c.Lookahead, c.MemoryMode, window, c.Proof.SectorSize())
+	if proofErr == nil && c.aheadOfWindow() {
+		size := c.Proof.SectorSize()
+		fail("lookahead", "%d nodes, but in %v mode producers can only be a window ahead, %d nodes of a sector of %v", c.Lookahead, c.MemoryMode, size.Nodes()/windows, size)
 	}
 	if proofErr == nil {
 		errs = append(errs, c.validateSectors()...)
 	}
 	if len(errs) == 0 {
-		if err := d.validateMemory(); err != nil {
+		if err := c.validateMemory(); err != nil {
 			errs = append(errs, err)
 		}
 	}

@@ -4,12 +4,19 @@ import (
 	"context"
 	"errors"
 	"math"
+	"os"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/sdr-engine/sdr/engine"
 	"github.com/sdr-engine/sdr/graph"
+	"github.com/sdr-engine/sdr/hugepages"
+	"github.com/sdr-engine/sdr/internal/linux"
+	"github.com/sdr-engine/sdr/layers"
 	"github.com/sdr-engine/sdr/porep"
 )
 
@@ -29,21 +36,80 @@ func TestEnds(t *testing.T) {
 	}
 }
 
-// TestCancelLater: layers of other sectors go also where the job ends before their batch.
-func TestCancelLater(t *testing.T) {
-	c := engine.Config{Proof: porep.StackedDrg2KiBV1_1, Sectors: sectors(t, 3), Kernel: "generic/1", Hashers: 1}
-	if _, err := engine.Run(t.Context(), c); err != nil {
-		t.Fatal(err)
+// TestCancelEarly: layers of other sectors go also where the job ends before their
+// batch, or before any.
+func TestCancelEarly(t *testing.T) {
+	for name, tt := range map[string]struct {
+		edit func(*engine.Config, context.CancelFunc)
+		is   func(error) bool
+	}{
+		"in the first batch": {
+			func(c *engine.Config, cancel context.CancelFunc) { engine.SetHook(c, func(int, uint64) { cancel() }) },
+			func(err error) bool { return errors.Is(err, context.Canceled) },
+		},
+		"while memory is taken": {
+			func(_ *engine.Config, cancel context.CancelFunc) { cancel() },
+			func(err error) bool { return errors.Is(err, context.Canceled) },
+		},
+		"no memory for the second hasher": {
+			func(c *engine.Config, _ context.CancelFunc) {
+				c.Hashers, c.Staging = 2, engine.Inline
+				c.Memory = &hugepages.Accounting{Budget: c.Requirements()[0].Layers}
+			},
+			func(err error) bool { return errors.As(err, new(*hugepages.AllocError)) },
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := engine.Config{Proof: porep.StackedDrg2KiBV1_1, Sectors: sectors(t, 3), Kernel: "generic/1", Hashers: 1, Memory: new(hugepages.Accounting)}
+			if _, err := engine.Run(t.Context(), c); err != nil {
+				t.Fatal(err)
+			}
+			c.Sectors[1].First = 2
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			tt.edit(&c, cancel)
+			if _, err := engine.Run(ctx, c); !tt.is(err) || errors.As(err, new(*engine.SectorError)) {
+				t.Errorf("error %v", err)
+			}
+			for i, s := range c.Sectors {
+				var want []string
+				if i == 1 {
+					want = []string{"sc-02-data-layer-1.dat"}
+				}
+				if diff := cmp.Diff(want, fileNames(t, s.CacheDir)); diff != "" {
+					t.Errorf("sector %d:\n%s", i, diff)
+				}
+			}
+			if usage := c.Memory.Total(); usage.Current != 0 {
+				t.Errorf("memory is left: %+v", usage)
+			}
+		})
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if _, err := engine.Run(ctx, c); !errors.Is(err, context.Canceled) {
-		t.Errorf("error %v", err)
+}
+
+// TestMemoryFailsBusy: what a job without memory removes is not what another is making.
+func TestMemoryFailsBusy(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("locks are Linux's")
 	}
-	for i, s := range c.Sectors {
-		if got := fileNames(t, s.CacheDir); len(got) > 0 {
-			t.Errorf("sector %d: left %q", i, got)
+	c := oneSector(t.TempDir())
+	second := c
+	second.Memory = &hugepages.Accounting{Budget: 1}
+	engine.SetHook(&c, func(_ int, run uint64) {
+		if run > 0 {
+			return
 		}
+		_, err := engine.Run(t.Context(), second)
+		var failed *engine.SectorError
+		if !errors.As(err, &failed) || !errors.Is(failed, linux.ErrLocked) || !errors.As(err, new(*hugepages.AllocError)) {
+			t.Errorf("second job: %v", err)
+		}
+	})
+	if _, err := engine.Run(t.Context(), c); err != nil {
+		t.Error(err)
+	}
+	if got := fileNames(t, c.Sectors[0].CacheDir); len(got) != 2 {
+		t.Errorf("files %q, want two layers", got)
 	}
 }
 
@@ -92,5 +158,27 @@ func TestCancelGatherer(t *testing.T) {
 	}
 	if asked >= 8 {
 		t.Errorf("two whole windows were listed, in %d parts", asked)
+	}
+}
+
+// TestCancelSample: looking at a sample, which on a slow disk takes seconds, ends with
+// the job: not even a first label that is wrong is seen any more.
+func TestCancelSample(t *testing.T) {
+	c := oneSector(t.TempDir())
+	if _, err := engine.Run(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	path := layers.Path(c.Sectors[0].CacheDir, 1)
+	if err := os.WriteFile(path, make([]byte, 2048), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	defer cancel(nil)
+	for _, want := range []bool{true, false} {
+		err := engine.VerifySampleUntil(ctx, c.Proof, c.Sectors[0], 1, 64, 0)
+		if errors.As(err, new(*engine.LabelError)) != want || errors.As(err, new(causes)) == want {
+			t.Errorf("a label is wrong, to be seen: %v: error %v", want, err)
+		}
+		cancel(causes{"a"})
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/sdr-engine/sdr/internal/memorymode"
 	"github.com/sdr-engine/sdr/porep"
 )
 
@@ -14,6 +15,8 @@ const (
 	readers   = 2       // goroutines
 	readBytes = 1 << 20 // of one lane, at a time
 	readNodes = readBytes / porep.NodeSize
+
+	listNodes = 2048 // whose far parents are listed at a time
 )
 
 // farParents are, in OneLayer mode, the labels of base parents that are no longer
@@ -25,7 +28,7 @@ const (
 // About 0.7 of a node's 6 base parents are far, so that reading them one at a time
 // would be 0.7 random reads a label; this way a layer's file is read 13 times over.
 type farParents struct {
-	windows [2]farWindow // window n, counted through all layers, is in windows[n%2]
+	windows [memorymode.WindowsFar]farWindow // window n, counted through all layers, is in windows[n%2]
 }
 
 type farWindow struct {
@@ -36,7 +39,7 @@ type farWindow struct {
 	read   atomic.Uint64 // both: the number, from 1, of the window of which that is done
 }
 
-func (f *farParents) of(window uint64) *farWindow { return &f.windows[window%2] }
+func (f *farParents) of(window uint64) *farWindow { return &f.windows[window%memorymode.WindowsFar] }
 
 // ready says whether a window's labels are there.
 func (f *farParents) ready(window uint64) bool { return f.of(window).read.Load() == window+1 }
@@ -49,7 +52,7 @@ func (w *farWindow) entryOf(node uint64, run int) int { return w.starts[node/uin
 func (b *batchRun) gather() error {
 	defer b.job.keepOff()()
 	order := newReadOrder(b.store)
-	parents := make([]uint32, min(b.store.window, 2048)*porep.Degree)
+	parents := make([]uint32, min(b.store.window, listNodes)*porep.Degree)
 	begin := b.from / b.store.window
 	for n := begin; n < uint64(b.layers)*windows; n++ {
 		index, from := int(n/windows), n%windows*b.store.window
@@ -227,11 +230,6 @@ func (b *batchRun) loadKey(index int) error {
 	stride := uint64(b.kernel.Stride())
 	for node := old; node < s.nodes; node++ {
 		copy(s.key[node*stride:][:stride], s.newest[node%s.inMemory*stride:])
-	}
-	for _, l := range b.lanes {
-		if file := l.writer(s.first + index - 1); file != nil {
-			file.Forget() // nobody reads it again
-		}
 	}
 	return err
 }

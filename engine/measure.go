@@ -7,11 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"sync"
 	"time"
 
-	"github.com/sdr-engine/sdr/graph"
 	"github.com/sdr-engine/sdr/layers"
 	"github.com/sdr-engine/sdr/porep"
 )
@@ -45,11 +43,12 @@ const measureSlices = 20
 // Run would have there. The part begins in the middle of the layer. What stands for
 // the labels before it is random, so that no time goes into making them. A sample of
 // the labels made is recomputed by way of the standard library; a *LabelError says
-// that one is wrong. The files are gone afterwards.
+// that one is wrong. The files never get their names, and are gone afterwards, as are those
+// of layer 2 that were there.
 //
 // Each hasher does the first of its batches.
 func Measure(ctx context.Context, c Config, window time.Duration) (m Measurement, err error) {
-	if err := c.Validate(); err != nil {
+	if c, err = c.prepared(); err != nil {
 		return m, err
 	}
 	if c.Proof.SectorSize().Nodes() < 1<<16 {
@@ -57,12 +56,6 @@ func Measure(ctx context.Context, c Config, window time.Duration) (m Measurement
 	}
 	if window <= 0 {
 		return m, &ConfigError{"window", fmt.Sprintf("%v, want more than nothing", window)}
-	}
-	c = c.WithDefaults()
-	if c.Parents == nil {
-		if c.Parents, err = graph.New(c.Proof); err != nil {
-			return m, fmt.Errorf("engine: computing parents: %w", err)
-		}
 	}
 	j := newJob(&c)
 	half := c.Proof.SectorSize().Nodes() / 2
@@ -73,16 +66,10 @@ func Measure(ctx context.Context, c Config, window time.Duration) (m Measurement
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	regions, err := j.takeMemory(ctx)
-	defer func() {
-		for _, r := range regions {
-			if e := r.free(); e != nil {
-				err = errors.Join(err, e)
-			}
-		}
-	}()
 	if err != nil {
 		return m, err
 	}
+	defer func() { err = errors.Join(err, free(regions)) }()
 	m.Hashers = make([]HasherMeasurement, c.Hashers)
 	var ready, wg sync.WaitGroup
 	ready.Add(c.Hashers)
@@ -94,9 +81,7 @@ func Measure(ctx context.Context, c Config, window time.Duration) (m Measurement
 		})
 	}
 	wg.Wait()
-	for h, r := range regions {
-		m.Memory = append(m.Memory, MemoryStats{h, uint64(len(r.layers.Bytes())), r.layers.Pages(), r.layers.Placement()})
-	}
+	m.Memory = statsOf(regions)
 	return m, context.Cause(ctx)
 }
 
@@ -127,13 +112,7 @@ func (j *job) measure(ctx context.Context, h int, r *regions, window time.Durati
 		m.Nodes, m.Took = nodes, now.Sub(began)
 		return m.Took >= window
 	}
-	b.run(ctx, nil)
-	for _, l := range b.lanes {
-		// A layer that came to its end within the time has its name.
-		if err := os.Remove(layers.Path(j.Sectors[l.sector].CacheDir, 2)); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return fmt.Errorf("engine: removing what was measured: %w", err)
-		}
-	}
+	b.run(ctx)
 	m.Waited = b.counters.ended()
 	for _, l := range b.lanes {
 		if err := l.failure(); err != nil {

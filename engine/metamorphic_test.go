@@ -371,3 +371,51 @@ func openFiles(t *testing.T) int {
 	}
 	return len(entries)
 }
+
+// TestFailedFirst: a sector that could not begin has no say in which layers the others
+// in its batch have made.
+func TestFailedFirst(t *testing.T) {
+	k := kernels.Best(2)
+	if k == nil {
+		t.Skip("wants a kernel of two lanes")
+	}
+	const count = 4
+	for blocked := range 2 {
+		c := engine.Config{Proof: porep.StackedDrg2KiBV1_1, Sectors: sectors(t, 2), Kernel: k.Name, Hashers: 1, Progress: new(engine.Progress)}
+		engine.SetLayers(&c, count)
+		if _, err := engine.Run(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+		other := 1 - blocked
+		want := fileDigest(t, layers.Path(c.Sectors[other].CacheDir, count))
+		if err := os.Mkdir(filepath.Join(c.Sectors[blocked].CacheDir, ".sc-02-data-layer-4.dat.tmp"), 0o777); err != nil {
+			t.Fatal(err)
+		}
+		c.Sectors[other].First = 3
+		lowest := count
+		var mu sync.Mutex
+		engine.SetHook(&c, func(int, uint64) {
+			mu.Lock()
+			defer mu.Unlock()
+			h := c.Progress.Hashers()[0]
+			lowest = min(lowest, h.Layer)
+			if left := h.Left.First + h.Left.Later; left > 2*64 {
+				t.Errorf("%d nodes are left of 128", left)
+			}
+		})
+		_, err := engine.Run(t.Context(), c)
+		var failed *engine.SectorError
+		if !errors.As(err, &failed) || failed.Sector != blocked {
+			t.Fatal(err)
+		}
+		if lowest != 3 {
+			t.Errorf("sector %d failed: layer %d was made, want none below 3", blocked, lowest)
+		}
+		if h := c.Progress.Hashers()[0]; h.Nodes != 2*64 || h.Labels != 2*64 || h.Left != (engine.Left{}) {
+			t.Errorf("sector %d failed: at the end %+v", blocked, h)
+		}
+		if got := fileDigest(t, layers.Path(c.Sectors[other].CacheDir, count)); got != want {
+			t.Errorf("sector %d failed: layer %d of the other one differs", blocked, count)
+		}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -75,21 +76,15 @@ func (e *SectorError) Unwrap() error { return e.Err }
 // it alone: the error, a *SectorError for each, comes at the end. What fails
 // otherwise, or ctx when it is done, ends the job within a second, as soon as the
 // disk has taken what it was given last. Whatever the error, layer files that are
-// there are complete and of this job, and memory, threads and locks are free.
+// there are complete and of this job, or of the one that has the cache dir, and memory,
+// threads and locks are free. Only if c is refused, by Validate, everything is left as
+// it was.
 //
 // Hashers never leave their threads: a program with more than one should have
 // GOMAXPROCS at some more than the machine's CPUs, or its other goroutines wait.
 func Run(ctx context.Context, c Config) (result Result, err error) {
-	if err := c.Validate(); err != nil {
+	if c, err = c.prepared(); err != nil {
 		return Result{}, err
-	}
-	c = c.WithDefaults()
-	if c.Parents == nil {
-		g, err := graph.New(c.Proof)
-		if err != nil {
-			return Result{}, fmt.Errorf("engine: computing parents: %w", err)
-		}
-		c.Parents = g
 	}
 	j := newJob(&c)
 	var total uint64
@@ -102,16 +97,13 @@ func Run(ctx context.Context, c Config) (result Result, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	regions, err := j.takeMemory(ctx)
-	defer func() {
-		for _, r := range regions {
-			if e := r.free(); e != nil {
-				err = errors.Join(err, e)
-			}
-		}
-	}()
 	if err != nil {
-		return Result{}, err
+		for _, batches := range j.split {
+			j.removeLayers(batches)
+		}
+		return Result{}, errors.Join(append(j.sectorErrors(), err)...)
 	}
+	defer func() { err = errors.Join(err, free(regions)) }()
 	var wg sync.WaitGroup
 	for h := range c.Hashers {
 		wg.Go(func() {
@@ -124,6 +116,22 @@ func Run(ctx context.Context, c Config) (result Result, err error) {
 	return j.result(regions), j.failure(ctx)
 }
 
+// prepared is c with its defaults and a source of parents, if it is valid.
+func (c Config) prepared() (Config, error) {
+	if err := c.Validate(); err != nil {
+		return c, err
+	}
+	c = c.WithDefaults()
+	if c.Parents == nil {
+		g, err := graph.New(c.Proof)
+		if err != nil {
+			return c, fmt.Errorf("engine: computing parents: %w", err)
+		}
+		c.Parents = g
+	}
+	return c, nil
+}
+
 // A job is a Config at work.
 type job struct {
 	Config
@@ -134,20 +142,12 @@ type job struct {
 	results   []sectorResult // by sector; each hasher writes those of its own
 }
 
-// newJob readies a Config with its defaults for work.
+// newJob readies a Config, prepared, for work.
 func newJob(c *Config) *job {
 	j := &job{Config: *c, split: c.split()}
 	byNode := map[int]*sharedParents{}
 	for h := range c.Hashers {
-		source, key := c.Parents, NoCPU
-		if len(c.Places) > 0 {
-			if n, ok := c.Places[h].Memory.Number(); ok {
-				key = n
-				if copied, ok := c.NodeParents[n]; ok {
-					source = copied
-				}
-			}
-		}
+		key, source := c.parentsOf(h)
 		if byNode[key] == nil {
 			byNode[key] = newSharedParents(source, c)
 		}
@@ -172,6 +172,20 @@ func newJob(c *Config) *job {
 	return j
 }
 
+// parentsOf is where hasher h has its parents from, and a number that is the same for
+// those that share them: its memory's NUMA node.
+func (c *Config) parentsOf(h int) (key int, source ParentSource) {
+	if h < len(c.Places) {
+		if n, ok := c.Places[h].Memory.Number(); ok {
+			if copied, ok := c.NodeParents[n]; ok {
+				return n, copied
+			}
+			return n, c.Parents
+		}
+	}
+	return -1, c.Parents
+}
+
 type sectorResult struct {
 	stats []LayerStats
 	done  bool
@@ -179,32 +193,38 @@ type sectorResult struct {
 }
 
 func (j *job) result(regions []*regions) Result {
-	r := Result{Kernel: j.split[0][0].kernel.Name}
+	r := Result{Kernel: j.split[0][0].kernel.Name, Memory: statsOf(regions)}
 	for _, s := range j.results {
 		r.Layers = append(r.Layers, s.stats...)
 	}
-	for h, m := range regions {
-		r.Memory = append(r.Memory, MemoryStats{h, uint64(len(m.layers.Bytes())), m.layers.Pages(), m.layers.Placement()})
-	}
 	return r
+}
+
+func statsOf(regions []*regions) (all []MemoryStats) {
+	for h, r := range regions {
+		all = append(all, MemoryStats{h, uint64(len(r.layers.Bytes())), r.layers.Pages(), r.layers.Placement()})
+	}
+	return all
 }
 
 // failure is the job's error: those of single sectors, and what ended all of it, if
 // it left any undone.
 func (j *job) failure(ctx context.Context) error {
-	var errs []error
-	ended := false
-	for i, s := range j.results {
-		if s.err != nil {
-			errs = append(errs, &SectorError{i, j.Sectors[i].CacheDir, s.err})
-		} else if !s.done {
-			ended = true
-		}
-	}
-	if ended {
+	errs := j.sectorErrors()
+	if slices.ContainsFunc(j.results, func(s sectorResult) bool { return s.err == nil && !s.done }) {
 		errs = append(errs, fmt.Errorf("engine: labelling: %w", context.Cause(ctx)))
 	}
 	return errors.Join(errs...)
+}
+
+// sectorErrors are a *SectorError for each sector that failed.
+func (j *job) sectorErrors() (errs []error) {
+	for i, s := range j.results {
+		if s.err != nil {
+			errs = append(errs, &SectorError{i, j.Sectors[i].CacheDir, s.err})
+		}
+	}
+	return errs
 }
 
 // regions are one hasher's memory outside the Go heap.
@@ -216,17 +236,27 @@ type regions struct {
 	gate  ring.Gate   // for who waits for that
 }
 
-func (r *regions) free() error {
-	err := r.layers.Free()
-	if r.ring != nil {
-		err = errors.Join(err, r.ring.Free())
+// free frees all memory of all hashers.
+func free(all []*regions) (err error) {
+	for _, r := range all {
+		for _, region := range []*hugepages.Region{r.layers, r.ring} {
+			if region != nil {
+				err = errors.Join(err, region.Free())
+			}
+		}
 	}
 	return err
 }
 
 // takeMemory allocates every hasher's memory, so that too little of it shows
-// before any work. What was had is returned with an error too.
+// before any work. With an error, none is kept.
 func (j *job) takeMemory(ctx context.Context) (all []*regions, err error) {
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, free(all))
+			all = nil
+		}
+	}()
 	for h, need := range j.Requirements() {
 		sample := 4096
 		if j.StrictNUMA {
@@ -237,8 +267,7 @@ func (j *job) takeMemory(ctx context.Context) (all []*regions, err error) {
 			node = j.Places[h].Memory
 		}
 		alloc := func(size uint64, purpose hugepages.Purpose) (*hugepages.Region, error) {
-			// Were it cut off here, another job's layers would stay.
-			r, err := hugepages.Alloc(context.WithoutCancel(ctx), hugepages.Options{
+			r, err := hugepages.Alloc(ctx, hugepages.Options{
 				Size: size, Purpose: purpose, Node: node,
 				Pages: j.Pages, HugeTLBFS: j.HugeTLBFS, Raise: j.RaisePages, Strict: j.StrictNUMA, Sample: sample, Pool: j.Memory,
 			})
@@ -248,10 +277,10 @@ func (j *job) takeMemory(ctx context.Context) (all []*regions, err error) {
 			return r, nil
 		}
 		r := &regions{}
+		all = append(all, r)
 		if r.layers, err = alloc(need.Layers, hugepages.Layers); err != nil {
 			return all, err
 		}
-		all = append(all, r)
 		if need.Rings > 0 {
 			if r.ring, err = alloc(need.Rings, hugepages.Rings); err != nil {
 				return all, err
@@ -265,9 +294,11 @@ func (j *job) takeMemory(ctx context.Context) (all []*regions, err error) {
 func (j *job) runHasher(ctx context.Context, h int, r *regions) error {
 	// The kernel clears pages as they are first touched; the hasher need not wait
 	// for that, unless each page must be known to be where it should.
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
 	populating, stop := context.WithCancel(ctx)
+	failed := func(err error) { end(fmt.Errorf("engine: taking memory for hasher %d: %w", h, err)) }
 	var wg sync.WaitGroup
-	failed := make(chan error, 1)
 	wg.Go(func() {
 		if j.memoryHook != nil {
 			j.memoryHook(h)
@@ -277,12 +308,12 @@ func (j *job) runHasher(ctx context.Context, h int, r *regions) error {
 				continue
 			}
 			if err := region.Populate(populating); err != nil && populating.Err() == nil {
-				failed <- fmt.Errorf("engine: taking memory for hasher %d: %w", h, err)
+				failed(err)
 				return
 			}
 		}
 		if _, err := r.layers.Verify(populating); err != nil && populating.Err() == nil {
-			failed <- fmt.Errorf("engine: taking memory for hasher %d: %w", h, err)
+			failed(err)
 		} else if err == nil {
 			r.there.Store(true)
 			r.gate.Wake()
@@ -294,7 +325,7 @@ func (j *job) runHasher(ctx context.Context, h int, r *regions) error {
 	defer wg.Wait()
 	defer stop()
 	for n := range j.split[h] {
-		err := j.runBatch(ctx, h, n, r, failed)
+		err := j.runBatch(ctx, h, n, r)
 		if err != nil {
 			j.removeLayers(j.split[h][n+1:])
 			return err
@@ -302,12 +333,7 @@ func (j *job) runHasher(ctx context.Context, h int, r *regions) error {
 	}
 	stop()
 	wg.Wait()
-	select {
-	case err := <-failed:
-		return err
-	default:
-		return nil
-	}
+	return context.Cause(ctx)
 }
 
 // removeLayers removes what an earlier job left of sectors that will not have their

@@ -1,16 +1,15 @@
 package engine
 
 import (
+	"unsafe"
+
+	"github.com/sdr-engine/sdr/engine/internal/ring"
+	"github.com/sdr-engine/sdr/internal/memorymode"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/sha256"
 )
 
-// In OneLayer mode, what base parents lie further back than windowsInMemory of a
-// layer's windows is read from its file, for a window at a time.
-const (
-	windows         = 32
-	windowsInMemory = 4
-)
+const windows = memorymode.Windows // of a layer, in OneLayer mode
 
 // Labels on their way to files.
 const (
@@ -37,7 +36,7 @@ func shapeOf(p porep.SealProof, c *Config) shape {
 	lookahead := c.Lookahead
 	if c.MemoryMode == OneLayer {
 		s.window = s.nodes / windows
-		s.inMemory = windowsInMemory * s.window
+		s.inMemory = memorymode.WindowsKept * s.window
 		s.room = int(min(5*s.window, s.window+4096))
 		for s.run = 1; s.run*2 <= c.Stride && uint64(s.run*2) <= s.window; {
 			s.run *= 2
@@ -45,7 +44,7 @@ func shapeOf(p porep.SealProof, c *Config) shape {
 		lookahead = int(min(uint64(lookahead), s.window))
 	} else {
 		s.inMemory = 2 * s.nodes
-		s.run = int(min(uint64(c.Stride), s.nodes))
+		s.run = max(1, int(min(uint64(c.Stride), s.nodes)))
 	}
 	s.slots = max(2, (lookahead+s.run-1)/s.run)
 	return s
@@ -54,9 +53,9 @@ func shapeOf(p porep.SealProof, c *Config) shape {
 // nodesInMemory is the memory for layers.
 func (s *shape) nodesInMemory() uint64 {
 	if s.window == 0 {
-		return s.inMemory
+		return TwoLayers.InMemory(s.nodes)
 	}
-	return s.nodes + s.inMemory + 2*uint64(s.room)
+	return OneLayer.InMemory(s.nodes) + memorymode.WindowsFar*(uint64(s.room)-s.window)
 }
 
 // chunk is how many nodes are written at a time.
@@ -80,9 +79,26 @@ func bufferBytes(k *sha256.Kernel, s shape) (n uint64) {
 	}
 	if s.window > 0 {
 		const lists, entry = 3, 4 // two windows' nodes, and the order that they are read in
-		n += readers*readBytes + lists*entry*uint64(s.room)
+		n += readers*readBytes + lists*entry*uint64(s.room) + listNodes*porep.Degree*entry
+		n += 2 * s.window / uint64(s.run) * uint64(unsafe.Sizeof(farWindow{}.starts[0]))
 	}
 	return n
+}
+
+// parentBytes is the memory in which a hasher's producers work out the parents of runs,
+// and that says where they lie.
+func parentBytes(s shape, producers int) uint64 {
+	const parent, index, address = 4, 4, 8
+	rows := uint64(s.slots*s.run + sha256.Ahead)
+	return rows*porep.Degree*address + uint64(s.slots)*uint64(ring.SlotBytes) +
+		uint64(producers)*uint64(s.run)*porep.Degree*(parent+index)
+}
+
+// sharedBytes is the memory of the parents that hashers share.
+func sharedBytes(s shape) uint64 {
+	const parent = 4
+	places := uint64(sharedPlaces(s))
+	return places*uint64(unsafe.Sizeof(sharedRun{})) + min(places, s.runsInLayer())*uint64(s.run)*porep.Degree*parent
 }
 
 // runsInLayer is how many runs a layer has; the last may be shorter.

@@ -3,9 +3,11 @@ package engine
 import (
 	"fmt"
 	"math"
+	"math/bits"
 
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/sha256"
+	"github.com/sdr-engine/sdr/topology"
 )
 
 // A batch is sectors that a hasher labels in lock-step.
@@ -133,20 +135,28 @@ func (c *Config) LanesInMemory() (most int) {
 type Requirement struct {
 	Layers  uint64 // labels of layers, of the largest of its batches
 	Rings   uint64 // labels staged
-	Buffers uint64 // labels on their way to files
+	Buffers uint64 // labels on their way to files, and from there
+	// Parents is what producers work out, and where it lies for the hasher. What
+	// hashers with memory on one NUMA node share counts for the first of them.
+	Parents uint64
 }
 
 // Total is all of it.
-func (r Requirement) Total() uint64 { return r.Layers + r.Rings + r.Buffers }
+func (r Requirement) Total() uint64 { return r.Layers + r.Rings + r.Buffers + r.Parents }
 
 // Requirements is the memory that each hasher of the job takes.
 func (c *Config) Requirements() []Requirement {
 	d := c.WithDefaults()
+	g := shapeOf(d.Proof, &d)
 	var all []Requirement
-	for _, batches := range d.split() {
-		var r Requirement
+	shared := map[int]bool{}
+	for h, batches := range d.split() {
+		r := Requirement{Parents: parentBytes(g, d.Producers)}
+		if key, _ := d.parentsOf(h); d.Hashers > 1 && !shared[key] {
+			shared[key] = true
+			r.Parents += sharedBytes(g)
+		}
 		for _, b := range batches {
-			g := shapeOf(d.Proof, &d)
 			stride := uint64(b.kernel.Stride())
 			r.Layers = max(r.Layers, g.nodesInMemory()*stride)
 			if d.Staging == Producers {
@@ -166,7 +176,8 @@ func (c *Config) memory() (total uint64) {
 	return total
 }
 
-// validateMemory holds the job against its budget, and says what would fit.
+// validateMemory holds the job against its budget, and says what would fit, or else what
+// the smallest would take. C has no defaults written out: each job tried has its own.
 func (c *Config) validateMemory() error {
 	if c.MemoryMode == OneLayer && c.Proof.SectorSize().Nodes() < windows*2 {
 		return &ConfigError{"memory mode", fmt.Sprintf("%v has no room for windows in a sector of %v", c.MemoryMode, c.Proof.SectorSize())}
@@ -175,23 +186,62 @@ func (c *Config) validateMemory() error {
 	if c.Budget == 0 || need <= c.Budget {
 		return nil
 	}
-	reason := fmt.Sprintf("%d bytes, but %d sectors on %d hashers in %v mode take %d", c.Budget, len(c.Sectors), c.Hashers, c.MemoryMode, need)
+	most := c.WithDefaults().Hashers
+	take := "take"
+	if len(c.Sectors) == 1 {
+		take = "takes"
+	}
+	reason := fmt.Sprintf("%s, but %s on %s in %v mode %s %s", sizeText(c.Budget),
+		count(len(c.Sectors), "sector"), count(most, "hasher"), c.MemoryMode, take, sizeText(need))
+	smallest, smallestText := need, ""
 	for _, mode := range []MemoryMode{TwoLayers, OneLayer} {
-		for hashers := c.Hashers; hashers >= 1; hashers-- {
-			for _, kernel := range append([]string{c.Kernel}, oneLane().Name) {
+		for hashers := most; hashers >= 1; hashers-- {
+			for _, kernel := range []string{c.Kernel, oneLane().Name} {
 				other := *c
 				other.MemoryMode, other.Hashers, other.Kernel, other.Places = mode, hashers, kernel, nil
-				if fits := other.memory(); fits <= c.Budget {
-					reason += fmt.Sprintf("; %v mode with %d hashers", mode, hashers)
-					if kernel != c.Kernel {
-						reason += " and kernel " + kernel
-					}
-					return &ConfigError{"budget", reason + fmt.Sprintf(" takes %d", fits)}
+				if mode == OneLayer && other.Proof.SectorSize().Nodes() < windows*2 || other.aheadOfWindow() {
+					continue
+				}
+				takes := other.memory()
+				text := fmt.Sprintf("%v mode with %s", mode, count(hashers, "hasher"))
+				if kernel != c.Kernel {
+					text += " and kernel " + kernel
+				}
+				if takes <= c.Budget {
+					return &ConfigError{"budget", fmt.Sprintf("%s; %s takes %s", reason, text, sizeText(takes))}
+				}
+				if takes < smallest {
+					smallest, smallestText = takes, text
 				}
 			}
 		}
 	}
-	return &ConfigError{"budget", reason + "; nothing fits"}
+	if smallestText == "" {
+		return &ConfigError{"budget", reason + "; nothing smaller would do"}
+	}
+	return &ConfigError{"budget", fmt.Sprintf("%s; nothing fits: the smallest, %s, takes %s", reason, smallestText, sizeText(smallest))}
+}
+
+// aheadOfWindow says whether producers would be more than a window ahead.
+func (c *Config) aheadOfWindow() bool {
+	window := c.Proof.SectorSize().Nodes() / windows
+	return c.MemoryMode == OneLayer && uint64(max(0, c.Lookahead)) > max(window, uint64(max(0, c.Stride)))
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// sizeText is topology.SizeText, with the bytes where those are rounded.
+func sizeText(n uint64) string {
+	unit := uint64(1) << (10 * min(4, (bits.Len64(n)-1)/10))
+	if n%unit == 0 {
+		return topology.SizeText(n)
+	}
+	return fmt.Sprintf("%s (%d bytes)", topology.SizeText(n), n)
 }
 
 func oneLane() *sha256.Kernel { return sha256.Best(1) }

@@ -1,10 +1,17 @@
 package engine_test
 
 import (
+	"errors"
+	"regexp"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/sdr-engine/sdr/engine"
+	"github.com/sdr-engine/sdr/graph"
+	"github.com/sdr-engine/sdr/hugepages"
 	"github.com/sdr-engine/sdr/porep"
+	kernels "github.com/sdr-engine/sdr/sha256"
 )
 
 // TestTimeKernels: every kernel that runs here has a time, and nothing else has.
@@ -52,6 +59,122 @@ func TestKernelChoice(t *testing.T) {
 		none[one], none[two] = tt.one, tt.two
 		if got := c.CyclesPerNode(); got != tt.want {
 			t.Errorf("%d sectors on %d hashers, kernels of %v and %v: %v, want %v", tt.sectors, tt.hashers, tt.one, tt.two, got, tt.want)
+		}
+	}
+}
+
+// TestRequirements: parents count with the memory of a job, those that hashers share
+// once for each NUMA node.
+func TestRequirements(t *testing.T) {
+	on := func(nodes ...int) (places []engine.Place) {
+		for _, n := range nodes {
+			places = append(places, engine.Place{Memory: hugepages.OnNode(n)})
+		}
+		return places
+	}
+	g, err := graph.New(porep.StackedDrg8MiBV1_1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]engine.Config{
+		"one hasher":             {Hashers: 1},
+		"three hashers":          {Hashers: 3},
+		"two NUMA nodes":         {Places: on(1, 0, 1)},
+		"three":                  {Places: on(1, 0, 2)},
+		"copies":                 {Places: on(1, 0, 1), NodeParents: map[int]engine.ParentSource{1: g}},
+		"short runs":             {Hashers: 2, Stride: 1},
+		"long runs":              {Hashers: 2, Stride: 1 << 16},
+		"a run shorter, at last": {Hashers: 2, Stride: 1000},
+		"far ahead":              {Hashers: 2, Lookahead: 1 << 20, Producers: 5},
+		"one layer":              {Hashers: 2, MemoryMode: engine.OneLayer},
+	} {
+		c.Proof, c.Parents, c.Sectors = porep.StackedDrg8MiBV1_1, g, make([]engine.Sector, 3)
+		var counted, scratch uint64
+		d := c.WithDefaults()
+		for _, r := range c.Requirements() {
+			counted += r.Parents
+			scratch += uint64(d.Producers) * uint64(d.Stride) * porep.Degree * 8
+		}
+		if taken := engine.ParentsTaken(c); counted < taken || counted > taken+scratch {
+			t.Errorf("%s: %d bytes count for parents, want %d and up to %d to work them out in", name, counted, taken, scratch)
+		}
+	}
+}
+
+var suggestion = regexp.MustCompile(`; (nothing fits: the smallest, )?(\S+) mode with (\d+) hashers?(?: and kernel ([^ ,]+))?,? takes [0-9.]+ [KMGT]iB \((\d+) bytes\)$`)
+
+// TestBudget: a job that is too large is told what it takes, and what would fit, or take
+// least: that is so to the byte.
+func TestBudget(t *testing.T) {
+	for _, tt := range []struct {
+		proof   porep.SealProof
+		sectors int
+		budget  uint64
+		want    string // the beginning
+		fits    bool
+	}{
+		{porep.StackedDrg32GiBV1_1, 1, 40 << 30, "budget: 40 GiB, but 1 sector on 1 hasher in two-layers mode takes 64 GiB (", true},
+		{porep.StackedDrg32GiBV1_1, 1, 1, "budget: 1 bytes, but 1 sector on 1 hasher in two-layers mode takes 64 GiB (", false},
+		{porep.StackedDrg8MiBV1_1, 3, 35<<20 + 1, "budget: 35 MiB (36700161 bytes), but 3 sectors on 1 hasher in two-layers mode take ", true},
+		{porep.StackedDrg8MiBV1_1, 2, 1 << 10, "budget: 1 KiB, but 2 sectors on 1 hasher in two-layers mode take ", false},
+	} {
+		c := engine.Config{Proof: tt.proof, Sectors: sectors(t, tt.sectors), Hashers: 1, Staging: engine.Inline, Budget: tt.budget}
+		if tt.sectors == 3 {
+			wide := kernels.Best(8)
+			if wide == nil {
+				continue
+			}
+			c.Kernel = wide.Name
+		}
+		var refused *engine.ConfigError
+		err := c.Validate()
+		if !errors.As(err, &refused) || refused.Part != "budget" || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%v: error %v, want %q", tt.proof, err, tt.want)
+			continue
+		}
+		m := suggestion.FindStringSubmatch(err.Error())
+		if m == nil || (m[1] == "") != tt.fits {
+			t.Errorf("%v: error %v, want a suggestion that fits: %v", tt.proof, err, tt.fits)
+			continue
+		}
+		if c.MemoryMode, err = engine.ParseMemoryMode(m[2]); err != nil {
+			t.Fatal(err)
+		}
+		c.Hashers, _ = strconv.Atoi(m[3])
+		if m[4] != "" {
+			c.Kernel = m[4]
+		}
+		c.Budget, _ = strconv.ParseUint(m[5], 10, 64)
+		if err := c.Validate(); err != nil {
+			t.Errorf("%v, as suggested by %q: %v", tt.proof, refused.Reason, err)
+		}
+		if c.Budget--; c.Validate() == nil {
+			t.Errorf("%v: %q is more than that takes", tt.proof, refused.Reason)
+		}
+	}
+}
+
+// TestBudgetAhead: no mode is suggested that would be refused.
+func TestBudgetAhead(t *testing.T) {
+	c := engine.Config{Proof: porep.StackedDrg8MiBV1_1, Sectors: sectors(t, 1), Staging: engine.Inline, Lookahead: 1 << 14, Budget: 15 << 20}
+	c.MemoryMode = engine.OneLayer
+	if err := c.Validate(); err == nil || !strings.Contains(err.Error(), "a window ahead, 8192 nodes") {
+		t.Errorf("error %v", err)
+	}
+	c.MemoryMode = engine.TwoLayers
+	if err := c.Validate(); err == nil || !strings.HasSuffix(err.Error(), "; nothing smaller would do") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// TestLayersInMemory: what a plan counts for a sector is what a job takes for its layers,
+// but for a few more far parents.
+func TestLayersInMemory(t *testing.T) {
+	for mode, few := range map[engine.MemoryMode]uint64{engine.TwoLayers: 0, engine.OneLayer: 2 * 4096 * porep.NodeSize} {
+		c := engine.Config{Proof: porep.StackedDrg32GiBV1_1, Sectors: make([]engine.Sector, 1), Kernel: kernels.Best(1).Name, MemoryMode: mode}
+		want := mode.InMemory(uint64(c.Proof.SectorSize())) + few
+		if got := c.Requirements()[0].Layers; got != want {
+			t.Errorf("%v: %d bytes for layers, want %d", mode, got, want)
 		}
 	}
 }

@@ -142,12 +142,16 @@ const (
 	sharedNodes = 1 << 17
 )
 
+func sharedPlaces(s shape) int {
+	return max(2*s.slots, min(sharedNodes, int(s.nodes))/s.run) + sharedAhead
+}
+
 func newSharedParents(source ParentSource, c *Config) *sharedParents {
 	p := &sharedParents{source: source}
 	if c.Hashers > 1 {
 		s := shapeOf(c.Proof, c)
 		p.run, p.nodes = uint64(s.run), s.nodes
-		p.places = make([]sharedRun, max(2*s.slots, min(sharedNodes, int(s.nodes))/s.run)+sharedAhead)
+		p.places = make([]sharedRun, sharedPlaces(s))
 		for i := range p.places {
 			p.places[i].first = ^uint64(0)
 		}

@@ -52,6 +52,7 @@ func newStore(s shape, k *sha256.Kernel, first int, mem []byte) *store {
 	for i := range st.far.windows {
 		st.far.windows[i].labels = cut(uint64(s.room))
 		st.far.windows[i].nodes = make([]uint32, 0, s.room)
+		st.far.windows[i].starts = make([]int, 0, s.window/uint64(s.run))
 	}
 	return st
 }

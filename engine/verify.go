@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
@@ -30,6 +31,11 @@ func (e *LabelError) Error() string {
 // first and the last. Seed chooses the others. The error is a *LabelError for the
 // first that is wrong.
 func VerifySample(p porep.SealProof, s Sector, layer, samples int, seed uint64) error {
+	return verifySample(context.Background(), p, s, layer, samples, seed)
+}
+
+// verifySample is VerifySample until ctx is done: then the error is its cause.
+func verifySample(ctx context.Context, p porep.SealProof, s Sector, layer, samples int, seed uint64) error {
 	fail := func(err error) error {
 		return fmt.Errorf("engine: verifying layer %d in %s: %w", layer, s.CacheDir, err)
 	}
@@ -66,7 +72,7 @@ func VerifySample(p porep.SealProof, s Sector, layer, samples int, seed uint64) 
 		if err := g.Parents(parents, node); err != nil {
 			return fail(err)
 		}
-		want, err := labelOf(s.ReplicaID, layer, node, parents, files)
+		want, err := labelOf(ctx, s.ReplicaID, layer, node, parents, files)
 		if err != nil {
 			return fail(err)
 		}
@@ -81,10 +87,14 @@ func VerifySample(p porep.SealProof, s Sector, layer, samples int, seed uint64) 
 	return nil
 }
 
-// labelOf is a label made of what the files say that its parents are.
-func labelOf(id porep.ReplicaID, layer int, node uint64, parents []uint32, files [2]*os.File) (label [porep.NodeSize]byte, err error) {
+// labelOf is a label made of what the files say that its parents are. Each read may
+// take a disk's seek: between two of them ctx is looked at.
+func labelOf(ctx context.Context, id porep.ReplicaID, layer int, node uint64, parents []uint32, files [2]*os.File) (label [porep.NodeSize]byte, err error) {
 	var all [porep.Degree][porep.NodeSize]byte
 	for slot, p := range parents {
+		if ctx.Err() != nil {
+			return label, context.Cause(ctx)
+		}
 		f := files[0]
 		if slot >= porep.BaseDegree {
 			f = files[1]
@@ -119,10 +129,10 @@ func message(id porep.ReplicaID, layer int, node uint64, label func(slot int) []
 }
 
 // verifyBefore looks at a sample of the layer that a sector goes on from.
-func verifyBefore(c *Config, s Sector) error {
+func verifyBefore(ctx context.Context, c *Config, s Sector) error {
 	const samples = 64
 	if s.First == 1 {
 		return nil
 	}
-	return VerifySample(c.Proof, s, s.First-1, samples, rand.Uint64())
+	return verifySample(ctx, c.Proof, s, s.First-1, samples, rand.Uint64())
 }

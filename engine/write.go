@@ -42,7 +42,7 @@ func (b *batchRun) write(w *writing, way durable.Way, buffer []byte) {
 		}
 		b.writeChunk(way, buffer, index, node, chunk)
 		if w.wrote(b, n, chunk, index) && b.ends == nil {
-			b.commit(way, b.store.first+index)
+			b.commit(index)
 		}
 		if b.allDead() {
 			b.stop()
@@ -108,15 +108,28 @@ func (w *writing) wrote(b *batchRun, n, chunk uint64, index int) (last bool) {
 }
 
 // commit gives a layer's files their names.
-func (b *batchRun) commit(way durable.Way, layer int) {
+func (b *batchRun) commit(index int) {
+	layer := b.store.first + index
 	for _, l := range b.lanes {
 		if file := l.writer(layer); file != nil {
 			if err := file.Commit(); err != nil {
 				l.fail(fmt.Errorf("layer %d: %w", layer, err))
-			} else if way != durable.Behind || layer == b.c.last() {
-				file.Forget()
 			}
-			// In OneLayer mode the layer is read once more, as the next one's key.
+		}
+	}
+	// In OneLayer mode the layer is read once more, as the next one's key.
+	if b.store.window == 0 || index == b.layers-1 || b.store.keyOf.Load() > int64(index) {
+		b.forget(index)
+	}
+}
+
+// forget takes a layer's files out of the page cache, except for what is not on the disk
+// yet. So it comes after commit, and after the last time that they are read; which of the
+// two is later differs, and each calls it when the other may have been done.
+func (b *batchRun) forget(index int) {
+	for _, l := range b.lanes {
+		if file := l.writer(b.store.first + index); file != nil {
+			file.Forget()
 		}
 	}
 }

@@ -121,5 +121,6 @@ func (w *Writer) Commit() error {
 	return w.file.Commit()
 }
 
-// Forget takes what was written out of the page cache, where Behind left it.
+// Forget takes what is on the disk out of the page cache, where Behind left it: after
+// Commit that is all of the layer.
 func (w *Writer) Forget() { _ = linux.DropCache(w.reader, 0, w.size) }

@@ -20,6 +20,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/sdr-engine/sdr/internal/memorymode"
 	"github.com/sdr-engine/sdr/topology"
 )
 
@@ -80,23 +81,13 @@ func ParsePolicy(text string) (Policy, topology.CPUSet, error) {
 }
 
 // A MemoryMode is how much of the layers a sector has in memory.
-type MemoryMode int
+type MemoryMode = memorymode.Mode
 
 // The memory modes.
 const (
-	TwoLayers MemoryMode = iota // the layer before and the one being labelled
-	OneLayer                    // the layer before, and windows
+	TwoLayers = memorymode.TwoLayers // the layer before and the one being labelled
+	OneLayer  = memorymode.OneLayer  // the layer before, and windows
 )
-
-func (m MemoryMode) String() string {
-	switch m {
-	case TwoLayers:
-		return "two-layers"
-	case OneLayer:
-		return "one-layer"
-	}
-	return fmt.Sprintf("MemoryMode(%d)", int(m))
-}
 
 // ParseMemoryMode reads "two-layers" or "one-layer". The error is a *RequestError.
 func ParseMemoryMode(text string) (MemoryMode, error) {
@@ -109,9 +100,6 @@ func ParseMemoryMode(text string) (MemoryMode, error) {
 }
 
 const (
-	// windowSixteenths are the part of a layer that the windows of one-layer mode
-	// take: the newest labels, an eighth, and far parents of two windows.
-	windowSixteenths = 3
 	// JobOverhead is what a job takes besides its sectors' layers, in bytes:
 	// tables, rings, buffers.
 	JobOverhead = 256 << 20
@@ -328,12 +316,8 @@ func (q *Request) strict() bool { return q.PageSize > OrdinaryPages }
 
 // sectorMemory is a sector's part of the memory, in whole pages.
 func (q *Request) sectorMemory() uint64 {
-	bytes := 2 * q.SectorSize
-	if q.Mode == OneLayer {
-		bytes = q.SectorSize + q.SectorSize/16*windowSixteenths
-	}
 	page := max(q.PageSize, basePage)
-	return (bytes + page - 1) / page * page
+	return (q.Mode.InMemory(q.SectorSize) + page - 1) / page * page
 }
 
 // unit is what memory for layers is given out in: pages of the size that must

@@ -17,6 +17,7 @@ import (
 	"github.com/sdr-engine/sdr/engine"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/seal"
+	"github.com/sdr-engine/sdr/topology"
 )
 
 // A benchReport is what bench prints. Its JSON is a contract with scripts:
@@ -324,9 +325,9 @@ func (r *benchReport) text() string {
 	line("a day", "%.1f sectors of 32 GiB, labels only", r.PerDay)
 	b.WriteByte('\n')
 	line("parents", "%s cycles a node", thousands(uint64(r.ParentsCycles+0.5)))
-	line("layers in", "%s of memory, %s", bytesText(c.Memory), strings.Join(slices.Compact(slices.Clone(c.Pages)), ", "))
+	line("layers in", "%s of memory, %s", topology.SizeText(c.Memory), strings.Join(slices.Compact(slices.Clone(c.Pages)), ", "))
 	if r.MemoryPeak > 0 {
-		line("memory", "%s at the peak", bytesText(r.MemoryPeak))
+		line("memory", "%s at the peak", topology.SizeText(r.MemoryPeak))
 	}
 	switch {
 	case r.Correct == nil:
@@ -377,14 +378,4 @@ func thousands(n uint64) string {
 		s = s[:i] + "," + s[i:]
 	}
 	return s
-}
-
-// bytesText is an amount of memory or disk.
-func bytesText(n uint64) string {
-	for i, unit := range []string{"GiB", "MiB", "KiB"} {
-		if u := uint64(1) << (30 - 10*i); n >= u {
-			return fmt.Sprintf("%.1f %s", float64(n)/float64(u), unit)
-		}
-	}
-	return fmt.Sprintf("%d bytes", n)
 }

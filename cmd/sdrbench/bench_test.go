@@ -135,8 +135,8 @@ PreCommit 1    24.500 s
 a day       10.3 sectors of 32 GiB, labels only
 
 parents     544 cycles a node
-layers in   1.0 GiB of memory, transparent huge pages
-memory      1.0 GiB at the peak
+layers in   1 GiB of memory, transparent huge pages
+memory      1 GiB at the peak
 `
 	if diff := cmp.Diff(want+"result      right, as the reference's: comm_d and all 1 files\n", r.text()); diff != "" {
 		t.Errorf("right (-want +got):\n%s", diff)

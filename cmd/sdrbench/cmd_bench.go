@@ -19,6 +19,7 @@ import (
 	"github.com/sdr-engine/sdr/internal/coreclock"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/seal"
+	"github.com/sdr-engine/sdr/topology"
 )
 
 type benchFlags struct {
@@ -158,14 +159,14 @@ func (a *app) checkRoom(dir string, f *benchFlags) error {
 	}
 	disk := size * files * uint64(f.sectors)
 	if size >= 1<<30 {
-		fmt.Fprintf(a.err, "bench: %s of %v takes %s in %s\n", count(f.sectors, "sector"), f.proof.SectorSize(), bytesText(disk), dir)
+		fmt.Fprintf(a.err, "bench: %s of %v takes %s in %s\n", count(f.sectors, "sector"), f.proof.SectorSize(), topology.SizeText(disk), dir)
 	}
 	free, ok, err := freeSpace(dir)
 	switch {
 	case err != nil:
 		return fmt.Errorf("looking for room in %s: %w", dir, err)
 	case ok && free < disk:
-		return fmt.Errorf("looking for room in %s: %s are free, %s of %v takes %s", dir, bytesText(free), count(f.sectors, "sector"), f.proof.SectorSize(), bytesText(disk))
+		return fmt.Errorf("looking for room in %s: %s are free, %s of %v takes %s", dir, topology.SizeText(free), count(f.sectors, "sector"), f.proof.SectorSize(), topology.SizeText(disk))
 	}
 	return nil
 }

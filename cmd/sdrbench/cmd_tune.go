@@ -313,7 +313,7 @@ func (t *tuning) space() (tuneSpace, error) {
 	if !fits {
 		_, err := t.plan(s.usual(tuneKernel{name: kernels.Best(1).Name}, tuneShape{1, 1}))
 		if err == nil {
-			err = fmt.Errorf("no room for %v sectors of %v in memory and %s (%s free)", s.counts, t.proof.SectorSize(), t.dir, bytesText(disk))
+			err = fmt.Errorf("no room for %v sectors of %v in memory and %s (%s free)", s.counts, t.proof.SectorSize(), t.dir, topology.SizeText(disk))
 		}
 		return s, fmt.Errorf("tuning: %w", err)
 	}

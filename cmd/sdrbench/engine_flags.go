@@ -357,7 +357,7 @@ func choosePlan(m *topology.Machine, held []reserve.Holder, f *engineFlags, c *e
 			Lanes:      try.LanesInMemory(),
 			Policy:     f.policy.policy,
 			Only:       f.policy.only,
-			Mode:       placement.MemoryMode(c.MemoryMode),
+			Mode:       c.MemoryMode,
 			Budget:     c.Budget,
 			SMT:        f.smt,
 		}

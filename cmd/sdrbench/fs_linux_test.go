@@ -131,7 +131,7 @@ func TestFullAndReadOnlyFileSystems(t *testing.T) {
 		{"pc1, sealed", "tmpfs:64k", "sealed", pc1, []string{"--cache-dir", cacheDir, "--sealed", "DIR/sealed"}, full, []string{"sealed 0"}},
 		{"sdr, layers", "tmpfs:12m", "", sdr, []string{"--cache-dir", "DIR"}, full, nil},
 		{"parents build", "tmpfs:64k", "", append([]string{"parents", "build"}, proof...), []string{"--dir", "DIR"}, full, []string{"LOCK 0"}},
-		{"bench", "tmpfs:64k", "", append([]string{"bench"}, proof...), []string{"--dir", "DIR"}, "64.0 KiB are free, 1 sector of 8MiB takes 48.0 MiB", nil},
+		{"bench", "tmpfs:64k", "", append([]string{"bench"}, proof...), []string{"--dir", "DIR"}, "64 KiB are free, 1 sector of 8MiB takes 48 MiB", nil},
 
 		{"addpiece, read-only", "read-only", "", addPiece, []string{"--staged", "DIR/staged"}, readOnly, nil},
 		{"pc1, read-only cache dir", "read-only", "", pc1, []string{"--cache-dir", "DIR", "--sealed", sealed}, readOnly, nil},

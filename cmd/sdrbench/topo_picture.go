@@ -106,11 +106,11 @@ func (p *topoPicture) nodeLine(n topology.NUMAIndex) string {
 	if node.MemoryTotal == 0 {
 		text += "no memory"
 	} else {
-		text += fmt.Sprintf("%s of %s free", shortBytes(node.MemoryFree), shortBytes(node.MemoryTotal))
+		text += fmt.Sprintf("%s of %s free", topology.SizeText(node.MemoryFree), topology.SizeText(node.MemoryTotal))
 	}
 	for _, pool := range slices.Backward(node.HugePages) {
 		if pool.Total > 0 {
-			text += fmt.Sprintf("; pages of %s: %d of %d free", shortBytes(pool.Size), pool.Free, pool.Total)
+			text += fmt.Sprintf("; pages of %s: %d of %d free", topology.SizeText(pool.Size), pool.Free, pool.Total)
 		}
 	}
 	if len(p.nodes) > 1 {
@@ -128,7 +128,7 @@ func (p *topoPicture) row(complex topology.Complex, cores []topology.Core) {
 	if complex.CacheLevel > 0 {
 		name = fmt.Sprintf("L%d", complex.CacheLevel)
 		if complex.CacheSize > 0 {
-			name += " " + shortBytes(complex.CacheSize)
+			name += " " + topology.SizeText(complex.CacheSize)
 		}
 	}
 	head := fmt.Sprintf("    %-13s", name)
@@ -247,9 +247,6 @@ func (p *topoPicture) paint(text string, style lipgloss.Style) string {
 	}
 	return style.Render(text)
 }
-
-// shortBytes is bytesText without a fraction that is none.
-func shortBytes(n uint64) string { return strings.Replace(bytesText(n), ".0 ", " ", 1) }
 
 func count(n int, what string) string { return plural(n, what, what+"s") }
 

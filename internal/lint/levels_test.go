@@ -34,6 +34,7 @@ var levels = []row{
 	{0, "internal/linux", []string{"golang.org/x/sys/unix"}},
 	{0, "internal/coreclock", nil},
 	{0, "internal/golden", nil},
+	{0, "internal/memorymode", nil},
 	{0, "porep", nil},
 	{0, "engine/internal/ring", nil},
 
@@ -48,7 +49,7 @@ var levels = []row{
 	{2, "parentcache", []string{"internal/linux", "hugepages", "graph", "porep", "github.com/edsrzf/mmap-go", "github.com/gofrs/flock"}},
 	{2, "merkle", []string{"porep", "sha256"}},
 	{2, "layers", []string{"porep", "internal/durable", "internal/linux"}},
-	{2, "placement", []string{"topology"}},
+	{2, "placement", []string{"internal/memorymode", "topology"}},
 	{2, "reserve", []string{"internal/linux", "topology"}},
 
 	{3, "engine", []string{lowerLevels}},

@@ -23,6 +23,7 @@ package ring
 import (
 	"sync"
 	"sync/atomic"
+	"unsafe"
 )
 
 // Looks before parking: a look is some nanoseconds.
@@ -37,6 +38,9 @@ type line struct {
 	n atomic.Uint64
 	_ [120]byte
 }
+
+// SlotBytes is what a ring takes for each of its slots.
+const SlotBytes = unsafe.Sizeof(line{})
 
 // A Ring is one consumer's. Make it with New.
 type Ring struct {
