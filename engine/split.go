@@ -20,11 +20,11 @@ type batch struct {
 // and, for the ones without such a machine, estimated from their instructions.
 // They matter only against each other.
 var typicalCycles = map[string]float64{
-	"sha-ni/1":  2_500,
-	"sha-ni/2":  2 * 1_330,
-	"sha-ni/4":  4 * 1_340,
-	"sha-ni/8":  8 * 1_335,
-	"sha-ni/16": 16 * 1_330,
+	"sha-ni/1":  2_600,
+	"sha-ni/2":  2 * 1_400,
+	"sha-ni/4":  4 * 1_450,
+	"sha-ni/8":  8 * 1_390,
+	"sha-ni/16": 16 * 1_360,
 	"avx512/16": 16 * 600,
 	"avx512/32": 32 * 460,
 	"avx2/8":    8 * 1_800,
