@@ -124,6 +124,9 @@ func parsePages(text string) (uint64, error) {
 }
 
 func (a *app) runPlan(ctx context.Context, f planFlags) error {
+	if err := checkRoot(f.root); err != nil {
+		return err
+	}
 	// Jobs before memory: what a job touches in between counts twice, not never.
 	held, err := a.heldOn(ctx, f.root, f.lockDir)
 	if err != nil {
