@@ -125,7 +125,7 @@ func TestBenchText(t *testing.T) {
 	want := `machine     Some CPU, 64 CPUs, linux/amd64, go1.26
 proof       StackedDrg512MiBV1_1: 2 layers of 16,777,216 labels
 kernel      sha-ni/1 at 3.70 GHz
-hashers     1 on CPUs 3; 1 sector, inline staging, two-layers
+hashers     1 on CPU 3; 1 sector, inline staging, two-layers
 
 addpiece        0.500 s       1.07 GB/s
 tree-d          0.610 s       0.88 GB/s
@@ -138,7 +138,7 @@ parents     544 cycles a node
 layers in   1.0 GiB of memory, transparent huge pages
 memory      1.0 GiB at the peak
 `
-	if diff := cmp.Diff(want+"result      right, as the reference's: comm_d and all 1 files\n", r.text()); diff != "" {
+	if diff := cmp.Diff(want+"result      right, as the reference's: comm_d and 1 file\n", r.text()); diff != "" {
 		t.Errorf("right (-want +got):\n%s", diff)
 	}
 	r.Correct, r.wrong = &wrong, []wrongFile{{name: "sealed"}}

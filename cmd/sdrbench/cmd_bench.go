@@ -158,14 +158,14 @@ func (a *app) checkRoom(dir string, f *benchFlags) error {
 	}
 	disk := size * files * uint64(f.sectors)
 	if size >= 1<<30 {
-		fmt.Fprintf(a.err, "bench: %s of %v takes %s in %s\n", count(f.sectors, "sector"), f.proof.SectorSize(), bytesText(disk), dir)
+		fmt.Fprintf(a.err, "bench: %s of %v %s %s in %s\n", count(f.sectors, "sector"), f.proof.SectorSize(), verb(f.sectors, "takes", "take"), bytesText(disk), dir)
 	}
 	free, ok, err := freeSpace(dir)
 	switch {
 	case err != nil:
 		return fmt.Errorf("looking for room in %s: %w", dir, err)
 	case ok && free < disk:
-		return fmt.Errorf("looking for room in %s: %s are free, %s of %v takes %s", dir, bytesText(free), count(f.sectors, "sector"), f.proof.SectorSize(), bytesText(disk))
+		return fmt.Errorf("looking for room in %s: %s are free, %s of %v %s %s", dir, bytesText(free), count(f.sectors, "sector"), f.proof.SectorSize(), verb(f.sectors, "takes", "take"), bytesText(disk))
 	}
 	return nil
 }

@@ -93,7 +93,7 @@ func (e *noCPUError) Error() string {
 	if e.allowed.Len() == 0 {
 		return "measuring kernels: no CPU is known that this process may use"
 	}
-	return fmt.Sprintf("measuring kernels: jobs hold all CPUs that this process may use, %v: --cpu measures beside one", e.allowed)
+	return fmt.Sprintf("measuring kernels: jobs hold all that this process may use, %s: --cpu measures beside one", numbers("CPU", e.allowed))
 }
 
 func (a *app) runKernels(ctx context.Context, f kernelsFlags) (err error) {

@@ -271,7 +271,7 @@ func planText(m *topology.Machine, proof porep.SealProof, p *placement.Plan, hel
 	q := p.Request
 	policy := q.Policy.String()
 	if q.Policy == placement.List {
-		policy = "CPUs " + q.Only.String()
+		policy = numbers("CPU", q.Only)
 	}
 	fmt.Fprintf(&b, "%-10s%s\n", "machine", model)
 	fmt.Fprintf(&b, "%-10s%v: %s each in memory (%v), %s a job besides\n", "proof", proof, topology.SizeText(p.SectorMemory), q.Mode, topology.SizeText(placement.JobOverhead))
@@ -281,7 +281,7 @@ func planText(m *topology.Machine, proof porep.SealProof, p *placement.Plan, hel
 	case p.Max == 0:
 		b.WriteString("nothing fits")
 	case q.Sectors > p.Max:
-		fmt.Fprintf(&b, "%d of %d sectors fit, in %s", p.Max, q.Sectors, topology.SizeText(p.Memory))
+		fmt.Fprintf(&b, "%d of %d sectors %s, in %s", p.Max, q.Sectors, verb(p.Max, "fits", "fit"), topology.SizeText(p.Memory))
 	case q.Sectors > 0 && q.Sectors < p.Max:
 		fmt.Fprintf(&b, "%s, in %s; %d would fit", count(p.Sectors, "sector"), topology.SizeText(p.Memory), p.Max)
 	default:
@@ -299,7 +299,7 @@ func planText(m *topology.Machine, proof porep.SealProof, p *placement.Plan, hel
 	}
 	var holders, limits, helps []string
 	for _, h := range held {
-		text := fmt.Sprintf("cores %v: %s", topology.NewCPUSet(h.Cores...), h.Who())
+		text := fmt.Sprintf("%s: %s", numbers("core", topology.NewCPUSet(h.Cores...)), h.Who())
 		if !h.Since.IsZero() {
 			text += ", since " + h.Since.Format(time.DateTime)
 		}

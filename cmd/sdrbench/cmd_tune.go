@@ -227,10 +227,10 @@ func (t *tuning) look() {
 		}
 	}
 	for _, h := range t.held {
-		t.addNote("held, and left out: cores %v, by %s", topology.NewCPUSet(h.Cores...), h.Who())
+		t.addNote("held, and left out: %s, by %s", numbers("core", topology.NewCPUSet(h.Cores...)), h.Who())
 	}
 	if t.machine.Allowed().Len() < t.machine.CPUs().Len() {
-		t.addNote("only CPUs %v of %v are allowed: the rest is left out", t.machine.Allowed(), t.machine.CPUs())
+		t.addNote("of CPUs %v only %v may be used: the rest is left out", t.machine.CPUs(), t.machine.Allowed())
 	}
 }
 
@@ -313,11 +313,23 @@ func (t *tuning) space() (tuneSpace, error) {
 	if !fits {
 		_, err := t.plan(s.usual(tuneKernel{name: kernels.Best(1).Name}, tuneShape{1, 1}))
 		if err == nil {
-			err = fmt.Errorf("no room for %v sectors of %v in memory and %s (%s free)", s.counts, t.proof.SectorSize(), t.dir, bytesText(disk))
+			err = fmt.Errorf("no room for %s of %v in memory and %s (%s free)", sectorsText(s.counts), t.proof.SectorSize(), t.dir, bytesText(disk))
 		}
 		return s, fmt.Errorf("tuning: %w", err)
 	}
 	return s, nil
+}
+
+// sectorsText names numbers of sectors: "2 or 16 sectors".
+func sectorsText(counts []int) string {
+	if len(counts) == 0 {
+		return "a sector"
+	}
+	texts := make([]string, len(counts))
+	for i, n := range counts {
+		texts[i] = fmt.Sprint(n)
+	}
+	return strings.Join(texts, " or ") + " " + verb(counts[len(counts)-1], "sector", "sectors")
 }
 
 // shapesOf are how many hashers and sectors a kernel of so many lanes is tried with
@@ -545,7 +557,7 @@ func (r *tuneReport) header(b *strings.Builder) {
 func (r *tuneReport) text() string {
 	var b strings.Builder
 	r.header(&b)
-	fmt.Fprintf(&b, "%-12s%d times for %v, in %v, sectors of %s", "measured", r.Measurements,
+	fmt.Fprintf(&b, "%-12s%s for %v each, in %v, sectors of %s", "measured", count(r.Measurements, "time"),
 		time.Duration(r.Window*float64(time.Second)).Round(time.Millisecond), time.Duration(r.Seconds*float64(time.Second)).Round(time.Second), r.Proof)
 	if !r.Complete {
 		b.WriteString("; the time was too short for all that there is (--time)")
