@@ -2,18 +2,24 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/perf/benchfmt"
 
 	"github.com/sdr-engine/sdr/porep"
+	"github.com/sdr-engine/sdr/reserve"
+	"github.com/sdr-engine/sdr/topology"
 )
 
 func TestBenchJSON(t *testing.T) {
@@ -240,4 +246,104 @@ func TestBenchBadFlags(t *testing.T) {
 			t.Errorf("%q: exit code %d, %s, want %q", args, r.exit, r.stderr, want)
 		}
 	}
+}
+
+// Whatever can be known is refused before any work, all at once: the folder is not
+// even touched.
+func TestRefusedBeforeWork(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("locks and huge pages are Linux's")
+	}
+	m, err := topology.Read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	work := t.TempDir()
+	world := filepath.Join(t.TempDir(), "world")
+	if err := errors.Join(os.Mkdir(world, 0o777), os.Chmod(world, 0o777)); err != nil {
+		t.Fatal(err)
+	}
+	locks := filepath.Join(t.TempDir(), "locks")
+	d, err := reserve.Open(locks, "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all reserve.Request
+	for _, core := range m.Cores() {
+		all.Cores = append(all.Cores, core.CPUs[0])
+	}
+	all.Job = "sector 17"
+	reservation, err := d.Acquire(t.Context(), all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reservation.Release()
+
+	absent := fmt.Sprint(topology.MaxCPUs - 1)
+	cache := filepath.Join(work, "cache")
+	if err := os.Mkdir(cache, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	zeros := strings.Repeat("00", 32)
+	commands := map[string][]string{
+		"bench": {"--proof", "StackedDrg8MiBV1_1", "--dir", work},
+		"sdr":   {"--proof", "StackedDrg8MiBV1_1", "--cache-dir", cache, "--replica-id", zeros},
+		"pc1": {"--proof", "StackedDrg8MiBV1_1", "--cache-dir", cache, "--staged", "/dev/zero", "--sealed", filepath.Join(cache, "sealed"),
+			"--miner", "1", "--sector", "1", "--ticket", zeros},
+		"tune": {"--proof", "StackedDrg8MiBV1_1", "--dir", work, "--profile", filepath.Join(work, "profile.toml")},
+	}
+	labels := []string{"bench", "sdr", "pc1"}
+	before := time.Now().Add(-time.Hour).Truncate(time.Second)
+	for _, c := range []struct {
+		commands []string
+		exit     int
+		want     []string
+		args     []string
+	}{
+		{labels, exitUsage, []string{"--policy: placement: checking request: CPU " + absent + " is listed, want only some of those online"}, []string{"--policy", absent}},
+		{labels, exitUsage, []string{`parsing policy "3-1"`, "runs backwards"}, []string{"--policy", "3-1"}},
+		{labels, exitFailed, []string{world + ": it is world-writable"}, []string{"--lock-dir", world}},
+		{labels, exitFailed, []string{filepath.Join(work, "no", "locks") + ": making it"}, []string{"--lock-dir", filepath.Join(work, "no", "locks")}},
+		{labels, exitFailed, []string{"--hugetlbfs: ", work + ": not on a hugetlbfs"}, []string{"--hugetlbfs", work}},
+		{labels, exitFailed, []string{"no room", `held: process`, `"sector 17"`}, []string{"--lock-dir", locks}},
+		{labels, exitUsage, []string{"lookahead: 1 is not between 128 and"}, []string{"--lookahead", "1"}},
+		{labels, exitUsage, []string{"budget: 1048576 bytes, but"}, []string{"--memory", "1MiB", "--policy", "none"}},
+		{labels, exitFailed, []string{filepath.Join(work, "none")}, []string{"--parent-cache", filepath.Join(work, "none")}},
+		{labels, exitUsage, []string{"CPU " + absent, world, "lookahead", "--hugetlbfs"}, []string{"--policy", absent, "--lock-dir", world, "--lookahead", "1", "--hugetlbfs", work}},
+		{[]string{"bench"}, exitUsage, []string{"--layers: 3", "--json or", "CPU " + absent}, []string{"--layers", "3", "--json", "--gobench", "--policy", absent}},
+		{[]string{"pc1"}, exitUsage, []string{"writing output", "CPU " + absent}, []string{"--output", work, "--policy", absent}},
+		{[]string{"tune"}, exitFailed, []string{world + ": it is world-writable"}, []string{"--lock-dir", world}},
+		{[]string{"tune"}, exitUsage, []string{"too small", world, "none"}, []string{"--lock-dir", world, "--proof", "StackedDrg2KiBV1", "--dir", filepath.Join(work, "none")}},
+	} {
+		for _, name := range c.commands {
+			for _, dir := range []string{work, cache} {
+				if err := os.Chtimes(dir, before, before); err != nil {
+					t.Fatal(err)
+				}
+			}
+			r := sdrbench(t, nil, slices.Concat([]string{name}, commands[name], c.args)...)
+			if r.exit != c.exit || r.stdout != "" {
+				t.Errorf("%s %q: exit code %d, want %d: %s%s", name, c.args, r.exit, c.exit, r.stdout, r.stderr)
+			}
+			for _, want := range c.want {
+				if !strings.Contains(r.stderr, want) {
+					t.Errorf("%s %q: no %q in %s", name, c.args, want, r.stderr)
+				}
+			}
+			for _, dir := range []string{work, cache} {
+				// A folder's time changes when anything in it appears or goes.
+				if info, err := os.Stat(dir); err != nil || !info.ModTime().Equal(before) {
+					t.Errorf("%s %q: something was made in %s: %v", name, c.args, dir, err)
+				}
+			}
+		}
+	}
+
+	// What only all sectors together exceed.
+	r := sdrbench(t, nil, "bench", "--proof", "StackedDrg8MiBV1_1", "--dir", work, "--full", "--sectors", "4", "--hashers", "4", "--memory", "60MiB", "--policy", "none", "--kernel", "generic/1")
+	if r.exit != exitUsage || !strings.Contains(r.stderr, "budget: 62914560 bytes, but 4 sectors") {
+		t.Errorf("a budget for three of four sectors: exit code %d: %s", r.exit, r.stderr)
+	}
+	wantFiles(t, work, "cache")
+	wantFiles(t, cache)
 }

@@ -34,19 +34,18 @@ type benchFlags struct {
 }
 
 func (f *benchFlags) check() error {
-	switch {
-	case f.layers > f.proof.Layers():
-		return usageError{fmt.Errorf("--layers: %d is not between 1 and the %d of %v", f.layers, f.proof.Layers(), f.proof)}
-	case f.window > 0 && f.full:
-		return usageError{errors.New("--window is a part of a layer: without --full")}
-	case f.window > 0 && f.layers == 1:
-		return usageError{errors.New("--layers: 1, but --window is a part of layer 2")}
-	case f.full && f.layers > 0:
-		return usageError{errors.New("--full is all layers: without --layers")}
-	case f.json && f.gobench:
-		return usageError{errors.New("--json or --gobench, not both")}
+	var errs []error
+	wrong := func(is bool, format string, args ...any) {
+		if is {
+			errs = append(errs, usageError{fmt.Errorf(format, args...)})
+		}
 	}
-	return nil
+	wrong(f.layers > f.proof.Layers(), "--layers: %d is not between 1 and the %d of %v", f.layers, f.proof.Layers(), f.proof)
+	wrong(f.window > 0 && f.full, "--window is a part of a layer: without --full")
+	wrong(f.window > 0 && f.layers == 1, "--layers: 1, but --window is a part of layer 2")
+	wrong(f.full && f.layers > 0, "--full is all layers: without --layers")
+	wrong(f.json && f.gobench, "--json or --gobench, not both")
+	return errors.Join(errs...)
 }
 
 func (a *app) bench() *cobra.Command {
@@ -102,26 +101,27 @@ var (
 const benchSector = 1
 
 func (a *app) runBench(ctx context.Context, f benchFlags) (err error) {
-	if err := f.check(); err != nil {
+	if f.dir == "" {
+		f.dir = os.TempDir()
+	}
+	// All before AddPiece, which takes minutes.
+	c, err := f.prepare(ctx, a, f.proof, f.sectors)
+	if err := errors.Join(f.check(), err, f.checkRoom()); err != nil {
 		return err
 	}
-	if _, err := f.config(a, f.proof, f.sectors); err != nil {
-		return err // before AddPiece, which takes minutes
+	if size := f.proof.SectorSize(); size >= 1<<30 {
+		fmt.Fprintf(a.err, "bench: %s of %v %s %s in %s\n", count(f.sectors, "sector"), size, verb(f.sectors, "takes", "take"), bytesText(f.disk()), f.dir)
 	}
-	dir := f.dir
-	if dir == "" {
-		dir = os.TempDir()
-	}
-	if err := a.checkRoom(dir, &f); err != nil {
+	var r *benchReport
+	err = a.withPlace(ctx, &f.engineFlags, c, f.sectors, "bench", func(c engine.Config) (err error) {
+		dir, err := os.MkdirTemp(f.dir, "sdrbench-")
+		if err != nil {
+			return fmt.Errorf("making a temporary folder: %w", err)
+		}
+		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+		r, err = a.benchIn(ctx, dir, &f, c)
 		return err
-	}
-	dir, err = os.MkdirTemp(dir, "sdrbench-")
-	if err != nil {
-		return fmt.Errorf("making a temporary folder: %w", err)
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-
-	r, err := a.benchIn(ctx, dir, &f)
+	})
 	if err != nil {
 		return err
 	}
@@ -144,9 +144,8 @@ func (f *benchFlags) labelsOnly() bool {
 	return !f.full && (f.sectors > 1 || f.layers > 0 || f.window > 0)
 }
 
-// checkRoom makes sure that the sectors' files fit into dir.
-func (a *app) checkRoom(dir string, f *benchFlags) error {
-	size := uint64(f.proof.SectorSize())
+// disk is what the sectors' files take, in bytes.
+func (f *benchFlags) disk() uint64 {
 	files := uint64(f.proof.Layers())
 	switch {
 	case f.window > 0:
@@ -156,32 +155,34 @@ func (a *app) checkRoom(dir string, f *benchFlags) error {
 	case !f.labelsOnly():
 		files += 4 // staged, sealed, tree-d twice as large
 	}
-	disk := size * files * uint64(f.sectors)
-	if size >= 1<<30 {
-		fmt.Fprintf(a.err, "bench: %s of %v %s %s in %s\n", count(f.sectors, "sector"), f.proof.SectorSize(), verb(f.sectors, "takes", "take"), bytesText(disk), dir)
-	}
-	free, ok, err := freeSpace(dir)
+	return uint64(f.proof.SectorSize()) * files * uint64(f.sectors)
+}
+
+// checkRoom makes sure that the sectors' files fit into the folder.
+func (f *benchFlags) checkRoom() error {
+	disk := f.disk()
+	free, ok, err := freeSpace(f.dir)
 	switch {
 	case err != nil:
-		return fmt.Errorf("looking for room in %s: %w", dir, err)
+		return fmt.Errorf("looking for room in %s: %w", f.dir, err)
 	case ok && free < disk:
-		return fmt.Errorf("looking for room in %s: %s are free, %s of %v %s %s", dir, bytesText(free), count(f.sectors, "sector"), f.proof.SectorSize(), verb(f.sectors, "takes", "take"), bytesText(disk))
+		return fmt.Errorf("looking for room in %s: %s are free, %s of %v %s %s", f.dir, bytesText(free), count(f.sectors, "sector"), f.proof.SectorSize(), verb(f.sectors, "takes", "take"), bytesText(disk))
 	}
 	return nil
 }
 
 // benchIn does the job in a folder of its own.
-func (a *app) benchIn(ctx context.Context, dir string, f *benchFlags) (*benchReport, error) {
+func (a *app) benchIn(ctx context.Context, dir string, f *benchFlags, c engine.Config) (*benchReport, error) {
 	r := newBenchReport(f)
 	clock := coreclock.Measure()
 	var err error
 	switch {
 	case f.window > 0:
-		err = a.benchWindow(ctx, dir, f, r)
+		err = a.benchWindow(ctx, dir, f, c, r)
 	case f.labelsOnly():
-		err = a.benchLabels(ctx, dir, f, r)
+		err = a.benchLabels(ctx, dir, f, c, r)
 	default:
-		err = a.benchFull(ctx, dir, f, r)
+		err = a.benchFull(ctx, dir, f, c, r)
 	}
 	if err != nil {
 		return nil, err
@@ -211,35 +212,43 @@ func benchSectorOf(dir string, p porep.SealProof, i int) (seal.Sector, error) {
 }
 
 // benchFull does AddPiece and PreCommit 1.
-func (a *app) benchFull(ctx context.Context, dir string, f *benchFlags, r *benchReport) error {
-	piece := filepath.Join(dir, "piece")
-	size := porep.PaddedSize(f.proof.SectorSize()).Unpadded()
-	if err := a.makePiece(ctx, piece, size); err != nil {
-		return fmt.Errorf("making the piece: %w", err)
-	}
+func (a *app) benchFull(ctx context.Context, dir string, f *benchFlags, c engine.Config, r *benchReport) error {
 	var sectors []seal.Sector
-	var addTime time.Duration
 	for i := range f.sectors {
 		s, err := benchSectorOf(dir, f.proof, i)
 		if err != nil {
 			return err
 		}
+		sectors = append(sectors, s)
+		c.Sectors = append(c.Sectors, engine.Sector{CacheDir: s.CacheDir})
+	}
+	// What the engine would refuse after AddPiece: a budget that all sectors exceed.
+	if err := c.Validate(); err != nil {
+		return usageError{err}
+	}
+	piece := filepath.Join(dir, "piece")
+	size := porep.PaddedSize(f.proof.SectorSize()).Unpadded()
+	if err := a.makePiece(ctx, piece, size); err != nil {
+		return fmt.Errorf("making the piece: %w", err)
+	}
+	var addTime time.Duration
+	for i := range sectors {
+		s := &sectors[i]
 		added, took, err := a.benchAddPiece(ctx, f.proof, piece, size, s.Staged)
 		if err != nil {
 			return err
 		}
 		addTime += took
 		s.Pieces = []porep.Piece{added.Piece}
-		sectors = append(sectors, s)
 	}
 	if err := os.Remove(piece); err != nil {
 		return fmt.Errorf("removing the piece: %w", err)
 	}
 	var outs []*seal.Output
-	began := time.Now()
-	err := a.withLabelOptions(ctx, f.proof, f.sectors, &f.engineFlags, "bench", func(o seal.Options) (err error) {
-		r.setConfig(o.Engine)
-		began = time.Now() // a parent cache is open now
+	r.setConfig(c)
+	var began time.Time
+	err := a.labelling(c, func(o seal.Options) (err error) {
+		began = time.Now()
 		outs, err = seal.PreCommit1Together(ctx, sectors, o)
 		return err
 	})
@@ -273,15 +282,15 @@ func madeUpSectors(dir string, n int) (all []engine.Sector, err error) {
 }
 
 // benchLabels only labels.
-func (a *app) benchLabels(ctx context.Context, dir string, f *benchFlags, r *benchReport) error {
+func (a *app) benchLabels(ctx context.Context, dir string, f *benchFlags, c engine.Config, r *benchReport) error {
 	sectors, err := madeUpSectors(dir, f.sectors)
 	if err != nil {
 		return err
 	}
+	c.Sectors, c.Layers = sectors, f.layers
+	r.setConfig(c)
 	var result engine.Result
-	err = a.withLabelOptions(ctx, f.proof, f.sectors, &f.engineFlags, "bench", func(o seal.Options) (err error) {
-		o.Engine.Layers = f.layers
-		r.setConfig(o.Engine)
+	err = a.labelling(c, func(o seal.Options) (err error) {
 		began := time.Now()
 		result, err = seal.GenerateSDRTogether(ctx, f.proof, sectors, o)
 		r.PC1 = time.Since(began).Seconds()
@@ -295,26 +304,24 @@ func (a *app) benchLabels(ctx context.Context, dir string, f *benchFlags, r *ben
 }
 
 // benchWindow labels a part of layer 2.
-func (a *app) benchWindow(ctx context.Context, dir string, f *benchFlags, r *benchReport) error {
+func (a *app) benchWindow(ctx context.Context, dir string, f *benchFlags, c engine.Config, r *benchReport) error {
 	sectors, err := madeUpSectors(dir, f.sectors)
 	if err != nil {
 		return err
 	}
-	return a.withEngine(ctx, f.proof, f.sectors, &f.engineFlags, "bench", func(c engine.Config) error {
-		c.Sectors = sectors
-		r.setConfig(c)
-		c.Progress = new(engine.Progress)
-		stop := a.showLabels(&c, windowSample(c.Progress, f.window))
-		m, err := measureWindow(ctx, c, f.window)
-		stop()
-		if err != nil {
-			return err
-		}
-		right := true // or Measure says which label is not
-		r.Correct = &right
-		r.setWindow(m)
-		return nil
-	})
+	c.Sectors = sectors
+	r.setConfig(c)
+	c.Progress = new(engine.Progress)
+	stop := a.showLabels(&c, windowSample(c.Progress, f.window))
+	m, err := measureWindow(ctx, c, f.window)
+	stop()
+	if err != nil {
+		return err
+	}
+	right := true // or Measure says which label is not
+	r.Correct = &right
+	r.setWindow(m)
+	return nil
 }
 
 // minSlices is how many parts of a window it takes for an interval of 95 %.

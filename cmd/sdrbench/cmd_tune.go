@@ -116,22 +116,29 @@ func (t *tuning) addNote(format string, args ...any) {
 
 func (a *app) runTune(ctx context.Context, f tuneFlags) (err error) {
 	began := time.Now()
-	if f.proof.SectorSize().Nodes() < 1<<16 {
-		return usageError{fmt.Errorf("--proof: sectors of %v are too small to measure a part of", f.proof.SectorSize())}
+	var errs []error
+	if size := f.proof.SectorSize(); size.Nodes() < 1<<16 {
+		errs = append(errs, usageError{fmt.Errorf("--proof: sectors of %v are too small to measure a part of", size)})
 	}
 	if f.dir == "" {
 		f.dir = os.TempDir()
 	}
+	if _, _, err := freeSpace(f.dir); err != nil {
+		errs = append(errs, fmt.Errorf("looking for room in %s: %w", f.dir, err))
+	}
 	path, named := a.profilePath(f.profile)
 	if path == "" && !named {
-		return errors.New("tuning: there is no configuration folder of the user: name a file, or none, with --profile")
+		errs = append(errs, errors.New("tuning: there is no configuration folder of the user: name a file, or none, with --profile"))
 	}
 	t := &tuning{app: a, tuneFlags: f}
 	if t.machine, err = topology.Read(); err != nil {
-		return err
+		errs = append(errs, err)
 	}
 	if t.held, err = a.heldOn(ctx, "/", f.lockDir); err != nil {
-		a.note("cores are not reserved: %v", err)
+		errs = append(errs, t.withoutLocks(err))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
 	}
 	t.look()
 	space, err := t.space()
@@ -159,6 +166,11 @@ func (a *app) runTune(ctx context.Context, f tuneFlags) (err error) {
 	for _, note := range t.notes {
 		a.note("%s", note)
 	}
+	release, err := t.reserve(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
 	dir, err := os.MkdirTemp(f.dir, "sdrbench-")
 	if err != nil {
 		return fmt.Errorf("making a temporary folder: %w", err)
@@ -167,11 +179,6 @@ func (a *app) runTune(ctx context.Context, f tuneFlags) (err error) {
 	if t.made, err = madeUpSectors(dir, space.mostSectors()); err != nil {
 		return err
 	}
-	release, err := t.reserve(ctx)
-	if err != nil {
-		return err
-	}
-	defer release()
 
 	// Hashers never leave their threads: the others need some of their own.
 	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), 2*runtime.NumCPU()))
@@ -396,6 +403,15 @@ func (t *tuning) plan(tr trial) (*placement.Plan, error) {
 	return choosePlan(t.machine, t.held, f, t.config(tr), tr.sectors)
 }
 
+// withoutLocks goes on without locks where nobody named a folder for them.
+func (t *tuning) withoutLocks(err error) error {
+	if t.lockDir != reserve.DefaultDir {
+		return err
+	}
+	t.note("cores are not reserved: %v", err)
+	return nil
+}
+
 // reserve takes all cores that are free, for as long as tune runs.
 func (t *tuning) reserve(ctx context.Context) (release func(), err error) {
 	taken := map[topology.CPU]bool{}
@@ -413,8 +429,7 @@ func (t *tuning) reserve(ctx context.Context) (release func(), err error) {
 	}
 	dir, err := reserve.Open(t.lockDir, "/")
 	if err != nil {
-		t.note("cores are not reserved: %v", err)
-		return func() {}, nil
+		return func() {}, t.withoutLocks(err)
 	}
 	r, err := dir.Acquire(ctx, q)
 	if err != nil {

@@ -142,12 +142,13 @@ func (f *engineFlags) config(a *app, p porep.SealProof, sectors int) (engine.Con
 	if f.kernel != autoKernel {
 		c.Kernel = f.kernel
 	}
+	var errs []error
 	if !f.changed("kernel") && a.settings.kernel != "" {
 		kernel, err := parseKernel(a.settings.kernel)
-		if err != nil {
-			return c, usageError{fmt.Errorf("SDR_KERNEL: %w", err)}
-		}
-		if kernel != autoKernel {
+		switch {
+		case err != nil:
+			errs = append(errs, fmt.Errorf("SDR_KERNEL: %w", err))
+		case kernel != autoKernel:
 			c.Kernel = kernel
 		}
 	}
@@ -164,14 +165,16 @@ func (f *engineFlags) config(a *app, p porep.SealProof, sectors int) (engine.Con
 		}
 		n, err := strconv.Atoi(s.text)
 		if err != nil || n < 1 {
-			return c, usageError{fmt.Errorf("%s: %q is not a number from 1 on", s.variable, s.text)}
+			errs = append(errs, fmt.Errorf("%s: %q is not a number from 1 on", s.variable, s.text))
+			continue
 		}
 		*s.to = n
 	}
-	if err := a.applyProfile(f, &c, sectors); err != nil {
-		return c, err
+	a.applyProfile(f, &c, sectors)
+	if err := errors.Join(append(errs, f.validate(c, sectors))...); err != nil {
+		return c, usageError{err}
 	}
-	return c, f.validate(c, sectors)
+	return c, nil
 }
 
 // validate finds what is wrong with numbers before the job has files, or a place:
@@ -183,21 +186,57 @@ func (f *engineFlags) validate(c engine.Config, sectors int) error {
 	}
 	c.Hashers = 0
 	c.Sectors = []engine.Sector{{CacheDir: string(filepath.Separator)}} // a folder that is there
-	if errs = append(errs, c.Validate()); errors.Join(errs...) == nil {
-		return nil
-	}
-	return usageError{errors.Join(errs...)}
+	return errors.Join(append(errs, c.Validate())...)
 }
 
-// withEngine works out the engine's configuration for so many sectors, takes the
-// cores and the memory for it from the machine, and runs a job with it. The job sets
-// Sectors.
-func (a *app) withEngine(ctx context.Context, p porep.SealProof, sectors int, f *engineFlags, what string, job func(engine.Config) error) (err error) {
+// prepare is config, and finds all else that is wrong and can be told without taking
+// anything from the machine.
+func (f *engineFlags) prepare(ctx context.Context, a *app, p porep.SealProof, sectors int) (engine.Config, error) {
 	c, err := f.config(a, p, sectors)
-	if err != nil {
-		return err
+	return c, errors.Join(err, f.checkPlaces(ctx), f.checkHugeTLBFS(ctx))
+}
+
+// checkPlaces looks at the CPUs that --policy lists, and at the lock folder.
+func (f *engineFlags) checkPlaces(ctx context.Context) error {
+	if f.policy.mode == placeNever {
+		return nil
 	}
-	if err := a.place(ctx, f, &c, sectors, what, func() error {
+	var errs []error
+	if m, err := topology.Read(); err == nil && f.policy.mode == placeFixed {
+		q := placement.Request{SectorSize: porep.NodeSize, Policy: f.policy.policy, Only: f.policy.only}
+		if _, err := placement.New(m, placement.Reserved{}, q); err != nil {
+			errs = append(errs, usageError{fmt.Errorf("--policy: %w", err)})
+		}
+	}
+	if _, err := reserve.Held(ctx, f.lockDir); err != nil && f.needLocks() && !errors.Is(err, errors.ErrUnsupported) {
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// needLocks says whether a lock folder that cannot be used is an error: somebody named
+// it, or cores.
+func (f *engineFlags) needLocks() bool {
+	return f.policy.mode != placeAuto || f.changed("lock-dir") || f.lockDir != reserve.DefaultDir
+}
+
+// checkHugeTLBFS makes sure that there is a hugetlbfs where one is named, be a page free
+// there or not.
+func (f *engineFlags) checkHugeTLBFS(ctx context.Context) error {
+	if f.hugeTLBFS == "" {
+		return nil
+	}
+	r, err := hugepages.Alloc(ctx, hugepages.Options{Size: 1, HugeTLBFS: f.hugeTLBFS, Purpose: "a look at the folder"})
+	if err != nil {
+		return fmt.Errorf("--hugetlbfs: %w", err)
+	}
+	return r.Free()
+}
+
+// withPlace takes the cores and the memory for so many sectors from the machine, and
+// runs a job with what prepare returned. The job sets Sectors.
+func (a *app) withPlace(ctx context.Context, f *engineFlags, c engine.Config, sectors int, what string, job func(engine.Config) error) error {
+	return a.place(ctx, f, &c, sectors, what, func() error {
 		// Hashers never leave their threads: the others need some of their own.
 		runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), runtime.NumCPU()+max(1, c.Hashers)))
 		closeParents, err := a.openParents(ctx, f, &c)
@@ -205,10 +244,7 @@ func (a *app) withEngine(ctx context.Context, p porep.SealProof, sectors int, f 
 			return err
 		}
 		return errors.Join(job(c), closeParents())
-	}); err != nil {
-		return err
-	}
-	return nil
+	})
 }
 
 // openParents opens the parent cache that the flags ask for, and copies it to each
@@ -274,7 +310,7 @@ func (a *app) place(ctx context.Context, f *engineFlags, c *engine.Config, secto
 	}
 	held, err := a.heldOn(ctx, "/", f.lockDir)
 	if err != nil {
-		if f.policy.mode == placeAuto && !f.changed("lock-dir") && f.lockDir == reserve.DefaultDir {
+		if !f.needLocks() {
 			a.note("cores are not reserved: %v", err)
 			return run()
 		}
@@ -297,7 +333,7 @@ func (a *app) place(ctx context.Context, f *engineFlags, c *engine.Config, secto
 	}
 	dir, err := reserve.Open(f.lockDir, "/")
 	if err != nil {
-		if f.policy.mode == placeAuto && !f.changed("lock-dir") && f.lockDir == reserve.DefaultDir {
+		if !f.needLocks() {
 			a.note("cores are not reserved: %v", err)
 			return run()
 		}
