@@ -36,6 +36,7 @@ type tuneFlags struct {
 	lockDir string
 	json    bool
 	dryRun  bool
+	force   bool
 }
 
 func (a *app) tune() *cobra.Command {
@@ -60,6 +61,12 @@ them to a profile, and every command that labels uses that from then on, whereve
 neither a flag nor the environment says something else. A profile is for one kind of
 hardware. --profile none writes none.
 
+On a busy machine other settings may look best. So tune begins nothing if jobs hold
+cores, or if others keep more than a quarter of a CPU busy, of all CPUs that tune may
+use together, in the half second before. If they do so on average while it measures,
+it prints what it found, writes no profile, and fails. --force measures and writes
+all the same; without a profile to write, and with --dry-run, it only says so.
+
 Tune takes --time, 5 minutes by default, whatever there is to measure; with more of it
 more is measured. It holds all cores that are free. If it is interrupted, a profile
 that is there stays.`,
@@ -77,6 +84,7 @@ that is there stays.`,
 	profileFlag(cmd, &f.profile, "`FILE` to write, or none")
 	a.lockDirFlag(cmd, &f.lockDir)
 	flags.BoolVar(&f.json, "json", false, "print JSON")
+	flags.BoolVar(&f.force, "force", false, "write the profile although the machine is busy")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "print what would be measured, and measure nothing")
 	_ = cmd.MarkFlagDirname("dir")
 	return cmd
@@ -107,6 +115,7 @@ type tuning struct {
 	held    []reserve.Holder // by others
 	made    []engine.Sector
 	notes   []string
+	busy    []string // why what is measured here says little
 	hz      float64
 }
 
@@ -140,7 +149,9 @@ func (a *app) runTune(ctx context.Context, f tuneFlags) (err error) {
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	t.look()
+	if err := t.look(ctx); err != nil {
+		return err
+	}
 	space, err := t.space()
 	if err != nil {
 		return err
@@ -153,6 +164,9 @@ func (a *app) runTune(ctx context.Context, f tuneFlags) (err error) {
 		return a.printTunePlan(r, &s.space, f)
 	}
 	write := func([]byte) error { return nil }
+	if err := t.refused(path); err != nil {
+		return err
+	}
 	if path != "" {
 		if !named {
 			if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
@@ -189,6 +203,7 @@ func (a *app) runTune(ctx context.Context, f tuneFlags) (err error) {
 		fmt.Fprintf(a.err, "tune: %3.0f %%  %s: %s cycles a label, %s: %v\n", min(100, 100*s.now().Seconds()/s.budget.Seconds()),
 			stage, thousands(uint64(f.cycles+0.5)), perSecond(f.rate, "labels"), tr)
 	}
+	before, known := readCPUUse("/proc", t.machine.Allowed())
 	timed, cancel := context.WithDeadlineCause(ctx, began.Add(f.time), errTimeUp)
 	defer cancel()
 	latency, throughput, err := s.run(timed)
@@ -198,15 +213,31 @@ func (a *app) runTune(ctx context.Context, f tuneFlags) (err error) {
 	case err != nil:
 		return err
 	}
+	if known {
+		t.addOthers(before, "while it measured")
+	}
 	r.set(s, latency, throughput)
 	r.Seconds, r.Notes = time.Since(began).Seconds(), append([]string{}, t.notes...)
-	if err := t.writeProfile(r, write); err != nil {
+	refused := t.refused(path)
+	if refused != nil {
+		r.Profile = ""
+	} else if err := t.writeProfile(r, write); err != nil {
 		return err
 	}
 	if f.json {
-		return a.printJSON(r)
+		err = a.printJSON(r)
+	} else {
+		err = a.print("%s", r.text())
 	}
-	return a.print("%s", r.text())
+	return errors.Join(err, refused)
+}
+
+// refused says why no profile is to be written to path.
+func (t *tuning) refused(path string) error {
+	if path == "" || t.force || len(t.busy) == 0 {
+		return nil
+	}
+	return &busyError{t.busy}
 }
 
 // writeProfile writes what was found.
@@ -226,19 +257,39 @@ func (t *tuning) writeProfile(r *tuneReport, write func([]byte) error) error {
 	return write(text.Bytes())
 }
 
-// look notes what makes the figures worse, and what this machine has no choice in.
-func (t *tuning) look() {
-	if text, err := os.ReadFile("/proc/loadavg"); err == nil {
-		if load, err := strconv.ParseFloat(strings.Fields(string(text) + " x")[0], 64); err == nil && load > 0.5 {
-			t.addNote("the machine is busy, with a load of %.1f on %s: other settings may be best when it is not", load, count(t.machine.CPUs().Len(), "CPU"))
-		}
+// addOthers notes if others were busy since then.
+func (t *tuning) addOthers(before cpuUse, when string) {
+	cpus := t.machine.Allowed()
+	now, ok := readCPUUse("/proc", cpus)
+	if !ok {
+		return
 	}
+	if others := now.othersSince(before, cpus.Len()); others > mostOthers {
+		text := fmt.Sprintf("others kept %.1f of %s busy %s", others, count(cpus.Len(), "CPU"), when)
+		t.busy = append(t.busy, text)
+		t.addNote("%s: other settings may be best when they do not", text)
+	}
+}
+
+// look notes what makes the figures worse, and what this machine has no choice in.
+func (t *tuning) look(ctx context.Context) error {
 	for _, h := range t.held {
-		t.addNote("held, and left out: %s, by %s", numbers("core", topology.NewCPUSet(h.Cores...)), h.Who())
+		text := fmt.Sprintf("%s held by %s", numbers("core", topology.NewCPUSet(h.Cores...)), h.Who())
+		t.busy = append(t.busy, text)
+		t.addNote("left out: %s", text)
+	}
+	if before, ok := readCPUUse("/proc", t.machine.Allowed()); ok {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(time.Second / 2):
+		}
+		t.addOthers(before, "before it began")
 	}
 	if t.machine.Allowed().Len() < t.machine.CPUs().Len() {
 		t.addNote("of CPUs %v only %v may be used: the rest is left out", t.machine.CPUs(), t.machine.Allowed())
 	}
+	return nil
 }
 
 // space is what there is to choose from here.
