@@ -78,7 +78,7 @@ multiplied with the core's clock, as measured in the same run.`,
 	proofFlag(cmd, &f.proof, "registered seal proof")
 	cmd.Flags().Lookup("proof").DefValue = f.proof.String()
 	cmd.Flags().StringVar(&f.dir, "dir", "", "`DIR` for the temporary folder (default: the system's)")
-	flagVar(cmd, &f.sectors, "sectors", "N", "sectors at the same time (default 1)", parseNumber)
+	flagVar(cmd, &f.sectors, "sectors", "N", "sectors at the same time (default 1)", numberFrom(1, maxSectors))
 	flagVar(cmd, &f.layers, "layers", "N", "label only the first N layers (default all)", parseNumber)
 	flagVar(cmd, &f.window, "window", "TIME", "measure a part of layer 2 for this time, like 60s, or until the layer's end", parseWhile)
 	cmd.Flags().BoolVar(&f.full, "full", false, "AddPiece and tree-d of all sectors, too")

@@ -45,7 +45,7 @@ without deals; then no piece is given.`,
 	cmd.Flags().StringVar(&s.Sealed, "sealed", "", "sealed `FILE`")
 	flagVar(cmd, &s.ProverID, "miner", "ACTOR", "the miner's actor number, 1000 or f01000", parseMiner)
 	flagVar(cmd, &s.ProverID, "prover-id", "HEX", "prover id, instead of --miner", porep.ParseProverID)
-	cmd.Flags().Uint64Var(&s.Number, "sector", 0, "sector `NUMBER`")
+	flagVar(cmd, &s.Number, "sector", "NUMBER", "the sector's number", parseSectorNumber)
 	flagVar(cmd, &s.Ticket, "ticket", "HEX", "the chain's randomness", porep.ParseTicket)
 	flagVar(cmd, &s.Pieces, "piece", "COMM_P:UNPADDED", "a piece's commitment and size; once for each piece, in order",
 		func(text string) ([]porep.Piece, error) {

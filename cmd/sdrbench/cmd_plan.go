@@ -35,7 +35,7 @@ type policyValue struct {
 }
 
 func (a *app) plan() *cobra.Command {
-	f := planFlags{root: "/"}
+	f := planFlags{root: "/", Request: placement.Request{Lanes: 1, Producers: 1}}
 	cmd := &cobra.Command{
 		Use:   "plan",
 		Short: "Show how many sectors fit on a machine, and where they go",
@@ -68,8 +68,8 @@ Exit codes: 0 all fit, 1 not all that were asked for fit, 2 wrong usage.`,
 		v.policy, v.only, err = placement.ParsePolicy(text)
 		return v, err
 	})
-	flags.IntVar(&f.Lanes, "lanes", 1, "`N` sectors in lock-step on each hashing core: 1, 2, 4, 8, 16 or 32")
-	flags.IntVar(&f.Producers, "producers", 1, "`N` CPUs that produce parents for each hashing core")
+	flagVar(cmd, &f.Lanes, "lanes", "N", "sectors in lock-step on each hashing core: 1, 2, 4, 8, 16 or 32 (default 1)", parseLanes)
+	flagVar(cmd, &f.Producers, "producers", "N", "CPUs that produce parents for each hashing core (default 1)", numberFrom(0, topology.MaxCPUs))
 	flagVar(cmd, &f.SMT, "smt", "USE", "what SMT siblings do: produce or idle (default produce)", parseSMT)
 	flagVar(cmd, &f.Mode, "memory-mode", "MODE", "two-layers or one-layer of each sector in memory (default two-layers)", placement.ParseMemoryMode)
 	flagVar(cmd, &f.PageSize, "pages", "SIZE", "pages for layers: any, ordinary, or the size of huge pages, like 1GiB (default any)", parsePages)
@@ -85,10 +85,18 @@ func parseSectors(text string) (int, error) {
 		return placement.Max, nil
 	}
 	n, err := strconv.Atoi(text)
-	if err != nil || n < 1 {
-		return 0, fmt.Errorf("%q is not a number of sectors, from 1 on, or max", text)
+	if err != nil || n < 1 || n > maxSectors {
+		return 0, fmt.Errorf("%q is not a number of sectors, from 1 to %d, or max", text, maxSectors)
 	}
 	return n, nil
+}
+
+func parseLanes(text string) (int, error) {
+	switch text {
+	case "1", "2", "4", "8", "16", "32":
+		return strconv.Atoi(text)
+	}
+	return 0, fmt.Errorf("%q is not 1, 2, 4, 8, 16 or 32", text)
 }
 
 func parseBudget(text string) (uint64, error) {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"path/filepath"
 	"runtime"
-	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -163,9 +162,9 @@ func (f *engineFlags) config(a *app, p porep.SealProof, sectors int) (engine.Con
 		if f.changed(s.flag) || s.text == "" {
 			continue
 		}
-		n, err := strconv.Atoi(s.text)
-		if err != nil || n < 1 {
-			errs = append(errs, fmt.Errorf("%s: %q is not a number from 1 on", s.variable, s.text))
+		n, err := parseNumber(s.text)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", s.variable, err))
 			continue
 		}
 		*s.to = n
