@@ -42,6 +42,8 @@ func (f *benchFlags) check() error {
 	}
 	wrong(f.layers > f.proof.Layers(), "--layers: %d is not between 1 and the %d of %v", f.layers, f.proof.Layers(), f.proof)
 	wrong(f.window > 0 && f.full, "--window is a part of a layer: without --full")
+	size := f.proof.SectorSize()
+	wrong(f.window > 0 && size.Nodes() < minMeasured, "--window: sectors of %v are too small to measure a part of", size)
 	wrong(f.window > 0 && f.layers == 1, "--layers: 1, but --window is a part of layer 2")
 	wrong(f.full && f.layers > 0, "--full is all layers: without --layers")
 	wrong(f.json && f.gobench, "--json or --gobench, not both")
@@ -161,14 +163,29 @@ func (f *benchFlags) disk() uint64 {
 // checkRoom makes sure that the sectors' files fit into the folder.
 func (f *benchFlags) checkRoom() error {
 	disk := f.disk()
-	free, ok, err := freeSpace(f.dir)
+	free, ok, err := roomIn(f.dir)
 	switch {
 	case err != nil:
-		return fmt.Errorf("looking for room in %s: %w", f.dir, err)
+		return err
 	case ok && free < disk:
 		return fmt.Errorf("looking for room in %s: %s are free, %s of %v %s %s", f.dir, bytesText(free), count(f.sectors, "sector"), f.proof.SectorSize(), verb(f.sectors, "takes", "take"), bytesText(disk))
 	}
 	return nil
+}
+
+// roomIn is how much files in a folder may take; ok is false where nobody knows.
+func roomIn(dir string) (free uint64, ok bool, err error) {
+	info, err := os.Stat(dir)
+	if err == nil && !info.IsDir() {
+		err = fmt.Errorf("it is not a folder (mode %v)", info.Mode())
+	}
+	if err == nil {
+		free, ok, err = freeSpace(dir)
+	}
+	if err != nil {
+		return 0, false, fmt.Errorf("looking for room in %s: %w", dir, err)
+	}
+	return free, ok, nil
 }
 
 // benchIn does the job in a folder of its own.
@@ -323,6 +340,9 @@ func (a *app) benchWindow(ctx context.Context, dir string, f *benchFlags, c engi
 	r.setWindow(m)
 	return nil
 }
+
+// minMeasured is how many nodes a layer must have for a part of it to be measured.
+const minMeasured = 1 << 16
 
 // minSlices is how many parts of a window it takes for an interval of 95 %.
 const minSlices = 6

@@ -126,14 +126,14 @@ func (t *tuning) addNote(format string, args ...any) {
 func (a *app) runTune(ctx context.Context, f tuneFlags) (err error) {
 	began := time.Now()
 	var errs []error
-	if size := f.proof.SectorSize(); size.Nodes() < 1<<16 {
+	if size := f.proof.SectorSize(); size.Nodes() < minMeasured {
 		errs = append(errs, usageError{fmt.Errorf("--proof: sectors of %v are too small to measure a part of", size)})
 	}
 	if f.dir == "" {
 		f.dir = os.TempDir()
 	}
-	if _, _, err := freeSpace(f.dir); err != nil {
-		errs = append(errs, fmt.Errorf("looking for room in %s: %w", f.dir, err))
+	if _, _, err := roomIn(f.dir); err != nil {
+		errs = append(errs, err)
 	}
 	path, named := a.profilePath(f.profile)
 	if path == "" && !named {
@@ -338,9 +338,9 @@ func (t *tuning) space() (tuneSpace, error) {
 		}
 		s.pages = append(s.pages, k.kind)
 	}
-	disk, known, err := freeSpace(t.dir)
+	disk, known, err := roomIn(t.dir)
 	if err != nil {
-		return s, fmt.Errorf("looking for room in %s: %w", t.dir, err)
+		return s, err
 	}
 	room := func(k *kernels.Kernel, shape tuneShape) bool {
 		if known && uint64(shape.sectors) > disk/uint64(t.proof.SectorSize()) {

@@ -73,6 +73,9 @@ func parsePlacePolicy(text string) (p placePolicy, err error) {
 	}
 	p.mode = placeFixed
 	p.policy, p.only, err = placement.ParsePolicy(text)
+	if none := (*placement.PolicyError)(nil); errors.As(err, &none) && none.Err == nil {
+		err = fmt.Errorf("%w, auto or none", err)
+	}
 	return p, err
 }
 
@@ -320,6 +323,9 @@ func (a *app) place(ctx context.Context, f *engineFlags, c *engine.Config, secto
 		plan, err = choosePlan(m, held, f, c, sectors)
 	}
 	if err != nil {
+		if none := (*noPlaceError)(nil); errors.As(err, &none) {
+			err = fmt.Errorf("%w ('sdrbench plan' and 'sdrbench topo' show more; --policy none runs anywhere)", err)
+		}
 		return err
 	}
 	setPlaces(c, m, plan)
@@ -468,7 +474,7 @@ func (e *noPlaceError) Error() string {
 	for _, h := range e.held {
 		s += "; held: " + h.Who()
 	}
-	return s + " ('sdrbench plan' and 'sdrbench topo' show more; --policy none runs anywhere)"
+	return s
 }
 
 // note tells what is not as it might be.

@@ -33,7 +33,7 @@ func (v *flagValue[T]) Type() string   { return v.kind }
 func (v *flagValue[T]) Set(text string) error {
 	value, err := v.parse(text, *v.to)
 	if err != nil {
-		v.wrong = err
+		v.wrong = errors.Join(v.wrong, err)
 		return nil
 	}
 	*v.to, v.text = value, text
@@ -42,12 +42,17 @@ func (v *flagValue[T]) Set(text string) error {
 
 func (v *flagValue[T]) problem() error { return v.wrong }
 
-// badFlags reports every flag with a text that could not be parsed.
+// badFlags reports every flag with a text that could not be parsed, or that is no path;
+// flags that are plain strings are paths.
 func badFlags(cmd *cobra.Command, _ []string) error {
 	var errs []error
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
 		if v, ok := f.Value.(interface{ problem() error }); ok && v.problem() != nil {
 			errs = append(errs, fmt.Errorf("--%s: %w", f.Name, v.problem()))
+		}
+		// Whoever writes --dir "$DIR" does not want what no --dir means.
+		if f.Changed && f.Value.Type() == "string" && f.Value.String() == "" {
+			errs = append(errs, fmt.Errorf("--%s: \"\" is no path", f.Name))
 		}
 	})
 	return errors.Join(errs...)

@@ -358,6 +358,8 @@ func TestTuneBadFlags(t *testing.T) {
 		{exitUsage, "too small", []string{"--proof", "StackedDrg2KiBV1"}},
 		{exitUsage, "number of sectors", []string{"--sectors", "0"}},
 		{exitFailed, "no such file", []string{"--dir", missing}},
+		{exitFailed, "is not a folder", []string{"--dir", os.Args[0]}},
+		{exitUsage, "--profile: \"\" is no path", []string{"--profile", ""}},
 		{exitFailed, "no such file", []string{"--profile", missing, "--force"}},
 		{exitFailed, "room", []string{"--proof", "StackedDrg64GiBV1", "--sectors", "1000"}},
 	} {
