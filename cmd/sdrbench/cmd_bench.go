@@ -68,6 +68,9 @@ With --window it labels only a part of layer 2 for that long, with the memory,
 the graph, the parents and the writing to files that the whole would have, and
 works out from it what a 32 GiB sector would take.
 
+Like every job it holds its cores and its memory meanwhile (see plan), and finds
+all that is wrong with its flags before any work.
+
 All files are in a temporary folder that is removed at the end. Cycles are time
 multiplied with the core's clock, as measured in the same run.`,
 		Example: `  sdrbench bench
@@ -82,7 +85,7 @@ multiplied with the core's clock, as measured in the same run.`,
 	cmd.Flags().StringVar(&f.dir, "dir", "", "`DIR` for the temporary folder (default: the system's)")
 	flagVar(cmd, &f.sectors, "sectors", "N", "sectors at the same time (default 1)", numberFrom(1, maxSectors))
 	flagVar(cmd, &f.layers, "layers", "N", "label only the first N layers (default all)", parseNumber)
-	flagVar(cmd, &f.window, "window", "TIME", "measure a part of layer 2 for this time, like 60s, or until the layer's end", parseWhile)
+	flagVar(cmd, &f.window, "window", "TIME", "measure only a part of layer 2, for this time, like 60s, at most until the layer's end", parseWhile)
 	cmd.Flags().BoolVar(&f.full, "full", false, "AddPiece and tree-d of all sectors, too")
 	cmd.Flags().BoolVar(&f.json, "json", false, "print JSON")
 	cmd.Flags().BoolVar(&f.gobench, "gobench", false, "print lines as Go benchmarks do, for benchstat")

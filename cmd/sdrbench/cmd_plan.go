@@ -61,10 +61,10 @@ Exit codes: 0 all fit, 1 not all that were asked for fit, 2 wrong usage.`,
 		RunE: work(func(ctx context.Context, _ []string) error { return a.runPlan(ctx, f) }),
 	}
 	flags := cmd.Flags()
-	flagVar(cmd, &f.Sectors, "sectors", "N", "how many sectors, or max", parseSectors)
+	flagVar(cmd, &f.Sectors, "sectors", "N", "how many sectors are to fit, or max for as many as do", parseSectors)
 	proofFlag(cmd, &f.proof, "registered seal proof")
 	flagVar(cmd, &f.Budget, "memory", "SIZE", "memory for all jobs together, like 256GiB (default: all there is)", parseBudget)
-	flagVar(cmd, &f.policy, "policy", "POLICY", "spread, pack or a list of CPUs (default spread)", func(text string) (v policyValue, err error) {
+	flagVar(cmd, &f.policy, "policy", "POLICY", "spread, pack or a list of CPUs like 0-3,8 (default spread)", func(text string) (v policyValue, err error) {
 		v.policy, v.only, err = placement.ParsePolicy(text)
 		return v, err
 	})

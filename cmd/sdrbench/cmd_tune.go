@@ -79,7 +79,7 @@ that is there stays.`,
 	flags := cmd.Flags()
 	proofFlag(cmd, &f.proof, "whose sectors are measured (default StackedDrg512MiBV1_1)")
 	flags.StringVar(&f.dir, "dir", "", "`DIR` for the layer files (default: the temporary folder)")
-	flagVar(cmd, &f.time, "time", "LONG", "how long it may take (default 5m)", parseWhile)
+	flagVar(cmd, &f.time, "time", "TIME", "how long it may take, like 30m (default 5m)", parseWhile)
 	flagVar(cmd, &f.sectors, "sectors", "LIST", "numbers of sectors to find the best throughput of, like 2,16, or max (default max: as many as memory and disk allow)", parseSectorCounts)
 	profileFlag(cmd, &f.profile, "`FILE` to write, or none")
 	a.lockDirFlag(cmd, &f.lockDir)
