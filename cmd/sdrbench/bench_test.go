@@ -349,9 +349,12 @@ func TestRefusedBeforeWork(t *testing.T) {
 	}
 
 	// What only all sectors together exceed.
-	r := sdrbench(t, nil, "bench", "--proof", "StackedDrg8MiBV1_1", "--dir", work, "--full", "--sectors", "4", "--hashers", "4", "--memory", "60MiB", "--policy", "none", "--kernel", "generic/1")
-	if r.exit != exitUsage || !strings.Contains(r.stderr, "budget: 62914560 bytes, but 4 sectors") {
-		t.Errorf("a budget for three of four sectors: exit code %d: %s", r.exit, r.stderr)
+	for _, args := range [][]string{{"--full"}, {"--layers", "1"}, {"--window", "1s"}} {
+		args = append(args, "--sectors", "4", "--hashers", "4", "--memory", "60MiB", "--policy", "none", "--kernel", "generic/1")
+		r := sdrbench(t, nil, slices.Concat([]string{"bench"}, commands["bench"], args)...)
+		if r.exit != exitUsage || !strings.Contains(r.stderr, "budget: 62914560 bytes, but 4 sectors") {
+			t.Errorf("%q, a budget for three of four sectors: exit code %d: %s", args, r.exit, r.stderr)
+		}
 	}
 	wantFiles(t, work, "cache")
 	wantFiles(t, cache)

@@ -234,17 +234,17 @@ func benchSectorOf(dir string, p porep.SealProof, i int) (seal.Sector, error) {
 // benchFull does AddPiece and PreCommit 1.
 func (a *app) benchFull(ctx context.Context, dir string, f *benchFlags, c engine.Config, r *benchReport) error {
 	var sectors []seal.Sector
+	var toLabel []engine.Sector
 	for i := range f.sectors {
 		s, err := benchSectorOf(dir, f.proof, i)
 		if err != nil {
 			return err
 		}
 		sectors = append(sectors, s)
-		c.Sectors = append(c.Sectors, engine.Sector{CacheDir: s.CacheDir})
+		toLabel = append(toLabel, engine.Sector{CacheDir: s.CacheDir})
 	}
-	// What the engine would refuse after AddPiece: a budget that all sectors exceed.
-	if err := c.Validate(); err != nil {
-		return usageError{err}
+	if err := setSectors(&c, toLabel); err != nil {
+		return err
 	}
 	piece := filepath.Join(dir, "piece")
 	size := porep.PaddedSize(f.proof.SectorSize()).Unpadded()
@@ -287,6 +287,16 @@ func (a *app) benchFull(ctx context.Context, dir string, f *benchFlags, c engine
 	return a.checkSamples(ctx, r, labelled)
 }
 
+// setSectors gives the engine sectors that were made for it, and refuses what only all of
+// them together exceed, a budget: what is wrong is the flags.
+func setSectors(c *engine.Config, sectors []engine.Sector) error {
+	c.Sectors = sectors
+	if err := c.Validate(); err != nil {
+		return usageError{err}
+	}
+	return nil
+}
+
 // madeUpSectors are sectors with replica ids of their own and empty folders.
 func madeUpSectors(dir string, n int) (all []engine.Sector, err error) {
 	for i := range n {
@@ -307,7 +317,10 @@ func (a *app) benchLabels(ctx context.Context, dir string, f *benchFlags, c engi
 	if err != nil {
 		return err
 	}
-	c.Sectors, c.Layers = sectors, f.layers
+	c.Layers = f.layers
+	if err := setSectors(&c, sectors); err != nil {
+		return err
+	}
 	r.setConfig(c)
 	var result engine.Result
 	err = a.labelling(c, func(o seal.Options) (err error) {
@@ -329,7 +342,9 @@ func (a *app) benchWindow(ctx context.Context, dir string, f *benchFlags, c engi
 	if err != nil {
 		return err
 	}
-	c.Sectors = sectors
+	if err := setSectors(&c, sectors); err != nil {
+		return err
+	}
 	r.setConfig(c)
 	c.Progress = new(engine.Progress)
 	stop := a.showLabels(&c, windowSample(c.Progress, f.window))
