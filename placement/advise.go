@@ -55,7 +55,7 @@ func (r *resources) limits(fit int) (limits []Limit) {
 		}
 	}
 	if !r.budgetSuffices(more) {
-		add(LimitBudget, "memory budget: %s; %s take %s, one more %s", topology.SizeText(r.q.Budget), plural(fit, "sector"),
+		add(LimitBudget, "memory budget: %s; %s %s, one more %s", topology.SizeText(r.q.Budget), take(fit),
 			topology.SizeText(r.memory(fit)), topology.SizeText(r.memory(more)-r.memory(fit)))
 	}
 	return limits
@@ -178,6 +178,14 @@ func (r *resources) missingCores(jobs int) string {
 		return "1 more free core in the right core complex"
 	}
 	return fmt.Sprintf("%d more free cores in the same core complex", fewest)
+}
+
+// take is "1 sector takes" or "2 sectors take".
+func take(sectors int) string {
+	if sectors == 1 {
+		return "1 sector takes"
+	}
+	return plural(sectors, "sector") + " take"
 }
 
 func plural(n int, what string) string {

@@ -255,11 +255,15 @@ func (e *RequestError) Error() string {
 // A CPUError says which listed CPUs cannot be used.
 type CPUError struct {
 	CPUs topology.CPUSet
-	Want string // "one that is online: 0-7"
+	Want string // "some of those online, 0-7"
 }
 
 func (e *CPUError) Error() string {
-	return fmt.Sprintf("placement: checking request: CPUs %v are listed, want only %s", e.CPUs, e.Want)
+	listed := "CPUs %v are"
+	if e.CPUs.Len() == 1 {
+		listed = "CPU %v is"
+	}
+	return fmt.Sprintf("placement: checking request: "+listed+" listed, want only %s", e.CPUs, e.Want)
 }
 
 // A BudgetError says that not even one sector fits into the memory budget.

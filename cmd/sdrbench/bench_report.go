@@ -287,12 +287,12 @@ func (r *benchReport) text() string {
 	}
 	c := &r.Config
 	size := r.proof.SectorSize()
-	line("machine", "%s, %d CPUs, %s/%s, %s", cpu, r.Machine.CPUs, r.Machine.OS, r.Machine.Arch, r.Machine.Go)
+	line("machine", "%s, %s, %s/%s, %s", cpu, count(r.Machine.CPUs, "CPU"), r.Machine.OS, r.Machine.Arch, r.Machine.Go)
 	line("proof", "%s: %s of %s labels", c.Proof, count(c.Layers, "layer"), thousands(size.Nodes()))
 	line("kernel", "%s at %.2f GHz", strings.Join(c.Kernels, ", "), r.GHz)
 	where := "not bound to cores"
 	if len(c.CPUs) > 0 {
-		where = fmt.Sprintf("on CPUs %s", strings.Trim(fmt.Sprint(c.CPUs), "[]"))
+		where = fmt.Sprintf("on %s %s", verb(len(c.CPUs), "CPU", "CPUs"), strings.Trim(fmt.Sprint(c.CPUs), "[]"))
 	}
 	line("hashers", "%d %s; %s, %s staging, %s", c.Hashers, where, count(c.Sectors, "sector"), c.Staging, c.MemoryMode)
 	b.WriteByte('\n')
@@ -335,7 +335,7 @@ func (r *benchReport) text() string {
 	case !*r.Correct:
 		line("result", "WRONG, not as the reference's: %s", wrongNames(r.wrong))
 	case r.Digests != nil:
-		line("result", "right, as the reference's: comm_d and all %d files", len(r.Digests))
+		line("result", "right, as the reference's: comm_d and %s", count(len(r.Digests), "file"))
 	default:
 		line("result", "right: a sample of the labels was recomputed another way")
 	}

@@ -2,18 +2,24 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/perf/benchfmt"
 
 	"github.com/sdr-engine/sdr/porep"
+	"github.com/sdr-engine/sdr/reserve"
+	"github.com/sdr-engine/sdr/topology"
 )
 
 func TestBenchJSON(t *testing.T) {
@@ -125,7 +131,7 @@ func TestBenchText(t *testing.T) {
 	want := `machine     Some CPU, 64 CPUs, linux/amd64, go1.26
 proof       StackedDrg512MiBV1_1: 2 layers of 16,777,216 labels
 kernel      sha-ni/1 at 3.70 GHz
-hashers     1 on CPUs 3; 1 sector, inline staging, two-layers
+hashers     1 on CPU 3; 1 sector, inline staging, two-layers
 
 addpiece        0.500 s       1.07 GB/s
 tree-d          0.610 s       0.88 GB/s
@@ -138,7 +144,7 @@ parents     544 cycles a node
 layers in   1 GiB of memory, transparent huge pages
 memory      1 GiB at the peak
 `
-	if diff := cmp.Diff(want+"result      right, as the reference's: comm_d and all 1 files\n", r.text()); diff != "" {
+	if diff := cmp.Diff(want+"result      right, as the reference's: comm_d and 1 file\n", r.text()); diff != "" {
 		t.Errorf("right (-want +got):\n%s", diff)
 	}
 	r.Correct, r.wrong = &wrong, []wrongFile{{name: "sealed"}}
@@ -228,6 +234,15 @@ func TestBenchBadFlags(t *testing.T) {
 		"--window: \"0s\"":    {"--window", "0s"},
 		"part of layer 2":     {"--window", "1s", "--layers", "1"},
 		"work for 1":          {"--hashers", "2"},
+		"1 to 1048576":        {"--sectors", "1048577"},
+		"1 to 1073741824":     {"--stride", "99999999999999999999"},
+		"to measure a part":   {"--window", "1s", "--proof", "StackedDrg2KiBV1"},
+		"is not a folder":     {"--dir", os.Args[0]},
+		"like 0-3,8, auto":    {"--policy", "elsewhere"},
+		"--dir: \"\" is no":   {"--dir", "", "--lock-dir", ""},
+		"--lock-dir: \"\" is": {"--dir", "", "--lock-dir", ""},
+		"\"2x\" is not":       {"--stride", "2x", "--stride", "3x"},
+		"up to 1000h":         {"--window", "9999999h"},
 		"--hashers: \"0\"":    {"--hashers", "0"},
 		"--producers: \"-1\"": {"--producers", "-1"},
 		"--stride: \"x\"":     {"--stride", "x"},
@@ -240,4 +255,107 @@ func TestBenchBadFlags(t *testing.T) {
 			t.Errorf("%q: exit code %d, %s, want %q", args, r.exit, r.stderr, want)
 		}
 	}
+}
+
+// Whatever can be known is refused before any work, all at once: the folder is not
+// even touched.
+func TestRefusedBeforeWork(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("locks and huge pages are Linux's")
+	}
+	m, err := topology.Read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	work := t.TempDir()
+	world := filepath.Join(t.TempDir(), "world")
+	if err := errors.Join(os.Mkdir(world, 0o777), os.Chmod(world, 0o777)); err != nil {
+		t.Fatal(err)
+	}
+	locks := filepath.Join(t.TempDir(), "locks")
+	d, err := reserve.Open(locks, "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all reserve.Request
+	for _, core := range m.Cores() {
+		all.Cores = append(all.Cores, core.CPUs[0])
+	}
+	all.Job = "sector 17"
+	reservation, err := d.Acquire(t.Context(), all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reservation.Release()
+
+	absent := fmt.Sprint(topology.MaxCPUs - 1)
+	cache := filepath.Join(work, "cache")
+	if err := os.Mkdir(cache, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	zeros := strings.Repeat("00", 32)
+	commands := map[string][]string{
+		"bench": {"--proof", "StackedDrg8MiBV1_1", "--dir", work},
+		"sdr":   {"--proof", "StackedDrg8MiBV1_1", "--cache-dir", cache, "--replica-id", zeros},
+		"pc1": {"--proof", "StackedDrg8MiBV1_1", "--cache-dir", cache, "--staged", "/dev/zero", "--sealed", filepath.Join(cache, "sealed"),
+			"--miner", "1", "--sector", "1", "--ticket", zeros},
+		"tune": {"--proof", "StackedDrg8MiBV1_1", "--dir", work, "--profile", filepath.Join(work, "profile.toml")},
+	}
+	labels := []string{"bench", "sdr", "pc1"}
+	before := time.Now().Add(-time.Hour).Truncate(time.Second)
+	for _, c := range []struct {
+		commands []string
+		exit     int
+		want     []string
+		args     []string
+	}{
+		{labels, exitUsage, []string{"--policy: placement: checking request: CPU " + absent + " is listed, want only some of those online"}, []string{"--policy", absent}},
+		{labels, exitUsage, []string{`parsing policy "3-1"`, "runs backwards"}, []string{"--policy", "3-1"}},
+		{labels, exitFailed, []string{world + ": it is world-writable"}, []string{"--lock-dir", world}},
+		{labels, exitFailed, []string{filepath.Join(work, "no", "locks") + ": making it"}, []string{"--lock-dir", filepath.Join(work, "no", "locks")}},
+		{labels, exitFailed, []string{"--hugetlbfs: ", work + ": not on a hugetlbfs"}, []string{"--hugetlbfs", work}},
+		{labels, exitFailed, []string{"no room", `held: process`, `"sector 17"`}, []string{"--lock-dir", locks}},
+		{labels, exitUsage, []string{"lookahead: 1 is not between 128 and"}, []string{"--lookahead", "1"}},
+		{labels, exitUsage, []string{"budget: 1048576 bytes, but"}, []string{"--memory", "1MiB", "--policy", "none"}},
+		{labels, exitFailed, []string{filepath.Join(work, "none")}, []string{"--parent-cache", filepath.Join(work, "none")}},
+		{labels, exitUsage, []string{"CPU " + absent, world, "lookahead", "--hugetlbfs"}, []string{"--policy", absent, "--lock-dir", world, "--lookahead", "1", "--hugetlbfs", work}},
+		{[]string{"bench"}, exitUsage, []string{"--layers: 3", "--json or", "CPU " + absent}, []string{"--layers", "3", "--json", "--gobench", "--policy", absent}},
+		{[]string{"pc1"}, exitUsage, []string{"writing output", "CPU " + absent}, []string{"--output", work, "--policy", absent}},
+		{[]string{"tune"}, exitFailed, []string{world + ": it is world-writable"}, []string{"--lock-dir", world}},
+		{[]string{"tune"}, exitUsage, []string{"too small", world, "none"}, []string{"--lock-dir", world, "--proof", "StackedDrg2KiBV1", "--dir", filepath.Join(work, "none")}},
+	} {
+		for _, name := range c.commands {
+			for _, dir := range []string{work, cache} {
+				if err := os.Chtimes(dir, before, before); err != nil {
+					t.Fatal(err)
+				}
+			}
+			r := sdrbench(t, nil, slices.Concat([]string{name}, commands[name], c.args)...)
+			if r.exit != c.exit || r.stdout != "" {
+				t.Errorf("%s %q: exit code %d, want %d: %s%s", name, c.args, r.exit, c.exit, r.stdout, r.stderr)
+			}
+			for _, want := range c.want {
+				if !strings.Contains(r.stderr, want) {
+					t.Errorf("%s %q: no %q in %s", name, c.args, want, r.stderr)
+				}
+			}
+			for _, dir := range []string{work, cache} {
+				// A folder's time changes when anything in it appears or goes.
+				if info, err := os.Stat(dir); err != nil || !info.ModTime().Equal(before) {
+					t.Errorf("%s %q: something was made in %s: %v", name, c.args, dir, err)
+				}
+			}
+		}
+	}
+
+	// What only all sectors together exceed.
+	for _, args := range [][]string{{"--full"}, {"--layers", "1"}, {"--window", "1s"}} {
+		args = append(args, "--sectors", "4", "--hashers", "4", "--memory", "60MiB", "--policy", "none", "--kernel", "generic/1")
+		r := sdrbench(t, nil, slices.Concat([]string{"bench"}, commands["bench"], args)...)
+		if r.exit != exitUsage || !strings.Contains(r.stderr, "budget: 62914560 bytes, but 4 sectors") {
+			t.Errorf("%q, a budget for three of four sectors: exit code %d: %s", args, r.exit, r.stderr)
+		}
+	}
+	wantFiles(t, work, "cache")
+	wantFiles(t, cache)
 }

@@ -35,19 +35,20 @@ type benchFlags struct {
 }
 
 func (f *benchFlags) check() error {
-	switch {
-	case f.layers > f.proof.Layers():
-		return usageError{fmt.Errorf("--layers: %d is not between 1 and the %d of %v", f.layers, f.proof.Layers(), f.proof)}
-	case f.window > 0 && f.full:
-		return usageError{errors.New("--window is a part of a layer: without --full")}
-	case f.window > 0 && f.layers == 1:
-		return usageError{errors.New("--layers: 1, but --window is a part of layer 2")}
-	case f.full && f.layers > 0:
-		return usageError{errors.New("--full is all layers: without --layers")}
-	case f.json && f.gobench:
-		return usageError{errors.New("--json or --gobench, not both")}
+	var errs []error
+	wrong := func(is bool, format string, args ...any) {
+		if is {
+			errs = append(errs, usageError{fmt.Errorf(format, args...)})
+		}
 	}
-	return nil
+	wrong(f.layers > f.proof.Layers(), "--layers: %d is not between 1 and the %d of %v", f.layers, f.proof.Layers(), f.proof)
+	wrong(f.window > 0 && f.full, "--window is a part of a layer: without --full")
+	size := f.proof.SectorSize()
+	wrong(f.window > 0 && size.Nodes() < minMeasured, "--window: sectors of %v are too small to measure a part of", size)
+	wrong(f.window > 0 && f.layers == 1, "--layers: 1, but --window is a part of layer 2")
+	wrong(f.full && f.layers > 0, "--full is all layers: without --layers")
+	wrong(f.json && f.gobench, "--json or --gobench, not both")
+	return errors.Join(errs...)
 }
 
 func (a *app) bench() *cobra.Command {
@@ -68,6 +69,9 @@ With --window it labels only a part of layer 2 for that long, with the memory,
 the graph, the parents and the writing to files that the whole would have, and
 works out from it what a 32 GiB sector would take.
 
+Like every job it holds its cores and its memory meanwhile (see plan), and finds
+all that is wrong with its flags before any work.
+
 All files are in a temporary folder that is removed at the end. Cycles are time
 multiplied with the core's clock, as measured in the same run.`,
 		Example: `  sdrbench bench
@@ -80,9 +84,9 @@ multiplied with the core's clock, as measured in the same run.`,
 	proofFlag(cmd, &f.proof, "registered seal proof")
 	cmd.Flags().Lookup("proof").DefValue = f.proof.String()
 	cmd.Flags().StringVar(&f.dir, "dir", "", "`DIR` for the temporary folder (default: the system's)")
-	flagVar(cmd, &f.sectors, "sectors", "N", "sectors at the same time (default 1)", parseNumber)
+	flagVar(cmd, &f.sectors, "sectors", "N", "sectors at the same time (default 1)", numberFrom(1, maxSectors))
 	flagVar(cmd, &f.layers, "layers", "N", "label only the first N layers (default all)", parseNumber)
-	flagVar(cmd, &f.window, "window", "TIME", "measure a part of layer 2 for this time, like 60s, or until the layer's end", parseWhile)
+	flagVar(cmd, &f.window, "window", "TIME", "measure only a part of layer 2, for this time, like 60s, at most until the layer's end", parseWhile)
 	cmd.Flags().BoolVar(&f.full, "full", false, "AddPiece and tree-d of all sectors, too")
 	cmd.Flags().BoolVar(&f.json, "json", false, "print JSON")
 	cmd.Flags().BoolVar(&f.gobench, "gobench", false, "print lines as Go benchmarks do, for benchstat")
@@ -103,26 +107,27 @@ var (
 const benchSector = 1
 
 func (a *app) runBench(ctx context.Context, f benchFlags) (err error) {
-	if err := f.check(); err != nil {
+	if f.dir == "" {
+		f.dir = os.TempDir()
+	}
+	// All before AddPiece, which takes minutes.
+	c, err := f.prepare(ctx, a, f.proof, f.sectors)
+	if err := errors.Join(f.check(), err, f.checkRoom()); err != nil {
 		return err
 	}
-	if _, err := f.config(a, f.proof, f.sectors); err != nil {
-		return err // before AddPiece, which takes minutes
+	if size := f.proof.SectorSize(); size >= 1<<30 {
+		fmt.Fprintf(a.err, "bench: %s of %v %s %s in %s\n", count(f.sectors, "sector"), size, verb(f.sectors, "takes", "take"), topology.SizeText(f.disk()), f.dir)
 	}
-	dir := f.dir
-	if dir == "" {
-		dir = os.TempDir()
-	}
-	if err := a.checkRoom(dir, &f); err != nil {
+	var r *benchReport
+	err = a.withPlace(ctx, &f.engineFlags, c, f.sectors, "bench", func(c engine.Config) (err error) {
+		dir, err := os.MkdirTemp(f.dir, "sdrbench-")
+		if err != nil {
+			return fmt.Errorf("making a temporary folder: %w", err)
+		}
+		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+		r, err = a.benchIn(ctx, dir, &f, c)
 		return err
-	}
-	dir, err = os.MkdirTemp(dir, "sdrbench-")
-	if err != nil {
-		return fmt.Errorf("making a temporary folder: %w", err)
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-
-	r, err := a.benchIn(ctx, dir, &f)
+	})
 	if err != nil {
 		return err
 	}
@@ -145,9 +150,8 @@ func (f *benchFlags) labelsOnly() bool {
 	return !f.full && (f.sectors > 1 || f.layers > 0 || f.window > 0)
 }
 
-// checkRoom makes sure that the sectors' files fit into dir.
-func (a *app) checkRoom(dir string, f *benchFlags) error {
-	size := uint64(f.proof.SectorSize())
+// disk is what the sectors' files take, in bytes.
+func (f *benchFlags) disk() uint64 {
 	files := uint64(f.proof.Layers())
 	switch {
 	case f.window > 0:
@@ -157,32 +161,49 @@ func (a *app) checkRoom(dir string, f *benchFlags) error {
 	case !f.labelsOnly():
 		files += 4 // staged, sealed, tree-d twice as large
 	}
-	disk := size * files * uint64(f.sectors)
-	if size >= 1<<30 {
-		fmt.Fprintf(a.err, "bench: %s of %v takes %s in %s\n", count(f.sectors, "sector"), f.proof.SectorSize(), topology.SizeText(disk), dir)
-	}
-	free, ok, err := freeSpace(dir)
+	return uint64(f.proof.SectorSize()) * files * uint64(f.sectors)
+}
+
+// checkRoom makes sure that the sectors' files fit into the folder.
+func (f *benchFlags) checkRoom() error {
+	disk := f.disk()
+	free, ok, err := roomIn(f.dir)
 	switch {
 	case err != nil:
-		return fmt.Errorf("looking for room in %s: %w", dir, err)
+		return err
 	case ok && free < disk:
-		return fmt.Errorf("looking for room in %s: %s are free, %s of %v takes %s", dir, topology.SizeText(free), count(f.sectors, "sector"), f.proof.SectorSize(), topology.SizeText(disk))
+		return fmt.Errorf("looking for room in %s: %s are free, %s of %v %s %s", f.dir, topology.SizeText(free), count(f.sectors, "sector"), f.proof.SectorSize(), verb(f.sectors, "takes", "take"), topology.SizeText(disk))
 	}
 	return nil
 }
 
+// roomIn is how much files in a folder may take; ok is false where nobody knows.
+func roomIn(dir string) (free uint64, ok bool, err error) {
+	info, err := os.Stat(dir)
+	if err == nil && !info.IsDir() {
+		err = fmt.Errorf("it is not a folder (mode %v)", info.Mode())
+	}
+	if err == nil {
+		free, ok, err = freeSpace(dir)
+	}
+	if err != nil {
+		return 0, false, fmt.Errorf("looking for room in %s: %w", dir, err)
+	}
+	return free, ok, nil
+}
+
 // benchIn does the job in a folder of its own.
-func (a *app) benchIn(ctx context.Context, dir string, f *benchFlags) (*benchReport, error) {
+func (a *app) benchIn(ctx context.Context, dir string, f *benchFlags, c engine.Config) (*benchReport, error) {
 	r := newBenchReport(f)
 	clock := coreclock.Measure()
 	var err error
 	switch {
 	case f.window > 0:
-		err = a.benchWindow(ctx, dir, f, r)
+		err = a.benchWindow(ctx, dir, f, c, r)
 	case f.labelsOnly():
-		err = a.benchLabels(ctx, dir, f, r)
+		err = a.benchLabels(ctx, dir, f, c, r)
 	default:
-		err = a.benchFull(ctx, dir, f, r)
+		err = a.benchFull(ctx, dir, f, c, r)
 	}
 	if err != nil {
 		return nil, err
@@ -212,35 +233,43 @@ func benchSectorOf(dir string, p porep.SealProof, i int) (seal.Sector, error) {
 }
 
 // benchFull does AddPiece and PreCommit 1.
-func (a *app) benchFull(ctx context.Context, dir string, f *benchFlags, r *benchReport) error {
-	piece := filepath.Join(dir, "piece")
-	size := porep.PaddedSize(f.proof.SectorSize()).Unpadded()
-	if err := a.makePiece(ctx, piece, size); err != nil {
-		return fmt.Errorf("making the piece: %w", err)
-	}
+func (a *app) benchFull(ctx context.Context, dir string, f *benchFlags, c engine.Config, r *benchReport) error {
 	var sectors []seal.Sector
-	var addTime time.Duration
+	var toLabel []engine.Sector
 	for i := range f.sectors {
 		s, err := benchSectorOf(dir, f.proof, i)
 		if err != nil {
 			return err
 		}
+		sectors = append(sectors, s)
+		toLabel = append(toLabel, engine.Sector{CacheDir: s.CacheDir})
+	}
+	if err := setSectors(&c, toLabel); err != nil {
+		return err
+	}
+	piece := filepath.Join(dir, "piece")
+	size := porep.PaddedSize(f.proof.SectorSize()).Unpadded()
+	if err := a.makePiece(ctx, piece, size); err != nil {
+		return fmt.Errorf("making the piece: %w", err)
+	}
+	var addTime time.Duration
+	for i := range sectors {
+		s := &sectors[i]
 		added, took, err := a.benchAddPiece(ctx, f.proof, piece, size, s.Staged)
 		if err != nil {
 			return err
 		}
 		addTime += took
 		s.Pieces = []porep.Piece{added.Piece}
-		sectors = append(sectors, s)
 	}
 	if err := os.Remove(piece); err != nil {
 		return fmt.Errorf("removing the piece: %w", err)
 	}
 	var outs []*seal.Output
-	began := time.Now()
-	err := a.withLabelOptions(ctx, f.proof, f.sectors, &f.engineFlags, "bench", func(o seal.Options) (err error) {
-		r.setConfig(o.Engine)
-		began = time.Now() // a parent cache is open now
+	r.setConfig(c)
+	var began time.Time
+	err := a.labelling(c, func(o seal.Options) (err error) {
+		began = time.Now()
 		outs, err = seal.PreCommit1Together(ctx, sectors, o)
 		return err
 	})
@@ -259,6 +288,16 @@ func (a *app) benchFull(ctx context.Context, dir string, f *benchFlags, r *bench
 	return a.checkSamples(ctx, r, labelled)
 }
 
+// setSectors gives the engine sectors that were made for it, and refuses what only all of
+// them together exceed, a budget: what is wrong is the flags.
+func setSectors(c *engine.Config, sectors []engine.Sector) error {
+	c.Sectors = sectors
+	if err := c.Validate(); err != nil {
+		return usageError{err}
+	}
+	return nil
+}
+
 // madeUpSectors are sectors with replica ids of their own and empty folders.
 func madeUpSectors(dir string, n int) (all []engine.Sector, err error) {
 	for i := range n {
@@ -274,15 +313,18 @@ func madeUpSectors(dir string, n int) (all []engine.Sector, err error) {
 }
 
 // benchLabels only labels.
-func (a *app) benchLabels(ctx context.Context, dir string, f *benchFlags, r *benchReport) error {
+func (a *app) benchLabels(ctx context.Context, dir string, f *benchFlags, c engine.Config, r *benchReport) error {
 	sectors, err := madeUpSectors(dir, f.sectors)
 	if err != nil {
 		return err
 	}
+	c.Layers = f.layers
+	if err := setSectors(&c, sectors); err != nil {
+		return err
+	}
+	r.setConfig(c)
 	var result engine.Result
-	err = a.withLabelOptions(ctx, f.proof, f.sectors, &f.engineFlags, "bench", func(o seal.Options) (err error) {
-		o.Engine.Layers = f.layers
-		r.setConfig(o.Engine)
+	err = a.labelling(c, func(o seal.Options) (err error) {
 		began := time.Now()
 		result, err = seal.GenerateSDRTogether(ctx, f.proof, sectors, o)
 		r.PC1 = time.Since(began).Seconds()
@@ -296,27 +338,30 @@ func (a *app) benchLabels(ctx context.Context, dir string, f *benchFlags, r *ben
 }
 
 // benchWindow labels a part of layer 2.
-func (a *app) benchWindow(ctx context.Context, dir string, f *benchFlags, r *benchReport) error {
+func (a *app) benchWindow(ctx context.Context, dir string, f *benchFlags, c engine.Config, r *benchReport) error {
 	sectors, err := madeUpSectors(dir, f.sectors)
 	if err != nil {
 		return err
 	}
-	return a.withEngine(ctx, f.proof, f.sectors, &f.engineFlags, "bench", func(c engine.Config) error {
-		c.Sectors = sectors
-		r.setConfig(c)
-		c.Progress = new(engine.Progress)
-		stop := a.showLabels(&c, windowSample(c.Progress, f.window))
-		m, err := measureWindow(ctx, c, f.window)
-		stop()
-		if err != nil {
-			return err
-		}
-		right := true // or Measure says which label is not
-		r.Correct = &right
-		r.setWindow(m)
-		return nil
-	})
+	if err := setSectors(&c, sectors); err != nil {
+		return err
+	}
+	r.setConfig(c)
+	c.Progress = new(engine.Progress)
+	stop := a.showLabels(&c, windowSample(c.Progress, f.window))
+	m, err := measureWindow(ctx, c, f.window)
+	stop()
+	if err != nil {
+		return err
+	}
+	right := true // or Measure says which label is not
+	r.Correct = &right
+	r.setWindow(m)
+	return nil
 }
+
+// minMeasured is how many nodes a layer must have for a part of it to be measured.
+const minMeasured = 1 << 16
 
 // minSlices is how many parts of a window it takes for an interval of 95 %.
 const minSlices = 6

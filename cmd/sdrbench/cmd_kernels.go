@@ -79,9 +79,9 @@ example. Tree nodes, which are in no layer, are left out.`,
 }
 
 func parseCPU(text string) (topology.CPU, error) {
-	n, err := strconv.ParseUint(text, 10, 31)
+	n, err := numberFrom(0, topology.MaxCPUs-1)(text)
 	if err != nil {
-		return 0, fmt.Errorf("%q is not a number of a CPU", text)
+		return 0, fmt.Errorf("%q is not a number of a CPU, from 0 to %d", text, topology.MaxCPUs-1)
 	}
 	return topology.CPU(n), nil
 }
@@ -93,7 +93,7 @@ func (e *noCPUError) Error() string {
 	if e.allowed.Len() == 0 {
 		return "measuring kernels: no CPU is known that this process may use"
 	}
-	return fmt.Sprintf("measuring kernels: jobs hold all CPUs that this process may use, %v: --cpu measures beside one", e.allowed)
+	return fmt.Sprintf("measuring kernels: jobs hold all that this process may use, %s: --cpu measures beside one", numbers("CPU", e.allowed))
 }
 
 func (a *app) runKernels(ctx context.Context, f kernelsFlags) (err error) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -44,7 +45,7 @@ without deals; then no piece is given.`,
 	cmd.Flags().StringVar(&s.Sealed, "sealed", "", "sealed `FILE`")
 	flagVar(cmd, &s.ProverID, "miner", "ACTOR", "the miner's actor number, 1000 or f01000", parseMiner)
 	flagVar(cmd, &s.ProverID, "prover-id", "HEX", "prover id, instead of --miner", porep.ParseProverID)
-	cmd.Flags().Uint64Var(&s.Number, "sector", 0, "sector `NUMBER`")
+	flagVar(cmd, &s.Number, "sector", "NUMBER", "the sector's number", parseSectorNumber)
 	flagVar(cmd, &s.Ticket, "ticket", "HEX", "the chain's randomness", porep.ParseTicket)
 	flagVar(cmd, &s.Pieces, "piece", "COMM_P:UNPADDED", "a piece's commitment and size; once for each piece, in order",
 		func(text string) ([]porep.Piece, error) {
@@ -63,14 +64,17 @@ without deals; then no piece is given.`,
 func (a *app) runPC1(ctx context.Context, f pc1Flags) error {
 	// Before hours of work, not after them.
 	write, err := a.createOutput(f.output)
-	if err != nil {
+	c, prepareErr := f.prepare(ctx, a, f.sector.Proof, 1)
+	if err := errors.Join(err, prepareErr); err != nil {
 		return err
 	}
 	var out *seal.Output
 	what := fmt.Sprintf("pc1 of sector %d", f.sector.Number)
-	err = a.withLabelOptions(ctx, f.sector.Proof, 1, &f.engineFlags, what, func(o seal.Options) error {
-		out, err = seal.PreCommit1(ctx, f.sector, o)
-		return err
+	err = a.withPlace(ctx, &f.engineFlags, c, 1, what, func(c engine.Config) error {
+		return a.labelling(c, func(o seal.Options) (err error) {
+			out, err = seal.PreCommit1(ctx, f.sector, o)
+			return err
+		})
 	})
 	if err != nil {
 		return err
@@ -82,11 +86,9 @@ func (a *app) runPC1(ctx context.Context, f pc1Flags) error {
 	return write(text)
 }
 
-// withLabelOptions runs a job that labels so many sectors, and shows its progress.
-func (a *app) withLabelOptions(ctx context.Context, p porep.SealProof, sectors int, f *engineFlags, what string, job func(seal.Options) error) error {
-	return a.withEngine(ctx, p, sectors, f, what, func(c engine.Config) error {
-		o := seal.Options{Engine: c, Progress: new(seal.Progress)}
-		defer a.showLabels(&c, func() sample { return sealSample(o.Progress, p) })()
-		return job(o)
-	})
+// labelling runs a job that labels, and shows its progress.
+func (a *app) labelling(c engine.Config, job func(seal.Options) error) error {
+	o := seal.Options{Engine: c, Progress: new(seal.Progress)}
+	defer a.showLabels(&c, func() sample { return sealSample(o.Progress, c.Proof) })()
+	return job(o)
 }

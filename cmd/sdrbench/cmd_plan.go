@@ -35,7 +35,7 @@ type policyValue struct {
 }
 
 func (a *app) plan() *cobra.Command {
-	f := planFlags{root: "/"}
+	f := planFlags{root: "/", Request: placement.Request{Lanes: 1, Producers: 1}}
 	cmd := &cobra.Command{
 		Use:   "plan",
 		Short: "Show how many sectors fit on a machine, and where they go",
@@ -61,15 +61,15 @@ Exit codes: 0 all fit, 1 not all that were asked for fit, 2 wrong usage.`,
 		RunE: work(func(ctx context.Context, _ []string) error { return a.runPlan(ctx, f) }),
 	}
 	flags := cmd.Flags()
-	flagVar(cmd, &f.Sectors, "sectors", "N", "how many sectors, or max", parseSectors)
+	flagVar(cmd, &f.Sectors, "sectors", "N", "how many sectors are to fit, or max for as many as do", parseSectors)
 	proofFlag(cmd, &f.proof, "registered seal proof")
 	flagVar(cmd, &f.Budget, "memory", "SIZE", "memory for all jobs together, like 256GiB (default: all there is)", parseBudget)
-	flagVar(cmd, &f.policy, "policy", "POLICY", "spread, pack or a list of CPUs (default spread)", func(text string) (v policyValue, err error) {
+	flagVar(cmd, &f.policy, "policy", "POLICY", "spread, pack or a list of CPUs like 0-3,8 (default spread)", func(text string) (v policyValue, err error) {
 		v.policy, v.only, err = placement.ParsePolicy(text)
 		return v, err
 	})
-	flags.IntVar(&f.Lanes, "lanes", 1, "`N` sectors in lock-step on each hashing core: 1, 2, 4, 8, 16 or 32")
-	flags.IntVar(&f.Producers, "producers", 1, "`N` CPUs that produce parents for each hashing core")
+	flagVar(cmd, &f.Lanes, "lanes", "N", "sectors in lock-step on each hashing core: 1, 2, 4, 8, 16 or 32 (default 1)", parseLanes)
+	flagVar(cmd, &f.Producers, "producers", "N", "CPUs that produce parents for each hashing core (default 1)", numberFrom(0, topology.MaxCPUs))
 	flagVar(cmd, &f.SMT, "smt", "USE", "what SMT siblings do: produce or idle (default produce)", parseSMT)
 	flagVar(cmd, &f.Mode, "memory-mode", "MODE", "two-layers or one-layer of each sector in memory (default two-layers)", placement.ParseMemoryMode)
 	flagVar(cmd, &f.PageSize, "pages", "SIZE", "pages for layers: any, ordinary, or the size of huge pages, like 1GiB (default any)", parsePages)
@@ -85,10 +85,18 @@ func parseSectors(text string) (int, error) {
 		return placement.Max, nil
 	}
 	n, err := strconv.Atoi(text)
-	if err != nil || n < 1 {
-		return 0, fmt.Errorf("%q is not a number of sectors, from 1 on, or max", text)
+	if err != nil || n < 1 || n > maxSectors {
+		return 0, fmt.Errorf("%q is not a number of sectors, from 1 to %d, or max", text, maxSectors)
 	}
 	return n, nil
+}
+
+func parseLanes(text string) (int, error) {
+	switch text {
+	case "1", "2", "4", "8", "16", "32":
+		return strconv.Atoi(text)
+	}
+	return 0, fmt.Errorf("%q is not 1, 2, 4, 8, 16 or 32", text)
 }
 
 func parseBudget(text string) (uint64, error) {
@@ -124,6 +132,9 @@ func parsePages(text string) (uint64, error) {
 }
 
 func (a *app) runPlan(ctx context.Context, f planFlags) error {
+	if err := checkRoot(f.root); err != nil {
+		return err
+	}
 	// Jobs before memory: what a job touches in between counts twice, not never.
 	held, err := a.heldOn(ctx, f.root, f.lockDir)
 	if err != nil {
@@ -268,7 +279,7 @@ func planText(m *topology.Machine, proof porep.SealProof, p *placement.Plan, hel
 	q := p.Request
 	policy := q.Policy.String()
 	if q.Policy == placement.List {
-		policy = "CPUs " + q.Only.String()
+		policy = numbers("CPU", q.Only)
 	}
 	fmt.Fprintf(&b, "%-10s%s\n", "machine", model)
 	fmt.Fprintf(&b, "%-10s%v: %s each in memory (%v), %s a job besides\n", "proof", proof, topology.SizeText(p.SectorMemory), q.Mode, topology.SizeText(placement.JobOverhead))
@@ -278,7 +289,7 @@ func planText(m *topology.Machine, proof porep.SealProof, p *placement.Plan, hel
 	case p.Max == 0:
 		b.WriteString("nothing fits")
 	case q.Sectors > p.Max:
-		fmt.Fprintf(&b, "%d of %d sectors fit, in %s", p.Max, q.Sectors, topology.SizeText(p.Memory))
+		fmt.Fprintf(&b, "%d of %d sectors %s, in %s", p.Max, q.Sectors, verb(p.Max, "fits", "fit"), topology.SizeText(p.Memory))
 	case q.Sectors > 0 && q.Sectors < p.Max:
 		fmt.Fprintf(&b, "%s, in %s; %d would fit", count(p.Sectors, "sector"), topology.SizeText(p.Memory), p.Max)
 	default:
@@ -296,7 +307,7 @@ func planText(m *topology.Machine, proof porep.SealProof, p *placement.Plan, hel
 	}
 	var holders, limits, helps []string
 	for _, h := range held {
-		text := fmt.Sprintf("cores %v: %s", topology.NewCPUSet(h.Cores...), h.Who())
+		text := fmt.Sprintf("%s: %s", numbers("core", topology.NewCPUSet(h.Cores...)), h.Who())
 		if !h.Since.IsZero() {
 			text += ", since " + h.Since.Format(time.DateTime)
 		}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sdr-engine/sdr/engine"
 	"github.com/sdr-engine/sdr/layers"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/seal"
@@ -38,9 +39,15 @@ their files. It needs no staged data and builds no tree-d.`,
 }
 
 func (a *app) runSDR(ctx context.Context, f sdrFlags) error {
-	err := a.withLabelOptions(ctx, f.proof, 1, &f.engineFlags, "sdr", func(o seal.Options) error {
-		_, err := seal.GenerateSDR(ctx, f.proof, f.cacheDir, f.id, o)
+	c, err := f.prepare(ctx, a, f.proof, 1)
+	if err != nil {
 		return err
+	}
+	err = a.withPlace(ctx, &f.engineFlags, c, 1, "sdr", func(c engine.Config) error {
+		return a.labelling(c, func(o seal.Options) error {
+			_, err := seal.GenerateSDR(ctx, f.proof, f.cacheDir, f.id, o)
+			return err
+		})
 	})
 	if err != nil {
 		return err

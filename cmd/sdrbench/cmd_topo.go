@@ -3,7 +3,9 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -47,6 +49,9 @@ serial numbers for example. It shows that machine on another one.`,
 }
 
 func (a *app) runTopo(ctx context.Context, f topoFlags) error {
+	if err := checkRoot(f.root); err != nil {
+		return err
+	}
 	if f.dump != "" {
 		write, err := a.createOutput(f.dump)
 		if err != nil {
@@ -77,6 +82,21 @@ func (a *app) runTopo(ctx context.Context, f topoFlags) error {
 		}
 	}
 	return a.print("%s", p.text())
+}
+
+// checkRoot refuses a folder that holds no machine at all, so that a wrong one is not
+// taken for a machine of which nothing is known.
+func checkRoot(root string) error {
+	info, err := os.Stat(root)
+	if err != nil || !info.IsDir() {
+		return nil // whoever reads it says what is wrong
+	}
+	for _, name := range []string{"sys", "proc"} {
+		if info, err := os.Stat(filepath.Join(root, name)); err == nil && info.IsDir() {
+			return nil
+		}
+	}
+	return usageError{fmt.Errorf("--root: %q holds neither a sys nor a proc folder, so no machine", root)}
 }
 
 // readMachine reads the machine of a folder, "/" for this one, or of a dump file.

@@ -36,6 +36,7 @@ type tuneFlags struct {
 	lockDir string
 	json    bool
 	dryRun  bool
+	force   bool
 }
 
 func (a *app) tune() *cobra.Command {
@@ -60,6 +61,12 @@ them to a profile, and every command that labels uses that from then on, whereve
 neither a flag nor the environment says something else. A profile is for one kind of
 hardware. --profile none writes none.
 
+On a busy machine other settings may look best. So tune begins nothing if jobs hold
+cores, or if others keep more than a quarter of a CPU busy, of all CPUs that tune may
+use together, in the half second before. If they do so on average while it measures,
+it prints what it found, writes no profile, and fails. --force measures and writes
+all the same; without a profile to write, and with --dry-run, it only says so.
+
 Tune takes --time, 5 minutes by default, whatever there is to measure; with more of it
 more is measured. It holds all cores that are free. If it is interrupted, a profile
 that is there stays.`,
@@ -72,11 +79,12 @@ that is there stays.`,
 	flags := cmd.Flags()
 	proofFlag(cmd, &f.proof, "whose sectors are measured (default StackedDrg512MiBV1_1)")
 	flags.StringVar(&f.dir, "dir", "", "`DIR` for the layer files (default: the temporary folder)")
-	flagVar(cmd, &f.time, "time", "LONG", "how long it may take (default 5m)", parseWhile)
+	flagVar(cmd, &f.time, "time", "TIME", "how long it may take, like 30m (default 5m)", parseWhile)
 	flagVar(cmd, &f.sectors, "sectors", "LIST", "numbers of sectors to find the best throughput of, like 2,16, or max (default max: as many as memory and disk allow)", parseSectorCounts)
 	profileFlag(cmd, &f.profile, "`FILE` to write, or none")
 	a.lockDirFlag(cmd, &f.lockDir)
 	flags.BoolVar(&f.json, "json", false, "print JSON")
+	flags.BoolVar(&f.force, "force", false, "write the profile although the machine is busy")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "print what would be measured, and measure nothing")
 	_ = cmd.MarkFlagDirname("dir")
 	return cmd
@@ -107,6 +115,7 @@ type tuning struct {
 	held    []reserve.Holder // by others
 	made    []engine.Sector
 	notes   []string
+	busy    []string // why what is measured here says little
 	hz      float64
 }
 
@@ -116,24 +125,33 @@ func (t *tuning) addNote(format string, args ...any) {
 
 func (a *app) runTune(ctx context.Context, f tuneFlags) (err error) {
 	began := time.Now()
-	if f.proof.SectorSize().Nodes() < 1<<16 {
-		return usageError{fmt.Errorf("--proof: sectors of %v are too small to measure a part of", f.proof.SectorSize())}
+	var errs []error
+	if size := f.proof.SectorSize(); size.Nodes() < minMeasured {
+		errs = append(errs, usageError{fmt.Errorf("--proof: sectors of %v are too small to measure a part of", size)})
 	}
 	if f.dir == "" {
 		f.dir = os.TempDir()
 	}
+	if _, _, err := roomIn(f.dir); err != nil {
+		errs = append(errs, err)
+	}
 	path, named := a.profilePath(f.profile)
 	if path == "" && !named {
-		return errors.New("tuning: there is no configuration folder of the user: name a file, or none, with --profile")
+		errs = append(errs, errors.New("tuning: there is no configuration folder of the user: name a file, or none, with --profile"))
 	}
 	t := &tuning{app: a, tuneFlags: f}
 	if t.machine, err = topology.Read(); err != nil {
-		return err
+		errs = append(errs, err)
 	}
 	if t.held, err = a.heldOn(ctx, "/", f.lockDir); err != nil {
-		a.note("cores are not reserved: %v", err)
+		errs = append(errs, t.withoutLocks(err))
 	}
-	t.look()
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	if err := t.look(ctx); err != nil {
+		return err
+	}
 	space, err := t.space()
 	if err != nil {
 		return err
@@ -146,6 +164,9 @@ func (a *app) runTune(ctx context.Context, f tuneFlags) (err error) {
 		return a.printTunePlan(r, &s.space, f)
 	}
 	write := func([]byte) error { return nil }
+	if err := t.refused(path); err != nil {
+		return err
+	}
 	if path != "" {
 		if !named {
 			if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
@@ -159,6 +180,11 @@ func (a *app) runTune(ctx context.Context, f tuneFlags) (err error) {
 	for _, note := range t.notes {
 		a.note("%s", note)
 	}
+	release, err := t.reserve(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
 	dir, err := os.MkdirTemp(f.dir, "sdrbench-")
 	if err != nil {
 		return fmt.Errorf("making a temporary folder: %w", err)
@@ -167,11 +193,6 @@ func (a *app) runTune(ctx context.Context, f tuneFlags) (err error) {
 	if t.made, err = madeUpSectors(dir, space.mostSectors()); err != nil {
 		return err
 	}
-	release, err := t.reserve(ctx)
-	if err != nil {
-		return err
-	}
-	defer release()
 
 	// Hashers never leave their threads: the others need some of their own.
 	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), 2*runtime.NumCPU()))
@@ -182,6 +203,7 @@ func (a *app) runTune(ctx context.Context, f tuneFlags) (err error) {
 		fmt.Fprintf(a.err, "tune: %3.0f %%  %s: %s cycles a label, %s: %v\n", min(100, 100*s.now().Seconds()/s.budget.Seconds()),
 			stage, thousands(uint64(f.cycles+0.5)), perSecond(f.rate, "labels"), tr)
 	}
+	before, known := readCPUUse("/proc", t.machine.Allowed())
 	timed, cancel := context.WithDeadlineCause(ctx, began.Add(f.time), errTimeUp)
 	defer cancel()
 	latency, throughput, err := s.run(timed)
@@ -191,15 +213,31 @@ func (a *app) runTune(ctx context.Context, f tuneFlags) (err error) {
 	case err != nil:
 		return err
 	}
+	if known {
+		t.addOthers(before, "while it measured")
+	}
 	r.set(s, latency, throughput)
 	r.Seconds, r.Notes = time.Since(began).Seconds(), append([]string{}, t.notes...)
-	if err := t.writeProfile(r, write); err != nil {
+	refused := t.refused(path)
+	if refused != nil {
+		r.Profile = ""
+	} else if err := t.writeProfile(r, write); err != nil {
 		return err
 	}
 	if f.json {
-		return a.printJSON(r)
+		err = a.printJSON(r)
+	} else {
+		err = a.print("%s", r.text())
 	}
-	return a.print("%s", r.text())
+	return errors.Join(err, refused)
+}
+
+// refused says why no profile is to be written to path.
+func (t *tuning) refused(path string) error {
+	if path == "" || t.force || len(t.busy) == 0 {
+		return nil
+	}
+	return &busyError{t.busy}
 }
 
 // writeProfile writes what was found.
@@ -219,19 +257,39 @@ func (t *tuning) writeProfile(r *tuneReport, write func([]byte) error) error {
 	return write(text.Bytes())
 }
 
-// look notes what makes the figures worse, and what this machine has no choice in.
-func (t *tuning) look() {
-	if text, err := os.ReadFile("/proc/loadavg"); err == nil {
-		if load, err := strconv.ParseFloat(strings.Fields(string(text) + " x")[0], 64); err == nil && load > 0.5 {
-			t.addNote("the machine is busy, with a load of %.1f on %s: other settings may be best when it is not", load, count(t.machine.CPUs().Len(), "CPU"))
-		}
+// addOthers notes if others were busy since then.
+func (t *tuning) addOthers(before cpuUse, when string) {
+	cpus := t.machine.Allowed()
+	now, ok := readCPUUse("/proc", cpus)
+	if !ok {
+		return
 	}
+	if others := now.othersSince(before, cpus.Len()); others > mostOthers {
+		text := fmt.Sprintf("others kept %.1f of %s busy %s", others, count(cpus.Len(), "CPU"), when)
+		t.busy = append(t.busy, text)
+		t.addNote("%s: other settings may be best when they do not", text)
+	}
+}
+
+// look notes what makes the figures worse, and what this machine has no choice in.
+func (t *tuning) look(ctx context.Context) error {
 	for _, h := range t.held {
-		t.addNote("held, and left out: cores %v, by %s", topology.NewCPUSet(h.Cores...), h.Who())
+		text := fmt.Sprintf("%s held by %s", numbers("core", topology.NewCPUSet(h.Cores...)), h.Who())
+		t.busy = append(t.busy, text)
+		t.addNote("left out: %s", text)
+	}
+	if before, ok := readCPUUse("/proc", t.machine.Allowed()); ok {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(time.Second / 2):
+		}
+		t.addOthers(before, "before it began")
 	}
 	if t.machine.Allowed().Len() < t.machine.CPUs().Len() {
-		t.addNote("only CPUs %v of %v are allowed: the rest is left out", t.machine.Allowed(), t.machine.CPUs())
+		t.addNote("of CPUs %v only %v may be used: the rest is left out", t.machine.CPUs(), t.machine.Allowed())
 	}
+	return nil
 }
 
 // space is what there is to choose from here.
@@ -280,9 +338,9 @@ func (t *tuning) space() (tuneSpace, error) {
 		}
 		s.pages = append(s.pages, k.kind)
 	}
-	disk, known, err := freeSpace(t.dir)
+	disk, known, err := roomIn(t.dir)
 	if err != nil {
-		return s, fmt.Errorf("looking for room in %s: %w", t.dir, err)
+		return s, err
 	}
 	room := func(k *kernels.Kernel, shape tuneShape) bool {
 		if known && uint64(shape.sectors) > disk/uint64(t.proof.SectorSize()) {
@@ -313,11 +371,23 @@ func (t *tuning) space() (tuneSpace, error) {
 	if !fits {
 		_, err := t.plan(s.usual(tuneKernel{name: kernels.Best(1).Name}, tuneShape{1, 1}))
 		if err == nil {
-			err = fmt.Errorf("no room for %v sectors of %v in memory and %s (%s free)", s.counts, t.proof.SectorSize(), t.dir, topology.SizeText(disk))
+			err = fmt.Errorf("no room for %s of %v in memory and %s (%s free)", sectorsText(s.counts), t.proof.SectorSize(), t.dir, topology.SizeText(disk))
 		}
 		return s, fmt.Errorf("tuning: %w", err)
 	}
 	return s, nil
+}
+
+// sectorsText names numbers of sectors: "2 or 16 sectors".
+func sectorsText(counts []int) string {
+	if len(counts) == 0 {
+		return "a sector"
+	}
+	texts := make([]string, len(counts))
+	for i, n := range counts {
+		texts[i] = fmt.Sprint(n)
+	}
+	return strings.Join(texts, " or ") + " " + verb(counts[len(counts)-1], "sector", "sectors")
 }
 
 // shapesOf are how many hashers and sectors a kernel of so many lanes is tried with
@@ -384,6 +454,15 @@ func (t *tuning) plan(tr trial) (*placement.Plan, error) {
 	return choosePlan(t.machine, t.held, f, t.config(tr), tr.sectors)
 }
 
+// withoutLocks goes on without locks where nobody named a folder for them.
+func (t *tuning) withoutLocks(err error) error {
+	if t.lockDir != reserve.DefaultDir {
+		return err
+	}
+	t.note("cores are not reserved: %v", err)
+	return nil
+}
+
 // reserve takes all cores that are free, for as long as tune runs.
 func (t *tuning) reserve(ctx context.Context) (release func(), err error) {
 	taken := map[topology.CPU]bool{}
@@ -401,8 +480,7 @@ func (t *tuning) reserve(ctx context.Context) (release func(), err error) {
 	}
 	dir, err := reserve.Open(t.lockDir, "/")
 	if err != nil {
-		t.note("cores are not reserved: %v", err)
-		return func() {}, nil
+		return func() {}, t.withoutLocks(err)
 	}
 	r, err := dir.Acquire(ctx, q)
 	if err != nil {
@@ -545,7 +623,7 @@ func (r *tuneReport) header(b *strings.Builder) {
 func (r *tuneReport) text() string {
 	var b strings.Builder
 	r.header(&b)
-	fmt.Fprintf(&b, "%-12s%d times for %v, in %v, sectors of %s", "measured", r.Measurements,
+	fmt.Fprintf(&b, "%-12s%s for %v each, in %v, sectors of %s", "measured", count(r.Measurements, "time"),
 		time.Duration(r.Window*float64(time.Second)).Round(time.Millisecond), time.Duration(r.Seconds*float64(time.Second)).Round(time.Second), r.Proof)
 	if !r.Complete {
 		b.WriteString("; the time was too short for all that there is (--time)")

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"path/filepath"
 	"runtime"
-	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -74,6 +73,9 @@ func parsePlacePolicy(text string) (p placePolicy, err error) {
 	}
 	p.mode = placeFixed
 	p.policy, p.only, err = placement.ParsePolicy(text)
+	if none := (*placement.PolicyError)(nil); errors.As(err, &none) && none.Err == nil {
+		err = fmt.Errorf("%w, auto or none", err)
+	}
 	return p, err
 }
 
@@ -89,7 +91,7 @@ func (f *engineFlags) add(a *app, cmd *cobra.Command) {
 	flagVar(cmd, &f.mode, "memory-mode", "MODE", "what of a sector is in memory: two-layers or one-layer (default two-layers)", engine.ParseMemoryMode)
 	flagVar(cmd, &f.budget, "memory", "SIZE", "memory for all hashers together, like 256GiB (default: no limit)", parseBudget)
 	flagVar(cmd, &f.writing, "writing", "WAY", "the way to the disk: direct, uncached or behind (default direct, in one-layer mode behind)", engine.ParseWriting)
-	flagVar(cmd, &f.policy, "policy", "POLICY", "where hashers run: spread, pack, a list of CPUs, none for wherever, or auto (default auto: spread, if cores can be had)", parsePlacePolicy)
+	flagVar(cmd, &f.policy, "policy", "POLICY", "where hashers run: spread, pack, a list of CPUs like 0-3,8, none for wherever, or auto (default auto: spread, if cores can be had)", parsePlacePolicy)
 	a.lockDirFlag(cmd, &f.lockDir)
 	flags.StringVar(&f.hugeTLBFS, "hugetlbfs", "", "`DIR` on a mounted hugetlbfs to take layers' memory from")
 	flags.BoolVar(&f.raisePages, "raise-huge-pages", false, "enlarge the kernel's pool of huge pages by what is missing, as root, and give them back")
@@ -142,12 +144,13 @@ func (f *engineFlags) config(a *app, p porep.SealProof, sectors int) (engine.Con
 	if f.kernel != autoKernel {
 		c.Kernel = f.kernel
 	}
+	var errs []error
 	if !f.changed("kernel") && a.settings.kernel != "" {
 		kernel, err := parseKernel(a.settings.kernel)
-		if err != nil {
-			return c, usageError{fmt.Errorf("SDR_KERNEL: %w", err)}
-		}
-		if kernel != autoKernel {
+		switch {
+		case err != nil:
+			errs = append(errs, fmt.Errorf("SDR_KERNEL: %w", err))
+		case kernel != autoKernel:
 			c.Kernel = kernel
 		}
 	}
@@ -162,16 +165,18 @@ func (f *engineFlags) config(a *app, p porep.SealProof, sectors int) (engine.Con
 		if f.changed(s.flag) || s.text == "" {
 			continue
 		}
-		n, err := strconv.Atoi(s.text)
-		if err != nil || n < 1 {
-			return c, usageError{fmt.Errorf("%s: %q is not a number from 1 on", s.variable, s.text)}
+		n, err := parseNumber(s.text)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", s.variable, err))
+			continue
 		}
 		*s.to = n
 	}
-	if err := a.applyProfile(f, &c, sectors); err != nil {
-		return c, err
+	a.applyProfile(f, &c, sectors)
+	if err := errors.Join(append(errs, f.validate(c, sectors))...); err != nil {
+		return c, usageError{err}
 	}
-	return c, f.validate(c, sectors)
+	return c, nil
 }
 
 // validate finds what is wrong with numbers before the job has files, or a place:
@@ -183,21 +188,57 @@ func (f *engineFlags) validate(c engine.Config, sectors int) error {
 	}
 	c.Hashers = 0
 	c.Sectors = []engine.Sector{{CacheDir: string(filepath.Separator)}} // a folder that is there
-	if errs = append(errs, c.Validate()); errors.Join(errs...) == nil {
-		return nil
-	}
-	return usageError{errors.Join(errs...)}
+	return errors.Join(append(errs, c.Validate())...)
 }
 
-// withEngine works out the engine's configuration for so many sectors, takes the
-// cores and the memory for it from the machine, and runs a job with it. The job sets
-// Sectors.
-func (a *app) withEngine(ctx context.Context, p porep.SealProof, sectors int, f *engineFlags, what string, job func(engine.Config) error) (err error) {
+// prepare is config, and finds all else that is wrong and can be told without taking
+// anything from the machine.
+func (f *engineFlags) prepare(ctx context.Context, a *app, p porep.SealProof, sectors int) (engine.Config, error) {
 	c, err := f.config(a, p, sectors)
-	if err != nil {
-		return err
+	return c, errors.Join(err, f.checkPlaces(ctx), f.checkHugeTLBFS(ctx))
+}
+
+// checkPlaces looks at the CPUs that --policy lists, and at the lock folder.
+func (f *engineFlags) checkPlaces(ctx context.Context) error {
+	if f.policy.mode == placeNever {
+		return nil
 	}
-	if err := a.place(ctx, f, &c, sectors, what, func() error {
+	var errs []error
+	if m, err := topology.Read(); err == nil && f.policy.mode == placeFixed {
+		q := placement.Request{SectorSize: porep.NodeSize, Policy: f.policy.policy, Only: f.policy.only}
+		if _, err := placement.New(m, placement.Reserved{}, q); err != nil {
+			errs = append(errs, usageError{fmt.Errorf("--policy: %w", err)})
+		}
+	}
+	if _, err := reserve.Held(ctx, f.lockDir); err != nil && f.needLocks() && !errors.Is(err, errors.ErrUnsupported) {
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// needLocks says whether a lock folder that cannot be used is an error: somebody named
+// it, or cores.
+func (f *engineFlags) needLocks() bool {
+	return f.policy.mode != placeAuto || f.changed("lock-dir") || f.lockDir != reserve.DefaultDir
+}
+
+// checkHugeTLBFS makes sure that there is a hugetlbfs where one is named, be a page free
+// there or not.
+func (f *engineFlags) checkHugeTLBFS(ctx context.Context) error {
+	if f.hugeTLBFS == "" {
+		return nil
+	}
+	r, err := hugepages.Alloc(ctx, hugepages.Options{Size: 1, HugeTLBFS: f.hugeTLBFS, Purpose: "a look at the folder"})
+	if err != nil {
+		return fmt.Errorf("--hugetlbfs: %w", err)
+	}
+	return r.Free()
+}
+
+// withPlace takes the cores and the memory for so many sectors from the machine, and
+// runs a job with what prepare returned. The job sets Sectors.
+func (a *app) withPlace(ctx context.Context, f *engineFlags, c engine.Config, sectors int, what string, job func(engine.Config) error) error {
+	return a.place(ctx, f, &c, sectors, what, func() error {
 		// Hashers never leave their threads: the others need some of their own.
 		runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), runtime.NumCPU()+max(1, c.Hashers)))
 		closeParents, err := a.openParents(ctx, f, &c)
@@ -205,10 +246,7 @@ func (a *app) withEngine(ctx context.Context, p porep.SealProof, sectors int, f 
 			return err
 		}
 		return errors.Join(job(c), closeParents())
-	}); err != nil {
-		return err
-	}
-	return nil
+	})
 }
 
 // openParents opens the parent cache that the flags ask for, and copies it to each
@@ -274,7 +312,7 @@ func (a *app) place(ctx context.Context, f *engineFlags, c *engine.Config, secto
 	}
 	held, err := a.heldOn(ctx, "/", f.lockDir)
 	if err != nil {
-		if f.policy.mode == placeAuto && !f.changed("lock-dir") && f.lockDir == reserve.DefaultDir {
+		if !f.needLocks() {
 			a.note("cores are not reserved: %v", err)
 			return run()
 		}
@@ -285,6 +323,9 @@ func (a *app) place(ctx context.Context, f *engineFlags, c *engine.Config, secto
 		plan, err = choosePlan(m, held, f, c, sectors)
 	}
 	if err != nil {
+		if none := (*noPlaceError)(nil); errors.As(err, &none) {
+			err = fmt.Errorf("%w ('sdrbench plan' and 'sdrbench topo' show more; --policy none runs anywhere)", err)
+		}
 		return err
 	}
 	setPlaces(c, m, plan)
@@ -297,7 +338,7 @@ func (a *app) place(ctx context.Context, f *engineFlags, c *engine.Config, secto
 	}
 	dir, err := reserve.Open(f.lockDir, "/")
 	if err != nil {
-		if f.policy.mode == placeAuto && !f.changed("lock-dir") && f.lockDir == reserve.DefaultDir {
+		if !f.needLocks() {
 			a.note("cores are not reserved: %v", err)
 			return run()
 		}
@@ -433,7 +474,7 @@ func (e *noPlaceError) Error() string {
 	for _, h := range e.held {
 		s += "; held: " + h.Who()
 	}
-	return s + " ('sdrbench plan' and 'sdrbench topo' show more; --policy none runs anywhere)"
+	return s
 }
 
 // note tells what is not as it might be.

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"math"
 	"math/big"
 	"strconv"
 	"strings"
@@ -32,7 +33,7 @@ func (v *flagValue[T]) Type() string   { return v.kind }
 func (v *flagValue[T]) Set(text string) error {
 	value, err := v.parse(text, *v.to)
 	if err != nil {
-		v.wrong = err
+		v.wrong = errors.Join(v.wrong, err)
 		return nil
 	}
 	*v.to, v.text = value, text
@@ -41,12 +42,17 @@ func (v *flagValue[T]) Set(text string) error {
 
 func (v *flagValue[T]) problem() error { return v.wrong }
 
-// badFlags reports every flag with a text that could not be parsed.
+// badFlags reports every flag with a text that could not be parsed, or that is no path;
+// flags that are plain strings are paths.
 func badFlags(cmd *cobra.Command, _ []string) error {
 	var errs []error
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
 		if v, ok := f.Value.(interface{ problem() error }); ok && v.problem() != nil {
 			errs = append(errs, fmt.Errorf("--%s: %w", f.Name, v.problem()))
+		}
+		// Whoever writes --dir "$DIR" does not want what no --dir means.
+		if f.Changed && f.Value.Type() == "string" && f.Value.String() == "" {
+			errs = append(errs, fmt.Errorf("--%s: \"\" is no path", f.Name))
 		}
 	})
 	return errors.Join(errs...)
@@ -75,22 +81,42 @@ func proofFlag(cmd *cobra.Command, to *porep.SealProof, usage string) {
 	_ = cmd.RegisterFlagCompletionFunc("proof", cobra.FixedCompletions(names, cobra.ShellCompDirectiveNoFileComp))
 }
 
-// parseNumber reads a number of things; none of them is no number.
-func parseNumber(text string) (int, error) {
-	n, err := strconv.Atoi(text)
-	if err != nil || n < 1 {
-		return 0, fmt.Errorf("%q is not a number from 1 on", text)
+// What flags take at most where nothing else bounds them: sums stay far from overflow.
+const (
+	maxNumber  = 1 << 30
+	maxSectors = 1 << 20 // as placement
+	maxTime    = 1000 * time.Hour
+)
+
+// numberFrom is a parser of numbers from low to high.
+func numberFrom(low, high int) func(string) (int, error) {
+	return func(text string) (int, error) {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < low || n > high {
+			return 0, fmt.Errorf("%q is not a number from %d to %d", text, low, high)
+		}
+		return n, nil
 	}
-	return n, nil
 }
+
+// parseNumber reads a number of things; none of them is no number.
+func parseNumber(text string) (int, error) { return numberFrom(1, maxNumber)(text) }
 
 // parseWhile reads a time that something takes, 60s or 5m.
 func parseWhile(text string) (time.Duration, error) {
 	d, err := time.ParseDuration(text)
-	if err != nil || d <= 0 {
-		return 0, fmt.Errorf("%q is not a time above zero, like 60s or 5m", text)
+	if err != nil || d <= 0 || d > maxTime {
+		return 0, fmt.Errorf("%q is not a time above zero, up to %.0fh, like 60s or 5m", text, maxTime.Hours())
 	}
 	return d, nil
+}
+
+func parseSectorNumber(text string) (uint64, error) {
+	n, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("%q is not a number from 0 to %d", text, uint64(math.MaxUint64))
+	}
+	return n, nil
 }
 
 func parseUnpadded(text string) (porep.UnpaddedSize, error) {
@@ -131,10 +157,13 @@ func parsePiece(text string) (piece porep.Piece, err error) {
 
 // parseMiner reads an actor number, 1000 or f01000, as a prover id.
 func parseMiner(text string) (porep.ProverID, error) {
-	digits := strings.TrimPrefix(strings.TrimPrefix(text, "f0"), "t0")
+	digits, ok := strings.CutPrefix(text, "f0")
+	if !ok {
+		digits = strings.TrimPrefix(text, "t0")
+	}
 	actor, err := strconv.ParseUint(digits, 10, 64)
 	if err != nil {
-		return porep.ProverID{}, fmt.Errorf("%q is not an actor number, like 1000 or f01000", text)
+		return porep.ProverID{}, fmt.Errorf("%q is not an actor number, up to %d, like 1000 or f01000", text, uint64(math.MaxUint64))
 	}
 	return porep.ProverIDOf(actor), nil
 }

@@ -93,7 +93,16 @@ func (a *app) root() *cobra.Command {
 that it leaves are, byte for byte, those of the reference implementation.
 
 Sizes of pieces are in unpadded bytes. 32-byte values are 64 hex digits.
-Exit codes: 0 done, 1 failed, 2 wrong usage.`,
+Exit codes: 0 done, 1 failed, 2 wrong usage.
+
+What no flag says may be in the environment:
+  SDR_LOCK_DIR, SDR_PROFILE, SDR_KERNEL         --lock-dir, --profile, --kernel
+  FIL_PROOFS_MULTICORE_SDR_PRODUCERS            --producers of commands that label
+  FIL_PROOFS_MULTICORE_SDR_PRODUCER_STRIDE      --stride
+  FIL_PROOFS_MULTICORE_SDR_LOOKAHEAD            --lookahead
+  FIL_PROOFS_PARENT_CACHE                       --dir of parents build
+  FIL_PROOFS_MAXIMIZE_CACHING                   with --parent-cache: its file in memory
+  NO_COLOR                                      no colors on a terminal`,
 		Example: `  # Does this machine seal right, and how fast?
   sdrbench bench
 

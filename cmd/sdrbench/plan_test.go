@@ -61,17 +61,17 @@ func TestHeldCores(t *testing.T) {
 	}
 	who := fmt.Sprintf(`process %d, "sector 17"`, os.Getpid())
 	text := sdrbench(t, nil, "plan", "--sectors", "max", "--proof", "StackedDrg2KiBV1", "--lock-dir", locks).stdout
-	if want := fmt.Sprintf("cores %d: %s, since 20", core, who); !strings.Contains(text, want) {
+	if want := fmt.Sprintf("core %d: %s, since 20", core, who); !strings.Contains(text, want) {
 		t.Errorf("plan says\n%s\nwant %q", text, want)
 	}
-	if text := mustRun(t, nil, "topo", "--lock-dir", locks); !strings.Contains(text, "held: CPUs") || !strings.Contains(text, who) {
+	if text := mustRun(t, nil, "topo", "--lock-dir", locks); !strings.Contains(text, "held: CPU") || !strings.Contains(text, who) {
 		t.Errorf("topo says\n%s\nwant %q", text, who)
 	}
 	r.Release()
 	if p := plan(); len(p.Held) != 0 || !uses(p) {
 		t.Errorf("after the release: held %+v, jobs %+v", p.Held, p.Jobs)
 	}
-	if text := mustRun(t, nil, "topo", "--lock-dir", locks); strings.Contains(text, "held: CPUs") {
+	if text := mustRun(t, nil, "topo", "--lock-dir", locks); strings.Contains(text, "held: CPU") {
 		t.Errorf("after the release topo says\n%s", text)
 	}
 }

@@ -431,13 +431,13 @@ func (p *profile) write(w io.Writer) error {
 //
 // The kernel and the number of hashers are for as many sectors as were measured.
 // For any other number they follow from what each kernel takes.
-func (a *app) applyProfile(f *engineFlags, c *engine.Config, sectors int) error {
+func (a *app) applyProfile(f *engineFlags, c *engine.Config, sectors int) {
 	p := f.tuned
 	if p == nil {
 		if c.Kernel == "" {
 			c.Cycles = engine.TimeKernels()
 		}
-		return nil
+		return
 	}
 	s := &p.Throughput
 	if sectors == 1 {
@@ -474,7 +474,6 @@ func (a *app) applyProfile(f *engineFlags, c *engine.Config, sectors int) error 
 	if !f.changed("policy") {
 		f.policy.policy, _, _ = placement.ParsePolicy(s.Policy)
 	}
-	return nil
 }
 
 // forgetShape takes back the profile's kernel and number of hashers: there is no

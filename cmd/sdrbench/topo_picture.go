@@ -222,7 +222,7 @@ func (p *topoPicture) legend() {
 		lines = append(lines, "e   efficiency core")
 	}
 	for _, who := range p.holders {
-		lines = append(lines, fmt.Sprintf("*   held: CPUs %s by %s", topology.NewCPUSet(p.holds[who]...), who))
+		lines = append(lines, fmt.Sprintf("*   held: %s by %s", numbers("CPU", topology.NewCPUSet(p.holds[who]...)), who))
 	}
 	if len(lines) > 0 {
 		fmt.Fprintf(&p.b, "\n%s\n", strings.Join(lines, "\n"))
@@ -248,11 +248,24 @@ func (p *topoPicture) paint(text string, style lipgloss.Style) string {
 	return style.Render(text)
 }
 
+// numbers names CPUs or cores: "CPU 5", "cores 0-3,8".
+func numbers(what string, set topology.CPUSet) string {
+	if set.Len() == 1 {
+		return what + " " + set.String()
+	}
+	return what + "s " + set.String()
+}
+
 func count(n int, what string) string { return plural(n, what, what+"s") }
 
-func plural(n int, one, many string) string {
+// verb is the form that goes with so many.
+func verb(n int, one, many string) string {
 	if n == 1 {
-		return "1 " + one
+		return one
 	}
-	return fmt.Sprintf("%d %s", n, many)
+	return many
+}
+
+func plural(n int, one, many string) string {
+	return fmt.Sprintf("%d %s", n, verb(n, one, many))
 }

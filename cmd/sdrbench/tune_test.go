@@ -358,7 +358,9 @@ func TestTuneBadFlags(t *testing.T) {
 		{exitUsage, "too small", []string{"--proof", "StackedDrg2KiBV1"}},
 		{exitUsage, "number of sectors", []string{"--sectors", "0"}},
 		{exitFailed, "no such file", []string{"--dir", missing}},
-		{exitFailed, "no such file", []string{"--profile", missing}},
+		{exitFailed, "is not a folder", []string{"--dir", os.Args[0]}},
+		{exitUsage, "--profile: \"\" is no path", []string{"--profile", ""}},
+		{exitFailed, "no such file", []string{"--profile", missing, "--force"}},
 		{exitFailed, "room", []string{"--proof", "StackedDrg64GiBV1", "--sectors", "1000"}},
 	} {
 		r := sdrbench(t, nil, append([]string{"tune"}, c.args...)...)
@@ -399,7 +401,7 @@ func TestTuneThenBench(t *testing.T) {
 	}
 	wantFiles(t, config)
 
-	if r = withProfile(t, config, "tune", "--json", "--proof", "StackedDrg8MiBV1_1", "--time", "3s", "--dir", dir); r.exit != exitDone {
+	if r = withProfile(t, config, "tune", "--force", "--json", "--proof", "StackedDrg8MiBV1_1", "--time", "3s", "--dir", dir); r.exit != exitDone {
 		t.Fatalf("exit code %d: %s", r.exit, r.stderr)
 	}
 	wantFiles(t, dir)
@@ -475,7 +477,7 @@ func TestTuneInterrupted(t *testing.T) {
 	if err := os.WriteFile(profile, []byte(old), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command("sdrbench", "tune", "--proof", "StackedDrg8MiBV1_1", "--dir", dir, "--profile", profile, "--lock-dir", filepath.Join(t.TempDir(), "locks"))
+	cmd := exec.Command("sdrbench", "tune", "--force", "--proof", "StackedDrg8MiBV1_1", "--dir", dir, "--profile", profile, "--lock-dir", filepath.Join(t.TempDir(), "locks"))
 	var stdout, stderr strings.Builder
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Start(); err != nil {
