@@ -148,8 +148,10 @@ func (j *job) measuredBatch(ctx context.Context, h int, r *regions) (b *batchRun
 	b.from -= b.from % uint64(b.store.run) // producers count in runs from the layer's first node
 	b.store.done.Store(b.from)
 	b.written.Store(b.from)
-	if err := r.layers.Populate(ctx); err != nil {
-		return b, fmt.Errorf("engine: taking memory for hasher %d: %w", h, err)
+	for _, region := range r.all() {
+		if err := region.Populate(ctx); err != nil {
+			return b, fmt.Errorf("engine: taking memory for hasher %d: %w", h, err)
+		}
 	}
 	if _, err := r.layers.Verify(ctx); err != nil {
 		return b, fmt.Errorf("engine: taking memory for hasher %d: %w", h, err)

@@ -71,12 +71,17 @@ func (s *shape) chunk(k *sha256.Kernel) uint64 {
 	return n
 }
 
-// bufferBytes is the memory in which a batch's lanes are taken apart, and far
-// parents listed, sorted and read.
-func bufferBytes(k *sha256.Kernel, s shape) (n uint64) {
-	if k.Lanes > 1 || k.Group > 1 {
-		n = writers * s.chunk(k) * uint64(k.Stride())
+// bufferBytes is the memory in which a batch's lanes are taken apart: none if there is
+// nothing to take apart.
+func bufferBytes(k *sha256.Kernel, s shape) uint64 {
+	if k.Lanes == 1 && k.Group == 1 {
+		return 0
 	}
+	return writers * s.chunk(k) * uint64(k.Stride())
+}
+
+// farBytes is the memory in which far parents are listed, sorted and read.
+func farBytes(s shape) (n uint64) {
 	if s.window > 0 {
 		const lists, entry = 3, 4 // two windows' nodes, and the order that they are read in
 		n += readers*readBytes + lists*entry*uint64(s.room) + listNodes*porep.Degree*entry

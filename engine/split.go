@@ -135,14 +135,15 @@ func (c *Config) LanesInMemory() (most int) {
 type Requirement struct {
 	Layers  uint64 // labels of layers, of the largest of its batches
 	Rings   uint64 // labels staged
-	Buffers uint64 // labels on their way to files, and from there
+	Buffers uint64 // labels on their way to files
+	Far     uint64 // far parents listed, sorted, and on their way from files
 	// Parents is what producers work out, and where it lies for the hasher. What
 	// hashers with memory on one NUMA node share counts for the first of them.
 	Parents uint64
 }
 
 // Total is all of it.
-func (r Requirement) Total() uint64 { return r.Layers + r.Rings + r.Buffers + r.Parents }
+func (r Requirement) Total() uint64 { return r.Layers + r.Rings + r.Buffers + r.Far + r.Parents }
 
 // Requirements is the memory that each hasher of the job takes.
 func (c *Config) Requirements() []Requirement {
@@ -163,6 +164,7 @@ func (c *Config) Requirements() []Requirement {
 				r.Rings = max(r.Rings, uint64(g.slots*g.run)*porep.Degree*stride)
 			}
 			r.Buffers = max(r.Buffers, bufferBytes(b.kernel, g))
+			r.Far = farBytes(g)
 		}
 		all = append(all, r)
 	}

@@ -149,10 +149,11 @@ func (b *batchRun) startWriting(wg *sync.WaitGroup) {
 	w.next = b.from / chunk
 	w.low = w.next
 	w.inHand[0] -= w.next
-	for range writers {
+	size := bufferBytes(b.kernel, b.store.shape) / writers
+	for i := range uint64(writers) {
 		var buffer []byte
-		if b.kernel.Lanes > 1 || b.kernel.Group > 1 {
-			buffer = alignedBuffer(int(chunk) * b.kernel.Stride())
+		if size > 0 {
+			buffer = b.regions.buffers.Bytes()[i*size:][:size:size]
 		}
 		wg.Go(func() { b.write(w, b.c.way(), buffer) })
 	}

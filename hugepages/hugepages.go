@@ -29,6 +29,7 @@ const (
 	Layers  Purpose = "layers"
 	Parents Purpose = "parents"
 	Rings   Purpose = "rings"
+	Buffers Purpose = "buffers"
 )
 
 // Pages is a kind of page.

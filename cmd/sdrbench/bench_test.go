@@ -316,7 +316,7 @@ func TestRefusedBeforeWork(t *testing.T) {
 		{labels, exitFailed, []string{"--hugetlbfs: ", work + ": not on a hugetlbfs"}, []string{"--hugetlbfs", work}},
 		{labels, exitFailed, []string{"no room", `held: process`, `"sector 17"`}, []string{"--lock-dir", locks}},
 		{labels, exitUsage, []string{"lookahead: 1 is not between 128 and"}, []string{"--lookahead", "1"}},
-		{labels, exitUsage, []string{"budget: 1048576 bytes, but"}, []string{"--memory", "1MiB", "--policy", "none"}},
+		{labels, exitUsage, []string{"budget: 1 MiB, but"}, []string{"--memory", "1MiB", "--policy", "none"}},
 		{labels, exitFailed, []string{filepath.Join(work, "none")}, []string{"--parent-cache", filepath.Join(work, "none")}},
 		{labels, exitUsage, []string{"CPU " + absent, world, "lookahead", "--hugetlbfs"}, []string{"--policy", absent, "--lock-dir", world, "--lookahead", "1", "--hugetlbfs", work}},
 		{[]string{"bench"}, exitUsage, []string{"--layers: 3", "--json or", "CPU " + absent}, []string{"--layers", "3", "--json", "--gobench", "--policy", absent}},
@@ -352,7 +352,7 @@ func TestRefusedBeforeWork(t *testing.T) {
 	for _, args := range [][]string{{"--full"}, {"--layers", "1"}, {"--window", "1s"}} {
 		args = append(args, "--sectors", "4", "--hashers", "4", "--memory", "60MiB", "--policy", "none", "--kernel", "generic/1")
 		r := sdrbench(t, nil, slices.Concat([]string{"bench"}, commands["bench"], args)...)
-		if r.exit != exitUsage || !strings.Contains(r.stderr, "budget: 62914560 bytes, but 4 sectors") {
+		if r.exit != exitUsage || !strings.Contains(r.stderr, "budget: 60 MiB, but 4 sectors") {
 			t.Errorf("%q, a budget for three of four sectors: exit code %d: %s", args, r.exit, r.stderr)
 		}
 	}
