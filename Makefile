@@ -50,8 +50,8 @@ race: ## the short tests under the race detector (needs a C compiler)
 	go test -race -short -timeout=20m ./...
 
 .PHONY: purego
-purego: ## the tests with generic kernels only
-	go test -tags=purego -timeout=20m ./...
+purego: ## the short tests with generic kernels only
+	go test -tags=purego -short -timeout=20m ./...
 
 .PHONY: arm64
 arm64: ## the tests of the arm64 kernels and what uses them, under QEMU

@@ -103,7 +103,7 @@ func parentBytes(s shape, producers int) uint64 {
 func sharedBytes(s shape) uint64 {
 	const parent = 4
 	places := uint64(sharedPlaces(s))
-	return places*uint64(unsafe.Sizeof(sharedRun{})) + min(places, s.runsInLayer())*uint64(s.run)*porep.Degree*parent
+	return places*uint64(unsafe.Sizeof(sharedRun{})) + min(places*uint64(s.run), s.nodes)*porep.Degree*parent
 }
 
 // runsInLayer is how many runs a layer has; the last may be shorter.

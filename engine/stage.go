@@ -137,9 +137,9 @@ const (
 	// sharedAhead is how many of the next runs a producer looks at for something
 	// to do.
 	sharedAhead = 8
-	// sharedNodes are kept, 7 MB of parents: a tenth of a second. Hashers that drift
-	// apart for a moment find together again, since the one ahead does the work.
-	sharedNodes = 1 << 17
+	// sharedNodes are kept, 59 MB of parents: a second or more of labels. A hasher whose
+	// core or memory is slower for a while falls so far behind and still finds them.
+	sharedNodes = 1 << 20
 )
 
 func sharedPlaces(s shape) int {
