@@ -78,12 +78,12 @@ func (b *batchRun) gather() error {
 			return nil
 		}
 		w.place = nil
-		some := end > b.store.inMemory
-		if some {
+		fromLayers := false
+		if end > b.store.inMemory {
 			if !b.wait(&b.back, func() bool { return b.spilling.done.Load() > n-kept }) {
 				return nil
 			}
-			some = !b.unspill(w, n)
+			fromLayers = !b.unspill(w, n)
 		}
 		if err := b.list(w, from, parents); err != nil {
 			return err
@@ -93,7 +93,7 @@ func (b *batchRun) gather() error {
 		}
 		w.listed.Store(n + 1)
 		b.back.Wake()
-		if some {
+		if fromLayers {
 			last := b.store.position(index, end-b.store.inMemory)
 			if !b.wait(&b.made, func() bool { return b.written.Load() >= last }) {
 				return nil
