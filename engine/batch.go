@@ -18,7 +18,8 @@ import (
 //	           the hasher by way of a ring
 //	hasher     the only one that writes labels
 //	writers    write them to the files
-//	gatherer   in OneLayer mode, reads far parents back
+//	spiller    in OneLayer mode, puts far parents aside
+//	gatherer   in OneLayer mode, gets them back
 //
 // The hasher waits for the others only if they are behind, and then says for what.
 type batchRun struct {
@@ -35,6 +36,7 @@ type batchRun struct {
 	rows     sha256.Rows // of all slots, and once more those of the first nodes, behind the last
 	staged   []byte      // labels of all slots' parents
 	counters *hasherCounters
+	spilling spilling // OneLayer
 
 	start   uint64                  // what the hasher has behind it when the batch begins, in nodes
 	from    uint64                  // the node at which layer index 0 begins: 0, but for Measure
@@ -68,6 +70,9 @@ func (j *job) newBatchRun(h int, b batch, r *regions) *batchRun {
 }
 
 func (b *batchRun) close() {
+	if b.spilling.file != nil {
+		b.spilling.file.Abort()
+	}
 	for _, l := range b.lanes {
 		l.close()
 	}
@@ -140,6 +145,7 @@ func (b *batchRun) run(ctx context.Context) {
 				b.fail(err)
 			}
 		})
+		others.Go(b.spill)
 	}
 	others.Go(func() {
 		if err := b.hash(); err != nil {
@@ -160,7 +166,7 @@ func (b *batchRun) fail(err error) {
 	b.stop()
 }
 
-// stop makes every goroutine end. Who is cut short (in stage, list, readFar, loadKey)
+// stop makes every goroutine end. Who is cut short (in stage, list, spill, unspill, readFar, loadKey)
 // returns as if it were done, and what it leaves half done is published like anything
 // else. That is safe: stopped was set before, so a writer that learns of labels made
 // of it finds that set too, writes none of them, and no file gets its name. Rows always
@@ -171,6 +177,9 @@ func (b *batchRun) stop() {
 	b.made.Wake()
 	b.back.Wake()
 	b.regions.gate.Wake()
+	if b.job.index != nil {
+		b.job.index.gate.Wake()
+	}
 }
 
 func (b *batchRun) allDead() bool {
@@ -301,7 +310,8 @@ func (b *batchRun) ready(run uint64, index int, node uint64, n int) bool {
 	}
 	if s.window > 0 && node%s.window == 0 {
 		window := s.position(index, node) / s.window
-		return b.waitFor(WaitDisk, &b.back, func() bool { return s.far.ready(window) })
+		// So must be those far parents that lie in the window's place.
+		return b.waitFor(WaitDisk, &b.back, func() bool { return s.far.ready(window) && b.spilling.done.Load()+kept > window })
 	}
 	return true
 }

@@ -89,8 +89,8 @@ type Config struct {
 	StrictNUMA bool
 	// Memory counts the job's memory by purpose. Default: not counted.
 	Memory *hugepages.Accounting
-	// Writing is the way to the disk. Default: durable.Direct; in OneLayer mode,
-	// which reads what it wrote, durable.Behind.
+	// Writing is the way to the disk, and, in OneLayer mode, which reads what it wrote,
+	// back from there. Default: durable.Direct.
 	Writing Writing
 
 	// MemoryTaken, if not nil, is called once when all of the job's memory has been
@@ -106,6 +106,10 @@ type Config struct {
 	// memoryHook, in tests, is called before a hasher's memory is taken from the
 	// machine.
 	memoryHook func(hasher int)
+	// spillHook, in tests, is called before far parents are put into an index, and
+	// before their labels' file is made ("open"), written or read, with the window,
+	// counted through all layers; its error is that operation's.
+	spillHook func(operation string, window uint64) error
 }
 
 // Sector is one sector of a job.
@@ -164,7 +168,9 @@ const (
 	// TwoLayers: the layer being made and the one before, 2 N.
 	TwoLayers = memorymode.TwoLayers
 	// OneLayer: the layer before, and of the one being made the last eighth, 1.2 N. Base
-	// parents from before that are read from the layer's file ahead of time.
+	// parents from before that go, as they are made, to a file without a name in one of a
+	// batch's cache dirs, about N/2 for each of its lanes, and are read back ahead of time.
+	// Without room for that file they are read from the layers', many times over.
 	OneLayer = memorymode.OneLayer
 )
 
@@ -208,12 +214,12 @@ func (c *Config) last() int {
 
 func (c *Config) way() durable.Way {
 	switch {
-	case c.Writing == WriteDirect, c.Writing == WriteDefault && c.MemoryMode == TwoLayers:
-		return durable.Direct
 	case c.Writing == WriteUncached:
 		return durable.Uncached
+	case c.Writing == WriteBehind:
+		return durable.Behind
 	}
-	return durable.Behind
+	return durable.Direct
 }
 
 func nameOf(names []string, i int) string {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -123,7 +124,8 @@ func TestCyclesInfinite(t *testing.T) {
 	}
 }
 
-// A gatherersParents is a graph that tells the gatherer's questions from producers'.
+// A gatherersParents is a graph that tells the gatherer's questions, and the index's, from
+// producers'.
 type gatherersParents struct {
 	*graph.Graph
 	asked func()
@@ -147,17 +149,17 @@ func TestCancelGatherer(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	asked := 0
+	var asked atomic.Int64
 	c.Parents = gatherersParents{g, func() {
-		asked++
+		asked.Add(1)
 		cancel()
 		time.Sleep(50 * time.Millisecond) // by when the job has noticed
 	}}
 	if _, err := engine.Run(ctx, c); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v", err)
 	}
-	if asked >= 8 {
-		t.Errorf("two whole windows were listed, in %d parts", asked)
+	if n := asked.Load(); n >= 8 {
+		t.Errorf("two whole windows were listed, in %d parts", n)
 	}
 }
 

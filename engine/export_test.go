@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"context"
+	"errors"
 	"unsafe"
 
 	"github.com/sdr-engine/sdr/porep"
@@ -11,6 +13,89 @@ func SetHook(c *Config, f func(hasher int, run uint64)) { c.hook = f }
 
 // SetMemoryHook has f called before a hasher's memory is taken from the machine.
 func SetMemoryHook(c *Config, f func(hasher int)) { c.memoryHook = f }
+
+// SetSpillHook has f called before an operation on the file for far parents, with the
+// window, and its error be the operation's.
+func SetSpillHook(c *Config, f func(operation string, window uint64) error) { c.spillHook = f }
+
+// WindowsKept and Windows are OneLayer mode's.
+const (
+	WindowsKept = kept
+	Windows     = windows
+)
+
+// FarSections are the index's sections, by the children's window, then the parents'.
+func FarSections(ctx context.Context, c Config) (all [windows][windows][]uint32, err error) {
+	c = c.WithDefaults()
+	j := newJob(&c)
+	defer j.startIndex(ctx)()
+	j.index.gate.Wait(1, j.index.ready.Load)
+	if j.index.err != nil {
+		return all, j.index.err
+	}
+	for child := range all {
+		for from := range all[child] {
+			section := &j.index.sections[child][from]
+			for chunk := range section.chunks {
+				nodes, err := j.index.read(make([]uint32, farChunk), section, chunk)
+				if err != nil {
+					return all, err
+				}
+				all[child][from] = append(all[child][from], nodes...)
+			}
+		}
+	}
+	return all, nil
+}
+
+// SpillRoundTrip spills, for the first batch of a job, labels that say whose they are,
+// and returns those that are read back for a window of children, by the far parent that
+// they are of, in order of child, then slot.
+func SpillRoundTrip(ctx context.Context, c Config, label func(node uint64, label []byte), got func(child int, labels []byte, stride int)) error {
+	c = c.WithDefaults()
+	j := newJob(&c)
+	all, err := j.takeMemory(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = free(all) }()
+	defer j.startIndex(ctx)()
+	j.index.gate.Wait(1, j.index.ready.Load)
+	b := j.newBatchRun(0, j.split[0][0], all[0])
+	defer b.close()
+	s := newStore(shapeOf(c.Proof, &c), b.kernel, 1, all[0].layers.Bytes())
+	b.store = s
+	if b.openSpill(); b.spilling.err != nil {
+		return b.spilling.err
+	}
+	stride := b.kernel.Stride()
+	for from := range windows {
+		for node := uint64(from) * s.window; node < uint64(from+1)*s.window; node++ {
+			label(node, s.out(0, node, 1))
+		}
+		for child := from + kept; child < windows; child++ {
+			if err := b.spillSection(make([]uint32, farChunk), uint64(from), child, from); err != nil {
+				return err
+			}
+		}
+	}
+	for child := kept; child < windows; child++ {
+		w := s.far.of(uint64(child))
+		w.place = nil
+		if !b.unspill(w, uint64(child)) {
+			return errors.New("nothing is there")
+		}
+		if err := b.list(w, uint64(child)*s.window, s.listParents()); err != nil {
+			return err
+		}
+		var labels []byte
+		for _, at := range w.list {
+			labels = append(labels, w.labels[int(at)*stride:][:stride]...)
+		}
+		got(child, labels, stride)
+	}
+	return nil
+}
 
 // SetLayers gives a job more layers than its proof has.
 func SetLayers(c *Config, n int) { c.moreLayers = n }

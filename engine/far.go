@@ -12,29 +12,29 @@ import (
 
 // Reading labels back from layer files.
 const (
-	readers   = 2       // goroutines
-	readBytes = 1 << 20 // of one lane, at a time
-	readNodes = readBytes / porep.NodeSize
+	readers   = 4       // goroutines
+	readPart  = 1 << 20 // bytes of one lane, at a time
+	readNodes = readPart / porep.NodeSize
 
 	listNodes = 2048 // whose far parents are listed at a time
 )
 
 // farParents are, in OneLayer mode, the labels of base parents that are no longer
 // in memory when their child's turn comes. Parents are known in advance: for a
-// window of nodes after another, one goroutine lists them, and as soon as the last
-// of them is in its file, reads the file from the start to there in large parts
-// and keeps the labels that were listed. It is a window ahead of the hasher.
+// window of nodes after another, one goroutine reads the labels from where they were
+// spilled, and lists where each lies. It is a window ahead of the hasher.
 //
-// About 0.7 of a node's 6 base parents are far, so that reading them one at a time
-// would be 0.7 random reads a label; this way a layer's file is read 13 times over.
+// About every other node has one, so that reading them one at a time from the layer's
+// file would be half a random read a label.
 type farParents struct {
 	windows [memorymode.WindowsFar]farWindow // window n, counted through all layers, is in windows[n%2]
 }
 
 type farWindow struct {
 	labels []byte
-	nodes  []uint32 // the far parents, in order of child, then slot
-	starts []int    // by run of the window: the first of them
+	place  *spillPlace // how labels lie: as they were spilled, or, if nil, in order of child, then slot
+	list   []uint32    // in that order: by place, the indices of labels; otherwise the far parents
+	starts []int       // by run of the window: the first of them
 	listed atomic.Uint64
 	read   atomic.Uint64 // both: the number, from 1, of the window of which that is done
 }
@@ -47,19 +47,43 @@ func (f *farParents) ready(window uint64) bool { return f.of(window).read.Load()
 // entryOf is the index of the first far parent of the run at a node of the window.
 func (w *farWindow) entryOf(node uint64, run int) int { return w.starts[node/uint64(run)] }
 
+// label is the index of the label of the far parent that is listed as entry; it is in
+// a window of so many nodes. False means that something else is listed there.
+func (w *farWindow) label(entry int, parent uint32, window uint64) (label int, ok bool) {
+	if entry >= len(w.list) {
+		return 0, false
+	}
+	if w.place == nil {
+		return entry, w.list[entry] == parent
+	}
+	label = int(w.list[entry])
+	from := uint64(parent) / window
+	in := label - w.place.starts[from]
+	return label, in >= 0 && in < w.place.n[from]
+}
+
 // gather keeps the far parents of the window that comes next ready, through all
 // layers.
 func (b *batchRun) gather() error {
 	defer b.job.keepOff()()
-	order := newReadOrder(b.store)
-	parents := make([]uint32, min(b.store.window, listNodes)*porep.Degree)
+	var order *readOrder
+	parents := b.store.listParents()
 	begin := b.from / b.store.window
 	for n := begin; n < uint64(b.layers)*windows; n++ {
 		index, from := int(n/windows), n%windows*b.store.window
+		end := from + b.store.window
 		w := b.store.far.of(n)
 		// What lies in its place is the last but one's.
 		if n >= begin+2 && !b.wait(&b.made, func() bool { return b.store.done.Load() >= (n-1)*b.store.window }) {
 			return nil
+		}
+		w.place = nil
+		fromLayers := false
+		if end > b.store.inMemory {
+			if !b.wait(&b.back, func() bool { return b.spilling.done.Load() > n-kept }) {
+				return nil
+			}
+			fromLayers = !b.unspill(w, n)
 		}
 		if err := b.list(w, from, parents); err != nil {
 			return err
@@ -69,10 +93,13 @@ func (b *batchRun) gather() error {
 		}
 		w.listed.Store(n + 1)
 		b.back.Wake()
-		if end := from + b.store.window; end > b.store.inMemory {
+		if fromLayers {
 			last := b.store.position(index, end-b.store.inMemory)
 			if !b.wait(&b.made, func() bool { return b.written.Load() >= last }) {
 				return nil
+			}
+			if order == nil {
+				order = newReadOrder(b.store)
 			}
 			if err := b.readFar(w, index, end-b.store.inMemory, order); err != nil {
 				return err
@@ -84,37 +111,76 @@ func (b *batchRun) gather() error {
 	return nil
 }
 
-// list works out which parents of a window are far.
+// list works out where the far parents of a window lie.
 func (b *batchRun) list(w *farWindow, from uint64, parents []uint32) error {
 	s := b.store
-	w.nodes, w.starts = w.nodes[:0], w.starts[:0]
+	w.list, w.starts = w.list[:0], w.starts[:0]
+	var next [windows]int
+	if w.place != nil {
+		next = w.place.starts
+	}
+	startRuns := func(end uint64) {
+		for run := uint64(s.run); uint64(len(w.starts))*run < end-from; {
+			w.starts = append(w.starts, len(w.list))
+		}
+	}
+	err := s.eachFar(b.parents, parents, from, b.stopped.Load, func(child uint64, p uint32) error {
+		startRuns(child + 1)
+		if len(w.list) == s.room {
+			return fmt.Errorf("engine: listing far parents: more than %d from node %d on", s.room, from)
+		}
+		at := p
+		if w.place != nil {
+			of := uint64(p) / s.window
+			at = uint32(next[of])
+			next[of]++
+		}
+		w.list = append(w.list, at)
+		return nil
+	})
+	if err != nil || b.stopped.Load() {
+		return err
+	}
+	startRuns(from + s.window)
+	if w.place == nil {
+		return nil
+	}
+	for of, n := range w.place.n {
+		if got := next[of] - w.place.starts[of]; got != n {
+			return fmt.Errorf("engine: listing far parents: nodes from %d on have %d in window %d, and had %d when asked before", from, got, of, n)
+		}
+	}
+	return nil
+}
+
+// eachFar calls visit for each far parent of a window of children from a node on, in
+// order of child, then slot, until it is stopped. Parents is scratch memory.
+func (s *shape) eachFar(source ParentSource, parents []uint32, from uint64, stopped func() bool, visit func(child uint64, parent uint32) error) error {
 	for node := from; node < from+s.window; {
-		if b.stopped.Load() {
+		if stopped() {
 			return nil // of a large sector it takes seconds
 		}
 		n := min(uint64(len(parents)/porep.Degree), from+s.window-node)
 		rows := parents[:n*porep.Degree]
-		if err := baseParents(b.parents, rows, node); err != nil {
+		if err := baseParents(source, rows, node); err != nil {
 			return err
 		}
 		for row := range n {
-			child := node + row
-			if child%uint64(s.run) == 0 {
-				w.starts = append(w.starts, len(w.nodes))
-			}
 			for _, p := range rows[row*porep.Degree:][:porep.BaseDegree] {
-				if s.isFar(child, p) {
-					w.nodes = append(w.nodes, p)
+				if s.isFar(node+row, p) {
+					if err := visit(node+row, p); err != nil {
+						return err
+					}
 				}
 			}
-		}
-		if len(w.nodes) > s.room {
-			return fmt.Errorf("engine: listing far parents: %d from node %d on, room for %d", len(w.nodes), from, s.room)
 		}
 		node += n
 	}
 	return nil
 }
+
+// listParents is memory for eachFar.
+func (s *shape) listParents() []uint32 { return make([]uint32, min(s.window, listNodes)*porep.Degree) }
 
 func baseParents(source ParentSource, dst []uint32, first uint64) error {
 	if b, ok := source.(BaseSource); ok {
@@ -126,7 +192,7 @@ func baseParents(source ParentSource, dst []uint32, first uint64) error {
 // A readOrder sorts a window's far parents by the part of the file that they are
 // in.
 type readOrder struct {
-	entries []uint32 // indices into farWindow.nodes
+	entries []uint32 // indices into farWindow.list
 	ends    []int    // by part: where its entries end
 }
 
@@ -159,10 +225,11 @@ func (o *readOrder) part(i int) []uint32 {
 	return o.entries[o.ends[i-1]:o.ends[i]]
 }
 
-// readFar reads the labels of a window's far parents, which are all in the files, among
-// those of the nodes before end.
+// readFar reads the labels of a window's far parents from the layer's files, where all
+// are among those of the nodes before end: 13 times over in a layer, but each lane has
+// only its own file to lose.
 func (b *batchRun) readFar(w *farWindow, index int, end uint64, order *readOrder) error {
-	order.sort(w.nodes)
+	order.sort(w.list)
 	stride := b.kernel.Stride()
 	return b.readParts(len(order.ends), func(part int, buffer []byte) error {
 		entries := order.part(part)
@@ -173,14 +240,14 @@ func (b *batchRun) readFar(w *farWindow, index int, end uint64, order *readOrder
 		n := min(readNodes, end-first) // what follows may be on its way to the file now
 		for lane, l := range b.lanes {
 			labels := buffer[:n*porep.NodeSize]
-			if ok, err := l.read(b.store.first+index, labels, first); err != nil {
+			if ok, err := l.read(b.c.way(), b.store.first+index, labels, first); err != nil {
 				l.fail(fmt.Errorf("reading layer %d back: %w", b.store.first+index, err))
 				continue
 			} else if !ok {
 				continue
 			}
 			for _, e := range entries {
-				at := (uint64(w.nodes[e]) - first) * porep.NodeSize
+				at := (uint64(w.list[e]) - first) * porep.NodeSize
 				if err := b.kernel.Pack(w.labels[int(e)*stride:][:stride], labels[at:][:porep.NodeSize], lane); err != nil {
 					return err
 				}
@@ -191,15 +258,21 @@ func (b *batchRun) readFar(w *farWindow, index int, end uint64, order *readOrder
 }
 
 // readParts calls do for parts 0 to n−1, from several goroutines with a buffer of
-// readBytes each, until one fails or the batch is stopped.
+// readPart bytes each, until one fails or the batch is stopped. There is one set of
+// buffers: the hasher reads where a layer begins, when the gatherer has no far parents
+// to read.
 func (b *batchRun) readParts(n int, do func(part int, buffer []byte) error) (err error) {
 	var next atomic.Int64
 	var once sync.Once
 	var wg sync.WaitGroup
-	for range min(readers, n) {
+	buffers := b.buffers()
+	for i := range min(readers, n) {
 		wg.Go(func() {
 			defer b.job.keepOff()()
-			buffer := make([]byte, readBytes)
+			buffer := buffers.read[i]
+			if buffer == nil {
+				buffer = make([]byte, readPart)
+			}
 			for !b.stopped.Load() {
 				part := int(next.Add(1)) - 1
 				if part >= n {
@@ -255,7 +328,7 @@ func (b *batchRun) loadLanes(memory []byte, layer int, first uint64, labels []by
 		if !wanted(l) {
 			continue
 		}
-		if ok, err := l.read(layer, labels, first); err != nil {
+		if ok, err := l.read(b.c.way(), layer, labels, first); err != nil {
 			l.fail(fmt.Errorf("reading layer %d back: %w", layer, err))
 		} else if ok {
 			if err := b.kernel.Pack(nodes, labels, i); err != nil {

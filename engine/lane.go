@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/sdr-engine/sdr/internal/durable"
 	"github.com/sdr-engine/sdr/layers"
 	"github.com/sdr-engine/sdr/porep"
 )
@@ -51,9 +52,9 @@ func (l *lane) writer(layer int) *layers.Writer {
 	return l.writers[layer-l.first]
 }
 
-// read reads labels of a layer from a node on. False means that the lane has no
+// read reads labels of a layer, by the way that they were written, from a node on. False means that the lane has no
 // such layer.
-func (l *lane) read(layer int, labels []byte, node uint64) (bool, error) {
+func (l *lane) read(way durable.Way, layer int, labels []byte, node uint64) (bool, error) {
 	off := int64(node) * porep.NodeSize
 	if l.dead.Load() || layer < l.first-1 || layer < 1 {
 		return false, nil
@@ -61,7 +62,7 @@ func (l *lane) read(layer int, labels []byte, node uint64) (bool, error) {
 	if layer == l.first-1 {
 		return true, readFull(l.before, labels, off)
 	}
-	return true, readFull(l.writers[layer-l.first], labels, off)
+	return true, l.writers[layer-l.first].Read(way, labels, off)
 }
 
 // fail ends the lane: the others go on, and its labels go nowhere. What it had

@@ -70,6 +70,7 @@ func Measure(ctx context.Context, c Config, window time.Duration) (m Measurement
 		return m, err
 	}
 	defer func() { err = errors.Join(err, free(regions)) }()
+	defer j.startIndex(ctx)()
 	m.Hashers = make([]HasherMeasurement, c.Hashers)
 	var ready, wg sync.WaitGroup
 	ready.Add(c.Hashers)
@@ -126,7 +127,7 @@ func (j *job) measure(ctx context.Context, h int, r *regions, window time.Durati
 }
 
 // measuredBatch is a hasher's first batch, with random labels in memory and, where
-// it reads them, in its files.
+// it reads them, in the file for far parents.
 func (j *job) measuredBatch(ctx context.Context, h int, r *regions) (b *batchRun, err error) {
 	b = j.newBatchRun(h, j.split[h][0], r)
 	defer func() {
@@ -161,17 +162,39 @@ func (j *job) measuredBatch(ctx context.Context, h int, r *regions) (b *batchRun
 	if b.store.window == 0 {
 		return b, nil
 	}
-	buffer := alignedBuffer(readBytes)
-	fillRandom(ctx, buffer, uint64(h)+1)
-	for _, l := range b.lanes {
-		for off := uint64(0); off < b.from*porep.NodeSize; off += readBytes {
-			part := buffer[:min(readBytes, b.from*porep.NodeSize-off)]
-			if err := l.writers[0].Write(j.way(), part, int64(off)); err != nil {
-				return b, err
+	return b, b.fillSpill(ctx)
+}
+
+// fillSpill readies the file for far parents, with random labels for those of windows
+// before the part that is measured. A job that cannot have the file is slower: that is
+// not what is to be measured, and an error.
+func (b *batchRun) fillSpill(ctx context.Context) error {
+	x, p := b.job.index, &b.spilling
+	defer context.AfterFunc(ctx, x.gate.Wake)()
+	x.gate.Wait(1, func() bool { return x.ready.Load() || ctx.Err() != nil })
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if b.openSpill(); p.err != nil {
+		return fmt.Errorf("engine: readying far parents: %w", p.err)
+	}
+	begin := b.from / b.store.window
+	p.done.Store(begin)
+	buffer := b.buffers().spill
+	fillRandom(ctx, buffer, uint64(b.hasher)+1)
+	for child := begin; child < windows; child++ {
+		place := &p.places[child]
+		size := place.starts[begin] * b.kernel.Stride()
+		for at := 0; at < size; at += len(buffer) {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			if err := p.file.WriteVia(b.c.way(), buffer[:min(len(buffer), size-at)], place.offset+int64(at)); err != nil {
+				return err
 			}
 		}
 	}
-	return b, nil
+	return nil
 }
 
 // fillRandom fills memory with numbers that no processor can foresee, quickly. When

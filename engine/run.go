@@ -104,6 +104,7 @@ func Run(ctx context.Context, c Config) (result Result, err error) {
 		return Result{}, errors.Join(append(j.sectorErrors(), err)...)
 	}
 	defer func() { err = errors.Join(err, free(regions)) }()
+	defer j.startIndex(ctx)()
 	var wg sync.WaitGroup
 	for h := range c.Hashers {
 		wg.Go(func() {
@@ -139,6 +140,7 @@ type job struct {
 	parents   []*sharedParents // by hasher; those on one NUMA node share one
 	counters  []*hasherCounters
 	populated atomic.Int64   // hashers whose memory is taken
+	index     *farIndex      // nil but in OneLayer mode
 	results   []sectorResult // by sector; each hasher writes those of its own
 }
 
@@ -231,7 +233,7 @@ func (j *job) sectorErrors() (errs []error) {
 type regions struct {
 	layers  *hugepages.Region
 	ring    *hugepages.Region // nil unless labels are staged in it
-	buffers *hugepages.Region // nil if labels need not be taken apart for files
+	buffers *hugepages.Region // nil if none go through it
 
 	there atomic.Bool // all of it was taken from the machine and verified
 	gate  ring.Gate   // for who waits for that

@@ -28,7 +28,7 @@ type shape struct {
 	// the one before: a label takes the place of the one so many nodes earlier.
 	inMemory uint64
 	window   uint64 // OneLayer: a window; 0 otherwise
-	room     int    // OneLayer: for how many far base parents of a window there is memory
+	room     int    // OneLayer: how many far base parents of a window can be listed
 }
 
 func shapeOf(p porep.SealProof, c *Config) shape {
@@ -50,12 +50,19 @@ func shapeOf(p porep.SealProof, c *Config) shape {
 	return s
 }
 
-// nodesInMemory is the memory for layers.
-func (s *shape) nodesInMemory() uint64 {
+// farLabels is for how many labels of a window's far parents, and what is in between,
+// there is memory.
+func (s *shape) farLabels(stride int) int {
+	between := (windows - kept) * (spillAlign(stride) - 1)
+	return max(s.room, int(min(5*s.window+uint64(between), s.window+4096)))
+}
+
+// nodesInMemory is the memory for layers of a kernel with a certain stride.
+func (s *shape) nodesInMemory(stride int) uint64 {
 	if s.window == 0 {
 		return TwoLayers.InMemory(s.nodes)
 	}
-	return OneLayer.InMemory(s.nodes) + memorymode.WindowsFar*(uint64(s.room)-s.window)
+	return OneLayer.InMemory(s.nodes) + memorymode.WindowsFar*(uint64(s.farLabels(stride))-s.window)
 }
 
 // chunk is how many nodes are written at a time.
@@ -71,20 +78,30 @@ func (s *shape) chunk(k *sha256.Kernel) uint64 {
 	return n
 }
 
-// bufferBytes is the memory in which a batch's lanes are taken apart: none if there is
-// nothing to take apart.
+// bufferBytes is the memory of a batch's ioBuffers.
 func bufferBytes(k *sha256.Kernel, s shape) uint64 {
+	n := writeBytes(k, s)
+	if s.window > 0 {
+		n = pages(n) + spillBytes(k.Stride(), s) + readers*readBytes(s)
+	}
+	return n
+}
+
+// writeBytes is the memory in which a batch's lanes are taken apart: none if there is
+// nothing to take apart.
+func writeBytes(k *sha256.Kernel, s shape) uint64 {
 	if k.Lanes == 1 && k.Group == 1 {
 		return 0
 	}
 	return writers * s.chunk(k) * uint64(k.Stride())
 }
 
-// farBytes is the memory in which far parents are listed, sorted and read.
+// farBytes is the memory in which far parents are listed and, should they be read from
+// the layers' files, sorted.
 func farBytes(s shape) (n uint64) {
 	if s.window > 0 {
-		const lists, entry = 3, 4 // two windows' nodes, and the order that they are read in
-		n += readers*readBytes + lists*entry*uint64(s.room) + listNodes*porep.Degree*entry
+		const lists, entry = 3, 4 // two windows', and the order that they are read in
+		n += lists*entry*uint64(s.room) + (listNodes*porep.Degree+farChunk)*entry
 		n += 2 * s.window / uint64(s.run) * uint64(unsafe.Sizeof(farWindow{}.starts[0]))
 	}
 	return n

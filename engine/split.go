@@ -135,8 +135,10 @@ func (c *Config) LanesInMemory() (most int) {
 type Requirement struct {
 	Layers  uint64 // labels of layers, of the largest of its batches
 	Rings   uint64 // labels staged
-	Buffers uint64 // labels on their way to files
-	Far     uint64 // far parents listed, sorted, and on their way from files
+	Buffers uint64 // labels on their way to files, and back
+	// Far is far parents listed and sorted. The index of them, which hashers share,
+	// counts for the first.
+	Far uint64
 	// Parents is what producers work out, and where it lies for the hasher. What
 	// hashers with memory on one NUMA node share counts for the first of them.
 	Parents uint64
@@ -159,12 +161,15 @@ func (c *Config) Requirements() []Requirement {
 		}
 		for _, b := range batches {
 			stride := uint64(b.kernel.Stride())
-			r.Layers = max(r.Layers, g.nodesInMemory()*stride)
+			r.Layers = max(r.Layers, g.nodesInMemory(b.kernel.Stride())*stride)
 			if d.Staging == Producers {
 				r.Rings = max(r.Rings, uint64(g.slots*g.run)*porep.Degree*stride)
 			}
 			r.Buffers = max(r.Buffers, bufferBytes(b.kernel, g))
 			r.Far = farBytes(g)
+		}
+		if h == 0 {
+			r.Far += indexBytes(g)
 		}
 		all = append(all, r)
 	}

@@ -15,7 +15,7 @@ import (
 // The hasher writes labels at ever higher positions and publishes how far it is;
 // below that, anybody may read, as long as the hasher has not come so far that the
 // place is written again: that is not before the writers have written it to its
-// file (see batchRun.hash).
+// file, and what of it will be far parents is spilled (see batchRun.ready).
 type store struct {
 	shape
 	kernel *sha256.Kernel
@@ -50,8 +50,8 @@ func newStore(s shape, k *sha256.Kernel, first int, mem []byte) *store {
 	st.key, st.newest = cut(s.nodes), cut(s.inMemory)
 	st.far = &farParents{}
 	for i := range st.far.windows {
-		st.far.windows[i].labels = cut(uint64(s.room))
-		st.far.windows[i].nodes = make([]uint32, 0, s.room)
+		st.far.windows[i].labels = cut(uint64(s.farLabels(k.Stride())))
+		st.far.windows[i].list = make([]uint32, 0, s.room)
 		st.far.windows[i].starts = make([]int, 0, s.window/uint64(s.run))
 	}
 	return st
@@ -106,10 +106,11 @@ func (s *store) locate(rows sha256.Rows, index int, node uint64, parents []uint3
 			case !s.isFar(child, p):
 				rows.Set(s.kernel, row, slot, s.newest[uint64(p)%s.inMemory*stride:])
 			default:
-				if entry >= len(far.nodes) || far.nodes[entry] != p {
+				label, ok := far.label(entry, p, s.window)
+				if !ok {
 					return fmt.Errorf("engine: locating parents of node %d: parent %d is not where its window has it", child, p)
 				}
-				rows.Set(s.kernel, row, slot, far.labels[uint64(entry)*stride:])
+				rows.Set(s.kernel, row, slot, far.labels[uint64(label)*stride:])
 				entry++
 			}
 		}
@@ -119,6 +120,6 @@ func (s *store) locate(rows sha256.Rows, index int, node uint64, parents []uint3
 
 // isFar says whether a base parent's place will have been written again when its
 // child is labelled.
-func (s *store) isFar(child uint64, parent uint32) bool {
+func (s *shape) isFar(child uint64, parent uint32) bool {
 	return s.window > 0 && uint64(parent)+s.inMemory <= child
 }

@@ -149,12 +149,7 @@ func (b *batchRun) startWriting(wg *sync.WaitGroup) {
 	w.next = b.from / chunk
 	w.low = w.next
 	w.inHand[0] -= w.next
-	size := bufferBytes(b.kernel, b.store.shape) / writers
-	for i := range uint64(writers) {
-		var buffer []byte
-		if size > 0 {
-			buffer = b.regions.buffers.Bytes()[i*size:][:size:size]
-		}
+	for _, buffer := range b.buffers().write {
 		wg.Go(func() { b.write(w, b.c.way(), buffer) })
 	}
 }

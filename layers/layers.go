@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 
 	"github.com/sdr-engine/sdr/internal/durable"
@@ -25,11 +26,13 @@ var ErrIncomplete = errors.New("layers: finishing layer: not all of it was writt
 // A Writer is a layer's file on its way: it appears under its name only when it
 // is complete and on the disk.
 type Writer struct {
-	layer   int
-	file    *durable.File
-	reader  *os.File
-	size    int64
-	written atomic.Int64
+	layer      int
+	file       *durable.File
+	reader     *os.File
+	direct     *os.File // the same file past the page cache; nil if nobody has read so, or it cannot be
+	openDirect sync.Once
+	size       int64
+	written    atomic.Int64
 }
 
 // Create starts the files of layers first to last of the sector in cacheDir.
@@ -92,6 +95,9 @@ func Close(writers []*Writer) {
 		if w.reader != nil {
 			w.reader.Close()
 		}
+		if w.direct != nil {
+			w.direct.Close()
+		}
 	}
 }
 
@@ -108,8 +114,15 @@ func (w *Writer) Write(way durable.Way, labels []byte, off int64) error {
 	return nil
 }
 
-// ReadAt reads what was written, until Close.
-func (w *Writer) ReadAt(b []byte, off int64) (int, error) { return w.reader.ReadAt(b, off) }
+// Read fills b with what was written at a byte offset, until Close: by way of Direct
+// past the page cache, where the alignment of both and the file system let it.
+func (w *Writer) Read(way durable.Way, b []byte, off int64) error {
+	if way != durable.Direct {
+		return durable.ReadFull(nil, w.reader, b, off)
+	}
+	w.openDirect.Do(func() { w.direct, _ = linux.OpenDirect(w.reader) })
+	return durable.ReadFull(w.direct, w.reader, b, off)
+}
 
 // Commit waits until the layer is on the disk and gives the file its name. The
 // error is ErrIncomplete if a part is missing. After an error nothing is left.

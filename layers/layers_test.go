@@ -3,6 +3,7 @@ package layers_test
 import (
 	"bytes"
 	"errors"
+	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -41,8 +42,17 @@ func write(t *rapid.T, dir string, labels []byte, way durable.Way, order []int, 
 		return err
 	}
 	read := make([]byte, size)
-	if _, err := ws[2].ReadAt(read, 0); err != nil || !bytes.Equal(read, labels) {
+	for i := range order { // parts that need not be aligned, and all of it
+		part := read[cuts[i]:cuts[i+1]]
+		if err := ws[2].Read(way, part, int64(cuts[i])); err != nil || !bytes.Equal(part, labels[cuts[i]:cuts[i+1]]) {
+			t.Errorf("%d bytes written at %d read otherwise (%v)", len(part), cuts[i], err)
+		}
+	}
+	if err := ws[2].Read(way, read, 0); err != nil || !bytes.Equal(read, labels) {
 		t.Errorf("what was written reads otherwise (%v)", err)
+	}
+	if err := ws[2].Read(way, read, 32); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("reading past the end: %v", err)
 	}
 	ws[2].Forget()
 	return nil

@@ -90,7 +90,7 @@ func (f *engineFlags) add(a *app, cmd *cobra.Command) {
 	flagVar(cmd, &f.lookahead, "lookahead", "N", "nodes that producers may be ahead (default 4096, in one-layer mode 32768)", parseNumber)
 	flagVar(cmd, &f.mode, "memory-mode", "MODE", "what of a sector is in memory: two-layers or one-layer (default two-layers)", engine.ParseMemoryMode)
 	flagVar(cmd, &f.budget, "memory", "SIZE", "memory for all hashers together, like 256GiB (default: no limit)", parseBudget)
-	flagVar(cmd, &f.writing, "writing", "WAY", "the way to the disk: direct, uncached or behind (default direct, in one-layer mode behind)", engine.ParseWriting)
+	flagVar(cmd, &f.writing, "writing", "WAY", "the way to the disk: direct, uncached or behind (default direct)", engine.ParseWriting)
 	flagVar(cmd, &f.policy, "policy", "POLICY", "where hashers run: spread, pack, a list of CPUs like 0-3,8, none for wherever, or auto (default auto: spread, if cores can be had)", parsePlacePolicy)
 	a.lockDirFlag(cmd, &f.lockDir)
 	flags.StringVar(&f.hugeTLBFS, "hugetlbfs", "", "`DIR` on a mounted hugetlbfs to take layers' memory from")

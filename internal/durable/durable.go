@@ -9,6 +9,8 @@ package durable
 import (
 	"errors"
 	"fmt"
+	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -27,6 +29,8 @@ type File struct {
 	f      *os.File
 	size   int64
 	direct *os.File // the same file past the page cache; nil if it was never asked for, or cannot be
+
+	scratch bool // it has no name
 }
 
 // A Way says how what is written gets to the disk.
@@ -60,6 +64,26 @@ func Create(path string) (*File, error) {
 		return nil, fmt.Errorf("durable: creating %s: %w", path, err)
 	}
 	return &File{path: path, f: f}, nil
+}
+
+// Scratch makes a file in dir that never has a name for longer than a moment: it is
+// there until Abort, or the process's end, and cannot be committed. Without Reserve
+// it grows.
+func Scratch(dir string) (*File, error) {
+	f, err := linux.Unnamed(dir)
+	if err != nil {
+		f, err = os.CreateTemp(dir, TempName("scratch-*"))
+		if err == nil {
+			if err = os.Remove(f.Name()); err != nil { // a system that keeps files that are open
+				f.Close()
+				os.Remove(f.Name())
+			}
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("durable: creating a scratch file in %s: %w", dir, err)
+	}
+	return &File{path: "a scratch file in " + dir, f: f, size: math.MaxInt64, scratch: true}, nil
 }
 
 // openLocked makes the temporary file and takes its lock, which goes when the
@@ -181,6 +205,44 @@ func (d *File) Reader() (*os.File, error) {
 // only a hint: errors show in Commit.
 func (d *File) StartWriteback(off, n int64) { _ = linux.StartWriteback(d.f, off, n) }
 
+// ReadVia fills b with what was written at off: by way of Direct past the page cache
+// where AllowDirect and the alignment of both let it.
+func (d *File) ReadVia(way Way, b []byte, off int64) error {
+	direct := d.direct
+	if way != Direct {
+		direct = nil
+	}
+	if err := ReadFull(direct, d.f, b, off); err != nil {
+		return fmt.Errorf("durable: reading %s: %w", d.path, err)
+	}
+	return nil
+}
+
+// ReadFull fills b from direct, a file past the page cache, if that is not nil and the
+// alignment of b and off is as it wants, otherwise from f, the same file. A short read is
+// io.ErrUnexpectedEOF.
+func ReadFull(direct, f *os.File, b []byte, off int64) error {
+	if direct != nil && aligned(b, off) {
+		// Some file systems open such a file, and then want another alignment.
+		if err := readFull(direct, b, off); !errors.Is(err, syscall.EINVAL) {
+			return err
+		}
+	}
+	return readFull(f, b, off)
+}
+
+// readFull is f.ReadAt that takes a short read for an error.
+func readFull(f *os.File, b []byte, off int64) error {
+	n, err := f.ReadAt(b, off)
+	if n == len(b) {
+		return nil
+	}
+	if err == io.EOF {
+		err = io.ErrUnexpectedEOF
+	}
+	return err
+}
+
 // ReadAt reads what was written.
 func (d *File) ReadAt(b []byte, off int64) (int, error) { return d.f.ReadAt(b, off) }
 
@@ -188,6 +250,9 @@ func (d *File) ReadAt(b []byte, off int64) (int, error) { return d.f.ReadAt(b, o
 // what had it before. On an error nothing is left, unless it is only the folder
 // that could not be synced.
 func (d *File) Commit() error {
+	if d.scratch {
+		return fmt.Errorf("durable: committing %s: %w", d.path, errors.ErrUnsupported)
+	}
 	err := linux.Datasync(d.f)
 	if err == nil {
 		err = os.Rename(d.f.Name(), d.path)
@@ -206,7 +271,9 @@ func (d *File) Commit() error {
 // Abort removes the unfinished file. After Commit it does nothing.
 func (d *File) Abort() {
 	if d.f != nil {
-		os.Remove(d.f.Name())
+		if !d.scratch {
+			os.Remove(d.f.Name())
+		}
 		d.close()
 	}
 }

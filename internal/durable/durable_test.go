@@ -2,11 +2,13 @@ package durable_test
 
 import (
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
+	"unsafe"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -162,5 +164,57 @@ func TestErrors(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"folder"}, names(t, dir)); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestScratch: a scratch file has no name, is read as it was written, by any way and
+// alignment, and cannot be committed.
+func TestScratch(t *testing.T) {
+	dir := t.TempDir()
+	f, err := durable.Scratch(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const size = 3 * linux.DirectAlign
+	if err := f.Reserve(size); err != nil {
+		t.Fatal(err)
+	}
+	f.AllowDirect()
+	if left := names(t, dir); len(left) > 0 {
+		t.Errorf("%q is there", left)
+	}
+	memory := make([]byte, size+linux.DirectAlign)
+	skip := -int(uintptr(unsafe.Pointer(&memory[0]))) & (linux.DirectAlign - 1)
+	want := memory[skip:][:size]
+	for way := durable.Direct; way <= durable.Behind; way++ {
+		for i := range want {
+			want[i] = byte(i*7 + int(way))
+		}
+		if err := f.WriteVia(way, want, 0); err != nil {
+			t.Fatal(err)
+		}
+		copied := string(want)
+		for _, n := range []int{size, linux.DirectAlign, 100} {
+			for _, off := range []int{0, linux.DirectAlign, 33} {
+				n := min(n, size-off)
+				if err := f.ReadVia(way, want[:n], int64(off)); err != nil || string(want[:n]) != copied[off:][:n] {
+					t.Errorf("%v: %d bytes at %d read otherwise (%v)", way, n, off, err)
+				}
+			}
+		}
+		if err := f.ReadVia(way, want[:linux.DirectAlign], size); !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Errorf("%v: reading past the end: %v", way, err)
+		}
+	}
+	if err := f.Commit(); !errors.Is(err, errors.ErrUnsupported) {
+		t.Errorf("committed: %v", err)
+	}
+	f.Abort()
+	f.Abort()
+	if left := names(t, dir); len(left) > 0 {
+		t.Errorf("left %q", left)
+	}
+	if _, err := durable.Scratch(filepath.Join(dir, "missing")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("in a folder that is missing: %v", err)
 	}
 }

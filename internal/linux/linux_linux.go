@@ -75,6 +75,15 @@ func OpenDirect(f *os.File) (*os.File, error) {
 	return d, nil
 }
 
+// Unnamed makes a file in dir that has no name and goes when it is closed.
+func Unnamed(dir string) (*os.File, error) {
+	f, err := os.OpenFile(dir, os.O_RDWR|unix.O_TMPFILE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("%w (%w)", errors.ErrUnsupported, err)
+	}
+	return f, nil
+}
+
 // Datasync waits until f's data, and what is needed to read it back, is on the disk.
 func Datasync(f *os.File) error {
 	return retry(func() error { return unix.Fdatasync(int(f.Fd())) })

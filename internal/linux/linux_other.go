@@ -34,6 +34,9 @@ const DirectAlign = 4096
 // OpenDirect is not supported.
 func OpenDirect(*os.File) (*os.File, error) { return nil, errors.ErrUnsupported }
 
+// Unnamed is not supported.
+func Unnamed(string) (*os.File, error) { return nil, errors.ErrUnsupported }
+
 // Datasync waits until f is on the disk.
 func Datasync(f *os.File) error { return f.Sync() }
 

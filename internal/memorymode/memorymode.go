@@ -31,8 +31,8 @@ func (m Mode) String() string {
 }
 
 // In OneLayer mode a layer is cut into Windows. The labels of the newest WindowsKept are
-// in memory. What base parents lie further back is read from the layer's file for one
-// window at a time, while the hasher is at the one before: they are no more labels than
+// in memory. What base parents lie further back is read from a file for one window at
+// a time, while the hasher is at the one before: they are no more labels than
 // WindowsFar have nodes, and a few.
 const (
 	Windows     = 32

@@ -1,0 +1,243 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/sdr-engine/sdr/internal/durable"
+	"github.com/sdr-engine/sdr/internal/linux"
+	"github.com/sdr-engine/sdr/porep"
+)
+
+// A spilling keeps, in OneLayer mode, the labels that will be far parents: when a
+// window is labelled, those of its labels that children in each later window will
+// want go to a file without a name, all lanes together, as they lie in memory. What
+// a window of children wants is then read from there in one piece.
+//
+//	file:      children in window 4 | children in window 5 | … | in window 31
+//	of those:  parents in window 0 | in window 1 | … each begins at a multiple of 4096
+//
+// The next layer's take the same places. The first of them are written when its
+// window 0 is labelled: by then the hasher is past where it waited for the last of
+// the layer before to be read.
+//
+// A file that fails, because the disk is full for example, is not used again: far
+// parents then come from the layers' files (see batchRun.readFar).
+type spilling struct {
+	file   *durable.File
+	places *[windows]spillPlace // by the children's window
+	done   line                 // of windows below, counted through all layers, everything is in the file, or never will be
+	lost   atomic.Bool          // the file is not to be used
+	err    error                // why it could not be made
+}
+
+// A spillPlace is where the far parents of a window of children lie.
+type spillPlace struct {
+	offset int64        // in the file
+	labels int          // how many there are, and in between
+	starts [windows]int // by the parents' window: the label with which they begin
+	n      [windows]int // and how many they are
+}
+
+// placesFor are where far parents lie, as labels of a certain stride, and the size of
+// the file.
+func (x *farIndex) placesFor(stride int) (places *[windows]spillPlace, size int64, err error) {
+	align, room := spillAlign(stride), x.farLabels(stride)
+	places = new([windows]spillPlace)
+	for child := range places {
+		p := &places[child]
+		p.offset = size
+		listed := 0
+		for from := range x.sections[child] {
+			p.starts[from], p.n[from] = p.labels, x.sections[child][from].n
+			p.labels += roundUp(p.n[from], align)
+			listed += p.n[from]
+		}
+		if listed > x.room || p.labels > room {
+			return nil, 0, fmt.Errorf("engine: spilling far parents: %d of window %d, with gaps %d, room for %d and %d", listed, child, p.labels, x.room, room)
+		}
+		size += int64(p.labels) * int64(stride)
+	}
+	return places, size, nil
+}
+
+// spillAlign is of how many labels a section has a multiple.
+func spillAlign(stride int) int { return max(1, linux.DirectAlign/stride) }
+
+func roundUp(n, to int) int { return (n + to - 1) / to * to }
+
+// spill is the goroutine that fills the file.
+func (b *batchRun) spill() {
+	defer b.job.keepOff()()
+	s, x := b.store, b.job.index
+	if !b.wait(&x.gate, x.ready.Load) {
+		return
+	}
+	if b.spilling.file == nil { // Measure has it open
+		b.openSpill()
+	}
+	nodes := make([]uint32, farChunk)
+	for n := b.from / s.window; n < uint64(b.layers)*windows; n++ {
+		if !b.wait(&b.made, func() bool { return s.done.Load() >= (n+1)*s.window }) {
+			return
+		}
+		from := int(n % windows)
+		for child := from + kept; child < windows && !b.spilling.lost.Load(); child++ {
+			if err := b.spillSection(nodes, n, child, from); err != nil {
+				b.spilling.lost.Store(true)
+			}
+		}
+		b.spilling.done.Store(n + 1)
+		b.back.Wake()
+	}
+}
+
+// openSpill makes the file in the first cache dir that takes it.
+func (b *batchRun) openSpill() {
+	p := &b.spilling
+	if p.err = b.tryOpenSpill(); p.err != nil {
+		p.lost.Store(true)
+	}
+}
+
+func (b *batchRun) tryOpenSpill() error {
+	p, x := &b.spilling, b.job.index
+	if x.err != nil {
+		return x.err
+	}
+	err := b.job.spillFails("open", 0)
+	if err != nil {
+		return err
+	}
+	var size int64
+	if p.places, size, err = x.placesFor(b.kernel.Stride()); err != nil {
+		return err
+	}
+	err = errors.New("engine: spilling far parents: no sector is left")
+	for _, l := range b.lanes {
+		if l.dead.Load() {
+			continue
+		}
+		var file *durable.File
+		if file, err = durable.Scratch(b.job.Sectors[l.sector].CacheDir); err != nil {
+			continue
+		}
+		if err = file.Reserve(size); err != nil {
+			file.Abort()
+			continue
+		}
+		file.AllowDirect()
+		p.file = file
+		return nil
+	}
+	return err
+}
+
+// spillSection writes the labels of a window that are far parents of children in a
+// later one. Nodes is for farChunk of them.
+func (b *batchRun) spillSection(nodes []uint32, window uint64, child, from int) error {
+	if err := b.job.spillFails("write", window); err != nil {
+		return err
+	}
+	s, x, place := b.store, b.job.index, &b.spilling.places[child]
+	section := &x.sections[child][from]
+	stride := b.kernel.Stride()
+	buffer := b.buffers().spill
+	at := place.offset + int64(place.starts[from])*int64(stride)
+	for chunk := range section.chunks {
+		if b.stopped.Load() {
+			return nil
+		}
+		parents, err := x.read(nodes, section, chunk)
+		if err != nil {
+			return err
+		}
+		for i, p := range parents {
+			copy(buffer[i*stride:][:stride], s.newest[uint64(p)%s.inMemory*uint64(stride):])
+		}
+		labels := buffer[:roundUp(len(parents), spillAlign(stride))*stride]
+		if err := b.spilling.file.WriteVia(b.c.way(), labels, at); err != nil {
+			return err
+		}
+		at += int64(len(labels))
+	}
+	return nil
+}
+
+// unspill reads the far parents of a window. False means that they are not in the
+// file.
+func (b *batchRun) unspill(w *farWindow, window uint64) bool {
+	p := &b.spilling
+	if p.lost.Load() {
+		return false
+	}
+	place, stride := &p.places[window%windows], b.kernel.Stride()
+	err := b.job.spillFails("read", window)
+	labels := w.labels[:place.labels*stride]
+	for at := 0; at < len(labels) && err == nil && !b.stopped.Load(); at += spillPart {
+		err = p.file.ReadVia(b.c.way(), labels[at:min(at+spillPart, len(labels))], place.offset+int64(at))
+	}
+	if err != nil {
+		p.lost.Store(true)
+		return false
+	}
+	w.place = place
+	return true
+}
+
+const spillPart = 4 << 20 // bytes read at a time
+
+// spillFails is what a test wants an operation on a file for far parents to fail with.
+func (j *job) spillFails(operation string, window uint64) error {
+	if j.spillHook == nil {
+		return nil
+	}
+	return j.spillHook(operation, window)
+}
+
+// ioBuffers are a batch's buffers for labels on their way to files and back.
+type ioBuffers struct {
+	write [writers][]byte // nil if nothing is to be taken apart
+	spill []byte
+	read  [readers][]byte
+}
+
+// buffers cuts them out of their memory. All but the writers' are for OneLayer mode.
+func (b *batchRun) buffers() (all ioBuffers) {
+	s := &b.store.shape
+	var mem []byte
+	if b.regions.buffers != nil {
+		mem = b.regions.buffers.Bytes()
+	}
+	cut := func(n uint64) (part []byte) {
+		part, mem = mem[:n:n], mem[n:]
+		return part
+	}
+	if n := writeBytes(b.kernel, *s); n > 0 {
+		for i := range all.write {
+			all.write[i] = cut(n / writers)
+		}
+		cut(pages(n) - n)
+	}
+	if s.window > 0 {
+		all.spill = cut(spillBytes(b.kernel.Stride(), *s))
+		for i := range all.read {
+			all.read[i] = cut(readBytes(*s))
+		}
+	}
+	return all
+}
+
+// pages is n rounded up to what a direct read or write has.
+func pages(n uint64) uint64 {
+	return (n + linux.DirectAlign - 1) / linux.DirectAlign * linux.DirectAlign
+}
+
+// spillBytes is the memory from which far parents are written.
+func spillBytes(stride int, s shape) uint64 {
+	return uint64(roundUp(min(farChunk, s.room), spillAlign(stride)) * stride)
+}
+
+// readBytes is the memory into which each reader reads.
+func readBytes(s shape) uint64 { return pages(min(readPart, s.nodes*porep.NodeSize)) }
