@@ -52,8 +52,8 @@ func (l *lane) writer(layer int) *layers.Writer {
 	return l.writers[layer-l.first]
 }
 
-// read reads labels of a layer, by the way that they were written, from a node on. False means that the lane has no
-// such layer.
+// read reads labels of a layer, by the way that they were written, from a node on.
+// False means that the lane has no such layer.
 func (l *lane) read(way durable.Way, layer int, labels []byte, node uint64) (bool, error) {
 	off := int64(node) * porep.NodeSize
 	if l.dead.Load() || layer < l.first-1 || layer < 1 {
