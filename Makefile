@@ -19,6 +19,11 @@ ARM64_EXEC := $(if $(filter arm64,$(shell go env GOHOSTARCH)),,-exec qemu-aarch6
 # without kernels of its own, the tests that compare all there are say little.
 EMULATED := ^(TestBest|TestLabelKnownAnswers|TestUnreadablePages|TestHashPairs|TestHashPairsZeroTrees|TestBadRuns|TestNoAllocations|TestSelfTest|TestGolden)$$
 
+# A command's tests run it hundreds of times, which is slow where it is, and says little
+# of what the detector, or a kernel, is about: there only some of them are run.
+LIBRARIES = $(shell go list ./... | grep -v /cmd/)
+RACED := ^(TestTerminal|TestDumbTerminal|TestNeverOnAHashingCore|TestBenchJSON|TestTuneInterrupted|TestFullAndReadOnlyFileSystems)$$
+
 # Inputs for each fuzz target: a count, so that every machine tries the same number.
 FUZZTIME ?= 20000x
 # Which benchmarks, how many times.
@@ -47,11 +52,13 @@ test-long: ## the tests with the long ones: whole 512 MiB sectors
 
 .PHONY: race
 race: ## the short tests under the race detector (needs a C compiler)
-	go test -race -short -timeout=20m ./...
+	go test -race -short -timeout=20m $(LIBRARIES)
+	go test -race -short -timeout=20m -run='$(RACED)' ./cmd/sdrbench
 
 .PHONY: purego
 purego: ## the short tests with generic kernels only
-	go test -tags=purego -short -timeout=20m ./...
+	go test -tags=purego -short -timeout=20m $(LIBRARIES)
+	go test -tags=purego -short -timeout=20m -run='^TestScripts$$' ./cmd/sdrbench
 
 .PHONY: arm64
 arm64: ## the tests of the arm64 kernels and what uses them, under QEMU
