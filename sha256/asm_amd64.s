@@ -858,52 +858,35 @@ repeated:
 	PADDL k256<>+(16*t)(SB), X13  \
 	MOVO  X13, (64*t)(R12)
 
-// The same beside two rounds of all lanes; A in the first half of a block, B in the
-// second. Four chains leave SHA256RNDS2 no turn to miss: the mixture matters. With
+// The same beside two rounds of all lanes, those of words 4at to 4at+3: for A in the
+// first half of a block, for B in the second. Four chains leave SHA256RNDS2 no turn to miss: the mixture matters. With
 // KEEP after one lane or three instead of two, a label took half as long again on Zen 3.
-#define EVENA(t, m) \
-	MOVQ (64*(t/2)+0)(R9), X0 \
-	SHA256RNDS2 X0, X1, X2 \
-	MOVQ (64*(t/2)+16)(R9), X0 \
-	SHA256RNDS2 X0, X3, X4 \
-	KEEP(t, m) \
-	MOVQ (64*(t/2)+32)(R9), X0 \
-	SHA256RNDS2 X0, X5, X6 \
-	MOVQ (64*(t/2)+48)(R9), X0 \
+#define BESIDEEVEN(t, m, at) \
+	MOVQ (64*(at)+0)(R9), X0  \
+	SHA256RNDS2 X0, X1, X2    \
+	MOVQ (64*(at)+16)(R9), X0 \
+	SHA256RNDS2 X0, X3, X4    \
+	KEEP(t, m)                \
+	MOVQ (64*(at)+32)(R9), X0 \
+	SHA256RNDS2 X0, X5, X6    \
+	MOVQ (64*(at)+48)(R9), X0 \
 	SHA256RNDS2 X0, X7, X8
 
-#define ODDA(t, m) \
-	MOVQ (64*(t/2)+8)(R9), X0 \
-	SHA256RNDS2 X0, X2, X1 \
-	MOVQ (64*(t/2)+24)(R9), X0 \
-	SHA256RNDS2 X0, X4, X3 \
-	KEEP(t, m) \
-	MOVQ (64*(t/2)+40)(R9), X0 \
-	SHA256RNDS2 X0, X6, X5 \
-	MOVQ (64*(t/2)+56)(R9), X0 \
+#define BESIDEODD(t, m, at) \
+	MOVQ (64*(at)+8)(R9), X0  \
+	SHA256RNDS2 X0, X2, X1    \
+	MOVQ (64*(at)+24)(R9), X0 \
+	SHA256RNDS2 X0, X4, X3    \
+	KEEP(t, m)                \
+	MOVQ (64*(at)+40)(R9), X0 \
+	SHA256RNDS2 X0, X6, X5    \
+	MOVQ (64*(at)+56)(R9), X0 \
 	SHA256RNDS2 X0, X8, X7
 
-#define EVENB(t, m) \
-	MOVQ (64*(t/2+8)+0)(R9), X0 \
-	SHA256RNDS2 X0, X1, X2 \
-	MOVQ (64*(t/2+8)+16)(R9), X0 \
-	SHA256RNDS2 X0, X3, X4 \
-	KEEP(t, m) \
-	MOVQ (64*(t/2+8)+32)(R9), X0 \
-	SHA256RNDS2 X0, X5, X6 \
-	MOVQ (64*(t/2+8)+48)(R9), X0 \
-	SHA256RNDS2 X0, X7, X8
-
-#define ODDB(t, m) \
-	MOVQ (64*(t/2+8)+8)(R9), X0 \
-	SHA256RNDS2 X0, X2, X1 \
-	MOVQ (64*(t/2+8)+24)(R9), X0 \
-	SHA256RNDS2 X0, X4, X3 \
-	KEEP(t, m) \
-	MOVQ (64*(t/2+8)+40)(R9), X0 \
-	SHA256RNDS2 X0, X6, X5 \
-	MOVQ (64*(t/2+8)+56)(R9), X0 \
-	SHA256RNDS2 X0, X8, X7
+#define EVENA(t, m) BESIDEEVEN(t, m, (t/2))
+#define ODDA(t, m)  BESIDEODD(t, m, (t/2))
+#define EVENB(t, m) BESIDEEVEN(t, m, (t/2+8))
+#define ODDB(t, m)  BESIDEODD(t, m, (t/2+8))
 
 // Words 4t to 4t+3 of a lane in a node's first pair: m1 are the words before,
 // those before them are in the ring. LOADRING reads the words from p, EXTENDRING

@@ -2,66 +2,63 @@
 
 package sha256
 
-import "github.com/klauspost/cpuid/v2"
+import (
+	"fmt"
+
+	"github.com/klauspost/cpuid/v2"
+)
 
 func archKernels() []*Kernel {
 	// The lists that stand above the assembly functions.
 	sha := []cpuid.FeatureID{cpuid.SHA, cpuid.SSE4, cpuid.SSSE3, cpuid.SSE2}
 	pairs := func(dst, src *byte, n int) { pairsSHANI(dst, src, n, &padding) }
+	// Lanes in lock-step, nodes in a call: 0 is for atOnce to say.
+	shaNI := func(lanes, nodes int, label func(labelRun)) *Kernel {
+		return &Kernel{
+			Name:  fmt.Sprintf("sha-ni/%d", lanes),
+			Lanes: lanes, Group: 1, Align: 64,
+			Features: sha,
+			label:    label,
+			nodes:    nodes,
+			pairs:    pairs,
+		}
+	}
 	avx512 := []cpuid.FeatureID{cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX}
 	tree := func(dst, src *byte, n int) { pairsAVX512(dst, src, n, &padding) }
-	return []*Kernel{{
-		Name:  "avx512/32",
-		Lanes: 32, Group: 16, Align: 64,
-		Features: avx512,
-		label:    func(r labelRun) { labelAVX512x32(&r) },
-		pairs:    tree,
-	}, {
-		Name:  "avx512/16",
-		Lanes: 16, Group: 16, Align: 64,
-		Features: avx512,
-		label:    func(r labelRun) { labelAVX512x16(&r) },
-		pairs:    tree,
-	}, {
-		Name:  "sha-ni/4",
-		Lanes: 4, Group: 1, Align: 64,
-		Features: sha,
-		label:    func(r labelRun) { labelSHANIx4(&r) },
-		pairs:    pairs,
-		nodes:    wideNodes,
-	}, {
-		Name:  "sha-ni/8",
-		Lanes: 8, Group: 1, Align: 64,
-		Features: sha,
-		label:    func(r labelRun) { labelSHANIWide(r, 8) },
-		nodes:    wideCall,
-		pairs:    pairs,
-	}, {
-		Name:  "sha-ni/16",
-		Lanes: 16, Group: 1, Align: 64,
-		Features: sha,
-		label:    func(r labelRun) { labelSHANIWide(r, 16) },
-		nodes:    wideCall,
-		pairs:    pairs,
-	}, {
-		Name:  "sha-ni/2",
-		Lanes: 2, Group: 1, Align: 64,
-		Features: sha,
-		label:    func(r labelRun) { labelSHANIx2(&r) },
-		pairs:    pairs,
-	}, {
-		Name:  "sha-ni/1",
-		Lanes: 1, Group: 1, Align: 1,
-		Features: sha,
-		label:    func(r labelRun) { labelSHANI(&r) },
-		pairs:    pairs,
-	}, {
-		Name:  "avx2/8",
-		Lanes: 8, Group: 8, Align: 32,
-		Features: []cpuid.FeatureID{cpuid.AVX2, cpuid.AVX},
-		label:    func(r labelRun) { labelAVX2x8(&r) },
-		pairs:    func(dst, src *byte, n int) { pairsAVX2(dst, src, n, &padding) },
-	}}
+	return []*Kernel{
+		{
+			Name:  "avx512/32",
+			Lanes: 32, Group: 16, Align: 64,
+			Features: avx512,
+			label:    func(r labelRun) { labelAVX512x32(&r) },
+			pairs:    tree,
+		},
+		{
+			Name:  "avx512/16",
+			Lanes: 16, Group: 16, Align: 64,
+			Features: avx512,
+			label:    func(r labelRun) { labelAVX512x16(&r) },
+			pairs:    tree,
+		},
+		shaNI(4, wideNodes, func(r labelRun) { labelSHANIx4(&r) }),
+		shaNI(8, wideCall, func(r labelRun) { labelSHANIWide(r, 8) }),
+		shaNI(16, wideCall, func(r labelRun) { labelSHANIWide(r, 16) }),
+		shaNI(2, 0, func(r labelRun) { labelSHANIx2(&r) }),
+		{
+			Name:  "sha-ni/1",
+			Lanes: 1, Group: 1, Align: 1,
+			Features: sha,
+			label:    func(r labelRun) { labelSHANI(&r) },
+			pairs:    pairs,
+		},
+		{
+			Name:  "avx2/8",
+			Lanes: 8, Group: 8, Align: 32,
+			Features: []cpuid.FeatureID{cpuid.AVX2, cpuid.AVX},
+			label:    func(r labelRun) { labelAVX2x8(&r) },
+			pairs:    func(dst, src *byte, n int) { pairsAVX2(dst, src, n, &padding) },
+		},
+	}
 }
 
 //go:noescape
