@@ -166,8 +166,8 @@ func (b *batchRun) fail(err error) {
 	b.stop()
 }
 
-// stop makes every goroutine end. Who is cut short (in stage, list, spill, unspill, readFar, loadKey)
-// returns as if it were done, and what it leaves half done is published like anything
+// stop makes every goroutine end. Who is cut short (in stage, list, spill, unspill,
+// readFar, loadKey) returns as if it were done, and what it leaves half done is published like anything
 // else. That is safe: stopped was set before, so a writer that learns of labels made
 // of it finds that set too, writes none of them, and no file gets its name. Rows always
 // lead to labels, stale ones or zeros, and memory is there until all have ended.

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"fmt"
-	"io"
 	"sync"
 	"sync/atomic"
 
@@ -337,16 +336,4 @@ func (b *batchRun) loadLanes(memory []byte, layer int, first uint64, labels []by
 		}
 	}
 	return nil
-}
-
-// readFull is r.ReadAt that takes a short read for an error.
-func readFull(r io.ReaderAt, b []byte, off int64) error {
-	n, err := r.ReadAt(b, off)
-	if n == len(b) {
-		return nil
-	}
-	if err == nil || err == io.EOF {
-		err = io.ErrUnexpectedEOF
-	}
-	return err
 }

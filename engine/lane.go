@@ -60,7 +60,7 @@ func (l *lane) read(way durable.Way, layer int, labels []byte, node uint64) (boo
 		return false, nil
 	}
 	if layer == l.first-1 {
-		return true, readFull(l.before, labels, off)
+		return true, durable.ReadFull(nil, l.before, labels, off)
 	}
 	return true, l.writers[layer-l.first].Read(way, labels, off)
 }

@@ -35,6 +35,9 @@ type HasherMeasurement struct {
 	Slices []float64
 }
 
+// MinMeasured is how many nodes a layer must have for Measure to label a part of it.
+const MinMeasured = 1 << 16
+
 // measureSlices is how many parts of a window the spread comes from.
 const measureSlices = 20
 
@@ -51,7 +54,7 @@ func Measure(ctx context.Context, c Config, window time.Duration) (m Measurement
 	if c, err = c.prepared(); err != nil {
 		return m, err
 	}
-	if c.Proof.SectorSize().Nodes() < 1<<16 {
+	if c.Proof.SectorSize().Nodes() < MinMeasured {
 		return m, &ConfigError{"proof", fmt.Sprintf("a sector of %v is too small to measure a part of", c.Proof.SectorSize())}
 	}
 	if window <= 0 {

@@ -4,6 +4,7 @@ import (
 	"unsafe"
 
 	"github.com/sdr-engine/sdr/engine/internal/ring"
+	"github.com/sdr-engine/sdr/internal/linux"
 	"github.com/sdr-engine/sdr/internal/memorymode"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/sha256"
@@ -82,7 +83,7 @@ func (s *shape) chunk(k *sha256.Kernel) uint64 {
 func bufferBytes(k *sha256.Kernel, s shape) uint64 {
 	n := writeBytes(k, s)
 	if s.window > 0 {
-		n = pages(n) + spillBytes(k.Stride(), s) + readers*readBytes(s)
+		n = roundUp(n, linux.DirectAlign) + spillBytes(k.Stride(), s) + readers*readBytes(s)
 	}
 	return n
 }

@@ -65,7 +65,7 @@ func (x *farIndex) placesFor(stride int) (places *[windows]spillPlace, size int6
 // spillAlign is of how many labels a section has a multiple.
 func spillAlign(stride int) int { return max(1, linux.DirectAlign/stride) }
 
-func roundUp(n, to int) int { return (n + to - 1) / to * to }
+func roundUp[N int | uint64](n, to N) N { return (n + to - 1) / to * to }
 
 // spill is the goroutine that fills the file.
 func (b *batchRun) spill() {
@@ -218,7 +218,7 @@ func (b *batchRun) buffers() (all ioBuffers) {
 		for i := range all.write {
 			all.write[i] = cut(n / writers)
 		}
-		cut(pages(n) - n)
+		cut(roundUp(n, linux.DirectAlign) - n)
 	}
 	if s.window > 0 {
 		all.spill = cut(spillBytes(b.kernel.Stride(), *s))
@@ -229,15 +229,12 @@ func (b *batchRun) buffers() (all ioBuffers) {
 	return all
 }
 
-// pages is n rounded up to what a direct read or write has.
-func pages(n uint64) uint64 {
-	return (n + linux.DirectAlign - 1) / linux.DirectAlign * linux.DirectAlign
-}
-
 // spillBytes is the memory from which far parents are written.
 func spillBytes(stride int, s shape) uint64 {
 	return uint64(roundUp(min(farChunk, s.room), spillAlign(stride)) * stride)
 }
 
 // readBytes is the memory into which each reader reads.
-func readBytes(s shape) uint64 { return pages(min(readPart, s.nodes*porep.NodeSize)) }
+func readBytes(s shape) uint64 {
+	return roundUp(min(readPart, s.nodes*porep.NodeSize), linux.DirectAlign)
+}

@@ -3,7 +3,9 @@ package engine
 import (
 	"math"
 	"time"
+	"unsafe"
 
+	"github.com/sdr-engine/sdr/internal/linux"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/sha256"
 )
@@ -68,3 +70,10 @@ func TimeKernels() map[string]float64 {
 // kernel takes for a node: on Zen 3, some 1,000 cycles of 2,500. It is much the same for
 // a few lanes as for many, which share the pages that the parents lie in.
 const memoryShare = 0.4
+
+// alignedBuffer is memory that every kernel takes: none wants more than a page's alignment.
+func alignedBuffer(n int) []byte {
+	b := make([]byte, n+linux.DirectAlign)
+	skip := -int(uintptr(unsafe.Pointer(&b[0]))) & (linux.DirectAlign - 1)
+	return b[skip:][:n:n]
+}

@@ -9,6 +9,7 @@ import (
 	"os"
 
 	"github.com/sdr-engine/sdr/graph"
+	"github.com/sdr-engine/sdr/internal/durable"
 	"github.com/sdr-engine/sdr/layers"
 	"github.com/sdr-engine/sdr/porep"
 )
@@ -77,7 +78,7 @@ func verifySample(ctx context.Context, p porep.SealProof, s Sector, layer, sampl
 			return fail(err)
 		}
 		var got [porep.NodeSize]byte
-		if err := readFull(files[0], got[:], int64(node)*porep.NodeSize); err != nil {
+		if err := durable.ReadFull(nil, files[0], got[:], int64(node)*porep.NodeSize); err != nil {
 			return fail(err)
 		}
 		if got != want {
@@ -102,7 +103,7 @@ func labelOf(ctx context.Context, id porep.ReplicaID, layer int, node uint64, pa
 		if f == nil || node == 0 {
 			continue
 		}
-		if err := readFull(f, all[slot][:], int64(p)*porep.NodeSize); err != nil {
+		if err := durable.ReadFull(nil, f, all[slot][:], int64(p)*porep.NodeSize); err != nil {
 			return label, err
 		}
 	}

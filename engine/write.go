@@ -3,10 +3,8 @@ package engine
 import (
 	"fmt"
 	"sync"
-	"unsafe"
 
 	"github.com/sdr-engine/sdr/internal/durable"
-	"github.com/sdr-engine/sdr/internal/linux"
 	"github.com/sdr-engine/sdr/porep"
 )
 
@@ -152,11 +150,4 @@ func (b *batchRun) startWriting(wg *sync.WaitGroup) {
 	for _, buffer := range b.buffers().write {
 		wg.Go(func() { b.write(w, b.c.way(), buffer) })
 	}
-}
-
-// alignedBuffer is memory that a direct write takes.
-func alignedBuffer(n int) []byte {
-	b := make([]byte, n+linux.DirectAlign)
-	skip := -int(uintptr(unsafe.Pointer(&b[0]))) & (linux.DirectAlign - 1)
-	return b[skip:][:n:n]
 }

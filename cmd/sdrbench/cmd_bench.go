@@ -44,7 +44,7 @@ func (f *benchFlags) check() error {
 	wrong(f.layers > f.proof.Layers(), "--layers: %d is not between 1 and the %d of %v", f.layers, f.proof.Layers(), f.proof)
 	wrong(f.window > 0 && f.full, "--window is a part of a layer: without --full")
 	size := f.proof.SectorSize()
-	wrong(f.window > 0 && size.Nodes() < minMeasured, "--window: sectors of %v are too small to measure a part of", size)
+	wrong(f.window > 0 && size.Nodes() < engine.MinMeasured, "--window: sectors of %v are too small to measure a part of", size)
 	wrong(f.window > 0 && f.layers == 1, "--layers: 1, but --window is a part of layer 2")
 	wrong(f.full && f.layers > 0, "--full is all layers: without --layers")
 	wrong(f.json && f.gobench, "--json or --gobench, not both")
@@ -359,9 +359,6 @@ func (a *app) benchWindow(ctx context.Context, dir string, f *benchFlags, c engi
 	r.setWindow(m)
 	return nil
 }
-
-// minMeasured is how many nodes a layer must have for a part of it to be measured.
-const minMeasured = 1 << 16
 
 // minSlices is how many parts of a window it takes for an interval of 95 %.
 const minSlices = 6

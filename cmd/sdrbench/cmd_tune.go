@@ -126,7 +126,7 @@ func (t *tuning) addNote(format string, args ...any) {
 func (a *app) runTune(ctx context.Context, f tuneFlags) (err error) {
 	began := time.Now()
 	var errs []error
-	if size := f.proof.SectorSize(); size.Nodes() < minMeasured {
+	if size := f.proof.SectorSize(); size.Nodes() < engine.MinMeasured {
 		errs = append(errs, usageError{fmt.Errorf("--proof: sectors of %v are too small to measure a part of", size)})
 	}
 	if f.dir == "" {
