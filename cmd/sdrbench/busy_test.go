@@ -13,7 +13,6 @@ import (
 	"runtime"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/sdr-engine/sdr/reserve"
 	"github.com/sdr-engine/sdr/topology"
@@ -145,40 +144,23 @@ func TestTuneOnAMachineThatBecomesBusy(t *testing.T) {
 	dir, profile := t.TempDir(), filepath.Join(t.TempDir(), "profile.toml")
 	cmd := exec.CommandContext(t.Context(), "sdrbench", "tune", "--json", "--proof", "StackedDrg8MiBV1_1", "--time", "3s", "--dir", dir,
 		"--profile", profile, "--lock-dir", filepath.Join(t.TempDir(), "locks"))
-	var stdout, stderr strings.Builder
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
-	poll := time.NewTicker(time.Millisecond)
-	defer poll.Stop()
-	for began := false; !began; {
-		select {
-		case <-poll.C:
-			names, err := namesIn(dir)
-			if err != nil {
-				t.Fatal(err)
-			}
-			began = len(names) > 0
-		case <-ended:
-			if strings.Contains(stderr.String(), "busy before it began") {
-				t.Skip("this machine is busy with other things")
-			}
-			t.Fatalf("it ended before it measured: %s", stderr.String())
+	s, there := startUntil(t, cmd, filepath.Join(dir, "*"))
+	if !there {
+		if strings.Contains(s.stderr.String(), "busy before it began") {
+			t.Skip("this machine is busy with other things")
 		}
+		t.Fatalf("it ended before it measured: %s", &s.stderr)
 	}
 	for range 2 {
 		keepBusy(t)
 	}
-	<-ended
+	<-s.ended
 	var report tuneReport
-	if err := json.Unmarshal([]byte(stdout.String()), &report); err != nil {
-		t.Fatalf("%v: %s", err, stderr.String())
+	if err := json.Unmarshal([]byte(s.stdout.String()), &report); err != nil {
+		t.Fatalf("%v: %s", err, s.stderr.String())
 	}
-	if got := cmd.ProcessState.ExitCode(); got != exitFailed || report.Profile != "" || !strings.Contains(stderr.String(), "no profile is written, the machine is busy: others kept ") {
-		t.Errorf("exit code %d, profile %q: %s", got, report.Profile, stderr.String())
+	if got := cmd.ProcessState.ExitCode(); got != exitFailed || report.Profile != "" || !strings.Contains(s.stderr.String(), "no profile is written, the machine is busy: others kept ") {
+		t.Errorf("exit code %d, profile %q: %s", got, report.Profile, s.stderr.String())
 	}
 	wantFiles(t, filepath.Dir(profile))
 	wantFiles(t, dir)

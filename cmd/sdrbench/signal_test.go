@@ -12,43 +12,59 @@ import (
 	"time"
 )
 
-// interrupted runs the command, sends it a signal as soon as a file matches
-// pattern, and checks that it says so and fails.
-func interrupted(t *testing.T, sig os.Signal, pattern string, cmd *exec.Cmd) {
+// A started command is on its way.
+type started struct {
+	stdout, stderr bytes.Buffer // not to be read before it has ended
+	ended          chan error   // yields Wait's error then
+}
+
+// startUntil runs the command, and waits until a file matches pattern. False means that
+// it ended before.
+func startUntil(t *testing.T, cmd *exec.Cmd, pattern string) (s *started, there bool) {
 	t.Helper()
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	s = &started{ended: make(chan error, 1)}
+	cmd.Stdout, cmd.Stderr = &s.stdout, &s.stderr
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	go func() { s.ended <- cmd.Wait() }()
 	poll := time.NewTicker(time.Millisecond)
 	defer poll.Stop()
 	for {
 		if names, err := filepath.Glob(pattern); err != nil {
 			t.Fatal(err)
 		} else if len(names) > 0 {
-			break
+			return s, true
 		}
 		select {
 		case <-poll.C:
-		case err := <-ended:
-			t.Fatalf("it ended before %s was there: %v: %s", pattern, err, &stderr)
+		case err := <-s.ended:
+			s.ended <- err
+			return s, false
 		}
+	}
+}
+
+// interrupted runs the command, sends it a signal as soon as a file matches
+// pattern, and checks that it says so and fails.
+func interrupted(t *testing.T, sig os.Signal, pattern string, cmd *exec.Cmd) {
+	t.Helper()
+	s, there := startUntil(t, cmd, pattern)
+	if !there {
+		t.Fatalf("it ended before %s was there: %v: %s", pattern, <-s.ended, &s.stderr)
 	}
 	if err := cmd.Process.Signal(sig); err != nil {
 		t.Fatal(err)
 	}
-	<-ended
+	<-s.ended
 	if got := cmd.ProcessState.ExitCode(); got != exitFailed {
-		t.Errorf("exit code %d, want 1: %s", got, &stderr)
+		t.Errorf("exit code %d, want 1: %s", got, &s.stderr)
 	}
-	if got, want := stderr.String(), "sdrbench: canceled\n"; got != want {
+	if got, want := s.stderr.String(), "sdrbench: canceled\n"; got != want {
 		t.Errorf("standard error %q, want %q", got, want)
 	}
-	if stdout.Len() > 0 {
-		t.Errorf("standard output %q, want none", &stdout)
+	if s.stdout.Len() > 0 {
+		t.Errorf("standard output %q, want none", &s.stdout)
 	}
 }
 

@@ -478,33 +478,16 @@ func TestTuneInterrupted(t *testing.T) {
 		t.Fatal(err)
 	}
 	cmd := exec.Command("sdrbench", "tune", "--force", "--proof", "StackedDrg8MiBV1_1", "--dir", dir, "--profile", profile, "--lock-dir", filepath.Join(t.TempDir(), "locks"))
-	var stdout, stderr strings.Builder
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
-	poll := time.NewTicker(time.Millisecond)
-	defer poll.Stop()
-	for files := 0; files == 0; {
-		select {
-		case <-poll.C:
-			names, err := filepath.Glob(filepath.Join(dir, "sdrbench-*", "*", ".sc-02-data-layer-*"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			files = len(names)
-		case err := <-ended:
-			t.Fatalf("it ended before it measured: %v: %s", err, stderr.String())
-		}
+	s, there := startUntil(t, cmd, filepath.Join(dir, "sdrbench-*", "*", ".sc-02-data-layer-*"))
+	if !there {
+		t.Fatalf("it ended before it measured: %v: %s", <-s.ended, &s.stderr)
 	}
 	if err := cmd.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}
-	<-ended
-	if cmd.ProcessState.ExitCode() != exitFailed || !strings.HasSuffix(stderr.String(), "sdrbench: canceled\n") || stdout.Len() > 0 {
-		t.Errorf("exit code %d: %s%s", cmd.ProcessState.ExitCode(), stdout.String(), stderr.String())
+	<-s.ended
+	if cmd.ProcessState.ExitCode() != exitFailed || !strings.HasSuffix(s.stderr.String(), "sdrbench: canceled\n") || s.stdout.Len() > 0 {
+		t.Errorf("exit code %d: %s%s", cmd.ProcessState.ExitCode(), s.stdout.String(), s.stderr.String())
 	}
 	wantFiles(t, dir)
 	wantFiles(t, filepath.Dir(profile), "profile.toml")
