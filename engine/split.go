@@ -186,7 +186,7 @@ func (c *Config) memory() (total uint64) {
 // validateMemory holds the job against its budget, and says what would fit, or else what
 // the smallest would take. C has no defaults written out: each job tried has its own.
 func (c *Config) validateMemory() error {
-	if c.MemoryMode == OneLayer && c.Proof.SectorSize().Nodes() < windows*2 {
+	if c.tooSmall() {
 		return &ConfigError{"memory mode", fmt.Sprintf("%v has no room for windows in a sector of %v", c.MemoryMode, c.Proof.SectorSize())}
 	}
 	need := c.memory()
@@ -206,7 +206,7 @@ func (c *Config) validateMemory() error {
 			for _, kernel := range []string{c.Kernel, oneLane().Name} {
 				other := *c
 				other.MemoryMode, other.Hashers, other.Kernel, other.Places = mode, hashers, kernel, nil
-				if mode == OneLayer && other.Proof.SectorSize().Nodes() < windows*2 || other.aheadOfWindow() {
+				if other.tooSmall() || other.aheadOfWindow() {
 					continue
 				}
 				takes := other.memory()
@@ -227,6 +227,11 @@ func (c *Config) validateMemory() error {
 		return &ConfigError{"budget", reason + "; nothing smaller would do"}
 	}
 	return &ConfigError{"budget", fmt.Sprintf("%s; nothing fits: the smallest, %s, takes %s", reason, smallestText, sizeText(smallest))}
+}
+
+// tooSmall says whether a sector has no room for OneLayer mode's windows.
+func (c *Config) tooSmall() bool {
+	return c.MemoryMode == OneLayer && c.Proof.SectorSize().Nodes() < windows*2
 }
 
 // aheadOfWindow says whether producers would be more than a window ahead.

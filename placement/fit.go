@@ -252,7 +252,7 @@ func (r *resources) budgetSuffices(sectors int) bool {
 
 // max is how many sectors fit.
 func (r *resources) max() int {
-	return searchLast(min(maxSectors, r.slots*r.q.Lanes), func(n int) bool {
+	return searchLast(min(MaxSectors, r.slots*r.q.Lanes), func(n int) bool {
 		return r.coresSuffice(n) && r.layersSuffice(n) && r.bytesSuffice(n) && r.budgetSuffices(n)
 	})
 }

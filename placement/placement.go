@@ -126,10 +126,12 @@ const (
 // Max asks for as many sectors as fit.
 const Max = 0
 
+// MaxSectors is the most that a Request may have.
+const MaxSectors = 1 << 20
+
 // What is far above any machine and any sector, and keeps sums from overflowing.
 const (
 	maxPool       = 1 << 52 // bytes
-	maxSectors    = 1 << 20
 	maxProducers  = topology.MaxCPUs
 	maxSectorSize = 1 << 40
 )
@@ -279,13 +281,16 @@ func (e *BudgetError) Error() string {
 
 var lanes = []int{1, 2, 4, 8, 16, 32} // those of the kernels
 
+// Lanes are the numbers of lanes that a Request may have.
+func Lanes() []int { return slices.Clone(lanes) }
+
 func (q *Request) check(m *topology.Machine) error {
 	wrong := func(what string, value any, want string, args ...any) error {
 		return &RequestError{what, fmt.Sprint(value), fmt.Sprintf(want, args...)}
 	}
 	switch {
-	case q.Sectors < 0 || q.Sectors > maxSectors:
-		return wrong("the number of sectors", q.Sectors, "1 to %d, or as many as fit", maxSectors)
+	case q.Sectors < 0 || q.Sectors > MaxSectors:
+		return wrong("the number of sectors", q.Sectors, "1 to %d, or as many as fit", MaxSectors)
 	case q.SectorSize == 0 || q.SectorSize > maxSectorSize:
 		return wrong("the sector size", q.SectorSize, "1 to %d bytes", uint64(maxSectorSize))
 	case !slices.Contains(lanes, q.Lanes):

@@ -85,16 +85,17 @@ func parseSectors(text string) (int, error) {
 		return placement.Max, nil
 	}
 	n, err := strconv.Atoi(text)
-	if err != nil || n < 1 || n > maxSectors {
-		return 0, fmt.Errorf("%q is not a number of sectors, from 1 to %d, or max", text, maxSectors)
+	if err != nil || n < 1 || n > placement.MaxSectors {
+		return 0, fmt.Errorf("%q is not a number of sectors, from 1 to %d, or max", text, placement.MaxSectors)
 	}
 	return n, nil
 }
 
 func parseLanes(text string) (int, error) {
-	switch text {
-	case "1", "2", "4", "8", "16", "32":
-		return strconv.Atoi(text)
+	for _, n := range placement.Lanes() {
+		if text == strconv.Itoa(n) {
+			return n, nil
+		}
 	}
 	return 0, fmt.Errorf("%q is not 1, 2, 4, 8, 16 or 32", text)
 }

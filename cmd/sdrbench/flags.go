@@ -83,9 +83,8 @@ func proofFlag(cmd *cobra.Command, to *porep.SealProof, usage string) {
 
 // What flags take at most where nothing else bounds them: sums stay far from overflow.
 const (
-	maxNumber  = 1 << 30
-	maxSectors = 1 << 20 // as placement
-	maxTime    = 1000 * time.Hour
+	maxNumber = 1 << 30
+	maxTime   = 1000 * time.Hour
 )
 
 // numberFrom is a parser of numbers from low to high.
