@@ -156,7 +156,7 @@ func TestTuneOnAMachineThatBecomesBusy(t *testing.T) {
 	}
 	<-s.ended
 	var report tuneReport
-	if err := json.Unmarshal([]byte(s.stdout.String()), &report); err != nil {
+	if err := json.Unmarshal(s.stdout.Bytes(), &report); err != nil {
 		t.Fatalf("%v: %s", err, s.stderr.String())
 	}
 	if got := cmd.ProcessState.ExitCode(); got != exitFailed || report.Profile != "" || !strings.Contains(s.stderr.String(), "no profile is written, the machine is busy: others kept ") {
