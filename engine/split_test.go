@@ -167,6 +167,30 @@ func TestBudgetAhead(t *testing.T) {
 	}
 }
 
+// TestOverhead: what a plan counts for a job besides its layers is no less than what the
+// job takes, of one sector or as many as any kernel has lanes.
+func TestOverhead(t *testing.T) {
+	for _, proof := range []porep.SealProof{porep.StackedDrg2KiBV1_1, porep.StackedDrg512MiBV1_1, porep.StackedDrg32GiBV1_1, porep.StackedDrg64GiBV1_1} {
+		for _, mode := range []engine.MemoryMode{engine.TwoLayers, engine.OneLayer} {
+			for _, staging := range []engine.Staging{engine.Inline, engine.Producers, engine.Hybrid} {
+				for _, k := range kernels.Kernels() {
+					if !k.Usable() {
+						continue
+					}
+					c := engine.Config{Proof: proof, Sectors: make([]engine.Sector, k.Lanes), Kernel: k.Name, Hashers: 1, MemoryMode: mode, Staging: staging}
+					r := c.Requirements()[0]
+					took := r.Total() - r.Layers
+					// Far parents that a plan does not count with the layers, either.
+					took += r.Layers - uint64(k.Lanes)*mode.InMemory(uint64(proof.SectorSize()))
+					if want := mode.Overhead(uint64(proof.SectorSize()), k.Lanes); took > want {
+						t.Errorf("%v, %v, %v, %s: takes %d bytes besides, more than the %d planned", proof, mode, staging, k.Name, took, want)
+					}
+				}
+			}
+		}
+	}
+}
+
 // TestLayersInMemory: what a plan counts for a sector is what a job takes for its layers,
 // but for a few more far parents.
 func TestLayersInMemory(t *testing.T) {

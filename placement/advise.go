@@ -48,7 +48,7 @@ func (r *resources) limits(fit int) (limits []Limit) {
 		pools := r.pools(0)
 		for _, pool := range pools {
 			addPool(LimitMemory, pool, "memory of NUMA node %d: room for %s%s; a sector's layers take %s, a job %s besides",
-				pool.Node, topology.SizeText(r.free[pool]), r.inHugePages(pool.Node), topology.SizeText(r.q.sectorMemory()), topology.SizeText(JobOverhead))
+				pool.Node, topology.SizeText(r.free[pool]), r.inHugePages(pool.Node), topology.SizeText(r.q.sectorMemory()), topology.SizeText(r.q.JobOverhead()))
 		}
 		if len(pools) == 0 {
 			add(LimitMemory, "memory: there is no NUMA node whose memory may be used")

@@ -216,7 +216,7 @@ func (r *resources) jobs(sectors int) int { return (sectors + r.q.Lanes - 1) / r
 
 // memory is what so many sectors take, in bytes.
 func (r *resources) memory(sectors int) uint64 {
-	return uint64(sectors)*r.q.sectorMemory() + uint64(r.jobs(sectors))*JobOverhead
+	return uint64(sectors)*r.q.sectorMemory() + uint64(r.jobs(sectors))*r.q.JobOverhead()
 }
 
 // layerUnits is how many units the layers of so many sectors take.
@@ -233,7 +233,7 @@ func (r *resources) lacking(sectors int) uint64 {
 // ordinaryBytes is what ordinary memory must have: what huge pages lack, unless they
 // must not, and what the jobs take besides.
 func (r *resources) ordinaryBytes(sectors int) uint64 {
-	bytes := uint64(r.jobs(sectors)) * JobOverhead
+	bytes := uint64(r.jobs(sectors)) * r.q.JobOverhead()
 	if !r.q.strict() {
 		bytes += r.lacking(sectors) * r.q.unit()
 	}

@@ -162,7 +162,7 @@ func (r *resources) giveMemory(jobs []Job, homes []topology.NUMAIndex) {
 	}
 	spare := r.ordinary - r.lacking(sectors) // units in ordinary memory
 	for i := range jobs {
-		bytes := uint64(JobOverhead)
+		bytes := r.q.JobOverhead()
 		for _, node := range r.nearest[homes[i]] {
 			pool := topology.MemoryPool{Node: r.nodes[node].ID}
 			had := r.unitsIn(pool, free[pool])

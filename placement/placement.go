@@ -100,10 +100,6 @@ func ParseMemoryMode(text string) (MemoryMode, error) {
 }
 
 const (
-	// JobOverhead is what a job takes besides its sectors' layers, in bytes:
-	// tables, rings, buffers.
-	JobOverhead = 256 << 20
-
 	basePage = 4 << 10
 	gib      = 1 << 30
 )
@@ -179,7 +175,7 @@ type Plan struct {
 	Max, Sectors int
 	Jobs         []Job
 	// SectorMemory is a sector's part of the memory, in bytes; Memory is what all
-	// jobs take, JobOverhead for each included.
+	// jobs take, their overhead included.
 	SectorMemory, Memory uint64
 	// Limits is what keeps a sector more than Max from fitting: all of it.
 	Limits []Limit
@@ -314,7 +310,7 @@ func (q *Request) check(m *topology.Machine) error {
 	if outside := q.Only.Minus(m.Allowed()); outside.Len() > 0 {
 		return &CPUError{outside, fmt.Sprintf("some of those that the cgroup's cpuset and the process's affinity allow, %v", m.Allowed())}
 	}
-	if smallest := q.sectorMemory() + JobOverhead; q.Budget > 0 && q.Budget < smallest {
+	if smallest := q.sectorMemory() + q.JobOverhead(); q.Budget > 0 && q.Budget < smallest {
 		return &BudgetError{q.Budget, smallest, q.Mode}
 	}
 	return nil
@@ -322,6 +318,10 @@ func (q *Request) check(m *topology.Machine) error {
 
 // strict says whether layers must lie in huge pages of one size.
 func (q *Request) strict() bool { return q.PageSize > OrdinaryPages }
+
+// JobOverhead is what a job takes besides its sectors' layers, in bytes: tables, rings,
+// buffers.
+func (q *Request) JobOverhead() uint64 { return q.Mode.Overhead(q.SectorSize, q.Lanes) }
 
 // sectorMemory is a sector's part of the memory, in whole pages.
 func (q *Request) sectorMemory() uint64 {

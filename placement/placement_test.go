@@ -195,12 +195,12 @@ func TestPlan(t *testing.T) {
 		{
 			name: "budget", machine: server(200, 200), q: q(3, func(q *placement.Request) { q.Budget, q.Mode = 78*gib, placement.OneLayer }), max: 2,
 			jobs: []string{
-				"1x 0 [8] complex 0 cores [0]: 38.25 on 0",
-				"1x 4 [12] complex 2 cores [4]: 38.25 on 1",
+				"1x 0 [8] complex 0 cores [0]: 38.64 on 0",
+				"1x 4 [12] complex 2 cores [4]: 38.64 on 1",
 			},
 			limits: []string{"budget"},
 			helps: []string{
-				"3: 36.75 GiB more memory budget",
+				"3: 37.91 GiB more memory budget",
 				"8: no memory budget",
 			},
 		},
@@ -266,7 +266,7 @@ func TestPlan(t *testing.T) {
 			limits: []string{"memory 0", "memory 1", "memory 9"},
 			helps: []string{
 				"5: 51.25 GiB more free memory",
-				"7: one layer of each sector in memory instead of two",
+				"6: one layer of each sector in memory instead of two",
 			},
 		},
 		{
@@ -281,7 +281,7 @@ func TestPlan(t *testing.T) {
 			limits: []string{"memory 0", "memory 1", "memory 9"},
 			helps: []string{
 				"5: 51.25 GiB more free memory",
-				"7: one layer of each sector in memory instead of two",
+				"6: one layer of each sector in memory instead of two",
 			},
 		},
 		{
@@ -460,7 +460,7 @@ func TestBadRequests(t *testing.T) {
 			q.Policy, q.Only = placement.List, topology.NewCPUSet(2, 3, 10, 11)
 		}, new(*placement.CPUError), "CPUs 3,11 are listed, want only some of those that the cgroup's cpuset and the process's affinity allow, 0-2,4-10,12-15"},
 		{func(q *placement.Request) { q.Budget = 64 * gib }, new(*placement.BudgetError), "budget is 64 GiB, the smallest job, one sector in mode two-layers, takes 64.25 GiB"},
-		{func(q *placement.Request) { q.Budget, q.Mode = 1, placement.OneLayer }, new(*placement.BudgetError), "budget is 1 bytes, the smallest job, one sector in mode one-layer, takes 38.25 GiB"},
+		{func(q *placement.Request) { q.Budget, q.Mode = 1, placement.OneLayer }, new(*placement.BudgetError), "budget is 1 bytes, the smallest job, one sector in mode one-layer, takes 38.64 GiB"},
 	}
 	for _, test := range tests {
 		q := good
@@ -471,7 +471,7 @@ func TestBadRequests(t *testing.T) {
 		}
 	}
 	q := good
-	q.Budget = 64*gib + placement.JobOverhead
+	q.Budget = 64*gib + q.JobOverhead()
 	if p, err := placement.New(m, placement.Reserved{}, q); err != nil || p.Max != 1 {
 		t.Errorf("the smallest budget: %v", err)
 	}
@@ -596,7 +596,7 @@ func verify(t interface {
 				}
 			}
 		}
-		if want := uint64(j.Sectors)*p.SectorMemory + placement.JobOverhead; j.Bytes() != want {
+		if want := uint64(j.Sectors)*p.SectorMemory + q.JobOverhead(); j.Bytes() != want {
 			t.Errorf("job %d has %d bytes, want %d", i, j.Bytes(), want)
 		}
 		if strict := q.PageSize > placement.OrdinaryPages; strict && inHuge != uint64(j.Sectors)*p.SectorMemory || q.PageSize == placement.OrdinaryPages && inHuge > 0 {

@@ -240,7 +240,7 @@ func newPlanJSON(m *topology.Machine, proof porep.SealProof, p *placement.Plan, 
 		Model: m.Model(), Proof: proof.String(),
 		Sectors: p.Sectors, Max: p.Max, Fits: p.Fits(),
 		Policy: q.Policy.String(), CPUs: q.Only.Slice(), Lanes: q.Lanes, Producers: q.Producers, MemoryMode: q.Mode.String(),
-		SectorMemory: p.SectorMemory, JobOverhead: placement.JobOverhead, Memory: p.Memory,
+		SectorMemory: p.SectorMemory, JobOverhead: q.JobOverhead(), Memory: p.Memory,
 		Jobs: []planJob{}, Limits: []planLimit{}, Helps: []planHelp{},
 		Held: append([]reserve.Holder{}, held...), Degraded: append([]string{}, m.Degraded()...),
 	}
@@ -283,7 +283,7 @@ func planText(m *topology.Machine, proof porep.SealProof, p *placement.Plan, hel
 		policy = numbers("CPU", q.Only)
 	}
 	fmt.Fprintf(&b, "%-10s%s\n", "machine", model)
-	fmt.Fprintf(&b, "%-10s%v: %s each in memory (%v), %s a job besides\n", "proof", proof, topology.SizeText(p.SectorMemory), q.Mode, topology.SizeText(placement.JobOverhead))
+	fmt.Fprintf(&b, "%-10s%v: %s each in memory (%v), %s a job besides\n", "proof", proof, topology.SizeText(p.SectorMemory), q.Mode, topology.SizeText(q.JobOverhead()))
 	fmt.Fprintf(&b, "%-10s%s, %s on each hasher, %s for each hasher\n", "policy", policy, count(q.Lanes, "sector"), count(q.Producers, "producer"))
 	fmt.Fprintf(&b, "%-10s", "result")
 	switch {

@@ -40,6 +40,17 @@ const (
 	WindowsFar  = 2
 )
 
+// Overhead is what a job of so many sectors, whose layers have so many bytes, takes
+// besides them, at most, in bytes: tables, rings and buffers, and in OneLayer mode, where
+// producers are farther ahead, three lists with 4 bytes for each node of a window.
+func (m Mode) Overhead(layer uint64, sectors int) uint64 {
+	const other, ahead, lists, entry, node = 256 << 20, 12 << 20, 3, 4, 32
+	if m == OneLayer {
+		return other + ahead*uint64(sectors) + layer/node/Windows*lists*entry
+	}
+	return other
+}
+
 // InMemory is how much is in memory where a layer is so large, in nodes or in bytes, but
 // for those few.
 func (m Mode) InMemory(layer uint64) uint64 {
