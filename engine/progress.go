@@ -42,6 +42,17 @@ func (w Waits) Total() (sum time.Duration) {
 type Progress struct {
 	total   atomic.Uint64
 	hashers atomic.Pointer[[]*hasherCounters]
+	slowed  atomic.Pointer[error]
+}
+
+// Slowed is why a job is slower than it could be, though right, if it is: in OneLayer mode
+// a scratch file failed, and far parents are read from the layers' files instead, as
+// many times as there are windows. It is nil while there is no such reason.
+func (p *Progress) Slowed() error {
+	if err := p.slowed.Load(); err != nil {
+		return *err
+	}
+	return nil
 }
 
 // hasherCounters are one hasher's. It alone writes them.

@@ -91,6 +91,7 @@ func Run(ctx context.Context, c Config) (result Result, err error) {
 	for _, s := range c.Sectors {
 		total += uint64(c.last()-s.First+1) * c.Proof.SectorSize().Nodes()
 	}
+	c.Progress.slowed.Store(nil)
 	c.Progress.total.Store(total)
 	c.Progress.hashers.Store(&j.counters)
 

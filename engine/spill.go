@@ -85,7 +85,7 @@ func (b *batchRun) spill() {
 		from := int(n % windows)
 		for child := from + kept; child < windows && !b.spilling.lost.Load(); child++ {
 			if err := b.spillSection(nodes, n, child, from); err != nil {
-				b.spilling.lost.Store(true)
+				b.loseSpill(err)
 			}
 		}
 		b.spilling.done.Store(n + 1)
@@ -97,7 +97,16 @@ func (b *batchRun) spill() {
 func (b *batchRun) openSpill() {
 	p := &b.spilling
 	if p.err = b.tryOpenSpill(); p.err != nil {
-		p.lost.Store(true)
+		b.loseSpill(p.err)
+	}
+}
+
+// loseSpill notes that the file is not to be used, and why.
+func (b *batchRun) loseSpill(err error) {
+	b.spilling.lost.Store(true)
+	if b.ctx != nil && b.ctx.Err() == nil {
+		err = fmt.Errorf("engine: far parents are read from layer files: %w", err)
+		b.c.Progress.slowed.CompareAndSwap(nil, &err)
 	}
 }
 
@@ -179,7 +188,7 @@ func (b *batchRun) unspill(w *farWindow, window uint64) bool {
 		err = p.file.ReadVia(b.c.way(), labels[at:min(at+spillPart, len(labels))], place.offset+int64(at))
 	}
 	if err != nil {
-		p.lost.Store(true)
+		b.loseSpill(err)
 		return false
 	}
 	w.place = place

@@ -198,8 +198,13 @@ func TestSpillFails(t *testing.T) {
 				}
 				return nil
 			})
+			c.Progress = new(engine.Progress)
 			if _, err := engine.Run(t.Context(), c); err != nil {
 				t.Fatalf("%s, %+v: %v", kernel, tt, err)
+			}
+			fails := tt.operation != "none" && tt.operation != "slow"
+			if slowed := c.Progress.Slowed(); errors.Is(slowed, errSpill) != fails || (slowed != nil) != fails {
+				t.Errorf("%s, %+v: what is said to have slowed it: %v", kernel, tt, slowed)
 			}
 			for i, s := range c.Sectors {
 				for layer := 1; layer <= count; layer++ {

@@ -89,6 +89,11 @@ func (a *app) runPC1(ctx context.Context, f pc1Flags) error {
 // labelling runs a job that labels, and shows its progress.
 func (a *app) labelling(c engine.Config, job func(seal.Options) error) error {
 	o := seal.Options{Engine: c, Progress: new(seal.Progress)}
-	defer a.showLabels(&c, func() sample { return sealSample(o.Progress, c.Proof) })()
-	return job(o)
+	stop := a.showLabels(&c, func() sample { return sealSample(o.Progress, c.Proof) })
+	err := job(o)
+	stop()
+	if slowed := o.Progress.Labelling().Slowed(); slowed != nil {
+		fmt.Fprintf(a.err, "slower than it could be: %v\n", slowed)
+	}
+	return err
 }
