@@ -113,11 +113,11 @@ func (a *app) runBench(ctx context.Context, f benchFlags) (err error) {
 	}
 	// All before AddPiece, which takes minutes.
 	c, err := f.prepare(ctx, a, f.proof, f.sectors)
-	if err := errors.Join(f.check(), err, f.checkRoom()); err != nil {
+	if err := errors.Join(f.check(), err, f.checkRoom(c.MemoryMode)); err != nil {
 		return err
 	}
 	if size := f.proof.SectorSize(); size >= 1<<30 {
-		fmt.Fprintf(a.err, "bench: %s of %v %s %s in %s\n", count(f.sectors, "sector"), size, verb(f.sectors, "takes", "take"), topology.SizeText(f.disk()), f.dir)
+		fmt.Fprintf(a.err, "bench: %s of %v %s %s in %s\n", count(f.sectors, "sector"), size, verb(f.sectors, "takes", "take"), topology.SizeText(f.disk(c.MemoryMode)), f.dir)
 	}
 	var r *benchReport
 	err = a.withPlace(ctx, &f.engineFlags, c, f.sectors, "bench", func(c engine.Config) (err error) {
@@ -152,7 +152,7 @@ func (f *benchFlags) labelsOnly() bool {
 }
 
 // disk is what the sectors' files take, in bytes.
-func (f *benchFlags) disk() uint64 {
+func (f *benchFlags) disk(mode engine.MemoryMode) uint64 {
 	files := uint64(f.proof.Layers())
 	switch {
 	case f.window > 0:
@@ -162,12 +162,15 @@ func (f *benchFlags) disk() uint64 {
 	case !f.labelsOnly():
 		files += 4 // staged, sealed, tree-d twice as large
 	}
+	if mode == engine.OneLayer {
+		files++ // far parents and the index of them are a little less
+	}
 	return uint64(f.proof.SectorSize()) * files * uint64(f.sectors)
 }
 
 // checkRoom makes sure that the sectors' files fit into the folder.
-func (f *benchFlags) checkRoom() error {
-	disk := f.disk()
+func (f *benchFlags) checkRoom(mode engine.MemoryMode) error {
+	disk := f.disk(mode)
 	free, ok, err := roomIn(f.dir)
 	switch {
 	case err != nil:
