@@ -19,7 +19,7 @@ import (
 //	hasher     the only one that writes labels
 //	writers    write them to the files
 //	spiller    in OneLayer mode, puts far parents aside
-//	gatherer   in OneLayer mode, gets them back
+//	gatherer   in OneLayer mode, gets them back, and the layer before
 //
 // The hasher waits for the others only if they are behind, and then says for what.
 type batchRun struct {
@@ -104,6 +104,7 @@ func (j *job) runBatch(ctx context.Context, h, n int, r *regions) error {
 		run.start = span.start + uint64(first-span.first)*run.counters.perLayer
 		run.counters.at.Store(run.start)
 		run.store = newStore(shapeOf(j.Proof, &j.Config), b.kernel, first, r.layers.Bytes())
+		run.store.handovers = run.layers - 1
 		run.run(ctx)
 	}
 	for _, l := range run.lanes {
@@ -167,7 +168,7 @@ func (b *batchRun) fail(err error) {
 }
 
 // stop makes every goroutine end. Who is cut short (in stage, list, spill, unspill,
-// readFar, loadKey) returns as if it were done, and what it leaves half done is published like anything
+// readFar, handOver) returns as if it were done, and what it leaves half done is published like anything
 // else. That is safe: stopped was set before, so a writer that learns of labels made
 // of it finds that set too, writes none of them, and no file gets its name. Rows always
 // lead to labels, stale ones or zeros, and memory is there until all have ended.
@@ -215,7 +216,7 @@ func (b *batchRun) hash() error {
 	}
 	s, c := b.store, b.counters
 	r := sha256.Run{ReplicaIDs: replicaIDs(b.lanes, b.kernel.Lanes)}
-	chunk := s.chunk(b.kernel)
+	wakes := s.wakes(b.kernel)
 	var run uint64
 	var ended time.Time
 	for index := range b.layers {
@@ -260,7 +261,7 @@ func (b *batchRun) hash() error {
 			c.nodes.Store(c.nodes.Load() + uint64(n))
 			c.at.Store(b.start + pos - b.from)
 			c.busy.Store(c.busy.Load() + uint64(time.Since(began)))
-			if pos/chunk != (pos-uint64(n))/chunk {
+			if pos/wakes != (pos-uint64(n))/wakes {
 				b.made.Wake()
 			}
 			if b.ends != nil && b.ends(node-b.from) {
@@ -332,13 +333,10 @@ func (b *batchRun) enter(index int) error {
 	began := b.counters.startWaiting(WaitDisk)
 	defer b.counters.stopWaiting(WaitDisk, began)
 	if index > 0 && s.window > 0 {
-		old := s.position(index, 0) - s.inMemory
-		if !b.wait(&b.back, func() bool { return b.written.Load() >= old }) {
-			return nil
+		if b.wait(&b.back, func() bool { return s.keyOf.Load() >= int64(index) }) {
+			b.forget(index - 1)
 		}
-		if err := b.loadKey(index); err != nil {
-			return err
-		}
+		return nil
 	}
 	joining := false
 	for _, l := range b.lanes {
@@ -353,8 +351,5 @@ func (b *batchRun) enter(index int) error {
 		}
 	}
 	s.keyOf.Store(int64(index))
-	if index > 0 && s.window > 0 {
-		b.forget(index - 1)
-	}
 	return nil
 }

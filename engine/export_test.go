@@ -131,3 +131,18 @@ func ParentsTaken(c Config) (n uint64) {
 	}
 	return n
 }
+
+// Asides is how many parents are put aside for each layer, and for how many there is room.
+func Asides(c Config, source ParentSource) (n, room int, err error) {
+	c = c.WithDefaults()
+	s := shapeOf(c.Proof, &c)
+	err = eachRow(source.Parents, s.listParents(), s.closing(), s.nodes, func() bool { return false }, func(child uint64, row []uint32) error {
+		for _, p := range row[porep.BaseDegree:] {
+			if s.isAside(child, p) {
+				n++
+			}
+		}
+		return nil
+	})
+	return n, s.room, err
+}

@@ -46,6 +46,14 @@ func (f *farParents) ready(window uint64) bool { return f.of(window).read.Load()
 // entryOf is the index of the first far parent of the run at a node of the window.
 func (w *farWindow) entryOf(node uint64, run int) int { return w.starts[node/uint64(run)] }
 
+// startRuns notes where runs begin: those before a node of the window that nobody has
+// noted, where the list ends now.
+func (w *farWindow) startRuns(end, run uint64) {
+	for uint64(len(w.starts))*run < end {
+		w.starts = append(w.starts, len(w.list))
+	}
+}
+
 // label is the index of the label of the far parent that is listed as entry; it is in
 // a window of so many nodes. False means that something else is listed there.
 func (w *farWindow) label(entry int, parent uint32, window uint64) (label int, ok bool) {
@@ -75,6 +83,15 @@ func (b *batchRun) gather() error {
 		// What lies in its place is the last but one's.
 		if n >= begin+2 && !b.wait(&b.made, func() bool { return b.store.done.Load() >= (n-1)*b.store.window }) {
 			return nil
+		}
+		if from == 0 && index > 0 {
+			if err := b.handOver(w, n, index, parents); err != nil {
+				return err
+			}
+			if b.stopped.Load() {
+				return nil
+			}
+			continue
 		}
 		w.place = nil
 		fromLayers := false
@@ -118,13 +135,9 @@ func (b *batchRun) list(w *farWindow, from uint64, parents []uint32) error {
 	if w.place != nil {
 		next = w.place.starts
 	}
-	startRuns := func(end uint64) {
-		for run := uint64(s.run); uint64(len(w.starts))*run < end-from; {
-			w.starts = append(w.starts, len(w.list))
-		}
-	}
+	run := uint64(s.run)
 	err := s.eachFar(b.parents, parents, from, b.stopped.Load, func(child uint64, p uint32) error {
-		startRuns(child + 1)
+		w.startRuns(child+1-from, run)
 		if len(w.list) == s.room {
 			return fmt.Errorf("engine: listing far parents: more than %d from node %d on", s.room, from)
 		}
@@ -140,7 +153,7 @@ func (b *batchRun) list(w *farWindow, from uint64, parents []uint32) error {
 	if err != nil || b.stopped.Load() {
 		return err
 	}
-	startRuns(from + s.window)
+	w.startRuns(s.window, run)
 	if w.place == nil {
 		return nil
 	}
@@ -155,25 +168,37 @@ func (b *batchRun) list(w *farWindow, from uint64, parents []uint32) error {
 // eachFar calls visit for each far parent of a window of children from a node on, in
 // order of child, then slot, until it is stopped. Parents is scratch memory.
 func (s *shape) eachFar(source ParentSource, parents []uint32, from uint64, stopped func() bool, visit func(child uint64, parent uint32) error) error {
-	for node := from; node < from+s.window; {
-		if stopped() {
-			return nil // of a large sector it takes seconds
-		}
-		n := min(uint64(len(parents)/porep.Degree), from+s.window-node)
-		rows := parents[:n*porep.Degree]
-		if err := baseParents(source, rows, node); err != nil {
-			return err
-		}
-		for row := range n {
-			for _, p := range rows[row*porep.Degree:][:porep.BaseDegree] {
-				if s.isFar(node+row, p) {
-					if err := visit(node+row, p); err != nil {
-						return err
-					}
+	get := func(dst []uint32, first uint64) error { return baseParents(source, dst, first) }
+	return eachRow(get, parents, from, from+s.window, stopped, func(child uint64, row []uint32) error {
+		for _, p := range row[:porep.BaseDegree] {
+			if s.isFar(child, p) {
+				if err := visit(child, p); err != nil {
+					return err
 				}
 			}
 		}
-		node += n
+		return nil
+	})
+}
+
+// eachRow calls visit with the parents of nodes from to end−1, one after another, until
+// it is stopped. Parents is scratch memory.
+func eachRow(get func(dst []uint32, first uint64) error, parents []uint32, from, end uint64, stopped func() bool, visit func(child uint64, row []uint32) error) error {
+	for node := from; node < end; {
+		if stopped() {
+			return nil // of a large sector it takes seconds
+		}
+		n := min(uint64(len(parents)/porep.Degree), end-node)
+		rows := parents[:n*porep.Degree]
+		if err := get(rows, node); err != nil {
+			return err
+		}
+		for ; n > 0; n-- {
+			if err := visit(node, rows[:porep.Degree]); err != nil {
+				return err
+			}
+			node, rows = node+1, rows[porep.Degree:]
+		}
 	}
 	return nil
 }
@@ -258,8 +283,8 @@ func (b *batchRun) readFar(w *farWindow, index int, end uint64, order *readOrder
 
 // readParts calls do for parts 0 to n−1, from several goroutines with a buffer of
 // readPart bytes each, until one fails or the batch is stopped. There is one set of
-// buffers: the hasher reads where a layer begins, when the gatherer has no far parents
-// to read.
+// buffers: the gatherer's, but that the hasher reads where the first layer begins, when
+// there are no far parents to read.
 func (b *batchRun) readParts(n int, do func(part int, buffer []byte) error) (err error) {
 	var next atomic.Int64
 	var once sync.Once
@@ -285,24 +310,6 @@ func (b *batchRun) readParts(n int, do func(part int, buffer []byte) error) (err
 		})
 	}
 	wg.Wait()
-	return err
-}
-
-// loadKey fills, in OneLayer mode, the memory for the layer before layer index
-// index with what was just labelled: the newest from memory, the others from the
-// files.
-func (b *batchRun) loadKey(index int) error {
-	s := b.store
-	old := s.nodes - s.inMemory
-	err := b.readParts(int((old+readNodes-1)/readNodes), func(part int, buffer []byte) error {
-		first := uint64(part) * readNodes
-		n := min(readNodes, old-first)
-		return b.loadLanes(s.key, s.first+index-1, first, buffer[:n*porep.NodeSize], func(*lane) bool { return true })
-	})
-	stride := uint64(b.kernel.Stride())
-	for node := old; node < s.nodes; node++ {
-		copy(s.key[node*stride:][:stride], s.newest[node%s.inMemory*stride:])
-	}
 	return err
 }
 

@@ -79,6 +79,15 @@ func (s *shape) chunk(k *sha256.Kernel) uint64 {
 	return n
 }
 
+// wakes is after how many nodes the hasher tells the others.
+func (s *shape) wakes(k *sha256.Kernel) uint64 {
+	n := s.chunk(k)
+	if s.window > 0 {
+		n = min(n, max(1, s.window/64)) // parts of the key are handed over in between
+	}
+	return n
+}
+
 // bufferBytes is the memory of a batch's ioBuffers.
 func bufferBytes(k *sha256.Kernel, s shape) uint64 {
 	n := writeBytes(k, s)

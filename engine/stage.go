@@ -57,6 +57,9 @@ func (b *batchRun) stage(list *[]int32, run uint64, index int, node uint64, pare
 	rows := b.rows.Slice(slot*s.run, slot*s.run+n)
 	if s.window > 0 {
 		window := s.position(index, node) / s.window
+		if s.isClosing(index, node) {
+			window++ // in whose place parents are put aside; the one before was listed earlier
+		}
 		if !b.wait(&b.back, func() bool { return s.far.of(window).listed.Load() == window+1 }) {
 			return nil
 		}

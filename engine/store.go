@@ -29,6 +29,8 @@ type store struct {
 	newest []byte
 	far    *farParents
 
+	handovers int // OneLayer: layers whose key is handed over to the next, from layer index 0 on
+
 	keyOf atomic.Int64 // the layer index whose layer before is all there, in every lane; -1 is none
 
 	done line // positions below are labelled
@@ -91,8 +93,16 @@ func (s *store) locate(rows sha256.Rows, index int, node uint64, parents []uint3
 	if layer.Number > 1 {
 		used = porep.Degree
 	}
-	far := s.far.of(s.position(index, node) / s.window)
-	entry := far.entryOf(node%s.window, s.run)
+	var far, aside *farWindow
+	var entry, asideEntry int // the next in their lists
+	if node >= s.inMemory {
+		far = s.far.of(s.position(index, node) / s.window)
+		entry = far.entryOf(node%s.window, s.run)
+	}
+	if s.isClosing(index, node) {
+		aside = s.far.of(uint64(index+1) * windows)
+		asideEntry = aside.entryOf(node-s.closing(), s.run)
+	}
 	stride := uint64(s.kernel.Stride())
 	for row := range len(parents) / porep.Degree {
 		child := node + uint64(row)
@@ -101,6 +111,13 @@ func (s *store) locate(rows sha256.Rows, index int, node uint64, parents []uint3
 				return fmt.Errorf("engine: locating parents of node %d: parent %d in a layer of %d nodes", child, p, s.nodes)
 			}
 			switch {
+			case slot >= porep.BaseDegree && aside != nil && s.isAside(child, p):
+				label, ok := aside.label(asideEntry, p, s.window)
+				if !ok {
+					return fmt.Errorf("engine: locating parents of node %d: parent %d is not where it was put aside", child, p)
+				}
+				rows.Set(s.kernel, row, slot, aside.labels[uint64(label)*stride:])
+				asideEntry++
 			case slot >= porep.BaseDegree:
 				rows.Set(s.kernel, row, slot, s.key[uint64(p)*stride:])
 			case !s.isFar(child, p):
