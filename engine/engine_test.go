@@ -65,6 +65,13 @@ func usableKernels() (names []string) {
 	return names
 }
 
+// isWide says whether a kernel takes seconds for what others do in one: it has many lanes,
+// and most of them empty.
+func isWide(kernel string) bool {
+	k, err := kernels.ByName(kernel)
+	return err == nil && k.Lanes > 4
+}
+
 // TestGolden labels the golden sectors, those of a proof together, with every kernel
 // that runs here, in every way of staging and every memory mode.
 func TestGolden(t *testing.T) {
@@ -89,7 +96,7 @@ func TestGolden(t *testing.T) {
 							continue
 						case longTests && other && !plain && kernel != kernels.Best(1).Name:
 							continue // all sectors in all ways, and all kernels, but not each in each
-						case !longTests && (i > 0 && !plain || other && (!plain || kernel == "avx2/8")):
+						case !longTests && (i > 0 && !plain || other && (!plain || isWide(kernel))):
 							continue
 						}
 					}
@@ -140,7 +147,7 @@ func checkGolden(t *testing.T, sectors []golden.Sector, c engine.Config) engine.
 func TestLayer1(t *testing.T) {
 	for _, c := range golden.Layers1() {
 		for _, kernel := range usableKernels() {
-			if kernel == "avx2/8" && !longTests && c.RegisteredProof != porep.StackedDrg32GiBV1_1.String() {
+			if isWide(kernel) && !longTests && c.RegisteredProof != porep.StackedDrg32GiBV1_1.String() {
 				continue // seconds each
 			}
 			t.Run(c.RegisteredProof+"/"+kernel, func(t *testing.T) {

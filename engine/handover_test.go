@@ -52,7 +52,6 @@ func TestHandOver(t *testing.T) {
 	}{
 		{1, 256, 512, engine.Inline},
 		{4, 256, 512, engine.Producers},
-		{2, 256, 512, engine.Producers},
 		{1, 64, nodes / engine.Windows, engine.Hybrid},
 	} {
 		k := kernels.Best(tt.lanes)
