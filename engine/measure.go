@@ -33,6 +33,9 @@ type HasherMeasurement struct {
 	Waited  Waits
 	// Slices are equal parts of the time after the first: nodes a second in each.
 	Slices []float64
+	// Pause, in OneLayer mode, is how long the hasher would wait between two layers of
+	// that sector size for what was labelled to be read as the next one's key.
+	Pause time.Duration
 }
 
 // MinMeasured is how many nodes a layer must have for Measure to label a part of it.
@@ -126,7 +129,42 @@ func (j *job) measure(ctx context.Context, h int, r *regions, window time.Durati
 	if b.err != nil {
 		return b.err
 	}
-	return b.verifyMemory(b.from, b.store.done.Load())
+	if err := b.verifyMemory(b.from, b.store.done.Load()); err != nil || b.store.window == 0 {
+		return err
+	}
+	m.Pause, err = b.measurePause(m)
+	return err
+}
+
+// measurePause reads what was labelled back, or as much of it as tells how fast the disk
+// is.
+func (b *batchRun) measurePause(m *HasherMeasurement) (time.Duration, error) {
+	const most = 2 << 30 // bytes
+	s := b.store
+	part := s.keyPart()
+	from, end := roundUp(b.from, part)/part, b.written.Load()/part
+	if end <= from {
+		return 0, nil
+	}
+	parts := min(end-from, max(1, most/(part*porep.NodeSize*uint64(len(b.lanes)))))
+	b.stopped.Store(false) // for those who have ended
+	began := time.Now()
+	err := b.readParts(int(parts), func(i int, buffer []byte) error {
+		if b.ctx.Err() != nil {
+			return context.Cause(b.ctx)
+		}
+		return b.loadLanes(s.key, s.first, (from+uint64(i))*part, buffer[:part*porep.NodeSize], func(*lane) bool { return true })
+	})
+	took := time.Since(began).Seconds()
+	for _, l := range b.lanes {
+		err = errors.Join(err, l.failure())
+	}
+	// What is in memory need not be read, and what is read early is hidden behind what is
+	// labelled meanwhile, unless that takes less time.
+	all := took * float64(s.nodes-s.inMemory) / float64(parts*part)
+	early := all * float64(s.earlyParts()*part) / float64(s.nodes-s.inMemory)
+	closing := m.Took.Seconds() * float64(s.nodes-s.closing()) / float64(m.Nodes)
+	return time.Duration((all - min(early, closing)) * float64(time.Second)), err
 }
 
 // measuredBatch is a hasher's first batch, with random labels in memory and, where

@@ -33,18 +33,24 @@ func TestMeasure(t *testing.T) {
 	}
 }
 
-// TestMeasureWhole: a part that goes to the layer's end is measured as well.
+// TestMeasureWhole: a part that goes to the layer's end is measured as well. There is a
+// pause before the next only where that has to be read.
 func TestMeasureWhole(t *testing.T) {
-	c := engine.Config{Proof: porep.StackedDrg8MiBV1_1, Sectors: sectors(t, 1)}
-	m, err := engine.Measure(t.Context(), c, time.Hour)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if want := c.Proof.SectorSize().Nodes() / 2; m.Hashers[0].Nodes != want {
-		t.Errorf("%d nodes, want %d", m.Hashers[0].Nodes, want)
-	}
-	if left := fileNames(t, c.Sectors[0].CacheDir); len(left) > 0 {
-		t.Errorf("left %v", left)
+	for _, mode := range []engine.MemoryMode{engine.TwoLayers, engine.OneLayer} {
+		c := engine.Config{Proof: porep.StackedDrg8MiBV1_1, Sectors: sectors(t, 1), MemoryMode: mode}
+		m, err := engine.Measure(t.Context(), c, time.Hour)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := c.Proof.SectorSize().Nodes() / 2; m.Hashers[0].Nodes != want {
+			t.Errorf("%v: %d nodes, want %d", mode, m.Hashers[0].Nodes, want)
+		}
+		if got := m.Hashers[0].Pause > 0; got != (mode == engine.OneLayer) {
+			t.Errorf("%v: a pause of %v", mode, m.Hashers[0].Pause)
+		}
+		if left := fileNames(t, c.Sectors[0].CacheDir); len(left) > 0 {
+			t.Errorf("%v: left %v", mode, left)
+		}
 	}
 }
 

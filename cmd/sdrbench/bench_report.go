@@ -204,7 +204,8 @@ func (r *benchReport) setLayers(result engine.Result) {
 		r.Layers = append(r.Layers, layer)
 		r.hashing = append(r.hashing, [2]float64{all, float64(labels[i])})
 	}
-	r.PerDay = perDay(r.Layers[0].Rate, r.Layers[n-1].Rate)
+	last := r.Layers[n-1]
+	r.PerDay = perDay(r.Layers[0].Rate, last.Rate*last.Seconds/(last.Seconds+last.Pause))
 }
 
 const (
@@ -231,8 +232,10 @@ func (r *benchReport) setWindow(m engine.Measurement) {
 	var hashing, labels float64
 	for _, h := range m.Hashers {
 		s := benchmath.AssumeNothing.Summary(benchmath.NewSample(h.Slices, &benchmath.DefaultThresholds), 0.95)
-		// Nodes a second to seconds for all of a hasher's batches.
-		whole := func(rate float64) float64 { return layers32 * nodes32GiB * float64(h.Batches) / rate }
+		// Nodes a second to seconds for all of a hasher's batches, and the pauses in between.
+		pause := h.Pause.Seconds() / float64(r.proof.SectorSize().Nodes()) * (layers32 - 1) / layers32
+		whole := func(rate float64) float64 { return layers32 * nodes32GiB * float64(h.Batches) * (1/rate + pause) }
+		layer.Pause = max(layer.Pause, h.Pause.Seconds())
 		if pc1 := whole(s.Center); pc1 > slowest.PC1 {
 			slowest.PC1, slowest.PC1Range = pc1, [2]float64{whole(s.Hi), whole(s.Lo)}
 		}
@@ -309,6 +312,9 @@ func (r *benchReport) text() string {
 			if share := l.Wait[w] / l.Seconds; share >= 0.001 {
 				waited += fmt.Sprintf("  waited %.1f %% for %s", 100*share, w)
 			}
+		}
+		if l.Pause >= 0.001 {
+			waited += fmt.Sprintf("  after a pause of %.3f s", l.Pause)
 		}
 		line(name, "%9.3f s  %9.3f M labels/s  %7s cycles a label%s", l.Seconds, l.Rate/1e6, thousands(uint64(l.Cycles+0.5)), waited)
 	}
