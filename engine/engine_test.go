@@ -72,6 +72,12 @@ func isWide(kernel string) bool {
 	return err == nil && k.Lanes > 4
 }
 
+// isSlow says whether a kernel takes many times as long as those of this machine's own
+// instructions for SHA-256, if there are any.
+func isSlow(kernel string) bool {
+	return kernel == "generic/1" || kernel == "avx2/8" && kernels.Best(1).Name != "generic/1"
+}
+
 // TestGolden labels the golden sectors, those of a proof together, with every kernel
 // that runs here, in every way of staging and every memory mode.
 func TestGolden(t *testing.T) {
@@ -92,7 +98,7 @@ func TestGolden(t *testing.T) {
 						plain := staging == engine.Inline && mode == engine.TwoLayers
 						other := proof != porep.StackedDrg8MiBV1_1
 						switch {
-						case testing.Short(), kernel == "generic/1" && !(plain && longTests):
+						case testing.Short(), isSlow(kernel) && !(plain && longTests):
 							continue
 						case longTests && other && !plain && kernel != kernels.Best(1).Name:
 							continue // all sectors in all ways, and all kernels, but not each in each

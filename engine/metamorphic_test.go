@@ -129,7 +129,7 @@ func TestMetamorphic(t *testing.T) {
 	}{
 		{porep.StackedDrg2KiBV1_1, 5, 30},
 		{porep.StackedDrg2KiBV1, 3, 15}, // API 1.0.0: the predecessor is the last base parent
-		{porep.StackedDrg8MiBV1_1, 3, 3},
+		{porep.StackedDrg8MiBV1_1, 2, 2},
 	}
 	for _, tt := range tests {
 		if testing.Short() {
