@@ -18,8 +18,8 @@ import (
 //	           the hasher by way of a ring
 //	hasher     the only one that writes labels
 //	writers    write them to the files
-//	spiller    in OneLayer mode, puts far parents aside
-//	gatherer   in OneLayer mode, gets them back, and the layer before
+//	spiller    in OneLayer mode, writes far parents to a scratch file
+//	gatherer   in OneLayer mode, reads them back, and the key
 //
 // The hasher waits for the others only if they are behind, and then says for what.
 type batchRun struct {
@@ -216,7 +216,7 @@ func (b *batchRun) hash() error {
 	}
 	s, c := b.store, b.counters
 	r := sha256.Run{ReplicaIDs: replicaIDs(b.lanes, b.kernel.Lanes)}
-	wakes := s.wakes(b.kernel)
+	chunk := s.chunk(b.kernel)
 	var run uint64
 	var ended time.Time
 	for index := range b.layers {
@@ -261,7 +261,7 @@ func (b *batchRun) hash() error {
 			c.nodes.Store(c.nodes.Load() + uint64(n))
 			c.at.Store(b.start + pos - b.from)
 			c.busy.Store(c.busy.Load() + uint64(time.Since(began)))
-			if pos/wakes != (pos-uint64(n))/wakes {
+			if wakes := s.wakes(chunk, node-1); pos/wakes != (pos-uint64(n))/wakes {
 				b.made.Wake()
 			}
 			if b.ends != nil && b.ends(node-b.from) {

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"unsafe"
 
 	"github.com/sdr-engine/sdr/porep"
@@ -137,8 +138,17 @@ func Asides(c Config, source ParentSource) (n, room int, err error) {
 	c = c.WithDefaults()
 	s := shapeOf(c.Proof, &c)
 	err = eachRow(source.Parents, s.listParents(), s.closing(), s.nodes, func() bool { return false }, func(child uint64, row []uint32) error {
+		below := s.asideBelow(child)
+		for part := range s.nodes / s.keyPart() {
+			if aside := part*s.keyPart() < below; aside != (child >= s.handedOver(part)) {
+				return fmt.Errorf("node %d: part %d is handed over at %d, but what is below %d is put aside", child, part, s.handedOver(part), below)
+			}
+			if part > 40 && s.nodes > 1<<20 {
+				break
+			}
+		}
 		for _, p := range row[porep.BaseDegree:] {
-			if s.isAside(child, p) {
+			if uint64(p) < below {
 				n++
 			}
 		}

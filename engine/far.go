@@ -29,13 +29,16 @@ type farParents struct {
 	windows [memorymode.WindowsFar]farWindow // window n, counted through all layers, is in windows[n%2]
 }
 
+// The place of a layer's first window, which has no far parents, is in the layer before's
+// last window that of expander parents put aside: see batchRun.handOver.
 type farWindow struct {
-	labels []byte
-	place  *spillPlace // how labels lie: as they were spilled, or, if nil, in order of child, then slot
-	list   []uint32    // in that order: by place, the indices of labels; otherwise the far parents
-	starts []int       // by run of the window: the first of them
-	listed atomic.Uint64
-	read   atomic.Uint64 // both: the number, from 1, of the window of which that is done
+	labels  []byte
+	place   *spillPlace // how labels lie: as they were spilled, or, if nil, in order of child, then slot
+	list    []uint32    // in that order: by place, the indices of labels; otherwise the far parents
+	starts  []int       // by run of the window: the first of them
+	tooMany bool        // are to be put aside: none is
+	listed  atomic.Uint64
+	read    atomic.Uint64 // both: the number, from 1, of the window of which that is done
 }
 
 func (f *farParents) of(window uint64) *farWindow { return &f.windows[window%memorymode.WindowsFar] }
@@ -93,14 +96,16 @@ func (b *batchRun) gather() error {
 			}
 			continue
 		}
-		w.place = nil
-		fromLayers := false
-		if end > b.store.inMemory {
-			if !b.wait(&b.back, func() bool { return b.spilling.done.Load() > n-kept }) {
-				return nil
-			}
-			fromLayers = !b.unspill(w, n)
+		if end <= b.store.inMemory { // without far parents
+			w.listed.Store(n + 1)
+			w.read.Store(n + 1)
+			b.back.Wake()
+			continue
 		}
+		if !b.wait(&b.back, func() bool { return b.spilling.done.Load() > n-kept }) {
+			return nil
+		}
+		fromLayers := !b.unspill(w, n)
 		if err := b.list(w, from, parents); err != nil {
 			return err
 		}
@@ -283,8 +288,8 @@ func (b *batchRun) readFar(w *farWindow, index int, end uint64, order *readOrder
 
 // readParts calls do for parts 0 to n−1, from several goroutines with a buffer of
 // readPart bytes each, until one fails or the batch is stopped. There is one set of
-// buffers: the gatherer's, but that the hasher reads where the first layer begins, when
-// there are no far parents to read.
+// buffers: the gatherer's, but that the hasher reads where lanes begin, when there is no
+// gatherer, or it has nothing to read.
 func (b *batchRun) readParts(n int, do func(part int, buffer []byte) error) (err error) {
 	var next atomic.Int64
 	var once sync.Once

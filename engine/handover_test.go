@@ -4,6 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/sdr-engine/sdr/engine"
 	"github.com/sdr-engine/sdr/graph"
 	"github.com/sdr-engine/sdr/layers"
@@ -11,8 +13,24 @@ import (
 	kernels "github.com/sdr-engine/sdr/sha256"
 )
 
-// TestAsides: in every graph, what is put aside when a layer's key is handed over has room,
-// and about as much as there is room for is put aside: less would have the hasher wait.
+// lopsided is a graph whose expander parents are all in the first part of the key that is
+// handed over, too many to be put aside.
+type lopsided struct{}
+
+func (lopsided) Parents(dst []uint32, first uint64) error {
+	for i := range dst {
+		child := first + uint64(i/porep.Degree)
+		dst[i] = uint32(max(child, 1) - 1)
+		if i%porep.Degree >= porep.BaseDegree {
+			dst[i] = uint32(child * uint64(i%porep.Degree) % 8192)
+		}
+	}
+	return nil
+}
+
+// TestAsides: what is put aside when a layer's key is handed over has room, in all graphs
+// but the two whose parents are not even, and is about as much as there is room for: less
+// would have the hasher wait.
 func TestAsides(t *testing.T) {
 	proofs := []porep.SealProof{porep.StackedDrg2KiBV1, porep.StackedDrg2KiBV1_1, porep.StackedDrg8MiBV1, porep.StackedDrg8MiBV1_1, porep.StackedDrg512MiBV1, porep.StackedDrg512MiBV1_1}
 	if longTests {
@@ -24,7 +42,8 @@ func TestAsides(t *testing.T) {
 			t.Fatal(err)
 		}
 		aside, room, err := engine.Asides(engine.Config{Proof: proof, MemoryMode: engine.OneLayer}, g)
-		if err != nil || aside > room {
+		uneven := proof == porep.StackedDrg32GiBV1 || proof == porep.StackedDrg64GiBV1
+		if err != nil || (aside > room) != uneven {
 			t.Errorf("%v: %d are put aside, %v; there is room for %d", proof, aside, err, room)
 		}
 		if window := int(proof.SectorSize().Nodes() / engine.Windows); proof.SectorSize() > 1<<20 && aside < window*8/10 {
@@ -34,45 +53,58 @@ func TestAsides(t *testing.T) {
 }
 
 // TestHandOver: the layers are right if the hasher is so slow where a layer ends that
-// each part of the key is handed over as soon as may be, and if producers are so far ahead
-// that they wait for what is put aside. Producers that are stopped for some milliseconds a
-// run see to the former.
+// each part of the key is handed over as soon as may be, if producers are so far ahead
+// that they wait for what is put aside, and if that is too much. Producers that are stopped
+// for some milliseconds a run see to the first.
 func TestHandOver(t *testing.T) {
-	const count, slow = 3, 1.0 / 64
+	const count = 3
 	proof := porep.StackedDrg8MiBV1_1
-	want := engine.Config{Proof: proof, Sectors: sectors(t, 1), Hashers: 1}
-	engine.SetLayers(&want, count)
-	if _, err := engine.Run(t.Context(), want); err != nil {
+	nodes := int(proof.SectorSize().Nodes())
+	g, err := graph.New(proof)
+	if err != nil {
 		t.Fatal(err)
 	}
-	nodes := int(proof.SectorSize().Nodes())
-	for _, tt := range []struct {
+	type way struct {
 		lanes, stride, lookahead int
 		staging                  engine.Staging
+		slow                     int // runs at the end
+	}
+	for _, tt := range []struct {
+		source engine.ParentSource
+		ways   []way
 	}{
-		{1, 256, 512, engine.Inline},
-		{4, 256, 512, engine.Producers},
-		{1, 64, nodes / engine.Windows, engine.Hybrid},
+		{g, []way{
+			{1, 256, 512, engine.Inline, 16},
+			{4, 256, 512, engine.Producers, 16},
+			{1, 64, nodes / engine.Windows, engine.Hybrid, 0},
+		}},
+		{lopsided{}, []way{{1, 64, 128, engine.Producers, 64}}},
 	} {
-		k := kernels.Best(tt.lanes)
-		if k == nil {
-			continue
-		}
-		c := want
-		c.Sectors, c.Kernel, c.MemoryMode, c.Staging = sectors(t, 1), k.Name, engine.OneLayer, tt.staging
-		c.Stride, c.Lookahead, c.Producers = tt.stride, tt.lookahead, 1
-		runs := uint64(nodes / tt.stride)
-		engine.SetHook(&c, func(_ int, run uint64) {
-			if float64(run%runs) > (1-slow)*float64(runs) && tt.lookahead < nodes/engine.Windows {
-				time.Sleep(4 * time.Millisecond)
+		label := func(c engine.Config) (all []string) {
+			c.Proof, c.Parents, c.Sectors, c.Hashers, c.Producers = proof, tt.source, sectors(t, 1), 1, 1
+			engine.SetLayers(&c, count)
+			if _, err := engine.Run(t.Context(), c); err != nil {
+				t.Fatal(err)
 			}
-		})
-		if _, err := engine.Run(t.Context(), c); err != nil {
-			t.Fatal(err)
+			for layer := 1; layer <= count; layer++ {
+				all = append(all, fileDigest(t, layers.Path(c.Sectors[0].CacheDir, layer)))
+			}
+			return all
 		}
-		for layer := 1; layer <= count; layer++ {
-			if fileDigest(t, layers.Path(c.Sectors[0].CacheDir, layer)) != fileDigest(t, layers.Path(want.Sectors[0].CacheDir, layer)) {
-				t.Errorf("%+v: layer %d differs", tt, layer)
+		want := label(engine.Config{})
+		for _, w := range tt.ways {
+			k := kernels.Best(w.lanes)
+			if k == nil {
+				continue
+			}
+			c := engine.Config{Kernel: k.Name, MemoryMode: engine.OneLayer, Staging: w.staging, Stride: w.stride, Lookahead: w.lookahead}
+			engine.SetHook(&c, func(_ int, run uint64) {
+				if runs := uint64(nodes / w.stride); run%runs+uint64(w.slow) >= runs {
+					time.Sleep(2 * time.Millisecond)
+				}
+			})
+			if diff := cmp.Diff(want, label(c)); diff != "" {
+				t.Errorf("%T, %+v: other layers:\n%s", tt.source, w, diff)
 			}
 		}
 	}

@@ -163,7 +163,7 @@ func (b *batchRun) measurePause(m *HasherMeasurement) (time.Duration, error) {
 	// labelled meanwhile, unless that takes less time.
 	all := took * float64(s.nodes-s.inMemory) / float64(parts*part)
 	early := all * float64(s.earlyParts()*part) / float64(s.nodes-s.inMemory)
-	closing := m.Took.Seconds() * float64(s.nodes-s.closing()) / float64(m.Nodes)
+	closing := m.Took.Seconds() * float64(s.lastNodes()) / float64(m.Nodes)
 	return time.Duration((all - min(early, closing)) * float64(time.Second)), err
 }
 

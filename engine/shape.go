@@ -79,13 +79,12 @@ func (s *shape) chunk(k *sha256.Kernel) uint64 {
 	return n
 }
 
-// wakes is after how many nodes the hasher tells the others.
-func (s *shape) wakes(k *sha256.Kernel) uint64 {
-	n := s.chunk(k)
-	if s.window > 0 {
-		n = min(n, max(1, s.window/64)) // parts of the key are handed over in between
+// wakes is after how many nodes, at a node, the hasher tells the others.
+func (s *shape) wakes(chunk, node uint64) uint64 {
+	if s.window > 0 && node >= s.handedOver(0) {
+		return min(chunk, max(1, s.window/64)) // parts of the key are handed over in between
 	}
-	return n
+	return chunk
 }
 
 // bufferBytes is the memory of a batch's ioBuffers.

@@ -65,7 +65,9 @@ func (x *farIndex) placesFor(stride int) (places *[windows]spillPlace, size int6
 // spillAlign is of how many labels a section has a multiple.
 func spillAlign(stride int) int { return max(1, linux.DirectAlign/stride) }
 
-func roundUp[N int | uint64](n, to N) N { return (n + to - 1) / to * to }
+func divUp[N int | uint64](n, by N) N { return (n + by - 1) / by }
+
+func roundUp[N int | uint64](n, to N) N { return divUp(n, to) * to }
 
 // spill is the goroutine that fills the file.
 func (b *batchRun) spill() {
@@ -178,6 +180,7 @@ func (b *batchRun) spillSection(nodes []uint32, window uint64, child, from int) 
 // file.
 func (b *batchRun) unspill(w *farWindow, window uint64) bool {
 	p := &b.spilling
+	w.place = nil
 	if p.lost.Load() {
 		return false
 	}

@@ -23,7 +23,7 @@ type store struct {
 
 	// TwoLayers: layer index i is in layers[i%2].
 	layers [2][]byte
-	// OneLayer: the layer before; the newest labels of this one, node modulo
+	// OneLayer: the layer before, until it is handed over; the newest labels of this one, node modulo
 	// inMemory; and base parents from further back.
 	key    []byte
 	newest []byte
@@ -31,7 +31,9 @@ type store struct {
 
 	handovers int // OneLayer: layers whose key is handed over to the next, from layer index 0 on
 
-	keyOf atomic.Int64 // the layer index whose layer before is all there, in every lane; -1 is none
+	// keyOf is the layer index whose layer before is all there, in every lane, but for what
+	// is put aside; -1 is none.
+	keyOf atomic.Int64
 
 	done line // positions below are labelled
 }
@@ -100,18 +102,23 @@ func (s *store) locate(rows sha256.Rows, index int, node uint64, parents []uint3
 		entry = far.entryOf(node%s.window, s.run)
 	}
 	if s.isClosing(index, node) {
-		aside = s.far.of(uint64(index+1) * windows)
-		asideEntry = aside.entryOf(node-s.closing(), s.run)
+		if aside = s.far.of(uint64(index+1) * windows); !aside.tooMany {
+			asideEntry = aside.entryOf(node-s.closing(), s.run)
+		}
 	}
 	stride := uint64(s.kernel.Stride())
 	for row := range len(parents) / porep.Degree {
 		child := node + uint64(row)
+		below := uint64(0) // expander parents below that are put aside
+		if aside != nil && !aside.tooMany {
+			below = s.asideBelow(child)
+		}
 		for slot, p := range parents[row*porep.Degree:][:used] {
 			if uint64(p) >= s.nodes {
 				return fmt.Errorf("engine: locating parents of node %d: parent %d in a layer of %d nodes", child, p, s.nodes)
 			}
 			switch {
-			case slot >= porep.BaseDegree && aside != nil && s.isAside(child, p):
+			case slot >= porep.BaseDegree && uint64(p) < below:
 				label, ok := aside.label(asideEntry, p, s.window)
 				if !ok {
 					return fmt.Errorf("engine: locating parents of node %d: parent %d is not where it was put aside", child, p)
