@@ -34,7 +34,7 @@ func (l lopsided) Parents(dst []uint32, first uint64) error {
 func TestAsides(t *testing.T) {
 	proofs := []porep.SealProof{porep.StackedDrg2KiBV1, porep.StackedDrg2KiBV1_1, porep.StackedDrg8MiBV1, porep.StackedDrg8MiBV1_1, porep.StackedDrg512MiBV1, porep.StackedDrg512MiBV1_1}
 	if longTests {
-		proofs = append(proofs, porep.StackedDrg32GiBV1, porep.StackedDrg32GiBV1_1, porep.StackedDrg64GiBV1_1)
+		proofs = append(proofs, porep.StackedDrg32GiBV1, porep.StackedDrg32GiBV1_1)
 	}
 	for _, proof := range proofs {
 		g, err := graph.New(proof)
