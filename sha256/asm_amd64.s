@@ -858,30 +858,24 @@ repeated:
 	PADDL k256<>+(16*t)(SB), X13  \
 	MOVO  X13, (64*t)(R12)
 
-// The same beside two rounds of all lanes, those of words 4at to 4at+3: for A in the
-// first half of a block, for B in the second. Four chains leave SHA256RNDS2 no turn to miss: the mixture matters. With
-// KEEP after one lane or three instead of two, a label took half as long again on Zen 3.
-#define BESIDEEVEN(t, m, at) \
-	MOVQ (64*(at)+0)(R9), X0  \
-	SHA256RNDS2 X0, X1, X2    \
-	MOVQ (64*(at)+16)(R9), X0 \
-	SHA256RNDS2 X0, X3, X4    \
-	KEEP(t, m)                \
-	MOVQ (64*(at)+32)(R9), X0 \
-	SHA256RNDS2 X0, X5, X6    \
-	MOVQ (64*(at)+48)(R9), X0 \
-	SHA256RNDS2 X0, X7, X8
+// The same beside two rounds of all lanes, whose K + W are from p on: EVEN and ODD of
+// words 4t to 4t+3, A in the first half of a block, B in the second. Two rounds turn CDGH
+// into the next ABEF, so that ODD has a lane's registers the other way round. Four chains
+// leave SHA256RNDS2 no turn to miss: the mixture matters. With KEEP after one lane or three
+// instead of two, a label took half as long again on Zen 3.
+#define BESIDE(t, m, p, abef0, cdgh0, abef1, cdgh1, abef2, cdgh2, abef3, cdgh3) \
+	MOVQ        ((p)+0)(R9), X0  \
+	SHA256RNDS2 X0, abef0, cdgh0 \
+	MOVQ        ((p)+16)(R9), X0 \
+	SHA256RNDS2 X0, abef1, cdgh1 \
+	KEEP(t, m)                   \
+	MOVQ        ((p)+32)(R9), X0 \
+	SHA256RNDS2 X0, abef2, cdgh2 \
+	MOVQ        ((p)+48)(R9), X0 \
+	SHA256RNDS2 X0, abef3, cdgh3
 
-#define BESIDEODD(t, m, at) \
-	MOVQ (64*(at)+8)(R9), X0  \
-	SHA256RNDS2 X0, X2, X1    \
-	MOVQ (64*(at)+24)(R9), X0 \
-	SHA256RNDS2 X0, X4, X3    \
-	KEEP(t, m)                \
-	MOVQ (64*(at)+40)(R9), X0 \
-	SHA256RNDS2 X0, X6, X5    \
-	MOVQ (64*(at)+56)(R9), X0 \
-	SHA256RNDS2 X0, X8, X7
+#define BESIDEEVEN(t, m, at) BESIDE(t, m, (64*(at)), X1, X2, X3, X4, X5, X6, X7, X8)
+#define BESIDEODD(t, m, at)  BESIDE(t, m, (64*(at)+8), X2, X1, X4, X3, X6, X5, X8, X7)
 
 #define EVENA(t, m) BESIDEEVEN(t, m, (t/2))
 #define ODDA(t, m)  BESIDEODD(t, m, (t/2))

@@ -23,23 +23,18 @@ func archKernels() []*Kernel {
 			pairs:    pairs,
 		}
 	}
-	avx512 := []cpuid.FeatureID{cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX}
-	tree := func(dst, src *byte, n int) { pairsAVX512(dst, src, n, &padding) }
+	avx512 := func(lanes int, label func(labelRun)) *Kernel {
+		return &Kernel{
+			Name:  fmt.Sprintf("avx512/%d", lanes),
+			Lanes: lanes, Group: 16, Align: 64,
+			Features: []cpuid.FeatureID{cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX},
+			label:    label,
+			pairs:    func(dst, src *byte, n int) { pairsAVX512(dst, src, n, &padding) },
+		}
+	}
 	return []*Kernel{
-		{
-			Name:  "avx512/32",
-			Lanes: 32, Group: 16, Align: 64,
-			Features: avx512,
-			label:    func(r labelRun) { labelAVX512x32(&r) },
-			pairs:    tree,
-		},
-		{
-			Name:  "avx512/16",
-			Lanes: 16, Group: 16, Align: 64,
-			Features: avx512,
-			label:    func(r labelRun) { labelAVX512x16(&r) },
-			pairs:    tree,
-		},
+		avx512(32, func(r labelRun) { labelAVX512x32(&r) }),
+		avx512(16, func(r labelRun) { labelAVX512x16(&r) }),
 		shaNI(4, wideNodes, func(r labelRun) { labelSHANIx4(&r) }),
 		shaNI(8, wideCall, func(r labelRun) { labelSHANIWide(r, 8) }),
 		shaNI(16, wideCall, func(r labelRun) { labelSHANIWide(r, 16) }),
