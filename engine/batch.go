@@ -168,10 +168,11 @@ func (b *batchRun) fail(err error) {
 }
 
 // stop makes every goroutine end. Who is cut short (in stage, list, spill, unspill,
-// readFar, handOver) returns as if it were done, and what it leaves half done is published like anything
-// else. That is safe: stopped was set before, so a writer that learns of labels made
-// of it finds that set too, writes none of them, and no file gets its name. Rows always
-// lead to labels, stale ones or zeros, and memory is there until all have ended.
+// readFar, handOver) returns as if it were done, and what it leaves half done is
+// published like anything else. That is safe: stopped was set before, so a writer that
+// learns of labels made of it finds that set too, writes none of them, and no file gets
+// its name. Rows always lead to labels, stale ones or zeros, and memory is there until
+// all have ended.
 func (b *batchRun) stop() {
 	b.stopped.Store(true)
 	b.ring.Close()

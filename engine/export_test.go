@@ -139,13 +139,9 @@ func Asides(c Config, source ParentSource) (n, room int, err error) {
 	s := shapeOf(c.Proof, &c)
 	err = eachRow(source.Parents, s.listParents(), s.closing(), s.nodes, func() bool { return false }, func(child uint64, row []uint32) error {
 		below := s.asideBelow(child)
-		for part := range s.nodes / s.keyPart() {
-			if aside := part*s.keyPart() < below; aside != (child >= s.handedOver(part)) {
-				return fmt.Errorf("node %d: part %d is handed over at %d, but what is below %d is put aside", child, part, s.handedOver(part), below)
-			}
-			if part > 40 && s.nodes > 1<<20 {
-				break
-			}
+		part := below / s.keyPart() // the first that is still there
+		if part > 0 && child < s.handedOver(part-1) || child >= s.handedOver(part) {
+			return fmt.Errorf("node %d: what is below %d is put aside, but part %d is handed over at %d, the one before at %d", child, below, part, s.handedOver(part), s.handedOver(max(part, 1)-1))
 		}
 		for _, p := range row[porep.BaseDegree:] {
 			if uint64(p) < below {

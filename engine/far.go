@@ -36,7 +36,7 @@ type farWindow struct {
 	place   *spillPlace // how labels lie: as they were spilled, or, if nil, in order of child, then slot
 	list    []uint32    // in that order: by place, the indices of labels; otherwise the far parents
 	starts  []int       // by run of the window: the first of them
-	tooMany bool        // are to be put aside: none is
+	tooMany bool        // of them would have to be put aside: none is
 	listed  atomic.Uint64
 	read    atomic.Uint64 // both: the number, from 1, of the window of which that is done
 }
@@ -96,10 +96,8 @@ func (b *batchRun) gather() error {
 			}
 			continue
 		}
-		if end <= b.store.inMemory { // without far parents
-			w.listed.Store(n + 1)
-			w.read.Store(n + 1)
-			b.back.Wake()
+		if end <= b.store.inMemory {
+			b.haveNone(w, n)
 			continue
 		}
 		if !b.wait(&b.back, func() bool { return b.spilling.done.Load() > n-kept }) {
@@ -130,6 +128,13 @@ func (b *batchRun) gather() error {
 		b.back.Wake()
 	}
 	return nil
+}
+
+// haveNone notes that a window has no far parents.
+func (b *batchRun) haveNone(w *farWindow, n uint64) {
+	w.listed.Store(n + 1)
+	w.read.Store(n + 1)
+	b.back.Wake()
 }
 
 // list works out where the far parents of a window lie.
@@ -226,7 +231,7 @@ type readOrder struct {
 }
 
 func newReadOrder(s *store) *readOrder {
-	return &readOrder{entries: make([]uint32, 0, s.room), ends: make([]int, (s.nodes+readNodes-1)/readNodes)}
+	return &readOrder{entries: make([]uint32, 0, s.room), ends: make([]int, divUp(s.nodes, readNodes))}
 }
 
 func (o *readOrder) sort(nodes []uint32) {
@@ -323,7 +328,7 @@ func (b *batchRun) readParts(n int, do func(part int, buffer []byte) error) (err
 func (b *batchRun) loadFiles(index int) error {
 	s := b.store
 	layer := s.first + index
-	return b.readParts(int((s.nodes+readNodes-1)/readNodes), func(part int, buffer []byte) error {
+	return b.readParts(int(divUp(s.nodes, readNodes)), func(part int, buffer []byte) error {
 		first := uint64(part) * readNodes
 		n := min(readNodes, s.nodes-first)
 		return b.loadLanes(s.before(index), layer-1, first, buffer[:n*porep.NodeSize], func(l *lane) bool { return l.first == layer })

@@ -60,9 +60,7 @@ func (b *batchRun) handOver(w *farWindow, n uint64, index int, parents []uint32)
 		}
 		early = !w.tooMany
 	}
-	w.listed.Store(n + 1)
-	w.read.Store(n + 1)
-	b.back.Wake()
+	b.haveNone(w, n)
 	if err := b.loadKey(index, early); err != nil {
 		return err
 	}

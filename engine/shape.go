@@ -47,7 +47,7 @@ func shapeOf(p porep.SealProof, c *Config) shape {
 		s.inMemory = 2 * s.nodes
 		s.run = max(1, int(min(uint64(c.Stride), s.nodes)))
 	}
-	s.slots = max(2, (lookahead+s.run-1)/s.run)
+	s.slots = max(2, divUp(lookahead, s.run))
 	return s
 }
 
@@ -133,4 +133,4 @@ func sharedBytes(s shape) uint64 {
 }
 
 // runsInLayer is how many runs a layer has; the last may be shorter.
-func (s *shape) runsInLayer() uint64 { return (s.nodes + uint64(s.run) - 1) / uint64(s.run) }
+func (s *shape) runsInLayer() uint64 { return divUp(s.nodes, uint64(s.run)) }

@@ -23,8 +23,8 @@ type store struct {
 
 	// TwoLayers: layer index i is in layers[i%2].
 	layers [2][]byte
-	// OneLayer: the layer before, until it is handed over; the newest labels of this one, node modulo
-	// inMemory; and base parents from further back.
+	// OneLayer: the layer before, until it is handed over; the newest labels of this
+	// one, node modulo inMemory; and base parents from further back.
 	key    []byte
 	newest []byte
 	far    *farParents
@@ -102,15 +102,15 @@ func (s *store) locate(rows sha256.Rows, index int, node uint64, parents []uint3
 		entry = far.entryOf(node%s.window, s.run)
 	}
 	if s.isClosing(index, node) {
-		if aside = s.far.of(uint64(index+1) * windows); !aside.tooMany {
-			asideEntry = aside.entryOf(node-s.closing(), s.run)
+		if w := s.far.of(uint64(index+1) * windows); !w.tooMany {
+			aside, asideEntry = w, w.entryOf(node-s.closing(), s.run)
 		}
 	}
 	stride := uint64(s.kernel.Stride())
 	for row := range len(parents) / porep.Degree {
 		child := node + uint64(row)
 		below := uint64(0) // expander parents below that are put aside
-		if aside != nil && !aside.tooMany {
+		if aside != nil {
 			below = s.asideBelow(child)
 		}
 		for slot, p := range parents[row*porep.Degree:][:used] {
