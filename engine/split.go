@@ -16,8 +16,8 @@ type batch struct {
 	sectors []int // indices into Config.Sectors; fewer than the kernel's lanes leave lanes empty
 }
 
-// typicalCycles are a node's, all lanes together, as measured on AMD Zen 3 and 5
-// and, for the ones without such a machine, estimated from their instructions.
+// typicalCycles are a node's, all lanes together, as measured on AMD Zen 3 and 5 and
+// Intel Emerald Rapids and, for the ones without such a machine, estimated from their instructions.
 // They matter only against each other.
 var typicalCycles = map[string]float64{
 	"sha-ni/1":  2_600,
@@ -25,6 +25,7 @@ var typicalCycles = map[string]float64{
 	"sha-ni/4":  4 * 1_450,
 	"sha-ni/8":  8 * 1_390,
 	"sha-ni/16": 16 * 1_360,
+	"avx512/8":  8 * 1_250,
 	"avx512/16": 16 * 600,
 	"avx512/32": 32 * 460,
 	"avx2/8":    8 * 1_800,

@@ -51,12 +51,39 @@ GLOBL field<>(SB), RODATA|NOPTR, $4
 #define CHOOSE   $0xca // x ? y : z
 #define MAJORITY $0xe8
 
-// Nothing is in these from one macro to the next.
+// Registers of whole width; kernels of half of it have the same names for those. T0 to
+// T4 have nothing in them from one macro to the next.
+#define S0 Z0
+#define S1 Z1
+#define S2 Z2
+#define S3 Z3
+#define S4 Z4
+#define S5 Z5
+#define S6 Z6
+#define S7 Z7
+#define N0 Z8
+#define N1 Z9
+#define N2 Z10
+#define N3 Z11
+#define N4 Z12
+#define N5 Z13
+#define N6 Z14
+#define N7 Z15
 #define T0 Z16
 #define T1 Z17
 #define T2 Z18
 #define T3 Z19
 #define T4 Z20
+#define W0 Z21
+#define W1 Z22
+#define O0 Z24
+#define O1 Z25
+#define O2 Z26
+#define O3 Z27
+#define O4 Z28
+#define O5 Z29
+#define O6 Z30
+#define O7 Z31
 
 // s = x rotated by i ^ x rotated by j ^ x rotated by k.
 #define SIGMA(i, j, k, x, s) \
@@ -126,45 +153,45 @@ GLOBL field<>(SB), RODATA|NOPTR, $4
 	VPADDD.BCST k16, v, T0       \
 	VMOVDQA64   T0, kw16
 
-// Rounds 0 to 3 of the state in Z0 to Z7, and in Z8 to Z15. After four each word
+// Rounds 0 to 3 of the state in S0 to S7, and of the other in N0 to N7. After four each word
 // is where it was.
-#define X0(KIND, kw) KIND(kw, Z0, Z1, Z2, Z3, Z4, Z5, Z6, Z7)
-#define X1(KIND, kw) KIND(kw, Z3, Z0, Z1, Z2, Z7, Z4, Z5, Z6)
-#define X2(KIND, kw) KIND(kw, Z2, Z3, Z0, Z1, Z6, Z7, Z4, Z5)
-#define X3(KIND, kw) KIND(kw, Z1, Z2, Z3, Z0, Z5, Z6, Z7, Z4)
-#define Y0(KIND, kw) KIND(kw, Z8, Z9, Z10, Z11, Z12, Z13, Z14, Z15)
-#define Y1(KIND, kw) KIND(kw, Z11, Z8, Z9, Z10, Z15, Z12, Z13, Z14)
-#define Y2(KIND, kw) KIND(kw, Z10, Z11, Z8, Z9, Z14, Z15, Z12, Z13)
-#define Y3(KIND, kw) KIND(kw, Z9, Z10, Z11, Z8, Z13, Z14, Z15, Z12)
+#define A0(KIND, kw) KIND(kw, S0, S1, S2, S3, S4, S5, S6, S7)
+#define A1(KIND, kw) KIND(kw, S3, S0, S1, S2, S7, S4, S5, S6)
+#define A2(KIND, kw) KIND(kw, S2, S3, S0, S1, S6, S7, S4, S5)
+#define A3(KIND, kw) KIND(kw, S1, S2, S3, S0, S5, S6, S7, S4)
+#define B0(KIND, kw) KIND(kw, N0, N1, N2, N3, N4, N5, N6, N7)
+#define B1(KIND, kw) KIND(kw, N3, N0, N1, N2, N7, N4, N5, N6)
+#define B2(KIND, kw) KIND(kw, N2, N3, N0, N1, N6, N7, N4, N5)
+#define B3(KIND, kw) KIND(kw, N1, N2, N3, N0, N5, N6, N7, N4)
 
 // The initial state.
-#define XINITIAL \
-	VPBROADCASTD ·initial+(4*0)(SB), Z0 \
-	VPBROADCASTD ·initial+(4*1)(SB), Z1 \
-	VPBROADCASTD ·initial+(4*2)(SB), Z2 \
-	VPBROADCASTD ·initial+(4*3)(SB), Z3 \
-	VPBROADCASTD ·initial+(4*4)(SB), Z4 \
-	VPBROADCASTD ·initial+(4*5)(SB), Z5 \
-	VPBROADCASTD ·initial+(4*6)(SB), Z6 \
-	VPBROADCASTD ·initial+(4*7)(SB), Z7
+#define AINITIAL \
+	VPBROADCASTD ·initial+(4*0)(SB), S0 \
+	VPBROADCASTD ·initial+(4*1)(SB), S1 \
+	VPBROADCASTD ·initial+(4*2)(SB), S2 \
+	VPBROADCASTD ·initial+(4*3)(SB), S3 \
+	VPBROADCASTD ·initial+(4*4)(SB), S4 \
+	VPBROADCASTD ·initial+(4*5)(SB), S5 \
+	VPBROADCASTD ·initial+(4*6)(SB), S6 \
+	VPBROADCASTD ·initial+(4*7)(SB), S7
 
-#define YINITIAL \
-	VPBROADCASTD ·initial+(4*0)(SB), Z8 \
-	VPBROADCASTD ·initial+(4*1)(SB), Z9 \
-	VPBROADCASTD ·initial+(4*2)(SB), Z10 \
-	VPBROADCASTD ·initial+(4*3)(SB), Z11 \
-	VPBROADCASTD ·initial+(4*4)(SB), Z12 \
-	VPBROADCASTD ·initial+(4*5)(SB), Z13 \
-	VPBROADCASTD ·initial+(4*6)(SB), Z14 \
-	VPBROADCASTD ·initial+(4*7)(SB), Z15
+#define BINITIAL \
+	VPBROADCASTD ·initial+(4*0)(SB), N0 \
+	VPBROADCASTD ·initial+(4*1)(SB), N1 \
+	VPBROADCASTD ·initial+(4*2)(SB), N2 \
+	VPBROADCASTD ·initial+(4*3)(SB), N3 \
+	VPBROADCASTD ·initial+(4*4)(SB), N4 \
+	VPBROADCASTD ·initial+(4*5)(SB), N5 \
+	VPBROADCASTD ·initial+(4*6)(SB), N6 \
+	VPBROADCASTD ·initial+(4*7)(SB), N7
 
-// Words of 16 labels that lie one after the other at src: word w as a vector in
-// dst. The lanes' offsets are in Z0, the byte order in Z1.
+// Words of labels that lie one after the other at src, as many as lanes: word w as a
+// vector in dst. The lanes' offsets are in S0, the byte order in S1.
 #define GATHER(w, src, dst) \
 	KXNORW     K1, K1, K1               \
-	VPGATHERDD (4*w)(src)(Z0*1), K1, Z2 \
-	VPSHUFB    Z1, Z2, Z2               \
-	VMOVDQA64  Z2, (64*w)(dst)
+	VPGATHERDD (4*w)(src)(S0*1), K1, S2 \
+	VPSHUFB    S1, S2, S2               \
+	VMOVDQA64  S2, (WIDTH*w)(dst)
 
 #define GATHERLABELS(src, dst) \
 	GATHER(0, src, dst) \
@@ -176,322 +203,123 @@ GLOBL field<>(SB), RODATA|NOPTR, $4
 	GATHER(6, src, dst) \
 	GATHER(7, src, dst)
 
-// One group of 16.
+// The first lines of all labels of the row that is as far ahead as rows are there, so
+// that their pages are in the TLB when the others are prefetched. A prefetch does not
+// retire before its page is known, and these kernels fill the reorder buffer in less
+// time than that takes. So the fewer waits the better: for all pages at once, not for
+// those of two labels again and again. (In layers of 4 GiB each on Emerald Rapids that
+// is 10 % of a label in 8 lanes, 7 % in 16, 5 % in 32.)
+#define TOUCH(slot) \
+	MOVQ       (8*slot)(R12), SI \
+	PREFETCHT0 (SI)
+
+#define TOUCHROW(end) \
+	MOVQ labelRun_ahead(AX), R12       \
+	ADDQ BX, R12                       \
+	TOUCH(0)                           \
+	TOUCH(1)                           \
+	TOUCH(2)                           \
+	TOUCH(3)                           \
+	TOUCH(4)                           \
+	TOUCH(5)                           \
+	CMPQ labelRun_expander(AX), $0     \
+	JEQ  end                           \ // layer 1
+	TOUCH(6)                           \
+	TOUCH(7)                           \
+	TOUCH(8)                           \
+	TOUCH(9)                           \
+	TOUCH(10)                          \
+	TOUCH(11)                          \
+	TOUCH(12)                          \
+	TOUCH(13)                          \
+end:
+
+// The row whose labels are prefetched: so near that the first cache still has them
+// when they are hashed.
+#define ROWSOON \
+	MOVQ labelRun_ahead(AX), R12 \
+	SHRQ $2, R12                 \
+	ADDQ BX, R12
+
+// One group, of 16 or, in registers of half the width, 8.
+#define WIDTH     64 // bytes of a register
+#define BLOCKBITS 12 // 2 to it are a block's K + W
 
 // Word t of a block, number i of the half at src.
-#define MESSAGE16(t, i, src, v) \
-	VMOVDQU64   (64*i)(src), v       \
-	VMOVDQA64   v, (64*(t))(R10)     \
+#define MESSAGE(t, i, src, v) \
+	VMOVDQU64   (WIDTH*i)(src), v       \
+	VMOVDQA64   v, (WIDTH*(t))(R10)     \
 	VPADDD.BCST (4*(t))(R12), v, T0  \
-	VMOVDQA64   T0, (64*(t))(R11)
+	VMOVDQA64   T0, (WIDTH*(t))(R11)
 
-// Words t to t+7. The last two stay in Z21 and Z22 for the words to come.
-#define HALF16(t, src) \
-	MESSAGE16(t+0, 0, src, Z21) \
-	MESSAGE16(t+1, 1, src, Z22) \
-	MESSAGE16(t+2, 2, src, Z21) \
-	MESSAGE16(t+3, 3, src, Z22) \
-	MESSAGE16(t+4, 4, src, Z21) \
-	MESSAGE16(t+5, 5, src, Z22) \
-	MESSAGE16(t+6, 6, src, Z21) \
-	MESSAGE16(t+7, 7, src, Z22)
+// Words t to t+7. The last two stay in W0 and W1 for the words to come.
+#define HALF(t, src) \
+	MESSAGE(t+0, 0, src, W0) \
+	MESSAGE(t+1, 1, src, W1) \
+	MESSAGE(t+2, 2, src, W0) \
+	MESSAGE(t+3, 3, src, W1) \
+	MESSAGE(t+4, 4, src, W0) \
+	MESSAGE(t+5, 5, src, W1) \
+	MESSAGE(t+6, 6, src, W0) \
+	MESSAGE(t+7, 7, src, W1)
 
 // Word number i of those that 8 rounds make.
-#define WORD16(i, v) \
-	WORD((64*i)(R10), (64*(i+1))(R10), (64*(i+9))(R10), (64*(i+16))(R10), (4*(i+16))(R12), (64*(i+16))(R11), v)
+#define NEXTWORD(i, v) \
+	WORD((WIDTH*i)(R10), (WIDTH*(i+1))(R10), (WIDTH*(i+9))(R10), (WIDTH*(i+16))(R10), (4*(i+16))(R12), (WIDTH*(i+16))(R11), v)
 
 // The next words, for the next 8 rounds.
-#define ADVANCE16 \
-	ADDQ $(64*6), R10 \
-	ADDQ $(64*6), R11 \
+#define ADVANCE \
+	ADDQ $(WIDTH*6), R10 \
+	ADDQ $(WIDTH*6), R11 \
 	ADDQ $(4*6), R12
 
-#define FOURROUNDS16(t, kw) \
-	X0(ROUND, (64*(t+0))(kw)) \
-	X1(ROUND, (64*(t+1))(kw)) \
-	X2(ROUND, (64*(t+2))(kw)) \
-	X3(ROUND, (64*(t+3))(kw))
+#define FOURROUNDS(t, kw) \
+	A0(ROUND, (WIDTH*(t+0))(kw)) \
+	A1(ROUND, (WIDTH*(t+1))(kw)) \
+	A2(ROUND, (WIDTH*(t+2))(kw)) \
+	A3(ROUND, (WIDTH*(t+3))(kw))
 
 // The state before a block is kept, and added after it.
-#define KEEP16 \
-	VMOVDQA64 Z0, Z24 \
-	VMOVDQA64 Z1, Z25 \
-	VMOVDQA64 Z2, Z26 \
-	VMOVDQA64 Z3, Z27 \
-	VMOVDQA64 Z4, Z28 \
-	VMOVDQA64 Z5, Z29 \
-	VMOVDQA64 Z6, Z30 \
-	VMOVDQA64 Z7, Z31
+#define KEEP \
+	VMOVDQA64 S0, O0 \
+	VMOVDQA64 S1, O1 \
+	VMOVDQA64 S2, O2 \
+	VMOVDQA64 S3, O3 \
+	VMOVDQA64 S4, O4 \
+	VMOVDQA64 S5, O5 \
+	VMOVDQA64 S6, O6 \
+	VMOVDQA64 S7, O7
 
-#define ADD16 \
-	VPADDD Z24, Z0, Z0 \
-	VPADDD Z25, Z1, Z1 \
-	VPADDD Z26, Z2, Z2 \
-	VPADDD Z27, Z3, Z3 \
-	VPADDD Z28, Z4, Z4 \
-	VPADDD Z29, Z5, Z5 \
-	VPADDD Z30, Z6, Z6 \
-	VPADDD Z31, Z7, Z7
+#define ADDKEPT \
+	VPADDD O0, S0, S0 \
+	VPADDD O1, S1, S1 \
+	VPADDD O2, S2, S2 \
+	VPADDD O3, S3, S3 \
+	VPADDD O4, S4, S4 \
+	VPADDD O5, S5, S5 \
+	VPADDD O6, S6, S6 \
+	VPADDD O7, S7, S7
 
 // What lies where in the frame of one group, from R8 on, its first cache line. K + W
 // of a round and the words that are made at the time differ in their addresses' low
 // 12 bits, by which a core first tells whether a load wants what is yet to be stored.
-#define words16  0     // of a block whose schedule is being made
-#define left16   4096  // block 1's halves: replica ids;
-#define right16  4608  // layer, node
-#define last16   5120  // the last block's right half
-#define once16   6144  // K + W of these two blocks
-#define pairs16  10240 // K + W of up to seven pairs
+#define words 0           // of a block whose schedule is being made
+#define left  (64*WIDTH)  // block 1's halves: replica ids;
+#define right (72*WIDTH)  // layer, node
+#define last  (80*WIDTH)  // the last block's right half
+#define once  (96*WIDTH)  // K + W of these two blocks
+#define pairs (160*WIDTH) // K + W of up to seven pairs
 
-// A block made of the halves at SI and DI, K + W of which it leaves at R9.
-//
-//	R10 the words of WORD16        R11 their K + W    R12 their K
-//	R13 K + W of the next rounds   CX  loops to go
-//	Z0–Z7 state  Z16–Z20 temporaries  Z21, Z22 two words  Z24–Z31 state before
-//
 // Requires: AVX512F, AVX512BW, AVX
 TEXT block16<>(SB), NOSPLIT|NOFRAME, $0-0
-	LEAQ words16(R8), R10
-	MOVQ R9, R11
-	LEAQ ·k(SB), R12
-	HALF16(0, SI)
-	HALF16(8, DI)
-	MOVQ R9, R13
-	KEEP16
-	MOVL $8, CX
+#include "avx512_block_amd64.h"
 
-eight:
-	X0(ROUND, (64*0)(R13))
-	WORD16(0, Z21)
-	X1(ROUND, (64*1)(R13))
-	WORD16(1, Z22)
-	X2(ROUND, (64*2)(R13))
-	WORD16(2, Z21)
-	X3(ROUND, (64*3)(R13))
-	WORD16(3, Z22)
-	X0(ROUND, (64*4)(R13))
-	WORD16(4, Z21)
-	X1(ROUND, (64*5)(R13))
-	WORD16(5, Z22)
-	X2(ROUND, (64*6)(R13))
-	X3(ROUND, (64*7)(R13))
-	ADVANCE16
-	ADDQ $(64*8), R13
-	DECL CX
-	JNZ  eight
-	ADD16
-	RET
+#define BLOCK block16<>(SB)
 
 // func labelAVX512x16(r *labelRun)
 // Requires: AVX512F, AVX512BW, AVX
-//
-// A node's message is block 1 (replica id, layer, node), 18 blocks of two
-// parents' labels, and a last one of a label and the padding. The pairs of
-// parents are 7 (in layer 1: 3), over and over: the first time around leaves
-// K + W in the frame, the others load it. Block 1 of the next node depends on no
-// label: the first four repeated blocks, which have no words to make, take it
-// along, one of its rounds to four of theirs. The others prefetch the labels of a
-// node further on, those of the pair that they hash.
-//
-// The predecessor's label is loaded like any other, in whichever slot it is: whole
-// vectors go from store to load before they are in the cache, and that takes some
-// 20 of a node's 8,500 cycles.
-//
-//	AX  r: count is what is left     BX  the node's row
-//	DX  where its label goes         R8  the frame's first cache line
-//	R15 end of the pairs' K + W      R9  K + W of the block, or of the pairs
-//	SI, DI halves of a block, or labels to prefetch
-//	R13 K + W of the next rounds     R14 the pair's offset in a row
-//	R10, R11, R12 as in block16, then blocks to go and the row to prefetch
-//	CX  loops to go
-//	Z8–Z15 state after block 1 of the next node; others as in block16
 TEXT ·labelAVX512x16(SB), 0, $38976-8
-	MOVQ r+0(FP), AX
-	MOVQ labelRun_dst(AX), DX
-	MOVQ labelRun_parents(AX), BX
-	LEAQ 63(SP), R8
-	ANDQ $~63, R8
-	LEAQ (pairs16+7*4096)(R8), R15
-	CMPQ labelRun_expander(AX), $0
-	JNE  halves
-	LEAQ (pairs16+3*4096)(R8), R15       // layer 1
-
-halves:
-	MOVQ            labelRun_replicas(AX), SI
-	LEAQ            left16(R8), DI
-	VMOVDQU64       lanes<>(SB), Z0
-	VBROADCASTI32X4 bswap<>(SB), Z1
-	GATHERLABELS(SI, DI)
-	VPBROADCASTD    labelRun_layer(AX), Z16
-	VPBROADCASTD    labelRun_node(AX), Z17
-	VPXORD          Z18, Z18, Z18
-	VPBROADCASTD    bit<>(SB), Z19
-	VPBROADCASTD    size<>(SB), Z20
-	VMOVDQA64       Z16, (right16+64*0)(R8)
-	VMOVDQA64       Z18, (right16+64*1)(R8) // a node's high word is always 0
-	VMOVDQA64       Z17, (right16+64*2)(R8)
-	VMOVDQA64       Z18, (right16+64*3)(R8)
-	VMOVDQA64       Z18, (right16+64*4)(R8)
-	VMOVDQA64       Z18, (right16+64*5)(R8)
-	VMOVDQA64       Z18, (right16+64*6)(R8)
-	VMOVDQA64       Z18, (right16+64*7)(R8)
-	VMOVDQA64       Z19, (last16+64*0)(R8)
-	VMOVDQA64       Z18, (last16+64*1)(R8)
-	VMOVDQA64       Z18, (last16+64*2)(R8)
-	VMOVDQA64       Z18, (last16+64*3)(R8)
-	VMOVDQA64       Z18, (last16+64*4)(R8)
-	VMOVDQA64       Z18, (last16+64*5)(R8)
-	VMOVDQA64       Z18, (last16+64*6)(R8)
-	VMOVDQA64       Z20, (last16+64*7)(R8)
-
-	// Block 1 of the first node has no chain to hide behind.
-	XINITIAL
-	LEAQ left16(R8), SI
-	LEAQ right16(R8), DI
-	LEAQ once16(R8), R9
-	CALL block16<>(SB)
-
-node:
-	LEAQ pairs16(R8), R9
-	XORL R14, R14
-
-pair:
-	MOVQ 0(BX)(R14*1), SI
-	MOVQ 8(BX)(R14*1), DI
-	CALL block16<>(SB)
-	ADDQ $16, R14
-	ADDQ $4096, R9
-	CMPQ R9, R15
-	JB   pair
-
-	// Four pairs again, and block 1 of the next node.
-	VMOVDQA64   (right16+64*2)(R8), Z16
-	VPADDD.BCST one<>(SB), Z16, Z16
-	VMOVDQA64   Z16, (right16+64*2)(R8)
-	LEAQ        words16(R8), R10
-	LEAQ        once16(R8), R11
-	LEAQ        ·k(SB), R12
-	LEAQ        left16(R8), SI
-	LEAQ        right16(R8), DI
-	HALF16(0, SI)
-	HALF16(8, DI)
-	YINITIAL
-	LEAQ        pairs16(R8), R9
-	MOVQ        R9, R13
-	MOVQ        R11, SI                  // K + W of block 1's next rounds
-	MOVL        $4, DI                   // blocks to go
-
-mixed:
-	KEEP16
-	MOVL $2, CX
-
-both:
-	FOURROUNDS16(4*0, R13)
-	Y0(ROUND, (64*0)(SI))
-	WORD16(0, Z21)
-	FOURROUNDS16(4*1, R13)
-	Y1(ROUND, (64*1)(SI))
-	WORD16(1, Z22)
-	FOURROUNDS16(4*2, R13)
-	Y2(ROUND, (64*2)(SI))
-	WORD16(2, Z21)
-	FOURROUNDS16(4*3, R13)
-	Y3(ROUND, (64*3)(SI))
-	WORD16(3, Z22)
-	FOURROUNDS16(4*4, R13)
-	Y0(ROUND, (64*4)(SI))
-	WORD16(4, Z21)
-	FOURROUNDS16(4*5, R13)
-	Y1(ROUND, (64*5)(SI))
-	WORD16(5, Z22)
-	FOURROUNDS16(4*6, R13)
-	Y2(ROUND, (64*6)(SI))
-	FOURROUNDS16(4*7, R13)
-	Y3(ROUND, (64*7)(SI))
-	ADVANCE16
-	ADDQ    $(64*32), R13
-	ADDQ    $(64*8), SI
-	DECL    CX
-	JNZ     both
-	ADD16
-	CMPQ    R13, R15
-	CMOVQEQ R9, R13
-	DECL    DI
-	JNZ     mixed
-	VPADDD.BCST ·initial+(4*0)(SB), Z8, Z8
-	VPADDD.BCST ·initial+(4*1)(SB), Z9, Z9
-	VPADDD.BCST ·initial+(4*2)(SB), Z10, Z10
-	VPADDD.BCST ·initial+(4*3)(SB), Z11, Z11
-	VPADDD.BCST ·initial+(4*4)(SB), Z12, Z12
-	VPADDD.BCST ·initial+(4*5)(SB), Z13, Z13
-	VPADDD.BCST ·initial+(4*6)(SB), Z14, Z14
-	VPADDD.BCST ·initial+(4*7)(SB), Z15, Z15
-
-	// The pairs again, until they were 18 blocks. R14 is 16 for each.
-	SHRQ $4, R14
-	MOVL $(18-4), R10
-	SUBQ R14, R10                        // blocks to go
-	MOVQ R13, R14
-	SUBQ R9, R14
-	SHRQ $(12-4), R14
-	MOVQ labelRun_ahead(AX), R12
-	ADDQ BX, R12                         // the row to prefetch
-
-repeated:
-	MOVQ 0(R12)(R14*1), SI
-	MOVQ 8(R12)(R14*1), DI
-	KEEP16
-	MOVL $8, CX
-
-eight:
-	PREFETCHT0 (SI)
-	PREFETCHT0 (DI)
-	ADDQ $64, SI
-	ADDQ $64, DI
-	FOURROUNDS16(0, R13)
-	FOURROUNDS16(4, R13)
-	ADDQ $(64*8), R13
-	DECL CX
-	JNZ  eight
-	ADD16
-	ADDQ    $16, R14
-	CMPQ    R13, R15
-	CMOVQEQ R9, R13
-	CMOVQEQ CX, R14                      // 0
-	DECL    R10
-	JNZ     repeated
-
-	// The last block: slot 8 or, in layer 1, slot 0, and the padding.
-	MOVQ labelRun_expander(AX), CX
-	SHLQ $6, CX
-	MOVQ (BX)(CX*1), SI
-	LEAQ last16(R8), DI
-	LEAQ once16(R8), R9
-	CALL block16<>(SB)
-	VPANDD.BCST field<>(SB), Z7, Z7
-	VMOVDQU64   Z0, (64*0)(DX)
-	VMOVDQU64   Z1, (64*1)(DX)
-	VMOVDQU64   Z2, (64*2)(DX)
-	VMOVDQU64   Z3, (64*3)(DX)
-	VMOVDQU64   Z4, (64*4)(DX)
-	VMOVDQU64   Z5, (64*5)(DX)
-	VMOVDQU64   Z6, (64*6)(DX)
-	VMOVDQU64   Z7, (64*7)(DX)
-	VMOVDQA64   Z8, Z0
-	VMOVDQA64   Z9, Z1
-	VMOVDQA64   Z10, Z2
-	VMOVDQA64   Z11, Z3
-	VMOVDQA64   Z12, Z4
-	VMOVDQA64   Z13, Z5
-	VMOVDQA64   Z14, Z6
-	VMOVDQA64   Z15, Z7
-
-	ADDQ $512, DX
-	ADDQ $112, BX
-	DECQ labelRun_count(AX)
-	JNZ  node
-	VZEROUPPER
-	RET
+#include "avx512_label_amd64.h"
 
 // Two groups of 16 side by side. A vector of the second follows that of the first,
 // except in labels, where one group's 512 bytes follow the other's.
@@ -583,34 +411,34 @@ TEXT block32<>(SB), NOSPLIT|NOFRAME, $0-0
 	MOVL $8, CX
 
 eight:
-	X0(LEANROUND, (128*0)(R13))
-	Y0(LEANROUND, (128*0+64)(R13))
+	A0(LEANROUND, (128*0)(R13))
+	B0(LEANROUND, (128*0+64)(R13))
 	WORD32(0, 0, Z21)
 	WORD32(0, 64, Z23)
-	X1(LEANROUND, (128*1)(R13))
-	Y1(LEANROUND, (128*1+64)(R13))
+	A1(LEANROUND, (128*1)(R13))
+	B1(LEANROUND, (128*1+64)(R13))
 	WORD32(1, 0, Z22)
 	WORD32(1, 64, Z24)
-	X2(LEANROUND, (128*2)(R13))
-	Y2(LEANROUND, (128*2+64)(R13))
+	A2(LEANROUND, (128*2)(R13))
+	B2(LEANROUND, (128*2+64)(R13))
 	WORD32(2, 0, Z21)
 	WORD32(2, 64, Z23)
-	X3(LEANROUND, (128*3)(R13))
-	Y3(LEANROUND, (128*3+64)(R13))
+	A3(LEANROUND, (128*3)(R13))
+	B3(LEANROUND, (128*3+64)(R13))
 	WORD32(3, 0, Z22)
 	WORD32(3, 64, Z24)
-	X0(LEANROUND, (128*4)(R13))
-	Y0(LEANROUND, (128*4+64)(R13))
+	A0(LEANROUND, (128*4)(R13))
+	B0(LEANROUND, (128*4+64)(R13))
 	WORD32(4, 0, Z21)
 	WORD32(4, 64, Z23)
-	X1(LEANROUND, (128*5)(R13))
-	Y1(LEANROUND, (128*5+64)(R13))
+	A1(LEANROUND, (128*5)(R13))
+	B1(LEANROUND, (128*5+64)(R13))
 	WORD32(5, 0, Z22)
 	WORD32(5, 64, Z24)
-	X2(LEANROUND, (128*6)(R13))
-	Y2(LEANROUND, (128*6+64)(R13))
-	X3(LEANROUND, (128*7)(R13))
-	Y3(LEANROUND, (128*7+64)(R13))
+	A2(LEANROUND, (128*6)(R13))
+	B2(LEANROUND, (128*6+64)(R13))
+	A3(LEANROUND, (128*7)(R13))
+	B3(LEANROUND, (128*7+64)(R13))
 	ADDQ $(128*6), R10
 	ADDQ $(128*6), R11
 	ADDQ $(4*6), R12
@@ -626,7 +454,7 @@ eight:
 // As labelAVX512x16, but there is no slack that block 1 could fill.
 //
 //	AX, BX, DX, R8, R15, R9, SI, DI, R13, R14, CX as there
-//	R10 repeated blocks to go        R12 the row to prefetch
+//	R10 repeated blocks to go        R12 the row to touch or prefetch
 TEXT ·labelAVX512x32(SB), 0, $69696-8
 	MOVQ r+0(FP), AX
 	MOVQ labelRun_dst(AX), DX
@@ -670,8 +498,9 @@ zero:
 	VMOVDQA64    Z19, (last32+64*7+512)(R8)
 
 node:
-	XINITIAL
-	YINITIAL
+	TOUCHROW(touched)
+	AINITIAL
+	BINITIAL
 	LEAQ left32(R8), SI
 	LEAQ right32(R8), DI
 	LEAQ pairs32(R8), R9
@@ -694,8 +523,7 @@ pair:
 	XORL R14, R14
 	LEAQ pairs32(R8), R9
 	MOVQ R9, R13
-	MOVQ labelRun_ahead(AX), R12
-	ADDQ BX, R12
+	ROWSOON
 
 repeated:
 	MOVQ 0(R12)(R14*1), SI
@@ -710,22 +538,22 @@ eight:
 	PREFETCHT0 512(DI)
 	ADDQ $64, SI
 	ADDQ $64, DI
-	X0(ROUND, (128*0)(R13))
-	Y0(ROUND, (128*0+64)(R13))
-	X1(ROUND, (128*1)(R13))
-	Y1(ROUND, (128*1+64)(R13))
-	X2(ROUND, (128*2)(R13))
-	Y2(ROUND, (128*2+64)(R13))
-	X3(ROUND, (128*3)(R13))
-	Y3(ROUND, (128*3+64)(R13))
-	X0(ROUND, (128*4)(R13))
-	Y0(ROUND, (128*4+64)(R13))
-	X1(ROUND, (128*5)(R13))
-	Y1(ROUND, (128*5+64)(R13))
-	X2(ROUND, (128*6)(R13))
-	Y2(ROUND, (128*6+64)(R13))
-	X3(ROUND, (128*7)(R13))
-	Y3(ROUND, (128*7+64)(R13))
+	A0(ROUND, (128*0)(R13))
+	B0(ROUND, (128*0+64)(R13))
+	A1(ROUND, (128*1)(R13))
+	B1(ROUND, (128*1+64)(R13))
+	A2(ROUND, (128*2)(R13))
+	B2(ROUND, (128*2+64)(R13))
+	A3(ROUND, (128*3)(R13))
+	B3(ROUND, (128*3+64)(R13))
+	A0(ROUND, (128*4)(R13))
+	B0(ROUND, (128*4+64)(R13))
+	A1(ROUND, (128*5)(R13))
+	B1(ROUND, (128*5+64)(R13))
+	A2(ROUND, (128*6)(R13))
+	B2(ROUND, (128*6+64)(R13))
+	A3(ROUND, (128*7)(R13))
+	B3(ROUND, (128*7+64)(R13))
 	ADDQ $(128*8), R13
 	DECL CX
 	JNZ  eight
@@ -910,8 +738,8 @@ group:
 	DECL CX
 	JNZ  group
 
-	XINITIAL
-	YINITIAL
+	AINITIAL
+	BINITIAL
 	LEAQ left32(R8), SI
 	LEAQ right32(R8), DI
 	LEAQ pairs32(R8), R9
@@ -922,22 +750,22 @@ group:
 	MOVL $8, CX
 
 eight:
-	X0(SAMEROUND, (4*0)(R13))
-	Y0(SAMEROUND, (4*0)(R13))
-	X1(SAMEROUND, (4*1)(R13))
-	Y1(SAMEROUND, (4*1)(R13))
-	X2(SAMEROUND, (4*2)(R13))
-	Y2(SAMEROUND, (4*2)(R13))
-	X3(SAMEROUND, (4*3)(R13))
-	Y3(SAMEROUND, (4*3)(R13))
-	X0(SAMEROUND, (4*4)(R13))
-	Y0(SAMEROUND, (4*4)(R13))
-	X1(SAMEROUND, (4*5)(R13))
-	Y1(SAMEROUND, (4*5)(R13))
-	X2(SAMEROUND, (4*6)(R13))
-	Y2(SAMEROUND, (4*6)(R13))
-	X3(SAMEROUND, (4*7)(R13))
-	Y3(SAMEROUND, (4*7)(R13))
+	A0(SAMEROUND, (4*0)(R13))
+	B0(SAMEROUND, (4*0)(R13))
+	A1(SAMEROUND, (4*1)(R13))
+	B1(SAMEROUND, (4*1)(R13))
+	A2(SAMEROUND, (4*2)(R13))
+	B2(SAMEROUND, (4*2)(R13))
+	A3(SAMEROUND, (4*3)(R13))
+	B3(SAMEROUND, (4*3)(R13))
+	A0(SAMEROUND, (4*4)(R13))
+	B0(SAMEROUND, (4*4)(R13))
+	A1(SAMEROUND, (4*5)(R13))
+	B1(SAMEROUND, (4*5)(R13))
+	A2(SAMEROUND, (4*6)(R13))
+	B2(SAMEROUND, (4*6)(R13))
+	A3(SAMEROUND, (4*7)(R13))
+	B3(SAMEROUND, (4*7)(R13))
 	ADDQ $(4*8), R13
 	DECL CX
 	JNZ  eight
@@ -953,3 +781,87 @@ eight:
 	JGT  next
 	VZEROUPPER
 	RET
+
+// One group of 8, in half of each register. Where a core starts three operations on
+// halves in a cycle and two on whole registers, as Intel's do, a label takes a third
+// more than in a group of 16, and half as many sectors fill it.
+
+#undef S0
+#undef S1
+#undef S2
+#undef S3
+#undef S4
+#undef S5
+#undef S6
+#undef S7
+#undef N0
+#undef N1
+#undef N2
+#undef N3
+#undef N4
+#undef N5
+#undef N6
+#undef N7
+#undef T0
+#undef T1
+#undef T2
+#undef T3
+#undef T4
+#undef W0
+#undef W1
+#undef O0
+#undef O1
+#undef O2
+#undef O3
+#undef O4
+#undef O5
+#undef O6
+#undef O7
+#undef WIDTH
+#undef BLOCKBITS
+#undef BLOCK
+
+#define S0 Y0
+#define S1 Y1
+#define S2 Y2
+#define S3 Y3
+#define S4 Y4
+#define S5 Y5
+#define S6 Y6
+#define S7 Y7
+#define N0 Y8
+#define N1 Y9
+#define N2 Y10
+#define N3 Y11
+#define N4 Y12
+#define N5 Y13
+#define N6 Y14
+#define N7 Y15
+#define T0 Y16
+#define T1 Y17
+#define T2 Y18
+#define T3 Y19
+#define T4 Y20
+#define W0 Y21
+#define W1 Y22
+#define O0 Y24
+#define O1 Y25
+#define O2 Y26
+#define O3 Y27
+#define O4 Y28
+#define O5 Y29
+#define O6 Y30
+#define O7 Y31
+#define WIDTH     32
+#define BLOCKBITS 11
+
+// Requires: AVX512F, AVX512VL, AVX2, AVX
+TEXT block8<>(SB), NOSPLIT|NOFRAME, $0-0
+#include "avx512_block_amd64.h"
+
+#define BLOCK block8<>(SB)
+
+// func labelAVX512x8(r *labelRun)
+// Requires: AVX512F, AVX512VL, AVX2, AVX
+TEXT ·labelAVX512x8(SB), 0, $19520-8
+#include "avx512_label_amd64.h"

@@ -29,6 +29,9 @@ func TestBest(t *testing.T) {
 	}
 	if runtime.GOARCH == "amd64" && hasFlags(t, "avx512f", "avx512bw", "avx") {
 		want[16], want[32], tree = "avx512/16", "avx512/32", "avx512/"
+		if hasFlags(t, "avx512vl", "avx2") {
+			want[8] = "avx512/8"
+		}
 	}
 	for lanes, name := range want {
 		got := ""

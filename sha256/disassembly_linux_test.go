@@ -190,13 +190,14 @@ func (d *disassembler) function(t *testing.T, name string) *gosym.Func {
 	return nil
 }
 
-// isAssembly says whether f is from a file of this folder. Names would not do: those
-// of functions that no other file sees lack the package.
+// isAssembly says whether f is from a file of this folder, or one that it includes.
+// Names would not do: those of functions that no other file sees lack the package.
 func (d *disassembler) isAssembly(f *gosym.Func) bool {
 	file, _, _ := d.table.PCToLine(f.Entry)
 	folder, name := filepath.Split(filepath.ToSlash(file))
 	_, err := os.Stat(name)
-	return strings.HasSuffix(name, "_"+runtime.GOARCH+".s") && strings.HasSuffix(folder, "/sha256/") && err == nil
+	stem := strings.TrimSuffix(strings.TrimSuffix(name, ".s"), ".h")
+	return stem != name && strings.HasSuffix(stem, "_"+runtime.GOARCH) && strings.HasSuffix(folder, "/sha256/") && err == nil
 }
 
 var (

@@ -23,11 +23,12 @@ func archKernels() []*Kernel {
 			pairs:    pairs,
 		}
 	}
-	avx512 := func(lanes int, label func(labelRun)) *Kernel {
+	avx512 := func(lanes int, label func(labelRun), more ...cpuid.FeatureID) *Kernel {
+		group := min(16, lanes)
 		return &Kernel{
 			Name:  fmt.Sprintf("avx512/%d", lanes),
-			Lanes: lanes, Group: 16, Align: 64,
-			Features: []cpuid.FeatureID{cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX},
+			Lanes: lanes, Group: group, Align: 4 * group,
+			Features: append([]cpuid.FeatureID{cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX}, more...),
 			label:    label,
 			pairs:    func(dst, src *byte, n int) { pairsAVX512(dst, src, n, &padding) },
 		}
@@ -35,6 +36,7 @@ func archKernels() []*Kernel {
 	return []*Kernel{
 		avx512(32, func(r labelRun) { labelAVX512x32(&r) }),
 		avx512(16, func(r labelRun) { labelAVX512x16(&r) }),
+		avx512(8, func(r labelRun) { labelAVX512x8(&r) }, cpuid.AVX512VL, cpuid.AVX2),
 		shaNI(4, wideNodes, func(r labelRun) { labelSHANIx4(&r) }),
 		shaNI(8, wideCall, func(r labelRun) { labelSHANIWide(r, 8) }),
 		shaNI(16, wideCall, func(r labelRun) { labelSHANIWide(r, 16) }),
@@ -64,6 +66,9 @@ func labelSHANIx2(r *labelRun)
 
 //go:noescape
 func labelSHANIx4(r *labelRun)
+
+//go:noescape
+func labelAVX512x8(r *labelRun)
 
 //go:noescape
 func labelAVX512x16(r *labelRun)

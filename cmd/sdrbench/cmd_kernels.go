@@ -56,7 +56,8 @@ two bounds:
   avx512   latency  20 × 64 × (rotate, wait for the third rotate, ternary,
                     addition), over the lanes
            units    64 × 17 operations a block and 48 × 12 for a schedule, at
-                    their measured rate, for 16 lanes
+                    their measured rate, for 16 lanes; avx512/8, in half of each
+                    register, for 8
   avx2     latency  20 × 64 × (shift, 3 exclusive ors, addition), over the lanes
            units    64 × 34 operations a block and 48 × 22 for a schedule, for
                     8 lanes

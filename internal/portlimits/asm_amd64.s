@@ -600,29 +600,47 @@ turn:
 	VZEROUPPER
 	RET
 
+// A round, and a word of a schedule, of independent instructions.
+#define ROUND512(ADD, TERNARY, from, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q) \
+	ROTATE(from, a)  \
+	ADD(from, b)     \
+	TERNARY(from, c) \
+	ROTATE(from, d)  \
+	ADD(from, e)     \
+	ROTATE(from, f)  \
+	ADD(from, g)     \
+	TERNARY(from, h) \
+	ROTATE(from, i)  \
+	ADD(from, j)     \
+	TERNARY(from, k) \
+	ROTATE(from, l)  \
+	ADD(from, m)     \
+	ROTATE(from, n)  \
+	TERNARY(from, o) \
+	ADD(from, p)     \
+	ADD(from, q)
+
+#define WORD512(ADD, TERNARY, from, a, b, c, d, e, f, g, h, i, j, k, l) \
+	ROTATE(from, a)  \
+	ADD(from, b)     \
+	TERNARY(from, c) \
+	ROTATE(from, d)  \
+	ADD(from, e)     \
+	SHIFT(from, f)   \
+	ROTATE(from, g)  \
+	ADD(from, h)     \
+	TERNARY(from, i) \
+	ROTATE(from, j)  \
+	ADD(from, k)     \
+	SHIFT(from, l)
+
 // func round512(n uint64)
 // Requires: AVX512F
 TEXT ·round512(SB), NOSPLIT, $0-8
 	MOVQ n+0(FP), CX
 
 turn:
-	ROTATE(Z31, Z1)
-	ADDZ(Z31, Z2)
-	TERNARYZ(Z31, Z3)
-	ROTATE(Z31, Z4)
-	ADDZ(Z31, Z5)
-	ROTATE(Z31, Z6)
-	ADDZ(Z31, Z7)
-	TERNARYZ(Z31, Z8)
-	ROTATE(Z31, Z9)
-	ADDZ(Z31, Z10)
-	TERNARYZ(Z31, Z11)
-	ROTATE(Z31, Z12)
-	ADDZ(Z31, Z13)
-	ROTATE(Z31, Z14)
-	TERNARYZ(Z31, Z15)
-	ADDZ(Z31, Z16)
-	ADDZ(Z31, Z17)
+	ROUND512(ADDZ, TERNARYZ, Z31, Z1, Z2, Z3, Z4, Z5, Z6, Z7, Z8, Z9, Z10, Z11, Z12, Z13, Z14, Z15, Z16, Z17)
 	DECQ CX
 	JNZ  turn
 	VZEROUPPER
@@ -634,18 +652,7 @@ TEXT ·word512(SB), NOSPLIT, $0-8
 	MOVQ n+0(FP), CX
 
 turn:
-	ROTATE(Z31, Z1)
-	ADDZ(Z31, Z2)
-	TERNARYZ(Z31, Z3)
-	ROTATE(Z31, Z4)
-	ADDZ(Z31, Z5)
-	SHIFT(Z31, Z6)
-	ROTATE(Z31, Z7)
-	ADDZ(Z31, Z8)
-	TERNARYZ(Z31, Z9)
-	ROTATE(Z31, Z10)
-	ADDZ(Z31, Z11)
-	SHIFT(Z31, Z12)
+	WORD512(ADDZ, TERNARYZ, Z31, Z1, Z2, Z3, Z4, Z5, Z6, Z7, Z8, Z9, Z10, Z11, Z12)
 	DECQ CX
 	JNZ  turn
 	VZEROUPPER
@@ -696,6 +703,30 @@ TEXT ·ternaries256(SB), NOSPLIT, $0-8
 
 turn:
 	EACHY(TERNARYY, Y15)
+	DECQ CX
+	JNZ  turn
+	VZEROUPPER
+	RET
+
+// func roundHalves(n uint64)
+// Requires: AVX512VL
+TEXT ·roundHalves(SB), NOSPLIT, $0-8
+	MOVQ n+0(FP), CX
+
+turn:
+	ROUND512(ADDY, TERNARYY, Y31, Y1, Y2, Y3, Y4, Y5, Y6, Y7, Y8, Y9, Y10, Y11, Y12, Y13, Y14, Y15, Y16, Y17)
+	DECQ CX
+	JNZ  turn
+	VZEROUPPER
+	RET
+
+// func wordHalves(n uint64)
+// Requires: AVX512VL
+TEXT ·wordHalves(SB), NOSPLIT, $0-8
+	MOVQ n+0(FP), CX
+
+turn:
+	WORD512(ADDY, TERNARYY, Y31, Y1, Y2, Y3, Y4, Y5, Y6, Y7, Y8, Y9, Y10, Y11, Y12)
 	DECQ CX
 	JNZ  turn
 	VZEROUPPER

@@ -39,6 +39,12 @@ const (
 	avx512Round    = "AVX-512 round: 6 rotates, 4 ternaries, 7 additions"
 	avx512Word     = "AVX-512 schedule word: 6 rotates and shifts, 2 ternaries, 4 additions"
 
+	halfRotateLatency  = "ymm rotate, latency"
+	halfRotateRate     = "ymm rotate, rate"
+	halfTernaryLatency = "ymm ternary, latency"
+	halfRound          = avx512Round + ", on ymm"
+	halfWord           = avx512Word + ", on ymm"
+
 	foursLatency   = "sha256h, sha256h2 and a copy, latency"
 	foursTwo       = "sha256h, sha256h2 and a copy, 2 chains"
 	foursThree     = "sha256h, sha256h2 and a copy, 3 chains"
@@ -92,7 +98,7 @@ func (l Limit) Cycles() (cycles float64, ok bool) {
 // lanes, in a layer. Nothing but the chain and the units counts: no loads, no sums
 // at a block's end, no wait for memory.
 func (f Figures) Label(set string, lanes int, layer uint32) Limit {
-	return f.limit(set, func(e *equations, c costs) {
+	return f.limit(set, lanes, func(e *equations, c costs) {
 		e.bound(chainsOf(set)*c.chain/float64(lanes), "latency: %.0f × %s%s (%s)", chainsOf(set), c.chainSum, share(lanes), c.chainNote)
 		e.units(c, blocks, schedules(layer))
 	})
@@ -102,7 +108,7 @@ func (f Figures) Label(set string, lanes int, layer uint32) Limit {
 // that no latency counts. It has a block of two nodes and one whose schedule
 // is a constant.
 func (f Figures) Tree(set string) Limit {
-	return f.limit(set, func(e *equations, c costs) { e.units(c, 2, 1) })
+	return f.limit(set, many, func(e *equations, c costs) { e.units(c, 2, 1) })
 }
 
 // chainsOf is how many of a label's blocks the latency bound has one after the
@@ -134,8 +140,11 @@ type costs struct {
 	chainNote, unitNote             string
 }
 
-// limit finds the costs, and lets derive make bounds of them.
-func (f Figures) limit(set string, derive func(*equations, costs)) Limit {
+// many are more lanes than any instruction takes.
+const many = 1 << 10
+
+// limit finds the costs with so many lanes, and lets derive make bounds of them.
+func (f Figures) limit(set string, lanes int, derive func(*equations, costs)) Limit {
 	e := &equations{figures: f}
 	var c costs
 	switch set {
@@ -146,7 +155,7 @@ func (f Figures) limit(set string, derive func(*equations, costs)) Limit {
 	case "avx2":
 		c = e.avx2()
 	case "avx512":
-		c = e.avx512()
+		c = e.avx512(lanes)
 	default:
 		return Limit{Unknown: "its instructions are the compiler's choice"}
 	}
@@ -252,19 +261,25 @@ func (e *equations) avx2() costs {
 }
 
 // avx512: Σ is three rotates, of which the last may have to wait for a unit, a
-// ternary, and an addition on the way from one round to the next.
+// ternary, and an addition on the way from one round to the next. Up to 8 lanes need
+// only half of each register.
 //
 // The mixes lose a few hundredths to the order in which a core picks
 // operations. All of them at the rate of additions, if that is less, is what no
 // order beats.
-func (e *equations) avx512() costs {
-	rotate, ternary, add := e.get(rotateLatency), e.get(ternaryLatency), e.get(zmmAddLatency)
-	units := max(1, math.Round(1/e.get(rotateRate)))
+func (e *equations) avx512(lanes int) costs {
+	width, rotate, ternary, add := 16.0, e.get(rotateLatency), e.get(ternaryLatency), e.get(zmmAddLatency)
+	rotates, adds, round, word := e.get(rotateRate), e.get(zmmAddRate), e.get(avx512Round), e.get(avx512Word)
+	if lanes <= 8 {
+		width, rotate, ternary, add = 8, e.get(halfRotateLatency), e.get(halfTernaryLatency), e.get(addLatency)
+		rotates, adds, round, word = e.get(halfRotateRate), e.get(addRate), e.get(halfRound), e.get(halfWord)
+	}
+	units := max(1, math.Round(1/rotates))
 	wait := math.Floor(2 / units)
-	round := max(6*e.get(rotateRate), min(e.get(avx512Round), 17*e.get(zmmAddRate)))
-	word := max(6*e.get(rotateRate), min(e.get(avx512Word), 12*e.get(zmmAddRate)))
+	round = max(6*rotates, min(round, 17*adds))
+	word = max(6*rotates, min(word, 12*adds))
 	return costs{
-		chain: rounds * (rotate + wait + ternary + add), block: rounds * round, schedule: words * word, width: 16,
+		chain: rounds * (rotate + wait + ternary + add), block: rounds * round, schedule: words * word, width: width,
 		chainSum: fmt.Sprintf("%d × (%.2f + %.0f + %.2f + %.2f)", rounds, rotate, wait, ternary, add), chainNote: "rotate, wait for a unit, ternary, addition",
 		blockSum: fmt.Sprintf("%d × %.2f", rounds, round), scheduleSum: fmt.Sprintf("%d × %.2f", words, word), unitNote: "17 operations a round, 12 a schedule word",
 	}

@@ -44,10 +44,12 @@ func loops() []loop {
 		{"AVX-512 round without additions: 6 rotates, 4 ternaries", 1, avx512, logic512},
 		{avx512Round, 1, avx512, round512},
 		{avx512Word, 1, avx512, word512},
-		{"ymm rotate, latency", 16, halves, rotateChain256},
-		{"ymm rotate, rate", 14, halves, rotates256},
-		{"ymm ternary, latency", 16, halves, ternaryChain256},
+		{halfRotateLatency, 16, halves, rotateChain256},
+		{halfRotateRate, 14, halves, rotates256},
+		{halfTernaryLatency, 16, halves, ternaryChain256},
 		{"ymm ternary, rate", 14, halves, ternaries256},
+		{halfRound, 1, halves, roundHalves},
+		{halfWord, 1, halves, wordHalves},
 	}
 }
 
@@ -120,3 +122,7 @@ func rotates256(n uint64)
 func ternaryChain256(n uint64)
 
 func ternaries256(n uint64)
+
+func roundHalves(n uint64)
+
+func wordHalves(n uint64)

@@ -46,6 +46,12 @@ func TestLabelLimits(t *testing.T) {
 	icelake := figures(map[string]float64{ // two units for zmm, one of them rotates
 		rotateLatency: 1, rotateRate: 1, ternaryLatency: 1, zmmAddLatency: 1, zmmAddRate: 0.5, avx512Round: 8.6, avx512Word: 6.1,
 	})
+	halves := icelake
+	for name, cycles := range map[string]float64{ // three units for ymm, two of them rotate
+		halfRotateLatency: 1, halfRotateRate: 0.5, halfTernaryLatency: 1, addLatency: 1, addRate: 1.0 / 3, halfRound: 5.7, halfWord: 4.1,
+	} {
+		halves = halves.with(name, cycles)
+	}
 	for name, c := range map[string]struct {
 		figures Figures
 		set     string
@@ -67,6 +73,9 @@ func TestLabelLimits(t *testing.T) {
 		"operations bound 16 lanes, too":   {icelake, "avx512", 16, 2, (20*64*8.5 + 9*48*6) / 16, "units"},
 		"a mix may beat one of its parts":  {icelake.with(zmmAddRate, 1), "avx512", 16, 2, (20*64*8.6 + 9*48*6.1) / 16, "units"},
 		"rotates alone may bound":          {icelake.with(rotateRate, 2), "avx512", 16, 2, (20*64*12 + 9*48*12) / 16.0, "units"},
+		"8 lanes in half a register":       {halves, "avx512", 8, 2, (20*64*17.0/3 + 9*48*4) / 8, "units"},
+		"which does not change 16":         {halves, "avx512", 16, 2, (20*64*8.5 + 9*48*6) / 16, "units"},
+		"8 lanes may wait, too":            {halves.with(addLatency, 5), "avx512", 8, 2, 20 * 64 * 8 / 8, "latency"},
 		"eight lanes of AVX2":              {avx2Core, "avx2", 8, 2, (20*64*8.5 + 9*48*5.5) / 8, "units"},
 		"and where shifts are rare":        {avx2Core.with(shiftRate, 1), "avx2", 8, 2, (20*64*12 + 9*48*10) / 8.0, "units"},
 		"four rounds on ARM take 5 cycles": {armCore, "armv8", 1, 2, 19 * 16 * 5, "latency"},
