@@ -53,10 +53,13 @@ func (b *batchRun) write(w *writing, way durable.Way, buffer []byte) {
 func (b *batchRun) writeChunk(way durable.Way, buffer []byte, index int, node, n uint64) {
 	layer := b.store.first + index
 	nodes := b.store.out(index, node, int(n))
-	if buffer != nil {
-		b.takeApart(buffer, nodes)
-	}
 	size := n * porep.NodeSize
+	if buffer != nil {
+		if err := b.kernel.UnpackLanes(buffer[:uint64(len(b.lanes))*size], nodes); err != nil {
+			b.fail(err)
+			return
+		}
+	}
 	for i, l := range b.lanes {
 		file := l.writer(layer)
 		if file == nil {
@@ -68,23 +71,6 @@ func (b *batchRun) writeChunk(way durable.Way, buffer []byte, index int, node, n
 		}
 		if err := file.Write(way, labels, int64(node)*porep.NodeSize); err != nil {
 			l.fail(fmt.Errorf("layer %d: %w", layer, err))
-		}
-	}
-}
-
-// takeApart copies the labels of each lane to a part of the buffer, so few nodes at a
-// time that they are still in the first cache when the next lane comes to them.
-func (b *batchRun) takeApart(buffer, nodes []byte) {
-	const part = 16 << 10
-	lanes, size := len(b.lanes), len(nodes)/b.kernel.Lanes
-	step := part / b.kernel.Stride() * porep.NodeSize
-	for from := 0; from < size; from += step {
-		n := min(step, size-from)
-		for i := range lanes {
-			if err := b.kernel.Unpack(buffer[i*size+from:][:n], nodes[from*b.kernel.Lanes:][:n*b.kernel.Lanes], i); err != nil {
-				b.fail(err)
-				return
-			}
 		}
 	}
 }

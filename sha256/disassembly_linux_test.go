@@ -64,7 +64,7 @@ func requirements(t *testing.T) map[string][]string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := regexp.MustCompile(`^TEXT ·((?:label|pairs)\w+)\(SB\)`)
+	text := regexp.MustCompile(`^TEXT ·((?:label|pairs|unpack)\w+)\(SB\)`)
 	functions := map[string][]string{}
 	for _, file := range files {
 		source, err := os.ReadFile(file)

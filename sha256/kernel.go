@@ -53,6 +53,11 @@ type Kernel struct {
 	label func(labelRun) // by value: a pointer would escape to the heap
 	nodes int            // for one call of label, if it is not for atOnce to say
 	pairs func(dst, src *byte, n int)
+
+	// unpack takes the labels of the next eight lanes of nodes apart, if a Group has
+	// so many, to dst and every size bytes from there. In src words lie row bytes
+	// apart, nodes stride bytes.
+	unpack func(dst, src *byte, nodes, size, row, stride int)
 }
 
 // Stride is how many bytes a node's labels take, those of all lanes.

@@ -28,15 +28,16 @@ func archKernels() []*Kernel {
 		return &Kernel{
 			Name:  fmt.Sprintf("avx512/%d", lanes),
 			Lanes: lanes, Group: group, Align: 4 * group,
-			Features: append([]cpuid.FeatureID{cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX}, more...),
+			Features: append([]cpuid.FeatureID{cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX2, cpuid.AVX}, more...),
 			label:    label,
 			pairs:    func(dst, src *byte, n int) { pairsAVX512(dst, src, n, &padding) },
+			unpack:   unpackAVX2,
 		}
 	}
 	return []*Kernel{
 		avx512(32, func(r labelRun) { labelAVX512x32(&r) }),
 		avx512(16, func(r labelRun) { labelAVX512x16(&r) }),
-		avx512(8, func(r labelRun) { labelAVX512x8(&r) }, cpuid.AVX512VL, cpuid.AVX2),
+		avx512(8, func(r labelRun) { labelAVX512x8(&r) }, cpuid.AVX512VL),
 		shaNI(4, wideNodes, func(r labelRun) { labelSHANIx4(&r) }),
 		shaNI(8, wideCall, func(r labelRun) { labelSHANIWide(r, 8) }),
 		shaNI(16, wideCall, func(r labelRun) { labelSHANIWide(r, 16) }),
@@ -54,6 +55,7 @@ func archKernels() []*Kernel {
 			Features: []cpuid.FeatureID{cpuid.AVX2, cpuid.AVX},
 			label:    func(r labelRun) { labelAVX2x8(&r) },
 			pairs:    func(dst, src *byte, n int) { pairsAVX2(dst, src, n, &padding) },
+			unpack:   unpackAVX2,
 		},
 	}
 }
@@ -87,3 +89,6 @@ func pairsAVX2(dst, src *byte, n int, padding *schedule)
 
 //go:noescape
 func pairsAVX512(dst, src *byte, n int, padding *schedule)
+
+//go:noescape
+func unpackAVX2(dst, src *byte, nodes, size, row, stride int)

@@ -7,7 +7,7 @@ import (
 	"unsafe"
 )
 
-// ErrLanes is in the error of Pack and Unpack for lanes or buffers that do not
+// ErrLanes is in the error of Pack, Unpack and UnpackLanes for lanes or buffers that do not
 // fit the kernel. Nothing was written.
 var ErrLanes = errors.New("want a lane of the kernel, whole nodes, and 32 bytes for each")
 
@@ -34,6 +34,46 @@ func (k *Kernel) Unpack(dst, nodes []byte, lane int) error {
 			binary.BigEndian.PutUint32(dst[4*i:], *(*uint32)(unsafe.Add(p, step*i)))
 		}
 		dst, nodes = dst[nodeSize:], nodes[stride:]
+	}
+	return nil
+}
+
+// UnpackLanes copies the labels of the first lanes of nodes, as many as dst has room
+// for, lane after lane: each as Unpack does it, in less time. The error is an ErrLanes.
+func (k *Kernel) UnpackLanes(dst, nodes []byte) error {
+	// So few nodes at a time that they are still in the first cache when the next
+	// lanes come to them.
+	const part, eight = 16 << 10, 8
+	stride := k.Stride()
+	size := len(nodes) / k.Lanes
+	lanes := 0
+	if size > 0 {
+		lanes = len(dst) / size
+	}
+	if len(nodes)%stride != 0 || len(dst) != lanes*size || lanes > k.Lanes {
+		return fmt.Errorf("sha256: taking lanes apart: %d bytes of %d lanes to %d: %w", len(nodes), k.Lanes, len(dst), ErrLanes)
+	}
+	fast := 0
+	if k.unpack != nil && k.Usable() {
+		fast = lanes / eight * eight
+	}
+	step := part / stride * nodeSize
+	for from := 0; from < size; from += step {
+		n := min(step, size-from)
+		source := nodes[from*k.Lanes:][:n*k.Lanes]
+		for lane := 0; lane < fast; lane += eight {
+			raceReadBytes(source)
+			for i := range eight {
+				raceWrites(dst[(lane+i)*size+from:][:n])
+			}
+			first := (*byte)(lanesOf{lane, k.Group}.first(unsafe.Pointer(&source[0])))
+			k.unpack(&dst[lane*size+from], first, n/nodeSize, size, 4*k.Group, stride)
+		}
+		for lane := fast; lane < lanes; lane++ {
+			if err := k.Unpack(dst[lane*size+from:][:n], source, lane); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }
