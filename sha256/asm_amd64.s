@@ -10,8 +10,8 @@
 // two K + W in the low half of X0. Its latency, 4 cycles on every AMD core and
 // most Intel ones, times 32 for each block is what a chain of labels costs: the
 // code keeps everything else off the way from one SHA256RNDS2 to the next. Another
-// chain can start one 2 cycles after it on Zen 5, 1 cycle on Zen 3: that much
-// of the unit is left for other work.
+// chain can start one 3 cycles after it on Emerald Rapids, 2 on Zen 5, 1 on Zen 3:
+// that much of the unit is left for other work.
 
 // Round constants, and the vectors that the kernels need.
 DATA k256<>+0x00(SB)/8, $0x71374491428a2f98
