@@ -267,8 +267,13 @@ func TestMemory(t *testing.T) {
 		return after.TotalAlloc - before.TotalAlloc
 	}
 	allocated(1 << 20) // what is made once
-	// Which of the buffers are ever needed depends on who comes first.
-	if small, large := allocated(16<<20), allocated(128<<20); large > small+small/2 {
+	// Not every goroutine need come to hash a part of a small piece, and then to memory
+	// of its own.
+	small := uint64(0)
+	for range 5 {
+		small = max(small, allocated(16<<20))
+	}
+	if large := allocated(128 << 20); large > small+1<<20 {
 		t.Errorf("%d bytes allocated for 16 MiB, %d for 128 MiB", small, large)
 	}
 }
