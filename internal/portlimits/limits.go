@@ -260,6 +260,19 @@ func (e *equations) avx2() costs {
 	}
 }
 
+// A vectorSet is the figures of AVX-512's instructions on registers of one width.
+type vectorSet struct {
+	lanes                                     float64
+	rotateLatency, rotateRate, ternaryLatency string
+	addLatency, addRate                       string
+	round, newWord                            string // mixes of them
+}
+
+var (
+	wholeRegisters = vectorSet{16, rotateLatency, rotateRate, ternaryLatency, zmmAddLatency, zmmAddRate, avx512Round, avx512Word}
+	halfRegisters  = vectorSet{8, halfRotateLatency, halfRotateRate, halfTernaryLatency, addLatency, addRate, halfRound, halfWord}
+)
+
 // avx512: Σ is three rotates, of which the last may have to wait for a unit, a
 // ternary, and an addition on the way from one round to the next. Up to 8 lanes need
 // only half of each register.
@@ -268,18 +281,17 @@ func (e *equations) avx2() costs {
 // operations. All of them at the rate of additions, if that is less, is what no
 // order beats.
 func (e *equations) avx512(lanes int) costs {
-	width, rotate, ternary, add := 16.0, e.get(rotateLatency), e.get(ternaryLatency), e.get(zmmAddLatency)
-	rotates, adds, round, word := e.get(rotateRate), e.get(zmmAddRate), e.get(avx512Round), e.get(avx512Word)
-	if lanes <= 8 {
-		width, rotate, ternary, add = 8, e.get(halfRotateLatency), e.get(halfTernaryLatency), e.get(addLatency)
-		rotates, adds, round, word = e.get(halfRotateRate), e.get(addRate), e.get(halfRound), e.get(halfWord)
+	v := wholeRegisters
+	if lanes <= int(halfRegisters.lanes) {
+		v = halfRegisters
 	}
-	units := max(1, math.Round(1/rotates))
+	rotate, ternary, add := e.get(v.rotateLatency), e.get(v.ternaryLatency), e.get(v.addLatency)
+	units := max(1, math.Round(1/e.get(v.rotateRate)))
 	wait := math.Floor(2 / units)
-	round = max(6*rotates, min(round, 17*adds))
-	word = max(6*rotates, min(word, 12*adds))
+	round := max(6*e.get(v.rotateRate), min(e.get(v.round), 17*e.get(v.addRate)))
+	word := max(6*e.get(v.rotateRate), min(e.get(v.newWord), 12*e.get(v.addRate)))
 	return costs{
-		chain: rounds * (rotate + wait + ternary + add), block: rounds * round, schedule: words * word, width: width,
+		chain: rounds * (rotate + wait + ternary + add), block: rounds * round, schedule: words * word, width: v.lanes,
 		chainSum: fmt.Sprintf("%d × (%.2f + %.0f + %.2f + %.2f)", rounds, rotate, wait, ternary, add), chainNote: "rotate, wait for a unit, ternary, addition",
 		blockSum: fmt.Sprintf("%d × %.2f", rounds, round), scheduleSum: fmt.Sprintf("%d × %.2f", words, word), unitNote: "17 operations a round, 12 a schedule word",
 	}
