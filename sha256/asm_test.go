@@ -26,32 +26,39 @@ func TestRequires(t *testing.T) {
 	}
 	var (
 		function = regexp.MustCompile(`^TEXT (?:·(\w+)|(\w+<>))\(SB\)`)
-		call     = regexp.MustCompile(`^\tCALL\s+(\w+<>)\(SB\)`)
+		name     = regexp.MustCompile(`^#define (\w+) (\w+<>)\(SB\)`)
+		call     = regexp.MustCompile(`^\tCALL\s+(\w+(?:<>)?)`)
 	)
 	got := map[string]string{}
 	for _, file := range files {
-		source, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
 		requires, current := "", ""
 		local := map[string]string{}
-		for line := range strings.Lines(string(source)) {
+		named := map[string]string{}
+		for line := range strings.Lines(assembly(t, file)) {
 			if list, ok := strings.CutPrefix(line, "// Requires: "); ok {
 				requires = strings.TrimSpace(list)
 			}
-			if name := function.FindStringSubmatch(line); name != nil {
-				if current = name[1]; current != "" {
+			if m := function.FindStringSubmatch(line); m != nil {
+				if current = m[1]; current != "" {
 					got[current] = requires
 				} else {
-					local[name[2]] = requires
+					local[m[2]] = requires
 				}
 				requires = ""
 			} else if strings.HasPrefix(line, "TEXT ") {
 				t.Errorf("%s: what function is this? %s", file, line)
 			}
-			if callee := call.FindStringSubmatch(line); callee != nil && local[callee[1]] != got[current] {
-				t.Errorf("%s: %s requires %q, but %s, which it calls, %q", file, current, got[current], callee[1], local[callee[1]])
+			if m := name.FindStringSubmatch(line); m != nil {
+				named[m[1]] = m[2]
+			}
+			if m := call.FindStringSubmatch(line); m != nil {
+				callee := m[1]
+				if function, ok := named[callee]; ok {
+					callee = function
+				}
+				if local[callee] != got[current] {
+					t.Errorf("%s: %s requires %q, but %s, which it calls, %q", file, current, got[current], callee, local[callee])
+				}
 			}
 		}
 	}
@@ -91,4 +98,17 @@ func TestRequires(t *testing.T) {
 			t.Errorf("no kernel is named like function %s", name)
 		}
 	}
+}
+
+// assembly is a file's text, with those of this folder that it includes.
+func assembly(t *testing.T, file string) string {
+	t.Helper()
+	source, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	include := regexp.MustCompile(`(?m)^#include "\w+_` + runtime.GOARCH + `\.h"\n`)
+	return include.ReplaceAllStringFunc(string(source), func(line string) string {
+		return assembly(t, strings.Trim(strings.Fields(line)[1], `"`))
+	})
 }
