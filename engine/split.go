@@ -16,9 +16,9 @@ type batch struct {
 	sectors []int // indices into Config.Sectors; fewer than the kernel's lanes leave lanes empty
 }
 
-// typicalCycles are a node's, all lanes together, as measured on AMD Zen 3 and 5 and
-// Intel Emerald Rapids and, for the ones without such a machine, estimated from their instructions.
-// They matter only against each other.
+// typicalCycles are a node's, all lanes together, as measured on AMD Zen 3 and 5 (of
+// avx512/8: on Intel Emerald Rapids) and, for the ones without such a machine,
+// estimated from their instructions. They matter only against each other.
 var typicalCycles = map[string]float64{
 	"sha-ni/1":  2_600,
 	"sha-ni/2":  2 * 1_400,

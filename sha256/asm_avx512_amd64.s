@@ -153,8 +153,8 @@ GLOBL field<>(SB), RODATA|NOPTR, $4
 	VPADDD.BCST k16, v, T0       \
 	VMOVDQA64   T0, kw16
 
-// Rounds 0 to 3 of the state in S0 to S7, and of the other in N0 to N7. After four each word
-// is where it was.
+// Rounds 0 to 3 of the state in S0 to S7, and of the other in N0 to N7. After four
+// each word is where it was.
 #define A0(KIND, kw) KIND(kw, S0, S1, S2, S3, S4, S5, S6, S7)
 #define A1(KIND, kw) KIND(kw, S3, S0, S1, S2, S7, S4, S5, S6)
 #define A2(KIND, kw) KIND(kw, S2, S3, S0, S1, S6, S7, S4, S5)
@@ -213,26 +213,26 @@ GLOBL field<>(SB), RODATA|NOPTR, $4
 	MOVQ       (8*slot)(R12), SI \
 	PREFETCHT0 (SI)
 
-#define TOUCHROW(end) \
-	MOVQ labelRun_ahead(AX), R12       \
-	ADDQ BX, R12                       \
-	TOUCH(0)                           \
-	TOUCH(1)                           \
-	TOUCH(2)                           \
-	TOUCH(3)                           \
-	TOUCH(4)                           \
-	TOUCH(5)                           \
-	CMPQ labelRun_expander(AX), $0     \
-	JEQ  end                           \ // layer 1
-	TOUCH(6)                           \
-	TOUCH(7)                           \
-	TOUCH(8)                           \
-	TOUCH(9)                           \
-	TOUCH(10)                          \
-	TOUCH(11)                          \
-	TOUCH(12)                          \
-	TOUCH(13)                          \
-end:
+#define TOUCHROW \
+	MOVQ labelRun_ahead(AX), R12   \
+	ADDQ BX, R12                   \
+	TOUCH(0)                       \
+	TOUCH(1)                       \
+	TOUCH(2)                       \
+	TOUCH(3)                       \
+	TOUCH(4)                       \
+	TOUCH(5)                       \
+	CMPQ labelRun_expander(AX), $0 \
+	JEQ  touched                   \ // layer 1
+	TOUCH(6)                       \
+	TOUCH(7)                       \
+	TOUCH(8)                       \
+	TOUCH(9)                       \
+	TOUCH(10)                      \
+	TOUCH(11)                      \
+	TOUCH(12)                      \
+	TOUCH(13)                      \
+touched:
 
 // The row whose labels are prefetched: so near that the first cache still has them
 // when they are hashed.
@@ -247,9 +247,9 @@ end:
 
 // Word t of a block, number i of the half at src.
 #define MESSAGE(t, i, src, v) \
-	VMOVDQU64   (WIDTH*i)(src), v       \
-	VMOVDQA64   v, (WIDTH*(t))(R10)     \
-	VPADDD.BCST (4*(t))(R12), v, T0  \
+	VMOVDQU64   (WIDTH*i)(src), v      \
+	VMOVDQA64   v, (WIDTH*(t))(R10)    \
+	VPADDD.BCST (4*(t))(R12), v, T0    \
 	VMOVDQA64   T0, (WIDTH*(t))(R11)
 
 // Words t to t+7. The last two stay in W0 and W1 for the words to come.
@@ -318,6 +318,8 @@ TEXT block16<>(SB), NOSPLIT|NOFRAME, $0-0
 
 // func labelAVX512x16(r *labelRun)
 // Requires: AVX512F, AVX512BW, AVX
+//
+// How it goes, and in which registers, stands in the file included.
 TEXT ·labelAVX512x16(SB), 0, $38976-8
 #include "avx512_label_amd64.h"
 
@@ -396,7 +398,7 @@ TEXT ·labelAVX512x16(SB), 0, $38976-8
 
 // A block made of the halves at SI and DI, K + W of which it leaves at R9.
 //
-//	R10 to R13, CX as in block16
+//	R10 to R13, CX as in a block of one group
 //	Z0–Z7, Z8–Z15 states  Z16–Z20 temporaries  Z21, Z22 and Z23, Z24 two words
 //
 // Requires: AVX512F, AVX512BW, AVX
@@ -498,7 +500,7 @@ zero:
 	VMOVDQA64    Z19, (last32+64*7+512)(R8)
 
 node:
-	TOUCHROW(touched)
+	TOUCHROW
 	AINITIAL
 	BINITIAL
 	LEAQ left32(R8), SI
@@ -863,5 +865,7 @@ TEXT block8<>(SB), NOSPLIT|NOFRAME, $0-0
 
 // func labelAVX512x8(r *labelRun)
 // Requires: AVX512F, AVX512VL, AVX2, AVX
+//
+// As labelAVX512x16.
 TEXT ·labelAVX512x8(SB), 0, $19520-8
 #include "avx512_label_amd64.h"

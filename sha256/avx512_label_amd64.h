@@ -31,7 +31,7 @@
 	LEAQ (pairs+7*64*WIDTH)(R8), R15
 	CMPQ labelRun_expander(AX), $0
 	JNE  halves
-	LEAQ (pairs+3*64*WIDTH)(R8), R15       // layer 1
+	LEAQ (pairs+3*64*WIDTH)(R8), R15   // layer 1
 
 halves:
 	MOVQ            labelRun_replicas(AX), SI
@@ -69,7 +69,7 @@ halves:
 	CALL BLOCK
 
 node:
-	TOUCHROW(touched)
+	TOUCHROW
 	LEAQ pairs(R8), R9
 	XORL R14, R14
 

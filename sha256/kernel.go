@@ -21,7 +21,7 @@ const (
 	nodeSize   = 32 // bytes of a label and of a tree node
 	baseDegree = 6  // parents in the same layer
 	degree     = 14 // all parents
-	aheadNodes = 8  // how far before its turn a node's parents are prefetched; kernels want a quarter of it, too
+	aheadNodes = 8  // how far before its turn a node's parents are prefetched; a multiple of 4
 
 	maxLanes = 32      // of any kernel
 	maxNodes = 1 << 32 // in a layer: parents are 32-bit indices

@@ -7,8 +7,8 @@ import (
 	"unsafe"
 )
 
-// ErrLanes is in the error of Pack, Unpack and UnpackLanes for lanes or buffers that do not
-// fit the kernel. Nothing was written.
+// ErrLanes is in the error of Pack, Unpack and UnpackLanes for lanes or buffers that
+// do not fit the kernel. Nothing was written.
 var ErrLanes = errors.New("want a lane of the kernel, whole nodes, and 32 bytes for each")
 
 // Unpack copies the labels of one lane out of nodes, which is a multiple of
