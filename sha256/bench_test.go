@@ -44,6 +44,19 @@ func BenchmarkLabel(b *testing.B) {
 	}
 }
 
+func BenchmarkLocate(b *testing.B) {
+	const run = 128
+	k := generic
+	l := Layer{Number: 2, Labels: make([]byte, run*k.Stride()), Key: make([]byte, run*k.Stride())}
+	parents := make([]uint32, run*degree)
+	rows := NewRows(run)
+	for n := 0; n < b.N; n += run {
+		if err := rows.Locate(k, &l, parents); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 func BenchmarkHashPairs(b *testing.B) {
 	const nodes = 1024
 	for _, k := range usable() {

@@ -106,7 +106,13 @@ func (r Rows) Locate(k *Kernel, l *Layer, parents []uint32) error {
 		}
 		return nil
 	}
-	key := address(&l.Key[0])
+	r.locateAll(parents, labels, address(&l.Key[0]), stride)
+	return nil
+}
+
+// locateGeneric sets rows to where the base parents lie in labels, and the expander
+// parents in key.
+func (r Rows) locateGeneric(parents []uint32, labels, key, stride uintptr) {
 	for i := 0; i < len(parents); i += degree {
 		row, from := r.addrs[i:i+degree], parents[i:i+degree]
 		for j, p := range from[:baseDegree] {
@@ -116,7 +122,6 @@ func (r Rows) Locate(k *Kernel, l *Layer, parents []uint32) error {
 			row[baseDegree+j] = key + uintptr(p)*stride
 		}
 	}
-	return nil
 }
 
 // address and pointer turn memory that the collector need not know into numbers
@@ -349,14 +354,18 @@ func (k *Kernel) Label(l *Layer, first uint64, n int, parents []uint32) error {
 // maxParent is the greatest parent that a kernel will load: layer 1 has no
 // expander parents.
 func maxParent(parents []uint32, layer uint32) (m uint32) {
-	used := degree
-	if layer == 1 {
-		used = baseDegree
+	if layer > 1 {
+		return greatest(parents)
 	}
 	for ; len(parents) > 0; parents = parents[degree:] {
-		for _, p := range parents[:used] {
-			m = max(m, p)
-		}
+		m = max(m, greatestGeneric(parents[:baseDegree]))
+	}
+	return m
+}
+
+func greatestGeneric(numbers []uint32) (m uint32) {
+	for _, n := range numbers {
+		m = max(m, n)
 	}
 	return m
 }

@@ -1,0 +1,51 @@
+//go:build !purego
+
+package sha256
+
+import (
+	"math/bits"
+	"unsafe"
+
+	"github.com/klauspost/cpuid/v2"
+)
+
+// The features stand above the assembly.
+var useAVX2 = cpuid.CPU.Supports(cpuid.AVX2, cpuid.AVX)
+
+// locateAll is locateGeneric, or the same by other means.
+func (r Rows) locateAll(parents []uint32, labels, key, stride uintptr) {
+	if !useAVX2 || stride&(stride-1) != 0 {
+		r.locateGeneric(parents, labels, key, stride)
+		return
+	}
+	n := len(parents) / degree
+	if raceEnabled {
+		raceReadBytes(unsafe.Slice((*byte)(unsafe.Pointer(&parents[0])), 4*len(parents)))
+		raceWrites(unsafe.Slice((*byte)(unsafe.Pointer(&r.addrs[0])), 8*n*degree))
+	}
+	locateAVX2(&r.addrs[0], &parents[0], n, labels, key, bits.TrailingZeros64(uint64(stride)))
+}
+
+// greatest is greatestGeneric, or the same by other means.
+func greatest(numbers []uint32) (m uint32) {
+	const eight = 8
+	if eights := len(numbers) / eight; useAVX2 && eights > 0 {
+		if raceEnabled {
+			raceReadBytes(unsafe.Slice((*byte)(unsafe.Pointer(&numbers[0])), 4*len(numbers)))
+		}
+		m = greatestAVX2(&numbers[0], eights)
+		numbers = numbers[eight*eights:]
+	}
+	return max(m, greatestGeneric(numbers))
+}
+
+// locateAVX2 sets n rows to where the base parents lie in labels, and the expander
+// parents in key: so many labels from there, of 1<<shift bytes.
+//
+//go:noescape
+func locateAVX2(rows *uintptr, parents *uint32, n int, labels, key uintptr, shift int)
+
+// greatestAVX2 is the greatest of eights·8 numbers.
+//
+//go:noescape
+func greatestAVX2(numbers *uint32, eights int) uint32
