@@ -73,12 +73,15 @@ func newBaseSampler(seed [32]byte, api porep.APIVersion) *baseSampler {
 func (s *baseSampler) parents(rows []uint32, first uint32) {
 	var d draws
 	for len(rows) > 0 {
-		s.chacha.draw(&d, first, min(lanes, len(rows)/porep.Degree))
-		for lane := 0; lane < lanes && len(rows) > 0; lane++ {
-			s.row((*[porep.BaseDegree]uint32)(rows), first, &d, lane)
-			rows = rows[porep.Degree:]
-			first++
+		n := min(lanes, len(rows)/porep.Degree)
+		s.chacha.draw(&d, first, n)
+		if n < lanes || !s.rowsTogether(rows, first, &d) {
+			for lane := range n {
+				s.row((*[porep.BaseDegree]uint32)(rows[lane*porep.Degree:]), first+uint32(lane), &d, lane)
+			}
 		}
+		rows = rows[n*porep.Degree:]
+		first += uint32(n)
 	}
 }
 
@@ -98,8 +101,8 @@ func (s *baseSampler) row(row *[porep.BaseDegree]uint32, node uint32, d *draws, 
 		b := count.mod(d.draw(2*i, lane)) + 1
 		x := d.draw(2*i+1, lane)
 		var distance uint64
-		if b == last { // ends at the node, not at a power of two
-			distance = meta/2 + x%(meta-meta/2+1)
+		if b == last {
+			distance = lastBucket(meta, x)
 		} else {
 			bucket := &buckets[b&63]
 			distance = bucket.start + bucket.count.mod(x)
@@ -109,3 +112,7 @@ func (s *baseSampler) row(row *[porep.BaseDegree]uint32, node uint32, d *draws, 
 	}
 	row[s.predecessor] = node - 1
 }
+
+// lastBucket is the distance that a draw chooses from the last bucket, which ends at
+// the node, not at a power of two.
+func lastBucket(meta, draw uint64) uint64 { return meta/2 + draw%(meta-meta/2+1) }

@@ -22,12 +22,14 @@ type expander interface {
 // newExpander takes the smallest elements that hold half an index, because the
 // tables are read at random and the time of a node follows from the cache level
 // that they fit into. (Elements of exactly 17 bits fit a level better, but take
-// longer to extract than that saves.)
+// longer to extract than that saves.) Vectors gather elements of 32 bits.
 func newExpander(nodes uint64, keys [4]uint64, api porep.APIVersion) expander {
-	if indexBits(nodes) <= 32 {
+	if indexBits(nodes) <= 32 && !useAVX512 {
 		return newPermutation[uint16](nodes, keys, api)
 	}
-	return newPermutation[uint32](nodes, keys, api)
+	p := newPermutation[uint32](nodes, keys, api)
+	p.vector = useAVX512
+	return p
 }
 
 // indexBits is the number of bits of an index: an index is a node and one of
@@ -46,6 +48,8 @@ type permutation[E uint16 | uint32] struct {
 	// The bits of a permuted index that are kept when it is divided by 8: all,
 	// but under API version 1.0.0 no more than 32.
 	mask uint64
+
+	vector bool // the elements are those that parentsTogether wants
 }
 
 func newPermutation[E uint16 | uint32](nodes uint64, keys [4]uint64, api porep.APIVersion) *permutation[E] {
@@ -81,6 +85,9 @@ func (p *permutation[E]) parents(rows []uint32, first uint64) {
 		index uint64
 		at    uint32 // the parent's place in rows
 	}
+	done := p.parentsTogether(rows, first)
+	rows = rows[done*porep.Degree:]
+	first += uint64(done)
 	var walkers [batch * porep.ExpDegree]walker
 	n := uint64(0)
 

@@ -1,0 +1,96 @@
+//go:build !purego
+
+package graph
+
+import (
+	"math/bits"
+	"unsafe"
+
+	"github.com/klauspost/cpuid/v2"
+
+	"github.com/sdr-engine/sdr/porep"
+)
+
+// The features stand above the assembly.
+var useAVX512 = cpuid.CPU.Supports(cpuid.AVX512F, cpuid.AVX512DQ, cpuid.AVX, cpuid.POPCNT)
+
+// What assembly calls a row's length and the expander parents in it.
+const (
+	rowLen = porep.Degree
+	slots  = porep.ExpDegree
+)
+
+// reciprocals[b−1] is that of bucket b's count.
+var reciprocals = func() (r [64]uint64) {
+	for b := 1; b <= maxBuckets; b++ {
+		r[b-1] = buckets[b].count.reciprocal
+	}
+	return r
+}()
+
+// rowsTogether is row for all lanes, where there is a way that is faster: false says
+// that there is none.
+func (s *baseSampler) rowsTogether(rows []uint32, first uint32, d *draws) bool {
+	// All nodes with as many buckets, the first two not among them.
+	last := bits.Len64(sampled*uint64(first) - 1)
+	if !useAVX512 || first < 2 || bits.Len64(sampled*(uint64(first)+lanes-1)-1) != last {
+		return false
+	}
+	rows = rows[:lanes*porep.Degree]
+	var inLast [2 * sampled]uint8 // by half of the lanes and sample, a bit for each lane
+	sampleAVX512(&rows[s.sampledFrom], d, uint64(first), &bucketCounts[last], &inLast)
+	for i, lanesInLast := range inLast {
+		half, sample := i/sampled, i%sampled
+		for set := lanesInLast; set != 0; set &= set - 1 {
+			lane := half*lanes/2 + bits.TrailingZeros8(set)
+			meta := sampled * (uint64(first) + uint64(lane))
+			distance := lastBucket(meta, d.draw(2*sample+1, lane))
+			rows[lane*porep.Degree+s.sampledFrom+sample] = uint32((meta - distance) / sampled)
+		}
+	}
+	for lane := range uint32(lanes) {
+		rows[int(lane)*porep.Degree+s.predecessor] = first + lane - 1
+	}
+	return true
+}
+
+// A feistel is a permutation as assembly has it.
+type feistel struct {
+	tables [3]*uint32
+	half   uint64
+	low    uint32 // the bits of half an index
+	walks  uint32 // of a permuted index's high half, the bit that is none of an index
+	mask   uint32 // of a parent
+}
+
+// parentsTogether is parents for an even number of nodes, the first of rows, where
+// there is a way that is faster.
+func (p *permutation[E]) parentsTogether(rows []uint32, first uint64) (nodes int) {
+	pairs := len(rows) / (2 * porep.Degree)
+	if !p.vector || pairs == 0 {
+		return 0
+	}
+	f := feistel{half: uint64(p.half), low: 1<<p.half - 1, mask: uint32(p.mask >> 3)}
+	if p.indexBits < 2*p.half {
+		f.walks = 1 << (p.indexBits - p.half)
+	}
+	for i, t := range p.tables {
+		f.tables[i] = (*uint32)(unsafe.Pointer(&t[0]))
+	}
+	rows = rows[:2*pairs*porep.Degree]
+	permuteAVX512(&f, &rows[porep.BaseDegree], first*porep.ExpDegree, pairs)
+	return 2 * pairs
+}
+
+// sampleAVX512 writes the sampled base parents of as many nodes as there are lanes, the
+// first node's to rows. Where a parent comes from the last bucket, inLast has a bit,
+// and what is written is not it.
+//
+//go:noescape
+func sampleAVX512(rows *uint32, d *draws, first uint64, last *divisor, inLast *[2 * sampled]uint8)
+
+// permuteAVX512 writes the parents of the first two nodes, up to the last of pairs, at
+// most batch/2, from an index on to rows and every rowLen elements from there.
+//
+//go:noescape
+func permuteAVX512(f *feistel, rows *uint32, index uint64, pairs int)
