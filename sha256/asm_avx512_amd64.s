@@ -234,8 +234,8 @@ GLOBL field<>(SB), RODATA|NOPTR, $4
 	TOUCH(13)                      \
 touched:
 
-// The row whose labels are prefetched: so near that the first cache still has them
-// when they are hashed.
+// The row whose labels are prefetched, a quarter as far ahead: so near that the first
+// cache still has them when they are hashed.
 #define ROWSOON \
 	MOVQ labelRun_ahead(AX), R12 \
 	SHRQ $2, R12                 \

@@ -21,7 +21,6 @@ const (
 	nodeSize   = 32 // bytes of a label and of a tree node
 	baseDegree = 6  // parents in the same layer
 	degree     = 14 // all parents
-	aheadNodes = 8  // how far before its turn a node's parents are prefetched; a multiple of 4
 
 	maxLanes = 32      // of any kernel
 	maxNodes = 1 << 32 // in a layer: parents are 32-bit indices
@@ -30,7 +29,7 @@ const (
 
 // Ahead is how many nodes' parents Label wants to see past the run that it
 // labels, so that their labels are in the cache when the next run asks.
-const Ahead = aheadNodes
+const Ahead = 8
 
 // A Kernel is one implementation of label and tree hashing. Kernels are named
 // by instruction set and lanes: "sha-ni/1".
@@ -52,6 +51,11 @@ type Kernel struct {
 
 	label func(labelRun) // by value: a pointer would escape to the heap
 	nodes int            // for one call of label, if it is not for atOnce to say
+
+	// ahead is how many nodes before its turn a node's parents are prefetched, at most
+	// Ahead: measured, since what comes too early is gone from the first cache again.
+	ahead int
+
 	pairs func(dst, src *byte, n int)
 
 	// unpack takes the labels of the next eight lanes of nodes apart, if a Group has

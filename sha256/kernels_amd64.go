@@ -8,6 +8,10 @@ import (
 	"github.com/klauspost/cpuid/v2"
 )
 
+// aheadSHANI is how far ahead kernels with SHA-NI prefetch. With 1, much comes too late
+// for those of four lanes.
+const aheadSHANI = 2
+
 func archKernels() []*Kernel {
 	// The lists that stand above the assembly functions.
 	sha := []cpuid.FeatureID{cpuid.SHA, cpuid.SSE4, cpuid.SSSE3, cpuid.SSE2}
@@ -20,6 +24,7 @@ func archKernels() []*Kernel {
 			Features: sha,
 			label:    label,
 			nodes:    nodes,
+			ahead:    aheadSHANI,
 			pairs:    pairs,
 		}
 	}
@@ -32,6 +37,7 @@ func archKernels() []*Kernel {
 			label:    label,
 			pairs:    func(dst, src *byte, n int) { pairsAVX512(dst, src, n, &padding) },
 			unpack:   unpackAVX2,
+			ahead:    Ahead, // pages; lines a quarter of that, see ROWSOON
 		}
 	}
 	return []*Kernel{
@@ -47,6 +53,7 @@ func archKernels() []*Kernel {
 			Lanes: 1, Group: 1, Align: 1,
 			Features: sha,
 			label:    func(r labelRun) { labelSHANI(&r) },
+			ahead:    aheadSHANI,
 			pairs:    pairs,
 		},
 		{
@@ -54,6 +61,7 @@ func archKernels() []*Kernel {
 			Lanes: 8, Group: 8, Align: 32,
 			Features: []cpuid.FeatureID{cpuid.AVX2, cpuid.AVX},
 			label:    func(r labelRun) { labelAVX2x8(&r) },
+			ahead:    2,
 			pairs:    func(dst, src *byte, n int) { pairsAVX2(dst, src, n, &padding) },
 			unpack:   unpackAVX2,
 		},

@@ -222,8 +222,8 @@ func (k *Kernel) LabelRun(r *Run) error {
 	for {
 		// Nodes whose rows ahead are there, then those at the end.
 		m, ahead := n, 0
-		if with := rows - aheadNodes; with > 0 {
-			m, ahead = min(n, with), aheadNodes*degree*8
+		if with := rows - k.ahead; with > 0 {
+			m, ahead = min(n, with), k.ahead*degree*8
 		}
 		m = min(m, k.atOnce())
 		run.count, run.ahead = uint64(m), uint64(ahead)
@@ -298,7 +298,7 @@ const labelNodes = 64
 // rowsPool keeps Label from allocating: its rows go to kernels by way of a
 // function value, and so would not stay on the stack.
 var rowsPool = sync.Pool{New: func() any {
-	r := NewRows(labelNodes + aheadNodes)
+	r := NewRows(labelNodes + Ahead)
 	return &r
 }}
 
@@ -329,7 +329,7 @@ func (k *Kernel) Label(l *Layer, first uint64, n int, parents []uint32) error {
 	run := Run{ReplicaIDs: l.ReplicaIDs, Layer: l.Number}
 	for n > 0 {
 		step := min(n, labelNodes)
-		have := min(step+aheadNodes, len(parents)/degree)
+		have := min(step+Ahead, len(parents)/degree)
 		// Rows ahead that lie in no layer are left out: they are only a hint.
 		for have > step && uint64(maxParent(parents[(have-1)*degree:have*degree], l.Number)) >= nodes {
 			have--

@@ -24,7 +24,7 @@ func raceWrites(b []byte) {
 // with those that are read ahead, the labels that they stand for, and the labels
 // made.
 func raceRun(k *Kernel, r *Run, n int) {
-	addrs := r.Rows.addrs[:min(r.Rows.Len(), n+aheadNodes)*degree]
+	addrs := r.Rows.addrs[:min(r.Rows.Len(), n+k.ahead)*degree]
 	runtime.RaceReadRange(unsafe.Pointer(unsafe.SliceData(addrs)), 8*len(addrs))
 	for i, a := range addrs[:n*degree] {
 		if i%degree < baseDegree || r.Layer > 1 {

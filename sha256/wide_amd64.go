@@ -18,14 +18,14 @@ const wideCall = 4 * wideNodes
 // their addresses are worked out, and their pages looked up, once for all.
 func labelSHANIWide(r labelRun, lanes int) {
 	const four = 4 * nodeSize
-	var shifted [(wideNodes + aheadNodes) * degree]uintptr
+	var shifted [(wideNodes + aheadSHANI) * degree]uintptr
 	for left := int(r.count); ; {
 		n := min(left, wideNodes)
 		part := r
 		part.count = uint64(n)
 		rows := n
 		if r.ahead > 0 {
-			rows += aheadNodes
+			rows += aheadSHANI
 		}
 		labelSHANIx4(&part)
 		for offset := four; offset < lanes*nodeSize; offset += four {
