@@ -14,7 +14,7 @@ import (
 // The features stand above the assembly.
 var useAVX512 = cpuid.CPU.Supports(cpuid.AVX512F, cpuid.AVX512DQ, cpuid.AVX, cpuid.POPCNT)
 
-// What assembly calls a row's length and the expander parents in it.
+// A row's length, and the expander parents in it, by names that assembly can use.
 const (
 	rowLen = porep.Degree
 	slots  = porep.ExpDegree
@@ -36,20 +36,20 @@ func (s *baseSampler) rowsTogether(rows []uint32, first uint32, d *draws) bool {
 	if !useAVX512 || first < 2 || bits.Len64(sampled*(uint64(first)+lanes-1)-1) != last {
 		return false
 	}
-	rows = rows[:lanes*porep.Degree]
+	rows = rows[:lanes*rowLen]
 	var inLast [2 * sampled]uint8 // by half of the lanes and sample, a bit for each lane
-	sampleAVX512(&rows[s.sampledFrom], d, uint64(first), &bucketCounts[last], &inLast)
+	sampleAVX512(&rows[s.sampledFrom], d, uint64(first), &bucketCounts[last], &reciprocals, &inLast)
 	for i, lanesInLast := range inLast {
 		half, sample := i/sampled, i%sampled
 		for set := lanesInLast; set != 0; set &= set - 1 {
 			lane := half*lanes/2 + bits.TrailingZeros8(set)
 			meta := sampled * (uint64(first) + uint64(lane))
 			distance := lastBucket(meta, d.draw(2*sample+1, lane))
-			rows[lane*porep.Degree+s.sampledFrom+sample] = uint32((meta - distance) / sampled)
+			rows[lane*rowLen+s.sampledFrom+sample] = uint32((meta - distance) / sampled)
 		}
 	}
 	for lane := range uint32(lanes) {
-		rows[int(lane)*porep.Degree+s.predecessor] = first + lane - 1
+		rows[int(lane)*rowLen+s.predecessor] = first + lane - 1
 	}
 	return true
 }
@@ -66,7 +66,7 @@ type feistel struct {
 // parentsTogether is parents for an even number of nodes, the first of rows, where
 // there is a way that is faster.
 func (p *permutation[E]) parentsTogether(rows []uint32, first uint64) (nodes int) {
-	pairs := len(rows) / (2 * porep.Degree)
+	pairs := len(rows) / (2 * rowLen)
 	if !p.vector || pairs == 0 {
 		return 0
 	}
@@ -77,8 +77,8 @@ func (p *permutation[E]) parentsTogether(rows []uint32, first uint64) (nodes int
 	for i, t := range p.tables {
 		f.tables[i] = (*uint32)(unsafe.Pointer(&t[0]))
 	}
-	rows = rows[:2*pairs*porep.Degree]
-	permuteAVX512(&f, &rows[porep.BaseDegree], first*porep.ExpDegree, pairs)
+	rows = rows[:2*pairs*rowLen]
+	permuteAVX512(&f, &rows[porep.BaseDegree], first*slots, pairs)
 	return 2 * pairs
 }
 
@@ -87,7 +87,7 @@ func (p *permutation[E]) parentsTogether(rows []uint32, first uint64) (nodes int
 // and what is written is not it.
 //
 //go:noescape
-func sampleAVX512(rows *uint32, d *draws, first uint64, last *divisor, inLast *[2 * sampled]uint8)
+func sampleAVX512(rows *uint32, d *draws, first uint64, last *divisor, reciprocals *[64]uint64, inLast *[2 * sampled]uint8)
 
 // permuteAVX512 writes the parents of the first two nodes, up to the last of pairs, at
 // most batch/2, from an index on to rows and every rowLen elements from there.

@@ -52,7 +52,7 @@ GLOBL fifth<>(SB), RODATA|NOPTR, $8
 	VPSUBQ   d, lo, Z5       \
 	VPMINUQ  Z5, lo, lo
 
-// func sampleAVX512(rows *uint32, d *draws, first uint64, last *divisor, inLast *[2 * sampled]uint8)
+// func sampleAVX512(rows *uint32, d *draws, first uint64, last *divisor, reciprocals *[64]uint64, inLast *[2 * sampled]uint8)
 // Requires: AVX512F, AVX512DQ, AVX
 //
 // Eight nodes at a time, one sample of each.
@@ -67,12 +67,12 @@ GLOBL fifth<>(SB), RODATA|NOPTR, $8
 //	Z20 1   Z21 2   Z22 1/2   Z23 1/5   Z26 8
 //	Z9  where rows are from the first on      Z25 nodes
 //	(Z9, as Bochs scatters to no index from Z16 on)
-TEXT ·sampleAVX512(SB), NOSPLIT, $0-40
+TEXT ·sampleAVX512(SB), NOSPLIT, $0-48
 	MOVQ         rows+0(FP), DI
 	MOVQ         d+8(FP), SI
 	MOVQ         last+24(FP), AX
-	MOVQ         inLast+32(FP), R10
-	LEAQ         ·reciprocals(SB), R11
+	MOVQ         reciprocals+32(FP), R11
+	MOVQ         inLast+40(FP), R10
 	VPBROADCASTQ divisor_d(AX), Z17
 	VPBROADCASTQ divisor_reciprocal(AX), Z18
 	VPSRLQ       $32, Z18, Z19
