@@ -21,7 +21,7 @@ func (b *batchRun) produce(i int) error {
 	s := b.store
 	inLayer := s.runsInLayer()
 	parents := make([]uint32, s.run*porep.Degree)
-	list := make([]int32, 0, s.run*porep.Degree)
+	list := make([]int32, s.run*porep.Degree)
 	for {
 		run := b.ring.Claim()
 		inJob := run + b.from/uint64(s.run)
@@ -41,7 +41,7 @@ func (b *batchRun) produce(i int) error {
 		if b.ctx.Err() != nil {
 			return context.Cause(b.ctx)
 		}
-		if err := b.stage(&list, run, index, node, rows); err != nil {
+		if err := b.stage(list, run, index, node, rows); err != nil {
 			return err
 		}
 		b.ring.Publish(run)
@@ -50,7 +50,7 @@ func (b *batchRun) produce(i int) error {
 
 // stage works out where the parents of a run lie and, as far as they are labelled,
 // gets them closer to the hasher.
-func (b *batchRun) stage(list *[]int32, run uint64, index int, node uint64, parents []uint32) error {
+func (b *batchRun) stage(list []int32, run uint64, index int, node uint64, parents []uint32) error {
 	s := b.store
 	n := len(parents) / porep.Degree
 	slot := s.slotOf(run)
@@ -68,7 +68,7 @@ func (b *batchRun) stage(list *[]int32, run uint64, index int, node uint64, pare
 		return err
 	}
 	if b.c.Staging != Inline {
-		*list = b.bringClose(*list, rows, slot, index, node, parents)
+		b.bringClose(list, rows, slot, index, node, parents)
 	}
 	if slot == 0 {
 		// The hasher prefetches past the last slot's rows: the first ones follow.
@@ -81,36 +81,41 @@ func (b *batchRun) stage(list *[]int32, run uint64, index int, node uint64, pare
 // bringClose gets the labels of a run's parents, those that are there, into the
 // shared cache, all at once so that the misses overlap, and with Producers copies
 // them into the slot: the hasher then reads from memory that is small enough for its
-// TLB, whereas layers are not. List is scratch memory.
-func (b *batchRun) bringClose(list []int32, rows sha256.Rows, slot, index int, node uint64, parents []uint32) []int32 {
+// TLB, whereas layers are not. List has room for all of a run's parents.
+func (b *batchRun) bringClose(list []int32, rows sha256.Rows, slot, index int, node uint64, parents []uint32) {
 	s := b.store
-	list = list[:0]
 	// What is there now: looked at once, since it only grows.
-	done := s.done.Load()
-	key := s.keyOf.Load() >= int64(index)
+	labelled := max(s.done.Load(), s.position(index, 0)) - s.position(index, 0)
+	key := s.first+index > 1 && s.keyOf.Load() >= int64(index)
 	far := s.window > 0 && s.far.ready(s.position(index, node)/s.window)
-	for row := range len(parents) / porep.Degree {
-		child := node + uint64(row)
-		base := parents[row*porep.Degree:][:porep.BaseDegree]
-		for i, p := range base {
-			there := s.position(index, uint64(p)) < done
+	n := 0
+	for at := 0; at < len(parents); at += porep.Degree {
+		child := node + uint64(at/porep.Degree)
+		for i, p := range parents[at:][:porep.BaseDegree] {
+			there := uint64(p) < labelled
 			if s.isFar(child, p) {
 				there = far
 			}
+			// Written in any case: half of these branches would be mispredicted.
+			list[n] = int32(at + i)
 			if there {
-				list = append(list, int32(row*porep.Degree+i))
+				n++
 			}
 		}
-		for i := porep.BaseDegree; key && s.first+index > 1 && i < porep.Degree; i++ {
-			list = append(list, int32(row*porep.Degree+i))
+		if key {
+			for i := porep.BaseDegree; i < porep.Degree; i++ {
+				list[n] = int32(at + i)
+				n++
+			}
 		}
 	}
-	rows.Prefetch(b.kernel, list)
-	if b.c.Staging == Producers {
+	list = list[:n]
+	if b.c.Staging == Hybrid {
+		rows.Prefetch(b.kernel, list)
+	} else {
 		size := s.run * porep.Degree * b.kernel.Stride()
 		rows.Stage(b.kernel, list, b.staged[slot*size:][:size])
 	}
-	return list
 }
 
 // sharedParents are the parents of runs that some hasher's producer worked out and

@@ -66,7 +66,7 @@ func TestRequires(t *testing.T) {
 	// them.
 	known := map[string]bool{}
 	for name, want := range map[string]string{
-		"prefetchRows": "", "locateAVX2": "AVX2, AVX", "greatestAVX2": "AVX2, AVX",
+		"prefetchRows": "", "locateAVX2": "AVX2, AVX", "greatestAVX2": "AVX2, AVX", "stageRows": "SSE2",
 	} {
 		if got[name] != want {
 			t.Errorf("%s requires %q, want %q", name, got[name], want)

@@ -56,20 +56,29 @@ func (r Rows) Prefetch(k *Kernel, which []int32) {
 	}
 }
 
-// maxPrefetched is how many labels one call of assembly prefetches, which cannot be
-// preempted.
+// maxPrefetched is how many labels one call of assembly prefetches or copies, which
+// cannot be preempted.
 const maxPrefetched = 1 << 10
 
 // Stage copies the labels of the parents listed, as for Prefetch, to memory, each to
-// its index times the kernel's Stride, and has the rows point there.
+// its index times the kernel's Stride, and has the rows point there. Some labels are
+// fetched at the same time.
 func (r Rows) Stage(k *Kernel, which []int32, memory []byte) {
+	for _, i := range which {
+		_, _ = r.addrs[i], memory[int(i)*k.Stride():][:k.Stride()]
+	}
+	for len(which) > 0 {
+		n := min(len(which), maxPrefetched)
+		r.stageAll(k, which[:n], memory)
+		which = which[n:]
+	}
+}
+
+func (r Rows) stageGeneric(k *Kernel, which []int32, memory []byte) {
 	stride := k.Stride()
 	for _, i := range which {
 		place := memory[int(i)*stride:][:stride]
-		from := pointer(r.addrs[i])
-		for at := 0; at < stride; at += nodeSize {
-			*(*[nodeSize]byte)(place[at:]) = *(*[nodeSize]byte)(unsafe.Add(from, at))
-		}
+		copy(place, unsafe.Slice((*byte)(pointer(r.addrs[i])), stride))
 		r.addrs[i] = address(&place[0])
 	}
 }

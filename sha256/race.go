@@ -33,3 +33,13 @@ func raceRun(k *Kernel, r *Run, n int) {
 	}
 	raceWrites(r.Out)
 }
+
+// raceStage announces what copying labels reads and writes.
+func raceStage(k *Kernel, r Rows, which []int32, memory []byte) {
+	stride := k.Stride()
+	for _, i := range which {
+		runtime.RaceReadRange(pointer(r.addrs[i]), stride)
+		raceWrites(memory[int(i)*stride:][:stride])
+		runtime.RaceWriteRange(unsafe.Pointer(&r.addrs[i]), 8)
+	}
+}

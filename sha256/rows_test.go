@@ -1,11 +1,13 @@
 package sha256
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
 	"testing"
+	"unsafe"
 )
 
 // Rows point to where parents' labels lie, and rows of none are left as they are.
@@ -79,6 +81,46 @@ func TestLocateRefuses(t *testing.T) {
 						t.Error("rows have changed")
 					}
 				})
+			}
+		}
+	}
+}
+
+// Labels are copied to their places, rows point there, and nothing else is changed.
+func TestStage(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 6))
+	const nodes, most = 1 << 10, 90
+	for _, k := range Kernels() {
+		stride := k.Stride()
+		labels := make([]byte, nodes*stride)
+		for i := range labels {
+			labels[i] = byte(rng.Uint32())
+		}
+		for _, n := range []int{0, 1, 2, 23, 24, 25, 300, most * degree} {
+			rows := NewRows(most)
+			for row := range most {
+				for slot := range degree {
+					rows.Set(k, row, slot, labels[rng.IntN(nodes)*stride:])
+				}
+			}
+			before := slices.Clone(rows.addrs)
+			listed := map[int]bool{}
+			var which []int32
+			for _, i := range rng.Perm(most * degree)[:n] {
+				which = append(which, int32(i))
+				listed[i] = true
+			}
+			memory := make([]byte, most*degree*stride)
+			rows.Stage(k, which, memory)
+			for i, got := range rows.addrs {
+				place, want := memory[i*stride:][:stride], make([]byte, stride)
+				if listed[i] {
+					want = unsafe.Slice((*byte)(pointer(before[i])), stride)
+					before[i] = address(&place[0])
+				}
+				if got != before[i] || !bytes.Equal(place, want) {
+					t.Fatalf("%s, %d labels: number %d is at %#x, want %#x, and %x there, want %x", k.Name, n, i, got, before[i], place, want)
+				}
 			}
 		}
 	}

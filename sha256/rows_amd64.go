@@ -39,6 +39,12 @@ func greatest(numbers []uint32) (m uint32) {
 	return max(m, greatestGeneric(numbers))
 }
 
+// stageAll copies labels as Stage has promised.
+func (r Rows) stageAll(k *Kernel, which []int32, memory []byte) {
+	raceStage(k, r, which, memory)
+	stageRows(&r.addrs[0], &which[0], len(which), &memory[0], k.Stride())
+}
+
 // locateAVX2 sets n rows to where the base parents lie in labels, and the expander
 // parents in key: so many labels from there, of 1<<shift bytes.
 //
@@ -49,3 +55,9 @@ func locateAVX2(rows *uintptr, parents *uint32, n int, labels, key uintptr, shif
 //
 //go:noescape
 func greatestAVX2(numbers *uint32, eights int) uint32
+
+// stageRows copies the n labels of stride bytes that which lists, with some of the next
+// on their way from memory meanwhile.
+//
+//go:noescape
+func stageRows(addrs *uintptr, which *int32, n int, memory *byte, stride int)

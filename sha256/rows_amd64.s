@@ -66,3 +66,66 @@ eight:
 	MOVL         AX, ret+16(FP)
 	VZEROUPPER
 	RET
+
+// How many labels are fetched at the same time. Fewer leave the memory idle; more do
+// not fit into what keeps track of misses.
+#define FETCHED 24
+
+// func stageRows(addrs *uintptr, which *int32, n int, memory *byte, stride int)
+// Requires: SSE2
+//
+//	DI addresses      SI which of them, CX how many are left
+//	R8 memory         DX a label's bytes
+//	R9 the next to fetch, at R10, the last, again and again; R12 how many are due
+//	AX a label        BX where it goes
+//	R11 its bytes that are left
+TEXT ·stageRows(SB), NOSPLIT, $0-40
+	MOVQ addrs+0(FP), DI
+	MOVQ which+8(FP), SI
+	MOVQ n+16(FP), CX
+	MOVQ memory+24(FP), R8
+	MOVQ stride+32(FP), DX
+	MOVQ SI, R9
+	LEAQ -4(SI)(CX*4), R10
+	MOVL $FETCHED, R12
+
+ahead:
+	MOVLQSX (R9), AX
+	MOVQ    (DI)(AX*8), AX
+	MOVQ    DX, R11
+
+line:
+	PREFETCHT0 (AX)
+	ADDQ       $64, AX
+	SUBQ       $64, R11
+	JG         line
+	ADDQ       $4, R9
+	CMPQ       R9, R10
+	CMOVQHI    R10, R9
+	DECQ       R12
+	JNZ        ahead
+
+	// One more, and the first of those fetched.
+	MOVL    $1, R12
+	MOVLQSX (SI), R11
+	MOVQ    (DI)(R11*8), AX
+	MOVQ    R11, BX
+	IMULQ   DX, BX
+	ADDQ    R8, BX
+	MOVQ    BX, (DI)(R11*8)
+	MOVQ    DX, R11
+
+copy:
+	MOVOU 0(AX), X0
+	MOVOU 16(AX), X1
+	MOVOU X0, 0(BX)
+	MOVOU X1, 16(BX)
+	ADDQ  $32, AX
+	ADDQ  $32, BX
+	SUBQ  $32, R11
+	JNZ   copy
+
+	ADDQ $4, SI
+	DECQ CX
+	JNZ  ahead
+	RET

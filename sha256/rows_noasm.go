@@ -7,3 +7,8 @@ func (r Rows) locateAll(parents []uint32, labels, key, stride uintptr) {
 }
 
 func greatest(numbers []uint32) uint32 { return greatestGeneric(numbers) }
+
+func (r Rows) stageAll(k *Kernel, which []int32, memory []byte) {
+	r.Prefetch(k, which)
+	r.stageGeneric(k, which, memory)
+}
