@@ -61,8 +61,9 @@ type Config struct {
 	Stride int
 	// Lookahead is how many nodes producers may be ahead of their hasher, at
 	// least one Stride and, in OneLayer mode, at most a 32nd of a layer. Default: 4096;
-	// with Inline and in OneLayer mode, where hashers or others at work may hold
-	// producers up for longer, 32768 or what the mode allows.
+	// 8192 for Producers of one lane, whose labels take 4 MB of the shared cache then; with
+	// Inline and in OneLayer mode, where hashers or others at work may hold producers
+	// up for longer, 32768 or what the mode allows.
 	Lookahead int
 	// Parents yields the parents of nodes. Default: they are computed.
 	Parents ParentSource
@@ -261,6 +262,9 @@ func (e *ConfigError) Error() string {
 const (
 	defaultStride    = 128
 	defaultLookahead = 4096
+	// oneLaneLookahead is for those who stage labels of one lane: with 4096, a hasher
+	// still waits 1 % of its time for a producer that something else held up.
+	oneLaneLookahead = 8192
 	// sharedLookahead is for producers that have no core of their own. With 4096 nodes,
 	// 4 ms of one lane, a hasher of two sectors on two cores waits 7 to 10 % of its time
 	// for whom it keeps from running; with so many, 0.5 %.
@@ -295,10 +299,7 @@ func (c Config) WithDefaults() Config {
 		c.Staging = c.autoStaging()
 	}
 	if c.Lookahead == 0 {
-		c.Lookahead = max(defaultLookahead, c.Stride)
-		if c.Staging == Inline || c.MemoryMode == OneLayer {
-			c.Lookahead = max(sharedLookahead, c.Stride)
-		}
+		c.Lookahead = max(c.autoLookahead(), c.Stride)
 	}
 	if c.Progress == nil {
 		c.Progress = new(Progress)
@@ -317,14 +318,32 @@ func (c *Config) autoStaging() Staging {
 	if c.MemoryMode == OneLayer {
 		return Hybrid // the others' work leaves no time for copies
 	}
+	if c.anyKernel(func(k *sha256.Kernel) bool { return k.Group > 1 }) {
+		return Hybrid
+	}
+	return Producers
+}
+
+func (c *Config) autoLookahead() int {
+	switch {
+	case c.Staging == Inline || c.MemoryMode == OneLayer:
+		return sharedLookahead
+	case c.Staging == Hybrid || c.anyKernel(func(k *sha256.Kernel) bool { return k.Lanes > 1 }):
+		return defaultLookahead
+	}
+	return oneLaneLookahead
+}
+
+// anyKernel says whether one of those that the sectors are split over is such.
+func (c *Config) anyKernel(is func(*sha256.Kernel) bool) bool {
 	for _, batches := range c.split() {
 		for _, b := range batches {
-			if b.kernel.Group > 1 {
-				return Hybrid
+			if is(b.kernel) {
+				return true
 			}
 		}
 	}
-	return Producers
+	return false
 }
 
 // Validate reports every problem of c at once, each a *ConfigError or an error
