@@ -67,7 +67,7 @@ arm64: ## the tests of the arm64 kernels and what uses them, under QEMU
 .PHONY: emulate
 emulate: ## the tests of x86-64 kernels on CPUs that we need not have, with and without AVX-512
 	SDR_TEST_KERNELS=avx512 scripts/emulate.sh -c corei3_cnl -f 'avx512f avx512bw avx512vl avx512dq sha_ni' ./sha256 ./graph -- -test.short -test.run='$(EMULATED)'
-	SDR_TEST_KERNELS=avx512 scripts/emulate.sh -c corei3_cnl -f 'avx512f avx512bw avx512vl sha_ni' ./engine -- -test.short -test.run='^TestGolden$$/^StackedDrg2KiBV1(_1)?$$'
+	SDR_TEST_KERNELS=avx512 scripts/emulate.sh -c corei3_cnl -f 'avx512f avx512bw avx512vl avx512dq sha_ni' ./engine -- -test.short -test.run='^TestGolden$$/^StackedDrg2KiBV1(_1)?$$'
 	scripts/emulate.sh -c corei5_lynnfield_750 -f '!avx !sha_ni' ./sha256 -- -test.short -test.run='^(TestBest|TestLabelKnownAnswers|TestHashPairs)$$'
 
 .PHONY: reflink

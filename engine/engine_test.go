@@ -285,6 +285,9 @@ func TestConfig(t *testing.T) {
 		{"unknown proof", func(c *engine.Config) { c.Proof = 99 }, []string{`"99" is not registered`, "StackedDrg32GiBV1_1"}},
 		{"unknown kernel", func(c *engine.Config) { c.Kernel = "abacus/7" }, []string{`"abacus/7"`, "generic/1"}},
 		{"no sectors", func(c *engine.Config) { c.Sectors = nil }, []string{"sectors: none"}},
+		{"too many hashers", func(c *engine.Config) {
+			c.Hashers, c.Staging = 1<<60, engine.Producers
+		}, []string{"hashers: 1152921504606846976 is not between 1 and 1"}},
 		{"missing cache dir", func(c *engine.Config) { c.Sectors[0].CacheDir = missing }, []string{"cache dir of sector 0", missing}},
 		{"cache dir is a file", func(c *engine.Config) { c.Sectors[0].CacheDir = file }, []string{file, "not a folder"}},
 		{"cache dir twice", func(c *engine.Config) {
@@ -313,6 +316,27 @@ func TestConfig(t *testing.T) {
 				t.Errorf("left %q", got)
 			}
 		})
+	}
+}
+
+// TestDefaultLookahead: producers that have to share a core are far ahead, those that copy
+// a single lane some more than others.
+func TestDefaultLookahead(t *testing.T) {
+	for want, configs := range map[int][]engine.Config{
+		4096:    {{Staging: engine.Hybrid}, {Staging: engine.Hybrid, Stride: 4096}},
+		8192:    {{Staging: engine.Producers, Kernel: "generic/1"}},
+		32768:   {{Staging: engine.Inline}, {Staging: engine.Hybrid, MemoryMode: engine.OneLayer}, {Staging: engine.Producers, MemoryMode: engine.OneLayer}},
+		1 << 16: {{Staging: engine.Inline, Stride: 1 << 16}, {Staging: engine.Hybrid, Stride: 1 << 16}},
+	} {
+		if k := kernels.Best(2); k != nil && want == 4096 {
+			configs = append(configs, engine.Config{Staging: engine.Producers, Kernel: k.Name})
+		}
+		for _, c := range configs {
+			c.Sectors = make([]engine.Sector, 2)
+			if got := c.WithDefaults().Lookahead; got != want {
+				t.Errorf("%v, %v, kernel %q, stride %d: lookahead %d, want %d", c.Staging, c.MemoryMode, c.Kernel, c.Stride, got, want)
+			}
+		}
 	}
 }
 

@@ -50,7 +50,7 @@ func (c *Config) cycles(k *sha256.Kernel) float64 {
 // split shares the sectors out: to hashers evenly, and on each to the kernels
 // that take the fewest cycles for so many, batch after batch.
 func (c *Config) split() [][]batch {
-	hashers := make([][]batch, max(0, c.Hashers))
+	hashers := make([][]batch, max(0, min(c.Hashers, len(c.Sectors))))
 	next := 0
 	for h := range hashers {
 		n := len(c.Sectors) / c.Hashers

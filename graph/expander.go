@@ -87,6 +87,9 @@ func (p *permutation[E]) parents(rows []uint32, first uint64) {
 	}
 	done := p.parentsTogether(rows, first)
 	rows = rows[done*porep.Degree:]
+	if len(rows) == 0 {
+		return
+	}
 	first += uint64(done)
 	var walkers [batch * porep.ExpDegree]walker
 	n := uint64(0)

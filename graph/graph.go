@@ -29,7 +29,7 @@ type Graph struct {
 }
 
 // New builds the graph of p. Its tables take 1.5 MiB for 32 and 64 GiB sectors,
-// 96 KiB or less for the others, and up to a tenth of a second of BLAKE2b. Its
+// 192 KiB or less for the others, and up to a tenth of a second of BLAKE2b. Its
 // error wraps a *porep.UnknownProofError.
 func New(p porep.SealProof) (*Graph, error) {
 	if err := p.Check(); err != nil {

@@ -20,6 +20,9 @@ const (
 	slots  = porep.ExpDegree
 )
 
+// The assembly's lists are for so many indices, and a register's more.
+const _ = uint(528 - (batch*slots + 16))
+
 // reciprocals[b−1] is that of bucket b's count.
 var reciprocals = func() (r [64]uint64) {
 	for b := 1; b <= maxBuckets; b++ {
@@ -37,6 +40,9 @@ func (s *baseSampler) rowsTogether(rows []uint32, first uint32, d *draws) bool {
 		return false
 	}
 	rows = rows[:lanes*rowLen]
+	for lane := range lanes {
+		raceWrites(rows[lane*rowLen+s.sampledFrom:][:sampled])
+	}
 	var inLast [2 * sampled]uint8 // by half of the lanes and sample, a bit for each lane
 	sampleAVX512(&rows[s.sampledFrom], d, uint64(first), &bucketCounts[last], &reciprocals, &inLast)
 	for i, lanesInLast := range inLast {
@@ -78,6 +84,9 @@ func (p *permutation[E]) parentsTogether(rows []uint32, first uint64) (nodes int
 		f.tables[i] = (*uint32)(unsafe.Pointer(&t[0]))
 	}
 	rows = rows[:2*pairs*rowLen]
+	for row := 0; row < len(rows); row += rowLen {
+		raceWrites(rows[row+porep.BaseDegree:][:slots])
+	}
 	permuteAVX512(&f, &rows[porep.BaseDegree], first*slots, pairs)
 	return 2 * pairs
 }

@@ -624,3 +624,13 @@ func TestUnusableKernel(t *testing.T) {
 		}
 	}
 }
+
+// Nothing is prefetched from behind the rows that Label asks for, and AVX-512 kernels
+// can take a quarter of the way.
+func TestAhead(t *testing.T) {
+	for _, k := range Kernels() {
+		if k.ahead < 0 || k.ahead > Ahead || strings.HasPrefix(k.Name, "avx512/") && k.ahead%4 != 0 {
+			t.Errorf("%s prefetches %d nodes ahead", k.Name, k.ahead)
+		}
+	}
+}

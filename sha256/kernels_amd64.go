@@ -37,7 +37,7 @@ func archKernels() []*Kernel {
 			label:    label,
 			pairs:    func(dst, src *byte, n int) { pairsAVX512(dst, src, n, &padding) },
 			unpack:   unpackAVX2,
-			ahead:    Ahead, // pages; lines a quarter of that, see ROWSOON
+			ahead:    Ahead, // pages; lines a quarter of that, a whole number: see ROWSOON
 		}
 	}
 	return []*Kernel{

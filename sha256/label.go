@@ -56,9 +56,11 @@ func (r Rows) Prefetch(k *Kernel, which []int32) {
 	}
 }
 
-// maxPrefetched is how many labels one call of assembly prefetches or copies, which
-// cannot be preempted.
-const maxPrefetched = 1 << 10
+// One call of assembly, which cannot be preempted, prefetches or copies so much.
+const (
+	maxPrefetched = 1 << 10 // labels
+	maxStaged     = 1 << 16 // bytes
+)
 
 // Stage copies the labels of the parents listed, as for Prefetch, to memory, each to
 // its index times the kernel's Stride, and has the rows point there. Some labels are
@@ -68,18 +70,9 @@ func (r Rows) Stage(k *Kernel, which []int32, memory []byte) {
 		_, _ = r.addrs[i], memory[int(i)*k.Stride():][:k.Stride()]
 	}
 	for len(which) > 0 {
-		n := min(len(which), maxPrefetched)
+		n := min(len(which), maxStaged/k.Stride())
 		r.stageAll(k, which[:n], memory)
 		which = which[n:]
-	}
-}
-
-func (r Rows) stageGeneric(k *Kernel, which []int32, memory []byte) {
-	stride := k.Stride()
-	for _, i := range which {
-		place := memory[int(i)*stride:][:stride]
-		copy(place, unsafe.Slice((*byte)(pointer(r.addrs[i])), stride))
-		r.addrs[i] = address(&place[0])
 	}
 }
 

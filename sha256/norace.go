@@ -4,7 +4,6 @@ package sha256
 
 const raceEnabled = false
 
-func raceRun(*Kernel, *Run, int)               {}
-func raceReadBytes([]byte)                     {}
-func raceStage(*Kernel, Rows, []int32, []byte) {}
-func raceWrites([]byte)                        {}
+func raceRun(*Kernel, *Run, int) {}
+func raceReadBytes([]byte)       {}
+func raceWrites([]byte)          {}

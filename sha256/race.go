@@ -9,8 +9,8 @@ import (
 
 const raceEnabled = true
 
-// The race detector does not see what assembly reads and writes, so Label and
-// HashPairs announce it.
+// The race detector does not see what assembly reads and writes, so whoever calls it
+// announces that.
 
 func raceReadBytes(b []byte) {
 	runtime.RaceReadRange(unsafe.Pointer(unsafe.SliceData(b)), len(b))
@@ -32,14 +32,4 @@ func raceRun(k *Kernel, r *Run, n int) {
 		}
 	}
 	raceWrites(r.Out)
-}
-
-// raceStage announces what copying labels reads and writes.
-func raceStage(k *Kernel, r Rows, which []int32, memory []byte) {
-	stride := k.Stride()
-	for _, i := range which {
-		runtime.RaceReadRange(pointer(r.addrs[i]), stride)
-		raceWrites(memory[int(i)*stride:][:stride])
-		runtime.RaceWriteRange(unsafe.Pointer(&r.addrs[i]), 8)
-	}
 }

@@ -41,8 +41,18 @@ func greatest(numbers []uint32) (m uint32) {
 
 // stageAll copies labels as Stage has promised.
 func (r Rows) stageAll(k *Kernel, which []int32, memory []byte) {
-	raceStage(k, r, which, memory)
-	stageRows(&r.addrs[0], &which[0], len(which), &memory[0], k.Stride())
+	stride := k.Stride()
+	if raceEnabled {
+		for _, i := range which {
+			raceReadBytes(unsafe.Slice((*byte)(pointer(r.addrs[i])), stride))
+			raceWrites(memory[int(i)*stride:][:stride])
+			raceWrites(unsafe.Slice((*byte)(unsafe.Pointer(&r.addrs[i])), 8))
+		}
+	}
+	// Fewer lines at a time leave the memory idle, more do not fit into what keeps track
+	// of misses.
+	const fetched = 24
+	stageRows(&r.addrs[0], &which[0], len(which), &memory[0], stride, max(1, 64*fetched/max(64, stride)))
 }
 
 // locateAVX2 sets n rows to where the base parents lie in labels, and the expander
@@ -56,8 +66,8 @@ func locateAVX2(rows *uintptr, parents *uint32, n int, labels, key uintptr, shif
 //go:noescape
 func greatestAVX2(numbers *uint32, eights int) uint32
 
-// stageRows copies the n labels of stride bytes that which lists, with some of the next
-// on their way from memory meanwhile.
+// stageRows copies the n labels of stride bytes that which lists, with so many of the
+// next on their way from memory meanwhile.
 //
 //go:noescape
-func stageRows(addrs *uintptr, which *int32, n int, memory *byte, stride int)
+func stageRows(addrs *uintptr, which *int32, n int, memory *byte, stride, ahead int)

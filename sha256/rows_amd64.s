@@ -67,11 +67,7 @@ eight:
 	VZEROUPPER
 	RET
 
-// How many labels are fetched at the same time. Fewer leave the memory idle; more do
-// not fit into what keeps track of misses.
-#define FETCHED 24
-
-// func stageRows(addrs *uintptr, which *int32, n int, memory *byte, stride int)
+// func stageRows(addrs *uintptr, which *int32, n int, memory *byte, stride, ahead int)
 // Requires: SSE2
 //
 //	DI addresses      SI which of them, CX how many are left
@@ -79,7 +75,7 @@ eight:
 //	R9 the next to fetch, at R10, the last, again and again; R12 how many are due
 //	AX a label        BX where it goes
 //	R11 its bytes that are left
-TEXT ·stageRows(SB), NOSPLIT, $0-40
+TEXT ·stageRows(SB), NOSPLIT, $0-48
 	MOVQ addrs+0(FP), DI
 	MOVQ which+8(FP), SI
 	MOVQ n+16(FP), CX
@@ -87,7 +83,7 @@ TEXT ·stageRows(SB), NOSPLIT, $0-40
 	MOVQ stride+32(FP), DX
 	MOVQ SI, R9
 	LEAQ -4(SI)(CX*4), R10
-	MOVL $FETCHED, R12
+	MOVQ ahead+40(FP), R12
 
 ahead:
 	MOVLQSX (R9), AX

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"testing"
 	"unsafe"
@@ -123,5 +124,6 @@ func TestStage(t *testing.T) {
 				}
 			}
 		}
+		runtime.KeepAlive(labels)
 	}
 }

@@ -212,7 +212,7 @@ func (s *tuneSpace) lanes(kernel string) int {
 
 // usual is a kernel with the engine's defaults.
 func (s *tuneSpace) usual(k tuneKernel, shape tuneShape) trial {
-	d := (&engine.Config{}).WithDefaults()
+	d := (&engine.Config{Kernel: k.name, Sectors: make([]engine.Sector, 1)}).WithDefaults()
 	t := trial{kernel: k.name, staging: d.Staging, producers: d.Producers, stride: d.Stride, lookahead: d.Lookahead, pages: pagesAny}
 	t.set(shape)
 	return t
