@@ -298,7 +298,7 @@ func (t *tuning) space() (tuneSpace, error) {
 	s := tuneSpace{
 		producers: []int{1, 2},
 		strides:   []int{32, 128, 512},
-		ahead:     []int{256, 1024, 4096, 32768},
+		ahead:     []int{256, 4096, 8192, 32768},
 		smt:       []placement.SMTUse{placement.ProduceOnSiblings},
 		pages:     []pageKind{pagesAny},
 		policies:  []placement.Policy{placement.Spread},

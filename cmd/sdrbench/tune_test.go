@@ -44,7 +44,7 @@ func testSpace() tuneSpace {
 		},
 		producers: []int{1, 2, 4},
 		strides:   []int{32, 128, 512},
-		ahead:     []int{256, 1024, 4096, 16384},
+		ahead:     []int{256, 1024, 4096, 8192},
 		smt:       []placement.SMTUse{placement.ProduceOnSiblings, placement.IdleSiblings},
 		pages:     []pageKind{pagesAny, pages2M, pagesSmall},
 		policies:  []placement.Policy{placement.Spread, placement.Pack},
