@@ -6,23 +6,24 @@
 // fields hold: input at 0, round[0] at 64, round[1] at 128. A vector register
 // holds one word of the state of each node.
 
-DATA lane<>+0(SB)/4, $0
-DATA lane<>+4(SB)/4, $1
-DATA lane<>+8(SB)/4, $2
-DATA lane<>+12(SB)/4, $3
-DATA lane<>+16(SB)/4, $4
-DATA lane<>+20(SB)/4, $5
-DATA lane<>+24(SB)/4, $6
-DATA lane<>+28(SB)/4, $7
-DATA lane<>+32(SB)/4, $8
-DATA lane<>+36(SB)/4, $9
-DATA lane<>+40(SB)/4, $10
-DATA lane<>+44(SB)/4, $11
-DATA lane<>+48(SB)/4, $12
-DATA lane<>+52(SB)/4, $13
-DATA lane<>+56(SB)/4, $14
-DATA lane<>+60(SB)/4, $15
-GLOBL lane<>(SB), RODATA|NOPTR, $64
+// 0 to 15, for others of the package, too.
+DATA ·lane+0(SB)/4, $0
+DATA ·lane+4(SB)/4, $1
+DATA ·lane+8(SB)/4, $2
+DATA ·lane+12(SB)/4, $3
+DATA ·lane+16(SB)/4, $4
+DATA ·lane+20(SB)/4, $5
+DATA ·lane+24(SB)/4, $6
+DATA ·lane+28(SB)/4, $7
+DATA ·lane+32(SB)/4, $8
+DATA ·lane+36(SB)/4, $9
+DATA ·lane+40(SB)/4, $10
+DATA ·lane+44(SB)/4, $11
+DATA ·lane+48(SB)/4, $12
+DATA ·lane+52(SB)/4, $13
+DATA ·lane+56(SB)/4, $14
+DATA ·lane+60(SB)/4, $15
+GLOBL ·lane(SB), RODATA|NOPTR, $64
 
 // Rotations to the left by 16 and 8 bits as byte shuffles.
 DATA rotate16<>+0(SB)/8, $0x0504070601000302
@@ -101,7 +102,7 @@ TEXT ·drawAVX2(SB), NOSPLIT, $224-20
 	MOVL first+16(FP), AX
 	VMOVD AX, X0
 	VPBROADCASTD X0, Y0
-	VPADDD lane<>(SB), Y0, Y0
+	VPADDD ·lane(SB), Y0, Y0
 	MOVQ $2, R9
 
 nodes:
@@ -192,7 +193,7 @@ next:
 	MOVL first+16(FP), AX
 	VMOVD AX, X0
 	VPBROADCASTD X0, Y0
-	VPADDD lane<>+32(SB), Y0, Y0
+	VPADDD ·lane+32(SB), Y0, Y0
 	DECQ R9
 	JNZ  nodes
 	VZEROUPPER

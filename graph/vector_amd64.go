@@ -40,8 +40,10 @@ func (s *baseSampler) rowsTogether(rows []uint32, first uint32, d *draws) bool {
 		return false
 	}
 	rows = rows[:lanes*rowLen]
-	for lane := range lanes {
-		raceWrites(rows[lane*rowLen+s.sampledFrom:][:sampled])
+	if raceEnabled {
+		for lane := range lanes {
+			raceWrites(rows[lane*rowLen+s.sampledFrom:][:sampled])
+		}
 	}
 	var inLast [2 * sampled]uint8 // by half of the lanes and sample, a bit for each lane
 	sampleAVX512(&rows[s.sampledFrom], d, uint64(first), &bucketCounts[last], &reciprocals, &inLast)
@@ -84,8 +86,10 @@ func (p *permutation[E]) parentsTogether(rows []uint32, first uint64) (nodes int
 		f.tables[i] = (*uint32)(unsafe.Pointer(&t[0]))
 	}
 	rows = rows[:2*pairs*rowLen]
-	for row := 0; row < len(rows); row += rowLen {
-		raceWrites(rows[row+porep.BaseDegree:][:slots])
+	if raceEnabled {
+		for row := 0; row < len(rows); row += rowLen {
+			raceWrites(rows[row+porep.BaseDegree:][:slots])
+		}
 	}
 	permuteAVX512(&f, &rows[porep.BaseDegree], first*slots, pairs)
 	return 2 * pairs

@@ -6,24 +6,6 @@
 // Parents with AVX-512: base parents of 16 nodes from their draws, and expander
 // parents of two nodes, or of 16 that walk on, at a time.
 
-DATA ordinal<>+0(SB)/4, $0
-DATA ordinal<>+4(SB)/4, $1
-DATA ordinal<>+8(SB)/4, $2
-DATA ordinal<>+12(SB)/4, $3
-DATA ordinal<>+16(SB)/4, $4
-DATA ordinal<>+20(SB)/4, $5
-DATA ordinal<>+24(SB)/4, $6
-DATA ordinal<>+28(SB)/4, $7
-DATA ordinal<>+32(SB)/4, $8
-DATA ordinal<>+36(SB)/4, $9
-DATA ordinal<>+40(SB)/4, $10
-DATA ordinal<>+44(SB)/4, $11
-DATA ordinal<>+48(SB)/4, $12
-DATA ordinal<>+52(SB)/4, $13
-DATA ordinal<>+56(SB)/4, $14
-DATA ordinal<>+60(SB)/4, $15
-GLOBL ordinal<>(SB), RODATA|NOPTR, $64
-
 DATA half<>+0(SB)/8, $0.5
 GLOBL half<>(SB), RODATA|NOPTR, $8
 DATA fifth<>+0(SB)/8, $0.2
@@ -83,11 +65,11 @@ TEXT ·sampleAVX512(SB), NOSPLIT, $0-48
 	VPADDQ       Z20, Z20, Z21
 	VPSLLQ       $3, Z20, Z26
 	VPBROADCASTQ first+16(FP), Z25
-	VPMOVZXDQ    ordinal<>(SB), Z0
+	VPMOVZXDQ    ·lane(SB), Z0
 	VPADDQ       Z0, Z25, Z25
 	MOVL         $const_rowLen, AX
 	VPBROADCASTD AX, Z9
-	VPMULLD      ordinal<>(SB), Z9, Z9
+	VPMULLD      ·lane(SB), Z9, Z9
 	MOVL         $0xff, AX
 	KMOVW        AX, K2
 	MOVL         $2, R8
@@ -219,7 +201,7 @@ TEXT ·permuteAVX512(SB), 0, $6336-32
 	SHRQ         CX, R11
 	VPBROADCASTD R11, Z17
 	VPBROADCASTD DX, Z16
-	VPADDD       ordinal<>(SB), Z16, Z16
+	VPADDD       ·lane(SB), Z16, Z16
 
 	MOVL         $(2*const_slots), AX
 	VPBROADCASTD AX, Z21
@@ -229,7 +211,7 @@ TEXT ·permuteAVX512(SB), 0, $6336-32
 	KMOVW        AX, K1
 	MOVL         $(const_rowLen - const_slots), AX
 	VPBROADCASTD AX, Z3
-	VMOVDQU32    ordinal<>(SB), Z2
+	VMOVDQU32    ·lane(SB), Z2
 	VPADDD       Z3, Z2, K1, Z2
 
 	MOVQ   rows+8(FP), DI
