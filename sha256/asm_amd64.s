@@ -2,6 +2,7 @@
 
 #include "textflag.h"
 #include "go_asm.h"
+#include "lookup_amd64.h"
 
 // SHA-256 with the SHA extensions.
 //
@@ -204,6 +205,9 @@ GLOBL nextNode<>(SB), RODATA|NOPTR, $16
 #define LASTSTEP(t, m) \
 	ROUNDSONCE(t, m, X1, X2)
 
+// What labelSHANI keeps behind the pairs' K + W: whether pages are looked up.
+#define LOOKUP1 (7*256)
+
 // func labelSHANI(r *labelRun)
 // Requires: SHA, SSE4, SSSE3, SSE2
 //
@@ -219,7 +223,9 @@ GLOBL nextNode<>(SB), RODATA|NOPTR, $16
 // half as many instructions as the others, so twice as much of the chain fits
 // into the reorder buffer behind a prefetch, which does not retire before its
 // address is translated: hundreds of cycles if the TLB misses. (Prefetching in
-// the first blocks cost 200 to 600 cycles a label in a layer of 512 MiB.)
+// the first blocks cost 200 to 600 cycles a label in a layer of 512 MiB.) Where the
+// pages are looked up one node before that, in three groups that are as far apart as a
+// group's page walks take, a label takes 70 to 130 cycles less.
 //
 //	BX  the node's row               DX  where its label goes
 //	R8  K + W of the pairs           R15 its end
@@ -231,7 +237,7 @@ GLOBL nextNode<>(SB), RODATA|NOPTR, $16
 //	X3–X6 message words              X7       temporary
 //	X8, X9 state before the block    X10, X11 next node's state after block 1
 //	X12, X13 replica id              X14 byte order, X15 [layer, node high, low, 0]
-TEXT ·labelSHANI(SB), 0, $1856-8
+TEXT ·labelSHANI(SB), 0, $1920-8
 	MOVQ   r+0(FP), AX
 	MOVQ   labelRun_dst(AX), DX
 	MOVQ   labelRun_parents(AX), BX
@@ -253,6 +259,8 @@ TEXT ·labelSHANI(SB), 0, $1856-8
 	XORL SI, SI
 
 start:
+	MOVQ labelRun_lookup(AX), R13
+	MOVQ R13, LOOKUP1(R8)
 	MOVQ labelRun_ahead(AX), AX
 	XORL R11, R11
 
@@ -305,6 +313,7 @@ second:
 	JB    first
 
 	// The first repeated block, and block 1 of the next node.
+	LOOKUPROW(LOOKUP1(R8), 112(BX)(AX*1), lookupA<>)
 	PADDL nextNode<>(SB), X15
 	MOVOU initial<>+0(SB), X10
 	MOVOU initial<>+16(SB), X11
@@ -330,6 +339,11 @@ second:
 	MOVQ BX, R12
 
 repeated:
+	CMPQ R10, $5
+	JNE  prefetch
+	LOOKUPROW(LOOKUP1(R8), 112(BX)(AX*1), lookupB<>)
+
+prefetch:
 	PREFETCH(0)
 	PREFETCH(1)
 	ADDQ    $16, R12
@@ -366,6 +380,7 @@ repeated:
 	// The last block: slot 8 or, in layer 1, slot 0, and the padding.
 	MOVQ  (BX)(SI*1), R13
 	LOADWORDS(R13, X3, X4, X14)
+	LOOKUPROW(LOOKUP1(R8), 112(BX)(AX*1), lookupC<>)
 	MOVOU finish<>+0(SB), X5
 	MOVOU finish<>+16(SB), X6
 	MOVO  X1, X8
@@ -398,6 +413,7 @@ repeated:
 #define NEXT    64  // states of the next node after block 1
 #define REPLICA 128 // replica ids as words
 #define NUMBERS 192 // [layer, node high, low, 0]
+#define LOOKUP2 208 // whether pages are looked up
 #define KW      256 // K + W,
 #define KWBLOCK 512 // so much for each block
 
@@ -526,10 +542,10 @@ repeated:
 // eight for each lane. There the unit waits for the sums of a block's end, and they
 // take its idle cycles. Before the chains they would cost 64 cycles a label.
 //
-// The repeated blocks that are left prefetch, six labels at a time. Two chains
-// fill the reorder buffer twice as fast as one, and it then waits for the slowest
-// of the six addresses, not three times for one of two: 50 cycles a label in
-// layers of 1 GiB on Zen 3, and 300 when its memory is busy.
+// The repeated blocks that are left prefetch, three labels at a time. Two chains fill
+// the reorder buffer twice as fast as one, so that pages looked up ahead are worth 110
+// to 200 cycles a label in layers of 1 GiB on Zen 4. (Without that, six at a time are
+// the best: then it waits for the slowest of six addresses.)
 //
 // Registers hold both lanes' message words and states, so that what is needed once
 // a block is in memory.
@@ -567,6 +583,8 @@ TEXT ·labelSHANIx2(SB), 0, $4416-8
 	MOVQ  labelRun_layer(AX), X7
 	PUNPCKLQDQ X0, X7                    // a node's high word is always 0
 	MOVOU X7, NUMBERS(R8)
+	MOVQ  labelRun_lookup(AX), R13
+	MOVQ  R13, LOOKUP2(R8)
 
 	LEAQ (KW+7*KWBLOCK)(R8), R15
 	MOVQ $(8*8), SI
@@ -622,6 +640,7 @@ second:
 	JB   first
 
 	// The first repeated block, and the schedules of the next node's blocks 1.
+	LOOKUPROW(LOOKUP2(R8), 112(BX)(AX*1), lookupA<>)
 	MOVOU NUMBERS(R8), X7
 	PADDL nextNode<>(SB), X7
 	MOVOU X7, NUMBERS(R8)
@@ -674,18 +693,17 @@ filled:
 	MOVOU X7, (NEXT+32)(R8)
 	MOVOU X8, (NEXT+48)(R8)
 
-	// The others. Each prefetches six of a node further on, the row's last, those
+	LOOKUPROW(LOOKUP2(R8), 112(BX)(AX*1), lookupB<>)
+
+	// The others. Each prefetches three of a node further on, the row's last, those
 	// before, and then the first again and again.
-	SUBQ $48, R12
+	SUBQ $24, R12
 
 repeated:
 	PREFETCH(0)
 	PREFETCH(1)
 	PREFETCH(2)
-	PREFETCH(3)
-	PREFETCH(4)
-	PREFETCH(5)
-	SUBQ    $48, R12
+	SUBQ    $24, R12
 	CMPQ    R12, BX
 	CMOVQCS BX, R12
 
@@ -704,6 +722,7 @@ repeated:
 	LOADWORDS(R13, X5, X6, X14)
 	ADDQ  $32, R13
 	LOADWORDS(R13, X9, X10, X14)
+	LOOKUPROW(LOOKUP2(R8), 112(BX)(AX*1), lookupC<>)
 	MOVOU finish<>+0(SB), X7
 	MOVOU finish<>+16(SB), X8
 	MOVO  X7, X11
@@ -736,6 +755,7 @@ repeated:
 #define PAIRS4   672  // bytes of K + W of the pairs
 #define END4     680  // the end of this node's
 #define STRIDE4  688  // bytes from a node's labels to the next's
+#define LOOKUP4  696  // whether pages are looked up
 #define LAST4    704  // K + W of the last block, four words of each lane in turn
 #define NODES4   1728 // twice, for this node and the next:
 
@@ -1048,6 +1068,8 @@ TEXT ·labelSHANIx4(SB), 0, $18848-8
 	MOVQ R11, OTHER4(R8)
 	MOVQ labelRun_stride(AX), R13
 	MOVQ R13, STRIDE4(R8)
+	MOVQ labelRun_lookup(AX), R13
+	MOVQ R13, LOOKUP4(R8)
 
 	// Second halves of blocks that no label is in.
 	MOVQ  labelRun_node(AX), X0
@@ -1258,6 +1280,8 @@ located:
 	MOVQ $16, R15
 	XORL CX, CX
 
+	LOOKUPROW(LOOKUP4(R8), 112(BX)(AX*1), lookupA<>)
+
 lane:
 	MOVO initial<>+0(SB), X14
 	MOVO initial<>+16(SB), X15
@@ -1297,8 +1321,18 @@ beside:
 	MOVO  X15, 64(R11)
 	SUBQ  $(KWBLOCK4-16), R11
 	TESTQ R15, R15
-	JNE   lane
+	JEQ   prefetch
+	CMPQ  R15, $8
+	JEQ   lane
+	JCS   four
+	LOOKUPROW(LOOKUP4(R8), 112(BX)(AX*1), lookupB<>) // 12 are left
+	JMP   lane
 
+four:
+	LOOKUPROW(LOOKUP4(R8), 112(BX)(AX*1), lookupC<>)
+	JMP   lane
+
+prefetch:
 	// The last two blocks. They prefetch.
 	PREFETCH4(0)
 	PREFETCH4(1)

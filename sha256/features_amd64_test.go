@@ -23,7 +23,7 @@ var (
 	legacy = mnemonics(map[string]string{
 		"": `mov movabs movzx movsxd lea add sub and or xor cmp test inc dec neg not shl shr sar
 			cmova cmovae cmovb cmovbe cmove cmovne cmovg cmovge cmovl cmovle cmovs cmovns
-			jmp ja jae jb jbe je jne jg jge jl jle js jns call ret push pop nop nopw nopl prefetcht0`,
+			jmp ja jae jb jbe je jne jg jge jl jle js jns call ret push pop int nop nopw nopl prefetcht0`,
 		"SSE2":  `movaps movups movdqa movdqu movd movq paddd psubd pxor pand por pshufd punpcklqdq punpckhqdq punpckldq punpckhdq`,
 		"SSSE3": `pshufb palignr`,
 		"SSE4":  `pblendw pinsrd pinsrq pextrd pextrq`,

@@ -56,6 +56,10 @@ type Kernel struct {
 	// Ahead: measured, since what comes too early is gone from the first cache again.
 	ahead int
 
+	// lookup says whether the pages of the node after those are looked up: only where
+	// that was measured to be worth it.
+	lookup bool
+
 	pairs func(dst, src *byte, n int)
 
 	// unpack takes the labels of the next eight lanes of nodes apart, if a Group has

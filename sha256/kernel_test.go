@@ -289,8 +289,10 @@ func TestLabelAnyRuns(t *testing.T) {
 			slack := rapid.IntRange(0, 2*Ahead).Draw(t, "slack")
 			cuts := rapid.SliceOfN(rapid.IntRange(0, n), 0, 5).Draw(t, "cuts")
 			slices.Sort(cuts)
+			k := *k
+			k.lookup = rapid.Bool().Draw(t, "lookup") // whatever is best here
 			j := newJob(rapid.Uint64().Draw(t, "seed"), k.Lanes, number, first+n+rest, first, n, slack)
-			if err := j.check(k, heap, cuts...); err != nil {
+			if err := j.check(&k, heap, cuts...); err != nil {
 				t.Fatal(err)
 			}
 		}))
