@@ -15,6 +15,8 @@
 // Zen 4 walks six pages at a time and forgets walks that it had not begun: a group is of
 // six at most, and the next one 550 cycles later. The labels are still to be prefetched:
 // their own misses, unlike walks, are forgotten.
+//
+// A shadow stack would not let that return pass; Go's programs do not ask for one.
 
 // Has function look up labels of a row, unless flag is 0; R13 is lost.
 #define LOOKUPROW(flag, row, function) \
