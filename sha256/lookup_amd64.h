@@ -9,8 +9,9 @@
 //
 // Each function below calls one that drops its return address, and so goes back to the
 // kernel at once. Until that is known, the processor goes on behind the call, as it
-// predicted, and looks up the labels there. It then has a long queue of rounds to do
-// while it fetches the kernel's next instructions: a group costs about 3 cycles.
+// predicted, and looks up the labels there. Then it fetches the kernel's next instructions.
+// Where rounds wait for each other, it has a long queue of them to do meanwhile, and a
+// group costs 3 cycles; in four lanes, some 50.
 //
 // Zen 4 walks six pages at a time and forgets walks that it had not begun: a group is of
 // six at most, and the next one 550 cycles later. The labels are still to be prefetched:

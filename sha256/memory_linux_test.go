@@ -12,7 +12,7 @@ import (
 
 // mmap returns memory outside the heap, which costs nothing until it is
 // touched, until the test ends.
-func mmap(t *testing.T, size, protection int) []byte {
+func mmap(t testing.TB, size, protection int) []byte {
 	t.Helper()
 	b, err := syscall.Mmap(-1, 0, size, protection, syscall.MAP_PRIVATE|syscall.MAP_ANON|syscall.MAP_NORESERVE)
 	if err != nil {
