@@ -225,7 +225,7 @@ GLOBL nextNode<>(SB), RODATA|NOPTR, $16
 // address is translated: hundreds of cycles if the TLB misses. (Prefetching in
 // the first blocks cost 200 to 600 cycles a label in a layer of 512 MiB.) Where the
 // pages are looked up one node before that, in three groups that are as far apart as a
-// group's page walks take, a label takes 70 to 130 cycles less.
+// group's page walks take, a label takes some 5 % less (BenchmarkLabelFromMemory).
 //
 //	BX  the node's row               DX  where its label goes
 //	R8  K + W of the pairs           R15 its end
@@ -542,10 +542,11 @@ prefetch:
 // eight for each lane. There the unit waits for the sums of a block's end, and they
 // take its idle cycles. Before the chains they would cost 64 cycles a label.
 //
-// The repeated blocks that are left prefetch, three labels at a time. Two chains fill
-// the reorder buffer twice as fast as one, so that pages looked up ahead are worth 110
-// to 200 cycles a label in layers of 1 GiB on Zen 4. (Without that, six at a time are
-// the best: then it waits for the slowest of six addresses.)
+// The repeated blocks that are left prefetch, six labels at a time. Two chains
+// fill the reorder buffer twice as fast as one, and it then waits for the slowest
+// of the six addresses, not three times for one of two: 50 cycles a label in
+// layers of 1 GiB on Zen 3, and 300 when its memory is busy. Where their pages have been
+// looked up there is nothing to wait for, and three at a time are better by 15 to 20.
 //
 // Registers hold both lanes' message words and states, so that what is needed once
 // a block is in memory.
@@ -695,14 +696,25 @@ filled:
 
 	LOOKUPROW(LOOKUP2(R8), 112(BX)(AX*1), lookupB<>)
 
-	// The others. Each prefetches three of a node further on, the row's last, those
-	// before, and then the first again and again.
+	// The others. Each prefetches three or six of a node further on, the row's last,
+	// those before, and then the first again and again.
+	SUBQ $24, R12
+	CMPQ LOOKUP2(R8), $0
+	JNE  repeated
 	SUBQ $24, R12
 
 repeated:
 	PREFETCH(0)
 	PREFETCH(1)
 	PREFETCH(2)
+	CMPQ LOOKUP2(R8), $0
+	JNE  three
+	PREFETCH(3)
+	PREFETCH(4)
+	PREFETCH(5)
+	SUBQ $24, R12
+
+three:
 	SUBQ    $24, R12
 	CMPQ    R12, BX
 	CMOVQCS BX, R12

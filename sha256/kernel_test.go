@@ -32,6 +32,19 @@ func usable() []*Kernel {
 	})
 }
 
+// withLookups has each kernel twice: with pages looked up ahead, and without, whichever
+// is better here. Not all kernels can.
+func withLookups(all []*Kernel) (both []*Kernel) {
+	for _, k := range all {
+		for _, lookup := range []bool{false, true} {
+			k := *k
+			k.lookup = lookup
+			both = append(both, &k)
+		}
+	}
+	return both
+}
+
 // referenceLabel writes a label's message out, field by field, and leaves the
 // hashing to the standard library. It reads the parents' labels from l, where a
 // node's lie lane after lane.

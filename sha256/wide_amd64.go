@@ -14,8 +14,8 @@ const wideNodes = 32
 const wideCall = 4 * wideNodes
 
 // labelSHANIWide labels more lanes than four, four at a time. Nothing is hashed faster
-// for that. But a node's parents lie in as many pages as those of four lanes, and
-// their addresses are worked out, and their pages looked up, once for all.
+// for that. But a node's parents lie in as many pages as those of four lanes, their
+// addresses are worked out once for all, and only the first four wait for the TLB.
 func labelSHANIWide(r labelRun, lanes int) {
 	const four = 4 * nodeSize
 	var shifted [(wideNodes + aheadSHANI) * degree]uintptr
