@@ -313,7 +313,7 @@ second:
 	JB    first
 
 	// The first repeated block, and block 1 of the next node.
-	LOOKUPROW(LOOKUP1(R8), 112(BX)(AX*1), lookupA<>)
+	LOOKUPROW(LOOKUP1(R8), lookupA<>)
 	PADDL nextNode<>(SB), X15
 	MOVOU initial<>+0(SB), X10
 	MOVOU initial<>+16(SB), X11
@@ -341,7 +341,7 @@ second:
 repeated:
 	CMPQ R10, $5
 	JNE  prefetch
-	LOOKUPROW(LOOKUP1(R8), 112(BX)(AX*1), lookupB<>)
+	LOOKUPROW(LOOKUP1(R8), lookupB<>)
 
 prefetch:
 	PREFETCH(0)
@@ -380,7 +380,7 @@ prefetch:
 	// The last block: slot 8 or, in layer 1, slot 0, and the padding.
 	MOVQ  (BX)(SI*1), R13
 	LOADWORDS(R13, X3, X4, X14)
-	LOOKUPROW(LOOKUP1(R8), 112(BX)(AX*1), lookupC<>)
+	LOOKUPROW(LOOKUP1(R8), lookupC<>)
 	MOVOU finish<>+0(SB), X5
 	MOVOU finish<>+16(SB), X6
 	MOVO  X1, X8
@@ -641,7 +641,7 @@ second:
 	JB   first
 
 	// The first repeated block, and the schedules of the next node's blocks 1.
-	LOOKUPROW(LOOKUP2(R8), 112(BX)(AX*1), lookupA<>)
+	LOOKUPROW(LOOKUP2(R8), lookupA<>)
 	MOVOU NUMBERS(R8), X7
 	PADDL nextNode<>(SB), X7
 	MOVOU X7, NUMBERS(R8)
@@ -694,7 +694,7 @@ filled:
 	MOVOU X7, (NEXT+32)(R8)
 	MOVOU X8, (NEXT+48)(R8)
 
-	LOOKUPROW(LOOKUP2(R8), 112(BX)(AX*1), lookupB<>)
+	LOOKUPROW(LOOKUP2(R8), lookupB<>)
 
 	// The others. Each prefetches three or six of a node further on, the row's last,
 	// those before, and then the first again and again.
@@ -734,7 +734,7 @@ three:
 	LOADWORDS(R13, X5, X6, X14)
 	ADDQ  $32, R13
 	LOADWORDS(R13, X9, X10, X14)
-	LOOKUPROW(LOOKUP2(R8), 112(BX)(AX*1), lookupC<>)
+	LOOKUPROW(LOOKUP2(R8), lookupC<>)
 	MOVOU finish<>+0(SB), X7
 	MOVOU finish<>+16(SB), X8
 	MOVO  X7, X11
@@ -1292,7 +1292,7 @@ located:
 	MOVQ $16, R15
 	XORL CX, CX
 
-	LOOKUPROW(LOOKUP4(R8), 112(BX)(AX*1), lookupA<>)
+	LOOKUPROW(LOOKUP4(R8), lookupA<>)
 
 lane:
 	MOVO initial<>+0(SB), X14
@@ -1337,11 +1337,11 @@ beside:
 	CMPQ  R15, $8
 	JEQ   lane
 	JCS   four
-	LOOKUPROW(LOOKUP4(R8), 112(BX)(AX*1), lookupB<>) // 12 are left
+	LOOKUPROW(LOOKUP4(R8), lookupB<>) // 12 are left
 	JMP   lane
 
 four:
-	LOOKUPROW(LOOKUP4(R8), 112(BX)(AX*1), lookupC<>)
+	LOOKUPROW(LOOKUP4(R8), lookupC<>)
 	JMP   lane
 
 prefetch:

@@ -32,14 +32,15 @@ func usable() []*Kernel {
 	})
 }
 
-// withLookups has each kernel twice: with pages looked up ahead, and without, whichever
-// is better here. Not all kernels can.
-func withLookups(all []*Kernel) (both []*Kernel) {
-	for _, k := range all {
-		for _, lookup := range []bool{false, true} {
-			k := *k
-			k.lookup = lookup
-			both = append(both, &k)
+// usableBothWays is usable, but kernels that can look pages up ahead are there twice: they
+// do, and they do not, whichever is better here.
+func usableBothWays() (both []*Kernel) {
+	for _, k := range usable() {
+		both = append(both, k)
+		if strings.HasPrefix(k.Name, "sha-ni/") {
+			other := *k
+			other.lookup = !k.lookup
+			both = append(both, &other)
 		}
 	}
 	return both

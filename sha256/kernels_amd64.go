@@ -16,19 +16,18 @@ func archKernels() []*Kernel {
 	// The lists that stand above the assembly functions.
 	sha := []cpuid.FeatureID{cpuid.SHA, cpuid.SSE4, cpuid.SSSE3, cpuid.SSE2}
 	pairs := func(dst, src *byte, n int) { pairsSHANI(dst, src, n, &padding) }
-	// As lookup_amd64.h says. It was measured on Zen 4 only, and not on Intel's processors.
-	lookup := cpuid.CPU.IsVendor(cpuid.AMD)
 	// Lanes in lock-step, nodes in a call: 0 is for atOnce to say.
-	shaNI := func(lanes, nodes int, label func(labelRun)) *Kernel {
+	shaNI := func(lanes, align, nodes int, label func(labelRun)) *Kernel {
 		return &Kernel{
 			Name:  fmt.Sprintf("sha-ni/%d", lanes),
-			Lanes: lanes, Group: 1, Align: 64,
+			Lanes: lanes, Group: 1, Align: align,
 			Features: sha,
 			label:    label,
 			nodes:    nodes,
 			ahead:    aheadSHANI,
-			lookup:   lookup,
-			pairs:    pairs,
+			// As lookup_amd64.h says: measured on Zen 4 only, and not on Intel's processors.
+			lookup: cpuid.CPU.IsVendor(cpuid.AMD),
+			pairs:  pairs,
 		}
 	}
 	avx512 := func(lanes int, label func(labelRun), more ...cpuid.FeatureID) *Kernel {
@@ -47,19 +46,11 @@ func archKernels() []*Kernel {
 		avx512(32, func(r labelRun) { labelAVX512x32(&r) }),
 		avx512(16, func(r labelRun) { labelAVX512x16(&r) }),
 		avx512(8, func(r labelRun) { labelAVX512x8(&r) }, cpuid.AVX512VL),
-		shaNI(4, wideNodes, func(r labelRun) { labelSHANIx4(&r) }),
-		shaNI(8, wideCall, func(r labelRun) { labelSHANIWide(r, 8) }),
-		shaNI(16, wideCall, func(r labelRun) { labelSHANIWide(r, 16) }),
-		shaNI(2, 0, func(r labelRun) { labelSHANIx2(&r) }),
-		{
-			Name:  "sha-ni/1",
-			Lanes: 1, Group: 1, Align: 1,
-			Features: sha,
-			label:    func(r labelRun) { labelSHANI(&r) },
-			ahead:    aheadSHANI,
-			lookup:   lookup,
-			pairs:    pairs,
-		},
+		shaNI(4, 64, wideNodes, func(r labelRun) { labelSHANIx4(&r) }),
+		shaNI(8, 64, wideCall, func(r labelRun) { labelSHANIWide(r, 8) }),
+		shaNI(16, 64, wideCall, func(r labelRun) { labelSHANIWide(r, 16) }),
+		shaNI(2, 64, 0, func(r labelRun) { labelSHANIx2(&r) }),
+		shaNI(1, 1, 0, func(r labelRun) { labelSHANI(&r) }),
 		{
 			Name:  "avx2/8",
 			Lanes: 8, Group: 8, Align: 32,

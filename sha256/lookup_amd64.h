@@ -19,11 +19,12 @@
 //
 // A shadow stack would not let that return pass; Go's programs do not ask for one.
 
-// Has function look up labels of a row, unless flag is 0; R13 is lost.
-#define LOOKUPROW(flag, row, function) \
-	CMPQ flag, $0    \
-	JEQ  3(PC)       \
-	LEAQ row, R13    \
+// Has function look up labels, unless flag is 0: of the row behind that at BX, AX bytes
+// further on, which is the one to prefetch. R13 is lost.
+#define LOOKUPROW(flag, function) \
+	CMPQ flag, $0             \
+	JEQ  3(PC)                \
+	LEAQ 112(BX)(AX*1), R13   \
 	CALL function(SB)
 
 // Looks up a label. R12 is lost by mistake only.

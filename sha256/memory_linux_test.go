@@ -44,7 +44,7 @@ func TestUnreadablePages(t *testing.T) {
 				at := place(size, room)
 				return b[page+at-at%align:][:size:size]
 			}
-			for _, k := range withLookups(usable()) {
+			for _, k := range usableBothWays() {
 				for _, number := range []uint32{1, 2} {
 					for _, n := range []int{1, 2, Ahead, Ahead + 1, 30} {
 						for _, slack := range []int{0, 1, Ahead} {
