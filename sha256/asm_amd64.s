@@ -189,6 +189,13 @@ GLOBL nextNode<>(SB), RODATA|NOPTR, $16
 	MOVQ        (8*slot)(R12)(AX*1), R13 \
 	PREFETCHT0  (R13)
 
+// Pulls a later row than those that are looked up into the cache: processors do not
+// fetch ahead from one page to the next, and a lookup that has no address yet when the mistake
+// shows is none.
+#define PREFETCHROW \
+	PREFETCHT0 336(BX)(AX*1) \
+	PREFETCHT0 400(BX)(AX*1)
+
 // The steps of labelSHANI's blocks: block 1 of a node, alone, and beside a
 // repeated block, in the cycles in which that waits for SHA256RNDS2; a block of
 // two parents; and a label's last block.
@@ -641,6 +648,7 @@ second:
 	JB   first
 
 	// The first repeated block, and the schedules of the next node's blocks 1.
+	PREFETCHROW
 	LOOKUPROW(LOOKUP2(R8), lookupA<>)
 	MOVOU NUMBERS(R8), X7
 	PADDL nextNode<>(SB), X7
@@ -1292,6 +1300,7 @@ located:
 	MOVQ $16, R15
 	XORL CX, CX
 
+	PREFETCHROW
 	LOOKUPROW(LOOKUP4(R8), lookupA<>)
 
 lane:
