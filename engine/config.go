@@ -243,8 +243,8 @@ type ParentSource interface {
 	Parents(dst []uint32, first uint64) error
 }
 
-// A BaseSource is a ParentSource that has a cheaper way to base parents alone:
-// only the first 6 of each 14 in dst are set.
+// A BaseSource is a ParentSource that computes, and so has a cheaper way to base
+// parents alone: only the first 6 of each 14 in dst are set. Hashers share what it computes.
 type BaseSource interface {
 	BaseParents(dst []uint32, first uint64) error
 }

@@ -128,7 +128,7 @@ type sharedParents struct {
 	source ParentSource
 	run    uint64 // nodes in a run
 	nodes  uint64
-	places []sharedRun // none if there is only one hasher
+	places []sharedRun // none if there is only one hasher, or the source only reads
 }
 
 // A sharedRun is one place: that of every run whose number, modulo how many there
@@ -156,7 +156,8 @@ func sharedPlaces(s shape) int {
 
 func newSharedParents(source ParentSource, c *Config) *sharedParents {
 	p := &sharedParents{source: source}
-	if c.Hashers > 1 {
+	// To read parents costs no more than to hand them on.
+	if _, computed := source.(BaseSource); computed && c.Hashers > 1 {
 		s := shapeOf(c.Proof, c)
 		p.run, p.nodes = uint64(s.run), s.nodes
 		p.places = make([]sharedRun, sharedPlaces(s))
