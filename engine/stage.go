@@ -67,7 +67,7 @@ func (b *batchRun) stage(list []int32, run uint64, index int, node uint64, paren
 	if err := s.locate(rows, index, node, parents); err != nil {
 		return err
 	}
-	if b.c.Staging != Inline {
+	if b.c.Staging != Inline && !b.isLate(run) {
 		b.bringClose(list, rows, slot, index, node, parents)
 	}
 	if slot == 0 {
@@ -76,6 +76,13 @@ func (b *batchRun) stage(list []int32, run uint64, index int, node uint64, paren
 		behind.Copy(rows)
 	}
 	return nil
+}
+
+// isLate says whether the hasher has hardly anything left. Then it is better off with a run
+// as it is, now, than with one whose labels are close by: without parents it
+// cannot go on at all.
+func (b *batchRun) isLate(run uint64) bool {
+	return run < b.ring.Released()+uint64(b.store.slots)/8
 }
 
 // bringClose gets the labels of a run's parents, those that are there, into the
