@@ -145,9 +145,10 @@ const (
 	Inline
 	// Producers: they also copy the parents' labels that are there into a ring; the
 	// hasher reads from there, and only the newest labels from where they were made.
+	// A producer that is late copies nothing.
 	Producers
-	// Hybrid: they bring the labels that are there into the shared cache, and the
-	// hasher reads them where they lie.
+	// Hybrid: they bring the labels that are there into the shared cache, unless they
+	// are late, and the hasher reads them where they lie.
 	Hybrid
 )
 
@@ -244,7 +245,8 @@ type ParentSource interface {
 }
 
 // A BaseSource is a ParentSource that computes, and so has a cheaper way to base
-// parents alone: only the first 6 of each 14 in dst are set. Hashers share what it computes.
+// parents alone: only the first 6 of each 14 in dst are set. Hashers on one NUMA node
+// share what it computes; any other source is asked by each of them.
 type BaseSource interface {
 	BaseParents(dst []uint32, first uint64) error
 }

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -151,4 +152,28 @@ func Asides(c Config, source ParentSource) (n, room int, err error) {
 		return nil
 	})
 	return n, s.room, err
+}
+
+// LabelsStaged is whether a producer copies labels of a run's parents, in layer 2 of 2 KiB, with
+// 64 slots of a node each, when the hasher is done with so many runs.
+func LabelsStaged(run, released uint64, source ParentSource) (bool, error) {
+	c := Config{Proof: porep.StackedDrg2KiBV1_1, Sectors: make([]Sector, 1), Parents: source, Staging: Producers, Stride: 1, Lookahead: 64}
+	c = c.WithDefaults()
+	j := newJob(&c)
+	b := j.newBatchRun(0, j.split[0][0], &regions{})
+	b.ctx = context.Background()
+	s := shapeOf(c.Proof, &c)
+	stride := b.kernel.Stride()
+	b.store = newStore(s, b.kernel, 2, bytes.Repeat([]byte{1}, 2*int(s.nodes)*stride))
+	b.store.keyOf.Store(0)
+	b.staged = make([]byte, s.slots*porep.Degree*stride)
+	for i := range released {
+		b.ring.Release(i)
+	}
+	parents := make([]uint32, porep.Degree)
+	if err := source.Parents(parents, run); err != nil {
+		return false, err
+	}
+	err := b.stage(make([]int32, porep.Degree), run, 0, run, parents)
+	return bytes.Contains(b.staged, []byte{1}), err
 }

@@ -156,7 +156,7 @@ func (c *Config) Requirements() []Requirement {
 	shared := map[int]bool{}
 	for h, batches := range d.split() {
 		r := Requirement{Parents: parentBytes(g, d.Producers)}
-		if key, _ := d.parentsOf(h); d.Hashers > 1 && !shared[key] {
+		if key, source := d.parentsOf(h); d.shares(source) && !shared[key] {
 			shared[key] = true
 			r.Parents += sharedBytes(g)
 		}

@@ -87,8 +87,13 @@ func TestRequirements(t *testing.T) {
 		"a run shorter, at last": {Hashers: 2, Stride: 1000},
 		"far ahead":              {Hashers: 2, Lookahead: 1 << 20, Producers: 5},
 		"one layer":              {Hashers: 2, MemoryMode: engine.OneLayer},
+		"read":                   {Hashers: 2, Parents: readParents{g}},
+		"copies that are read":   {Places: on(1, 0, 1), NodeParents: map[int]engine.ParentSource{1: readParents{g}}},
 	} {
-		c.Proof, c.Parents, c.Sectors = porep.StackedDrg8MiBV1_1, g, make([]engine.Sector, 3)
+		c.Proof, c.Sectors = porep.StackedDrg8MiBV1_1, make([]engine.Sector, 3)
+		if c.Parents == nil {
+			c.Parents = g
+		}
 		var counted, scratch uint64
 		d := c.WithDefaults()
 		for _, r := range c.Requirements() {
@@ -100,6 +105,9 @@ func TestRequirements(t *testing.T) {
 		}
 	}
 }
+
+// readParents are parents that, like those in a file, are not computed.
+type readParents struct{ engine.ParentSource }
 
 var suggestion = regexp.MustCompile(`; (nothing fits: the smallest, )?(\S+) mode with (\d+) hashers?(?: and kernel ([^ ,]+))?,? takes [0-9.]+ [KMGT]iB \((\d+) bytes\)$`)
 

@@ -49,7 +49,7 @@ func (b *batchRun) produce(i int) error {
 }
 
 // stage works out where the parents of a run lie and, as far as they are labelled,
-// gets them closer to the hasher.
+// gets them closer to the hasher, unless that would be too late.
 func (b *batchRun) stage(list []int32, run uint64, index int, node uint64, parents []uint32) error {
 	s := b.store
 	n := len(parents) / porep.Degree
@@ -161,10 +161,17 @@ func sharedPlaces(s shape) int {
 	return max(2*s.slots, min(sharedNodes, int(s.nodes))/s.run) + sharedAhead
 }
 
+// shares says whether hashers hand on parents from a source: those that are computed. To read
+// them from memory costs as much as the copy that would save it. None is the graph, which
+// a job gets later.
+func (c *Config) shares(source ParentSource) bool {
+	_, computed := source.(BaseSource)
+	return c.Hashers > 1 && (computed || source == nil)
+}
+
 func newSharedParents(source ParentSource, c *Config) *sharedParents {
 	p := &sharedParents{source: source}
-	// To read parents costs no more than to hand them on.
-	if _, computed := source.(BaseSource); computed && c.Hashers > 1 {
+	if c.shares(source) {
 		s := shapeOf(c.Proof, c)
 		p.run, p.nodes = uint64(s.run), s.nodes
 		p.places = make([]sharedRun, sharedPlaces(s))

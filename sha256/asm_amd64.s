@@ -189,12 +189,13 @@ GLOBL nextNode<>(SB), RODATA|NOPTR, $16
 	MOVQ        (8*slot)(R12)(AX*1), R13 \
 	PREFETCHT0  (R13)
 
-// Pulls a later row than those that are looked up into the cache: processors do not
-// fetch ahead from one page to the next, and a lookup that has no address yet when the mistake
+// Pulls a later row than those that are looked up into the cache. Rows come from the
+// shared cache, or another core's, where a producer wrote them, and not every processor
+// fetches ahead from one page to the next. A lookup that has no address yet when the mistake
 // shows is none.
 #define PREFETCHROW \
-	PREFETCHT0 336(BX)(AX*1) \
-	PREFETCHT0 400(BX)(AX*1)
+	PREFETCHT0 (3*112)(BX)(AX*1)    \
+	PREFETCHT0 (3*112+64)(BX)(AX*1)
 
 // The steps of labelSHANI's blocks: block 1 of a node, alone, and beside a
 // repeated block, in the cycles in which that waits for SHA256RNDS2; a block of
