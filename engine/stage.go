@@ -78,9 +78,9 @@ func (b *batchRun) stage(list []int32, run uint64, index int, node uint64, paren
 	return nil
 }
 
-// isLate says whether the hasher has hardly anything left. Then it is better off with a run
-// as it is, now, than with one whose labels are close by: without parents it
-// cannot go on at all.
+// isLate says whether the hasher has hardly anything left. Then it is better off with a
+// run as it is, now, than with one whose labels are close by: without parents it cannot
+// go on at all. In a ring of fewer than 8 slots, no run is late.
 func (b *batchRun) isLate(run uint64) bool {
 	return run < b.ring.Released()+uint64(b.store.slots)/8
 }
@@ -161,9 +161,9 @@ func sharedPlaces(s shape) int {
 	return max(2*s.slots, min(sharedNodes, int(s.nodes))/s.run) + sharedAhead
 }
 
-// shares says whether hashers hand on parents from a source: those that are computed. To read
-// them from memory costs as much as the copy that would save it. None is the graph, which
-// a job gets later.
+// shares says whether hashers hand on parents from a source: those that are computed. To
+// read them from memory costs as much as the copy that would save it. A source that is
+// not there yet will be the graph.
 func (c *Config) shares(source ParentSource) bool {
 	_, computed := source.(BaseSource)
 	return c.Hashers > 1 && (computed || source == nil)

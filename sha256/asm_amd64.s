@@ -190,9 +190,9 @@ GLOBL nextNode<>(SB), RODATA|NOPTR, $16
 	PREFETCHT0  (R13)
 
 // Pulls a later row than those that are looked up into the cache. Rows come from the
-// shared cache, or another core's, where a producer wrote them, and not every processor
-// fetches ahead from one page to the next. A lookup that has no address yet when the mistake
-// shows is none.
+// shared cache, or another core's, where a producer wrote them, and not every
+// processor fetches ahead from one page to the next. A lookup that has no address yet
+// when the mistake shows is none.
 #define PREFETCHROW \
 	PREFETCHT0 (3*112)(BX)(AX*1)    \
 	PREFETCHT0 (3*112+64)(BX)(AX*1)
