@@ -89,16 +89,15 @@ func (j *job) runBatch(ctx context.Context, h, n int, r *regions) error {
 	first := j.last() + 1 // of the lanes that are made
 	for _, l := range run.lanes {
 		s := j.Sectors[l.sector]
-		if err := l.open(s, j.Proof, j.last()); err != nil {
-			l.fail(err)
-		} else if err := verifyBefore(ctx, &j.Config, s); err != nil && ctx.Err() == nil {
+		// Opened even if ctx is done: what an earlier job left must go.
+		if err := l.open(ctx, s, &j.Config); err != nil && ctx.Err() == nil {
 			l.fail(err)
 		} else {
 			first = min(first, s.First)
 		}
 	}
 	if ctx.Err() != nil {
-		run.err = context.Cause(ctx) // every lane was opened all the same: what an earlier job left is gone
+		run.err = context.Cause(ctx)
 	} else if run.layers = j.last() - first + 1; run.layers > 0 {
 		// The span is of all its sectors: layers of only those that failed are not made.
 		run.start = span.start + uint64(first-span.first)*run.counters.perLayer
@@ -108,8 +107,14 @@ func (j *job) runBatch(ctx context.Context, h, n int, r *regions) error {
 		run.run(ctx)
 	}
 	for _, l := range run.lanes {
+		if run.err == nil && l.failure() == nil {
+			if err := l.files.Recheck(ctx); err != nil {
+				l.fail(err)
+			}
+		}
 		result := &j.results[l.sector]
 		result.err = l.failure()
+		result.digests = l.digests
 		result.done = result.err == nil && run.err == nil
 	}
 	if run.err == nil {

@@ -94,6 +94,10 @@ type Config struct {
 	// back from there. Default: durable.Direct.
 	Writing Writing
 
+	// Digests has Result tell the SHA-256 of each layer, from which a later job may go on.
+	// Default: it does not.
+	Digests bool
+
 	// MemoryTaken, if not nil, is called once when all of the job's memory has been
 	// taken from the machine.
 	MemoryTaken func()
@@ -118,9 +122,12 @@ type Sector struct {
 	ReplicaID porep.ReplicaID
 	// CacheDir is an existing folder; the layer files appear in it.
 	CacheDir string
-	// First is the layer to begin with. Those before must be there; a sample of the
-	// labels of the one before First is recomputed. Default: 1.
+	// First is the layer to begin with. Those before must be there. Default: 1.
 	First int
+	// Before is the SHA-256 of the layer before First, as Result had it when the layer was
+	// made (see Config.Digests); needed with First > 1. The layer is read whole and held
+	// against it, and a sample of its labels is recomputed.
+	Before LayerDigest
 }
 
 // A Place is where one hasher runs.
@@ -453,6 +460,9 @@ func (c *Config) validateSectors() (errs []error) {
 		if err != nil {
 			fail("cache dir", "%v", err)
 			continue
+		}
+		if s.First > 1 && s.Before == (LayerDigest{}) {
+			fail("first layer", "%d, but without the digest of layer %d, which it goes on from", s.First, s.First-1)
 		}
 		// The same folder may have many names.
 		if j := slices.IndexFunc(dirs, func(d os.FileInfo) bool { return d != nil && os.SameFile(d, dir) }); j >= 0 {

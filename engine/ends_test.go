@@ -65,7 +65,7 @@ func TestCancelEarly(t *testing.T) {
 			if _, err := engine.Run(t.Context(), c); err != nil {
 				t.Fatal(err)
 			}
-			c.Sectors[1].First = 2
+			beginAt(t, &c.Sectors[1], 2)
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			tt.edit(&c, cancel)

@@ -56,6 +56,19 @@ func fileDigest(t testing.TB, path string) string {
 	return hex.EncodeToString(sum[:])
 }
 
+// beginAt has a sector begin at a layer, as a job does that has noted the digest of the one
+// before.
+func beginAt(t testing.TB, s *engine.Sector, first int) {
+	t.Helper()
+	if s.First = first; first > 1 {
+		b, err := os.ReadFile(layers.Path(s.CacheDir, first-1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Before = sha256.Sum256(b)
+	}
+}
+
 func usableKernels() (names []string) {
 	for _, k := range kernels.Kernels() {
 		if k.Usable() && strings.HasPrefix(k.Name, os.Getenv("SDR_TEST_KERNELS")) {
@@ -459,7 +472,7 @@ func TestWriterFails(t *testing.T) {
 	}
 	c.Parents = hooked{g, func() { os.Remove(filepath.Join(filepath.Dir(path), durable.TempName(filepath.Base(path)))) }}
 	_, err = engine.Run(t.Context(), c)
-	if !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), "layer 1") {
+	if !errors.As(err, new(*durable.LostError)) || !strings.Contains(err.Error(), "layer 1") {
 		t.Errorf("error %v", err)
 	}
 	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {

@@ -65,6 +65,7 @@ func SpillRoundTrip(ctx context.Context, c Config, label func(node uint64, label
 	j.index.gate.Wait(1, j.index.ready.Load)
 	b := j.newBatchRun(0, j.split[0][0], all[0])
 	defer b.close()
+	b.ctx = ctx
 	s := newStore(shapeOf(c.Proof, &c), b.kernel, 1, all[0].layers.Bytes())
 	b.store = s
 	if b.openSpill(); b.spilling.err != nil {

@@ -39,7 +39,8 @@ type farIndex struct {
 
 type indexSection struct {
 	n      int
-	chunks []int64 // where each farChunk of its parents begins in the file, in parents
+	chunks []int64  // where each farChunk of its parents begins in the file, in parents
+	sums   []uint32 // of each chunk
 }
 
 // startIndex starts the work on the index, if there is to be one, until stop.
@@ -69,7 +70,7 @@ func (x *farIndex) build(ctx context.Context, j *job) {
 		return
 	}
 	for _, s := range j.Sectors {
-		if x.file, x.err = durable.Scratch(s.CacheDir); x.err == nil {
+		if x.file, x.err = durable.Scratch(ctx, s.CacheDir); x.err == nil {
 			break
 		}
 	}
@@ -148,6 +149,7 @@ func (w *indexWriter) flush(child, from int) error {
 	section := &w.sections[child][from]
 	section.n += len(nodes)
 	section.chunks = append(section.chunks, at)
+	section.sums = append(section.sums, durable.Checksum(b))
 	w.chunks[from] = nodes[:0]
 	return nil
 }
@@ -155,8 +157,19 @@ func (w *indexWriter) flush(child, from int) error {
 // read is a chunk of a section, in memory for farChunk parents.
 func (x *farIndex) read(nodes []uint32, section *indexSection, chunk int) ([]uint32, error) {
 	nodes = nodes[:min(farChunk, section.n-chunk*farChunk)]
-	err := x.file.ReadVia(durable.Behind, bytesOf(nodes), section.chunks[chunk]*indexEntry)
-	return nodes, err
+	b, off, sum := bytesOf(nodes), section.chunks[chunk]*indexEntry, section.sums[chunk]
+	for try := 0; ; try++ {
+		if err := x.file.ReadVia(durable.Behind, b, off); err != nil {
+			return nil, err
+		}
+		found := durable.Checksum(b)
+		if found == sum {
+			return nodes, nil
+		}
+		if try == 1 {
+			return nil, &durable.ChangedError{Path: x.file.Path(), Off: off, Len: int64(len(b)), Found: found, Written: sum}
+		}
+	}
 }
 
 const indexEntry = 4 // bytes
@@ -171,9 +184,9 @@ func indexBytes(s shape) uint64 {
 	if s.window == 0 {
 		return 0
 	}
-	const offset = 8
+	const offset, checksum = 8, 4
 	sections := uint64(windows * windows)
 	chunks := sections + windows*uint64(s.room)/farChunk
-	return sections*uint64(unsafe.Sizeof(indexSection{})) + 2*chunks*offset + // what append grows to
+	return sections*uint64(unsafe.Sizeof(indexSection{})) + 2*chunks*(offset+checksum) + // what append grows to
 		indexers*(windows*farChunk*indexEntry+listNodes*porep.Degree*indexEntry)
 }

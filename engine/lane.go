@@ -1,8 +1,10 @@
 package engine
 
 import (
+	"context"
+	"crypto/sha256"
 	"fmt"
-	"os"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 
@@ -16,28 +18,65 @@ type lane struct {
 	sector  int // index into Config.Sectors
 	id      porep.ReplicaID
 	first   int // the layer that it begins with
-	writers []*layers.Writer
-	before  *os.File // layer first−1, if any
+	files   *layers.Set
+	before  *durable.Reader // layer first−1, if any
+	digests []LayerDigest   // of layers from first on, if they are wanted
 
 	dead atomic.Bool
 	mu   sync.Mutex
 	err  error
 }
 
-// open starts the lane's files.
-func (l *lane) open(s Sector, p porep.SealProof, last int) (err error) {
+// open starts the lane's files. It makes sure that the layer before is what it was when it
+// was made, and remembers its blocks: each is looked at again when it is read.
+func (l *lane) open(ctx context.Context, s Sector, c *Config) (err error) {
 	l.id, l.first = s.ReplicaID, s.First
-	if l.first > 1 {
-		if l.before, err = os.Open(layers.Path(s.CacheDir, l.first-1)); err != nil {
-			return fmt.Errorf("opening layer %d: %w", l.first-1, err)
-		}
+	if c.Digests {
+		l.digests = make([]LayerDigest, c.last()-l.first+1)
 	}
-	l.writers, err = layers.Create(s.CacheDir, l.first, last, p.SectorSize())
-	return err
+	g := shapeOf(c.Proof, c)
+	if l.files, err = layers.Create(ctx, s.CacheDir, l.first, c.last(), c.Proof.SectorSize(), g.block()); err != nil || l.first == 1 {
+		return err
+	}
+	if l.before, err = durable.Open(ctx, layers.Path(s.CacheDir, l.first-1)); err != nil {
+		return fmt.Errorf("opening layer %d: %w", l.first-1, err)
+	}
+	if err := l.trustBefore(ctx, s, c, g.block()); err != nil {
+		return err
+	}
+	return verifySample(ctx, c.Proof, s, s.First-1, samplesBefore, rand.Uint64())
+}
+
+// samplesBefore is of how many labels the layer that a sector goes on from must be right,
+// besides its digest: a digest does not say whose layer it is.
+const samplesBefore = 64
+
+// trustBefore compares the layer before with its digest.
+func (l *lane) trustBefore(ctx context.Context, s Sector, c *Config, block int) error {
+	size := int64(c.Proof.SectorSize())
+	hash, sums := sha256.New(), durable.NewSums(size, block)
+	buffer := alignedBuffer(int(min(size, chunkBytes)))
+	for off := int64(0); off < size; off += int64(len(buffer)) {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err := l.before.Read(c.way(), buffer, off); err != nil {
+			return err
+		}
+		hash.Write(buffer)
+		sums.Add(buffer, off)
+	}
+	if found := LayerDigest(hash.Sum(nil)); found != s.Before {
+		return &DigestError{Path: layers.Path(s.CacheDir, l.first-1), Layer: l.first - 1, Found: found, Want: s.Before}
+	}
+	l.before.Trust(sums)
+	return nil
 }
 
 func (l *lane) close() {
-	layers.Close(l.writers)
+	if l.files != nil {
+		l.files.Close()
+	}
 	if l.before != nil {
 		l.before.Close()
 	}
@@ -49,20 +88,20 @@ func (l *lane) writer(layer int) *layers.Writer {
 	if layer < l.first || l.dead.Load() {
 		return nil
 	}
-	return l.writers[layer-l.first]
+	return l.files.Layer(layer)
 }
 
-// read reads labels of a layer, by the way that they were written, from a node on.
-// False means that the lane has no such layer.
+// read reads labels of a layer, whole blocks, by the way that they were written, from a
+// node on. What is not what was written is an error. False means that the lane has no such layer.
 func (l *lane) read(way durable.Way, layer int, labels []byte, node uint64) (bool, error) {
 	off := int64(node) * porep.NodeSize
 	if l.dead.Load() || layer < l.first-1 || layer < 1 {
 		return false, nil
 	}
 	if layer == l.first-1 {
-		return true, durable.ReadFull(nil, l.before, labels, off)
+		return true, l.before.ReadBack(way, labels, off)
 	}
-	return true, l.writers[layer-l.first].Read(way, labels, off)
+	return true, l.files.Layer(layer).Read(way, labels, off)
 }
 
 // fail ends the lane: the others go on, and its labels go nowhere. What it had

@@ -49,8 +49,8 @@ const measureSlices = 20
 // Run would have there. The part begins in the middle of the layer. What stands for
 // the labels before it is random, so that no time goes into making them. A sample of
 // the labels made is recomputed by way of the standard library; a *LabelError says
-// that one is wrong. The files never get their names, and are gone afterwards, as are those
-// of layer 2 that were there.
+// that one is wrong. The files never get their names, and are gone afterwards, as is what
+// was there of layers from 2 on and of phase 2.
 //
 // Each hasher does the first of its batches.
 func Measure(ctx context.Context, c Config, window time.Duration) (m Measurement, err error) {
@@ -171,6 +171,7 @@ func (b *batchRun) measurePause(m *HasherMeasurement) (time.Duration, error) {
 // it reads them, in the file for far parents.
 func (j *job) measuredBatch(ctx context.Context, h int, r *regions) (b *batchRun, err error) {
 	b = j.newBatchRun(h, j.split[h][0], r)
+	b.ctx = ctx
 	defer func() {
 		if err != nil {
 			b.close()
@@ -179,7 +180,8 @@ func (j *job) measuredBatch(ctx context.Context, h int, r *regions) (b *batchRun
 	for _, l := range b.lanes {
 		s := j.Sectors[l.sector]
 		l.id, l.first = s.ReplicaID, 2
-		l.writers, err = layers.Create(s.CacheDir, 2, 2, j.Proof.SectorSize())
+		g := shapeOf(j.Proof, &j.Config)
+		l.files, err = layers.Create(ctx, s.CacheDir, 2, 2, j.Proof.SectorSize(), g.block())
 		if err != nil {
 			return b, &SectorError{l.sector, s.CacheDir, err}
 		}
@@ -223,15 +225,21 @@ func (b *batchRun) fillSpill(ctx context.Context) error {
 	p.done.Store(begin)
 	buffer := b.buffers().spill
 	fillRandom(ctx, buffer, uint64(b.hasher)+1)
-	for child := begin; child < windows; child++ {
+	stride := b.kernel.Stride()
+	for child := int(begin); child < windows; child++ {
 		place := &p.places[child]
-		size := place.starts[begin] * b.kernel.Stride()
-		for at := 0; at < size; at += len(buffer) {
-			if ctx.Err() != nil {
-				return context.Cause(ctx)
-			}
-			if err := p.file.WriteVia(b.c.way(), buffer[:min(len(buffer), size-at)], place.offset+int64(at)); err != nil {
-				return err
+		for from := range int(begin) {
+			at := place.offset + int64(place.starts[from])*int64(stride)
+			left := roundUp(place.n[from], spillAlign(stride)) * stride
+			for chunk := range p.sums[child][from] {
+				if ctx.Err() != nil {
+					return context.Cause(ctx)
+				}
+				n := min(left, farChunk*stride)
+				if err := b.spillChunk(child, from, chunk, buffer[:n], at); err != nil {
+					return err
+				}
+				at, left = at+int64(n), left-n
 			}
 		}
 	}

@@ -198,7 +198,7 @@ func TestManyLayers(t *testing.T) {
 		var firsts []int
 		for i := range c.Sectors {
 			// Layer 2 is the last whose sample is looked at: the proof has no more.
-			c.Sectors[i].First = 1 + r.IntN(3)
+			beginAt(t, &c.Sectors[i], 1+r.IntN(3))
 			firsts = append(firsts, c.Sectors[i].First)
 		}
 		if _, err := engine.Run(t.Context(), c); err != nil {
@@ -225,7 +225,7 @@ func TestResume(t *testing.T) {
 				again := c
 				again.Sectors = append([]engine.Sector(nil), c.Sectors...)
 				for _, i := range who {
-					again.Sectors[i].First = 2
+					beginAt(t, &again.Sectors[i], 2)
 				}
 				if _, err := engine.Run(t.Context(), again); err != nil {
 					t.Fatalf("%v, %q, resuming %d: %v", mode, kernel, who, err)
@@ -239,11 +239,17 @@ func TestResume(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			beginAt(t, &c.Sectors[1], 2)
 			b[3]++
 			if err := os.WriteFile(path, b, 0o666); err != nil {
 				t.Fatal(err)
 			}
-			c.Sectors[1].First = 2
+			_, err = engine.Run(t.Context(), c)
+			var changed *engine.DigestError
+			if !errors.As(err, &changed) || changed.Layer != 1 || changed.Want != c.Sectors[1].Before {
+				t.Errorf("a layer before that has changed: %v", err)
+			}
+			beginAt(t, &c.Sectors[1], 2)
 			_, err = engine.Run(t.Context(), c)
 			var bad *engine.LabelError
 			if !errors.As(err, &bad) || bad.Layer != 1 || bad.Node != 0 {
@@ -391,7 +397,7 @@ func TestFailedFirst(t *testing.T) {
 		if err := os.Mkdir(filepath.Join(c.Sectors[blocked].CacheDir, ".sc-02-data-layer-4.dat.tmp"), 0o777); err != nil {
 			t.Fatal(err)
 		}
-		c.Sectors[other].First = 3
+		beginAt(t, &c.Sectors[other], 3)
 		lowest := count
 		var mu sync.Mutex
 		engine.SetHook(&c, func(int, uint64) {

@@ -118,7 +118,7 @@ func TestSnapshots(t *testing.T) {
 	c := engine.Config{Proof: porep.StackedDrg8MiBV1_1, Sectors: sectors(t, 2), Hashers: 1, Kernel: kernel, Layers: 2}
 	for _, first := range []int{1, 2} { // the layers of the first time are there the second time
 		for i := range c.Sectors {
-			c.Sectors[i].First = first
+			beginAt(t, &c.Sectors[i], first)
 		}
 		c.Progress = new(engine.Progress)
 		ended := make(chan error, 1)

@@ -25,6 +25,18 @@ type Result struct {
 	Layers []LayerStats
 	// Memory is what was had for each hasher.
 	Memory []MemoryStats
+	// Sectors is what became of each of Config.Sectors, if there were no errors in those.
+	Sectors []SectorResult
+}
+
+// SectorResult is what became of a sector.
+//
+// Invariant: Err is nil if, and only if, all its layers from First on are under their
+// names, on the disk, and read back as they were made. There is no other word on it.
+type SectorResult struct {
+	Err error // a *SectorError, or what ended the whole job before the sector was done
+	// Digests are those of the layers from First on, if Config.Digests asked for them.
+	Digests []LayerDigest
 }
 
 // LayerStats is how one layer of one sector went. Sectors of one batch have the
@@ -100,9 +112,9 @@ func Run(ctx context.Context, c Config) (result Result, err error) {
 	regions, err := j.takeMemory(ctx)
 	if err != nil {
 		for _, batches := range j.split {
-			j.removeLayers(batches)
+			j.removeLayers(ctx, batches)
 		}
-		return Result{}, errors.Join(append(j.sectorErrors(), err)...)
+		return j.result(nil, err)
 	}
 	defer func() { err = errors.Join(err, free(regions)) }()
 	defer j.startIndex(ctx)()
@@ -115,7 +127,7 @@ func Run(ctx context.Context, c Config) (result Result, err error) {
 		})
 	}
 	wg.Wait()
-	return j.result(regions), j.failure(ctx)
+	return j.result(regions, context.Cause(ctx))
 }
 
 // prepared is c with its defaults and a source of parents, if it is valid.
@@ -190,17 +202,41 @@ func (c *Config) parentsOf(h int) (key int, source ParentSource) {
 }
 
 type sectorResult struct {
-	stats []LayerStats
-	done  bool
-	err   error // the sector's own
+	stats   []LayerStats
+	digests []LayerDigest
+	done    bool
+	err     error // the sector's own
 }
 
-func (j *job) result(regions []*regions) Result {
+// result is what became of the job, which ended with an error if it is not nil, and of
+// each sector: here, and nowhere else, that is decided. The error is that of single sectors
+// and, if it left any undone, of the job.
+func (j *job) result(regions []*regions, ended error) (Result, error) {
 	r := Result{Kernel: j.split[0][0].kernel.Name, Memory: statsOf(regions)}
-	for _, s := range j.results {
-		r.Layers = append(r.Layers, s.stats...)
+	if ended == nil {
+		ended = errors.New("not all sectors were labelled") // cannot be
 	}
-	return r
+	undone := regions == nil // without memory nothing began
+	if !undone {
+		ended = fmt.Errorf("engine: labelling: %w", ended)
+	}
+	var errs []error
+	for i, s := range j.results {
+		r.Layers = append(r.Layers, s.stats...)
+		one := SectorResult{Digests: s.digests}
+		switch {
+		case s.err != nil:
+			one.Err = &SectorError{i, j.Sectors[i].CacheDir, s.err}
+			errs = append(errs, one.Err)
+		case !s.done:
+			one.Err, undone = ended, true
+		}
+		r.Sectors = append(r.Sectors, one)
+	}
+	if undone {
+		errs = append(errs, ended)
+	}
+	return r, errors.Join(errs...)
 }
 
 func statsOf(regions []*regions) (all []MemoryStats) {
@@ -208,26 +244,6 @@ func statsOf(regions []*regions) (all []MemoryStats) {
 		all = append(all, MemoryStats{h, uint64(len(r.layers.Bytes())), r.layers.Pages(), r.layers.Placement()})
 	}
 	return all
-}
-
-// failure is the job's error: those of single sectors, and what ended all of it, if
-// it left any undone.
-func (j *job) failure(ctx context.Context) error {
-	errs := j.sectorErrors()
-	if slices.ContainsFunc(j.results, func(s sectorResult) bool { return s.err == nil && !s.done }) {
-		errs = append(errs, fmt.Errorf("engine: labelling: %w", context.Cause(ctx)))
-	}
-	return errors.Join(errs...)
-}
-
-// sectorErrors are a *SectorError for each sector that failed.
-func (j *job) sectorErrors() (errs []error) {
-	for i, s := range j.results {
-		if s.err != nil {
-			errs = append(errs, &SectorError{i, j.Sectors[i].CacheDir, s.err})
-		}
-	}
-	return errs
 }
 
 // regions are one hasher's memory outside the Go heap.
@@ -341,7 +357,7 @@ func (j *job) runHasher(ctx context.Context, h int, r *regions) error {
 	for n := range j.split[h] {
 		err := j.runBatch(ctx, h, n, r)
 		if err != nil {
-			j.removeLayers(j.split[h][n+1:])
+			j.removeLayers(ctx, j.split[h][n+1:])
 			return err
 		}
 	}
@@ -352,11 +368,11 @@ func (j *job) runHasher(ctx context.Context, h int, r *regions) error {
 
 // removeLayers removes what an earlier job left of sectors that will not have their
 // turn: it would look as if it were this job's.
-func (j *job) removeLayers(batches []batch) {
+func (j *job) removeLayers(ctx context.Context, batches []batch) {
 	for _, b := range batches {
 		for _, i := range b.sectors {
 			s := j.Sectors[i]
-			if err := layers.Remove(s.CacheDir, s.First, j.last()); err != nil {
+			if err := layers.Remove(ctx, s.CacheDir, s.First, j.last()); err != nil {
 				j.results[i].err = err
 			}
 		}

@@ -79,6 +79,16 @@ func (s *shape) chunk(k *sha256.Kernel) uint64 {
 	return n
 }
 
+// block is how many bytes of a lane's layer are checked together when they are read back.
+// What is written, and what is read back, is a multiple of it.
+func (s *shape) block() int {
+	n := min(s.nodes, readNodes)
+	if s.window > 0 {
+		n = s.keyPart()
+	}
+	return int(n * porep.NodeSize)
+}
+
 // wakes is after how many nodes, at a node, the hasher tells the others.
 func (s *shape) wakes(chunk, node uint64) uint64 {
 	if s.window > 0 && node >= s.handedOver(0) {
@@ -112,6 +122,7 @@ func farBytes(s shape) (n uint64) {
 		const lists, entry = 3, 4 // two windows', and the order that they are read in
 		n += lists*entry*uint64(s.room) + (listNodes*porep.Degree+farChunk)*entry
 		n += 2 * s.window / uint64(s.run) * uint64(unsafe.Sizeof(farWindow{}.starts[0]))
+		n += uint64(unsafe.Sizeof([windows][windows][]uint32{})) + windows*uint64(s.room)/farChunk*entry // checksums
 	}
 	return n
 }

@@ -27,9 +27,11 @@ import (
 type spilling struct {
 	file   *durable.File
 	places *[windows]spillPlace // by the children's window
-	done   line                 // of windows below, counted through all layers, everything is in the file, or never will be
-	lost   atomic.Bool          // the file is not to be used
-	err    error                // why it could not be made
+	// sums are of what is there, by the children's window, the parents', and the chunk.
+	sums *[windows][windows][]uint32
+	done line        // of windows below, counted through all layers, everything is in the file, or never will be
+	lost atomic.Bool // the file is not to be used
+	err  error       // why it could not be made
 }
 
 // A spillPlace is where the far parents of a window of children lie.
@@ -106,7 +108,7 @@ func (b *batchRun) openSpill() {
 // loseSpill notes that the file is not to be used, and why.
 func (b *batchRun) loseSpill(err error) {
 	b.spilling.lost.Store(true)
-	if b.ctx != nil && b.ctx.Err() == nil {
+	if b.ctx.Err() == nil {
 		err = fmt.Errorf("engine: far parents are read from layer files: %w", err)
 		b.c.Progress.slowed.CompareAndSwap(nil, &err)
 	}
@@ -131,7 +133,7 @@ func (b *batchRun) tryOpenSpill() error {
 			continue
 		}
 		var file *durable.File
-		if file, err = durable.Scratch(b.job.Sectors[l.sector].CacheDir); err != nil {
+		if file, err = durable.Scratch(b.ctx, b.job.Sectors[l.sector].CacheDir); err != nil {
 			continue
 		}
 		if err = file.Reserve(size); err != nil {
@@ -139,7 +141,12 @@ func (b *batchRun) tryOpenSpill() error {
 			continue
 		}
 		file.AllowDirect()
-		p.file = file
+		p.file, p.sums = file, new([windows][windows][]uint32)
+		for child := range x.sections {
+			for from := range x.sections[child] {
+				p.sums[child][from] = make([]uint32, len(x.sections[child][from].chunks))
+			}
+		}
 		return nil
 	}
 	return err
@@ -168,12 +175,18 @@ func (b *batchRun) spillSection(nodes []uint32, window uint64, child, from int) 
 			copy(buffer[i*stride:][:stride], s.newest[uint64(p)%s.inMemory*uint64(stride):])
 		}
 		labels := buffer[:roundUp(len(parents), spillAlign(stride))*stride]
-		if err := b.spilling.file.WriteVia(b.c.way(), labels, at); err != nil {
+		if err := b.spillChunk(child, from, chunk, labels, at); err != nil {
 			return err
 		}
 		at += int64(len(labels))
 	}
 	return nil
+}
+
+// spillChunk writes the labels of a section's chunk.
+func (b *batchRun) spillChunk(child, from, chunk int, labels []byte, at int64) error {
+	b.spilling.sums[child][from][chunk] = durable.Checksum(labels)
+	return b.spilling.file.WriteVia(b.c.way(), labels, at)
 }
 
 // unspill reads the far parents of a window. False means that they are not in the
@@ -190,6 +203,9 @@ func (b *batchRun) unspill(w *farWindow, window uint64) bool {
 	for at := 0; at < len(labels) && err == nil && !b.stopped.Load(); at += spillPart {
 		err = p.file.ReadVia(b.c.way(), labels[at:min(at+spillPart, len(labels))], place.offset+int64(at))
 	}
+	if err == nil && !b.stopped.Load() {
+		err = b.checkSpilled(labels, int(window%windows))
+	}
 	if err != nil {
 		b.loseSpill(err)
 		return false
@@ -199,6 +215,32 @@ func (b *batchRun) unspill(w *farWindow, window uint64) bool {
 }
 
 const spillPart = 4 << 20 // bytes read at a time
+
+// checkSpilled compares the labels of a window of children with what was written. A chunk
+// that is not right is read once more, past the cache.
+func (b *batchRun) checkSpilled(labels []byte, child int) error {
+	p, stride := &b.spilling, b.kernel.Stride()
+	place := &p.places[child]
+	for from, sums := range p.sums[child] {
+		at, left := place.starts[from]*stride, roundUp(place.n[from], spillAlign(stride))*stride
+		for _, sum := range sums {
+			n := min(left, farChunk*stride)
+			chunk, off := labels[at:][:n], place.offset+int64(at)
+			found := durable.Checksum(chunk)
+			if found != sum {
+				if err := p.file.ReadVia(durable.Direct, chunk, off); err != nil {
+					return err
+				}
+				found = durable.Checksum(chunk)
+			}
+			if found != sum {
+				return &durable.ChangedError{Path: p.file.Path(), Off: off, Len: int64(n), Found: found, Written: sum}
+			}
+			at, left = at+n, left-n
+		}
+	}
+	return nil
+}
 
 // spillFails is what a test wants an operation on a file for far parents to fail with.
 func (j *job) spillFails(operation string, window uint64) error {

@@ -129,11 +129,17 @@ func message(id porep.ReplicaID, layer int, node uint64, label func(slot int) []
 	return m
 }
 
-// verifyBefore looks at a sample of the layer that a sector goes on from.
-func verifyBefore(ctx context.Context, c *Config, s Sector) error {
-	const samples = 64
-	if s.First == 1 {
-		return nil
-	}
-	return verifySample(ctx, c.Proof, s, s.First-1, samples, rand.Uint64())
+// A LayerDigest is the SHA-256 of a layer's file.
+type LayerDigest [sha256.Size]byte
+
+// A DigestError says that a layer to go on from is not the one that was made.
+type DigestError struct {
+	Path        string
+	Layer       int
+	Found, Want LayerDigest
+}
+
+func (e *DigestError) Error() string {
+	return fmt.Sprintf("engine: going on from layer %d: the SHA-256 of %s is %x, was %x when the layer was made: begin with layer %d",
+		e.Layer, e.Path, e.Found, e.Want, e.Layer)
 }

@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"context"
+	"crypto/sha256"
 	"fmt"
 	"sync"
 
@@ -95,10 +97,21 @@ func (w *writing) wrote(b *batchRun, n, chunk uint64, index int) (last bool) {
 func (b *batchRun) commit(index int) {
 	layer := b.store.first + index
 	for _, l := range b.lanes {
-		if file := l.writer(layer); file != nil {
-			if err := file.Commit(); err != nil {
-				l.fail(fmt.Errorf("layer %d: %w", layer, err))
-			}
+		file := l.writer(layer)
+		if file == nil {
+			continue
+		}
+		digest := sha256.New()
+		if b.c.Digests {
+			file.Hash(digest)
+		}
+		switch err := file.Commit(b.ctx); {
+		case err != nil && b.ctx.Err() != nil:
+			b.fail(context.Cause(b.ctx)) // it was cut short
+		case err != nil:
+			l.fail(fmt.Errorf("layer %d: %w", layer, err))
+		case b.c.Digests:
+			l.digests[layer-l.first] = LayerDigest(digest.Sum(nil))
 		}
 	}
 	// In OneLayer mode the layer is read once more, as the next one's key.

@@ -1,139 +1,211 @@
-// Package layers is the layer files of a sector: their names, and their writing
-// while the layer is still being labelled.
+// Package layers is the layer files of a sector: their names, what is stale once they are
+// made again, and their writing while the layer is still being labelled.
 package layers
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"os"
+	"io"
 	"path/filepath"
-	"sync"
+	"strconv"
+	"strings"
 	"sync/atomic"
 
 	"github.com/sdr-engine/sdr/internal/durable"
-	"github.com/sdr-engine/sdr/internal/linux"
 	"github.com/sdr-engine/sdr/porep"
 )
 
+const (
+	prefix = "sc-02-data-layer-"
+	suffix = ".dat"
+)
+
+// Name is the name of layer number layer, from 1, in its sector's cache dir.
+func Name(layer int) string { return prefix + strconv.Itoa(layer) + suffix }
+
 // Path is where layer number layer, from 1, of the sector in cacheDir lies.
-func Path(cacheDir string, layer int) string {
-	return filepath.Join(cacheDir, fmt.Sprintf("sc-02-data-layer-%d.dat", layer))
+func Path(cacheDir string, layer int) string { return filepath.Join(cacheDir, Name(layer)) }
+
+// numberOf is the number of the layer that has a name.
+func numberOf(name string) (layer int, ok bool) {
+	digits, isLayer := strings.CutPrefix(name, prefix)
+	digits, isData := strings.CutSuffix(digits, suffix)
+	layer, err := strconv.Atoi(digits)
+	return layer, isLayer && isData && err == nil && layer >= 1 && name == Name(layer)
+}
+
+// IsStale reports whether a file of that name, in a cache dir, is of no use any more when
+// layers from first on are made again: such a layer, of whatever sector; and what phase 2
+// of the reference makes of layers, and loads without a question if it is there.
+//
+// Source of phase 2's names: rust-fil-proofs, storage-proofs-core/src/cache_key.rs
+// (tree-c, tree-r-last; in several files, -0 and up, for large sectors), and
+// filecoin-proofs/src/api/seal.rs (p_aux, t_aux, and the synthetic proofs' file).
+func IsStale(name string, first int) bool {
+	switch name {
+	case "p_aux", "t_aux", "syn-porep-vanilla-proofs.dat":
+		return true
+	}
+	if layer, ok := numberOf(name); ok {
+		return layer >= first
+	}
+	return strings.HasSuffix(name, suffix) &&
+		(strings.HasPrefix(name, "sc-02-data-tree-c") || strings.HasPrefix(name, "sc-02-data-tree-r-last"))
 }
 
 // ErrIncomplete is Commit's error when not all of the layer was written.
 var ErrIncomplete = errors.New("layers: finishing layer: not all of it was written")
 
+// A Set is the layers of a sector that a job makes. It holds the sector's cache dir, which
+// no other job then has.
+type Set struct {
+	dir     *durable.Dir
+	first   int
+	writers []*Writer
+}
+
 // A Writer is a layer's file on its way: it appears under its name only when it
 // is complete and on the disk.
 type Writer struct {
-	layer      int
-	file       *durable.File
-	reader     *os.File
-	direct     *os.File // the same file past the page cache; nil if nobody has read so, or it cannot be
-	openDirect sync.Once
-	size       int64
-	written    atomic.Int64
+	file    *durable.File
+	reader  *durable.Reader
+	size    int64
+	written atomic.Int64
 }
 
 // Create starts the files of layers first to last of the sector in cacheDir.
-// Layers from first on that are there under their final names go: whose they are
-// nobody knows, and the space is needed. Then the space for the new ones is taken.
+// What is stale under its final name goes first: whose it is nobody knows, and the space
+// is needed. Then the space for the new ones is taken. Labels can be read back in blocks of
+// so many bytes, before the layer is finished.
+//
 // On an error nothing is left of the new ones; if another job has the cache dir,
-// it is linux.ErrLocked, and the layers that are there stay.
-func Create(cacheDir string, first, last int, size porep.SectorSize) (writers []*Writer, err error) {
+// it is linux.ErrLocked, and everything that is there stays.
+func Create(ctx context.Context, cacheDir string, first, last int, size porep.SectorSize, block int) (s *Set, err error) {
+	if s, err = replace(ctx, cacheDir, first, last, size); err != nil {
+		return nil, err
+	}
 	defer func() {
 		if err != nil {
-			Close(writers)
-			writers = nil
+			s.Close()
+			s = nil
 		}
 	}()
-	if writers, err = replace(cacheDir, first, last, size); err != nil {
-		return writers, err
-	}
-	for _, w := range writers {
-		if err := w.file.Reserve(int64(size)); err != nil {
-			return writers, err
+	for _, w := range s.writers {
+		if err := w.file.ReserveBlocks(int64(size), block); err != nil {
+			return s, err
 		}
 		w.file.AllowDirect()
 		if w.reader, err = w.file.Reader(); err != nil {
-			return writers, err
+			return s, err
 		}
 	}
-	return writers, nil
+	return s, nil
 }
 
-// Remove removes layers first to last of the sector in cacheDir as Create does,
+// Remove removes what is stale of the sector in cacheDir as Create does,
 // unless another job has the cache dir: then it is linux.ErrLocked.
-func Remove(cacheDir string, first, last int) error {
-	writers, err := replace(cacheDir, first, last, 0)
-	Close(writers)
+func Remove(ctx context.Context, cacheDir string, first, last int) error {
+	s, err := replace(ctx, cacheDir, first, last, 0)
+	if err == nil {
+		s.Close()
+	}
 	return err
 }
 
-// replace starts files and, when it has the locks of all, removes those that are
-// there under their final names. What it has started it returns with an error too.
-func replace(cacheDir string, first, last int, size porep.SectorSize) (writers []*Writer, err error) {
-	for layer := first; layer <= last; layer++ {
-		f, err := durable.Create(Path(cacheDir, layer))
+// replace starts files and, when it has the locks of all, removes what is stale.
+func replace(ctx context.Context, cacheDir string, first, last int, size porep.SectorSize) (_ *Set, err error) {
+	dir, err := durable.OpenDir(ctx, cacheDir)
+	if err != nil {
+		return nil, err
+	}
+	s := &Set{dir: dir, first: first}
+	defer func() {
 		if err != nil {
-			return writers, err
+			s.Close()
 		}
-		writers = append(writers, &Writer{layer: layer, file: f, size: int64(size)})
+	}()
+	if err := dir.Lock(); err != nil {
+		return nil, err
 	}
-	for _, w := range writers {
-		if err := os.Remove(Path(cacheDir, w.layer)); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return writers, fmt.Errorf("layers: removing layer of an earlier job: %w", err)
+	for layer := first; layer <= last; layer++ {
+		f, err := dir.Create(Name(layer))
+		if err != nil {
+			return nil, err
+		}
+		s.writers = append(s.writers, &Writer{file: f, size: int64(size)})
+	}
+	names, err := dir.Names()
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		if IsStale(name, first) {
+			if err := dir.Remove(name); err != nil {
+				return nil, fmt.Errorf("layers: removing what an earlier job left: %w", err)
+			}
 		}
 	}
-	return writers, nil
+	return s, nil
 }
 
-// Close gives up what is not finished, of which nothing is left, and ends reading.
-func Close(writers []*Writer) {
-	for _, w := range writers {
+// Layer is the file of layer number n, one of those that are made.
+func (s *Set) Layer(n int) *Writer { return s.writers[n-s.first] }
+
+// Recheck makes sure that every layer that is finished is still there, as it was when it
+// was finished.
+func (s *Set) Recheck(ctx context.Context) error {
+	for _, w := range s.writers {
+		if err := w.file.Recheck(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Close gives up what is not finished, of which nothing is left, ends reading, and gives
+// the cache dir back.
+func (s *Set) Close() {
+	for _, w := range s.writers {
 		w.file.Abort()
 		if w.reader != nil {
 			w.reader.Close()
 		}
-		if w.direct != nil {
-			w.direct.Close()
-		}
 	}
+	s.dir.Close()
 }
 
-// Layer is the layer's number, from 1.
-func (w *Writer) Layer() int { return w.layer }
-
 // Write writes labels that are final, at a byte offset. Several goroutines may
-// write different parts; no part is written twice.
+// write different parts; no part is written twice. A file that somebody has removed
+// meanwhile is a *durable.LostError.
 func (w *Writer) Write(way durable.Way, labels []byte, off int64) error {
 	if err := w.file.WriteVia(way, labels, off); err != nil {
 		return err
 	}
 	w.written.Add(int64(len(labels)))
-	return nil
+	return w.file.Lost()
 }
 
-// Read fills b with what was written at a byte offset, until Close: by way of Direct
-// past the page cache, where the alignment of both and the file system let it.
+// Read fills b, whole blocks, with what was written at a byte offset, until Close: by way
+// of Direct past the page cache, where the alignment of both and the file system let it.
+// What is not what was written is a *durable.ChangedError.
 func (w *Writer) Read(way durable.Way, b []byte, off int64) error {
-	if way != durable.Direct {
-		return durable.ReadFull(nil, w.reader, b, off)
-	}
-	w.openDirect.Do(func() { w.direct, _ = linux.OpenDirect(w.reader) })
-	return durable.ReadFull(w.direct, w.reader, b, off)
+	return w.reader.ReadBack(way, b, off)
 }
 
-// Commit waits until the layer is on the disk and gives the file its name. The
-// error is ErrIncomplete if a part is missing. After an error nothing is left.
-func (w *Writer) Commit() error {
+// Hash has Commit write the layer, as it is read back, to h. It comes before Commit.
+func (w *Writer) Hash(h io.Writer) { w.file.Hash(h) }
+
+// Commit waits until the layer is on the disk, reads it back and gives the file its name.
+// The error is ErrIncomplete if a part is missing. After an error nothing is left.
+func (w *Writer) Commit(ctx context.Context) error {
 	if w.written.Load() != w.size {
 		w.file.Abort()
 		return ErrIncomplete
 	}
-	return w.file.Commit()
+	return w.file.Commit(ctx)
 }
 
 // Forget takes what is on the disk out of the page cache, where Behind left it: after
 // Commit that is all of the layer.
-func (w *Writer) Forget() { _ = linux.DropCache(w.reader, 0, w.size) }
+func (w *Writer) Forget() { w.reader.Forget(0, w.size) }

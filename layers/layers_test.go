@@ -2,12 +2,14 @@ package layers_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -28,33 +30,33 @@ func labels() []byte {
 // write writes parts of labels, each to the next cut, in any order and by any
 // way, and commits.
 func write(t *rapid.T, dir string, labels []byte, way durable.Way, order []int, cuts []int) error {
-	ws, err := layers.Create(dir, 1, 3, size)
+	ws, err := layers.Create(context.Background(), dir, 1, 3, size, 32)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer layers.Close(ws)
+	defer ws.Close()
 	for _, i := range order {
-		if err := ws[2].Write(way, labels[cuts[i]:cuts[i+1]], int64(cuts[i])); err != nil {
+		if err := ws.Layer(3).Write(way, labels[cuts[i]:cuts[i+1]], int64(cuts[i])); err != nil {
 			return err
 		}
 	}
-	if err := ws[2].Commit(); err != nil {
+	if err := ws.Layer(3).Commit(context.Background()); err != nil {
 		return err
 	}
 	read := make([]byte, size)
 	for i := range order { // parts that need not be aligned, and all of it
 		part := read[cuts[i]:cuts[i+1]]
-		if err := ws[2].Read(way, part, int64(cuts[i])); err != nil || !bytes.Equal(part, labels[cuts[i]:cuts[i+1]]) {
+		if err := ws.Layer(3).Read(way, part, int64(cuts[i])); err != nil || !bytes.Equal(part, labels[cuts[i]:cuts[i+1]]) {
 			t.Errorf("%d bytes written at %d read otherwise (%v)", len(part), cuts[i], err)
 		}
 	}
-	if err := ws[2].Read(way, read, 0); err != nil || !bytes.Equal(read, labels) {
+	if err := ws.Layer(3).Read(way, read, 0); err != nil || !bytes.Equal(read, labels) {
 		t.Errorf("what was written reads otherwise (%v)", err)
 	}
-	if err := ws[2].Read(way, read, 32); !errors.Is(err, io.ErrUnexpectedEOF) {
+	if err := ws.Layer(3).Read(way, read, 32); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("reading past the end: %v", err)
 	}
-	ws[2].Forget()
+	ws.Layer(3).Forget()
 	return nil
 }
 
@@ -99,14 +101,14 @@ func TestWrite(t *testing.T) {
 }
 
 func TestOutside(t *testing.T) {
-	ws, err := layers.Create(t.TempDir(), 1, 1, size)
+	ws, err := layers.Create(t.Context(), t.TempDir(), 1, 1, size, 32)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer layers.Close(ws)
+	defer ws.Close()
 	for _, off := range []int64{-1, 1, size, 1 << 62} {
 		for _, way := range []durable.Way{durable.Direct, durable.Behind} {
-			if err := ws[0].Write(way, make([]byte, size), off); err == nil {
+			if err := ws.Layer(1).Write(way, make([]byte, size), off); err == nil {
 				t.Errorf("written at %d", off)
 			}
 		}
@@ -117,15 +119,22 @@ func TestOutside(t *testing.T) {
 func TestStale(t *testing.T) {
 	dir := t.TempDir()
 	stale := layers.Path(dir, 2)
-	if err := os.WriteFile(stale, make([]byte, size), 0o666); err != nil {
-		t.Fatal(err)
+	keep := []string{"sc-02-data-layer-0.dat", "sc-02-data-layer-01.dat", "sc-02-data-layer-x.dat", "sc-02-data-tree-d.dat", "t_aux.old"}
+	gone := []string{
+		filepath.Base(stale), "sc-02-data-layer-11.dat", "p_aux", "t_aux", "syn-porep-vanilla-proofs.dat",
+		"sc-02-data-tree-c.dat", "sc-02-data-tree-c-7.dat", "sc-02-data-tree-r-last.dat", "sc-02-data-tree-r-last-0.dat",
 	}
-	other, err := durable.Create(layers.Path(dir, 3))
+	for _, name := range slices.Concat(keep, gone) {
+		if err := os.WriteFile(filepath.Join(dir, name), make([]byte, size), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	other, err := durable.Create(t.Context(), layers.Path(dir, 3))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if runtime.GOOS == "linux" {
-		if _, err := layers.Create(dir, 1, 3, size); !errors.Is(err, linux.ErrLocked) {
+		if _, err := layers.Create(t.Context(), dir, 1, 3, size, 32); !errors.Is(err, linux.ErrLocked) {
 			t.Errorf("while another job is at work: %v", err)
 		}
 		if _, err := os.Stat(stale); err != nil {
@@ -133,16 +142,17 @@ func TestStale(t *testing.T) {
 		}
 	}
 	other.Abort()
-	ws, err := layers.Create(dir, 1, 3, size)
+	ws, err := layers.Create(t.Context(), dir, 1, 3, size, 32)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(stale); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a layer of an earlier job: %v", err)
 	}
-	layers.Close(ws)
-	if left, _ := os.ReadDir(dir); len(left) > 0 {
-		t.Errorf("left %v", left)
+	ws.Close()
+	left, _ := os.ReadDir(dir)
+	if slices.ContainsFunc(left, func(e os.DirEntry) bool { return !slices.Contains(keep, e.Name()) }) || len(left) != len(keep) {
+		t.Errorf("left %v, want %q", left, keep)
 	}
 }
 
@@ -154,11 +164,11 @@ func TestResume(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	ws, err := layers.Create(dir, 2, 3, size)
+	ws, err := layers.Create(t.Context(), dir, 2, 3, size, 32)
 	if err != nil {
 		t.Fatal(err)
 	}
-	layers.Close(ws)
+	ws.Close()
 	if left, _ := os.ReadDir(dir); len(left) != 1 || left[0].Name() != filepath.Base(layers.Path(dir, 1)) {
 		t.Errorf("left %v, want layer 1", left)
 	}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/sdr-engine/sdr/engine"
@@ -58,10 +59,12 @@ func (e *DataError) Error() string {
 // PreCommit1 is phase 1 of sealing: it builds tree-d and checks the pieces
 // against it, derives the replica id, labels all layers and meanwhile places
 // staged in sealed. Layer files that exist are made again, since their length
-// says nothing about their labels; an existing tree-d is kept if it is, node by
-// node, the tree of the staged data, and an error if not.
+// says nothing about their labels, and what phase 2 made of them goes; an existing tree-d
+// is kept if it is, node by node, the tree of the staged data, and an error if not.
 //
-// It returns when all files are on the disk. What it leaves under a final name
+// It returns when all files are on the disk and were read back: the layers and tree-d as
+// they were made, sealed as the data that tree-d was made of, even if staged changed
+// meanwhile. What it leaves under a final name
 // after an error is complete and of this sector; sealed is then as it was, empty,
 // or complete.
 func PreCommit1(ctx context.Context, s Sector, o Options) (*Output, error) {
@@ -69,14 +72,24 @@ func PreCommit1(ctx context.Context, s Sector, o Options) (*Output, error) {
 	if err != nil {
 		return nil, err
 	}
-	return outs[0], nil
+	return outs[0].Output, nil
+}
+
+// An Outcome is what became of a sector.
+//
+// Invariant: Output is there if, and only if, sealed, tree-d and all layers are there,
+// right and on the disk; otherwise Err says why not. It is decided in one place, outcome.
+type Outcome struct {
+	Output *Output
+	Err    error
 }
 
 // PreCommit1Together is PreCommit1 of several sectors of one seal proof, which are
 // labelled together: see engine.Run. All sectors are checked, and their tree-ds
-// built, before the first label. A sector that fails later leaves the others
-// alone: its Output is nil, and the error names it.
-func PreCommit1Together(ctx context.Context, sectors []Sector, o Options) ([]*Output, error) {
+// built, before the first label; what is wrong until then is an error without outcomes. A
+// sector that fails later leaves the others alone. The error then is that of all Outcomes
+// joined; there is one for each sector.
+func PreCommit1Together(ctx context.Context, sectors []Sector, o Options) ([]Outcome, error) {
 	if o.Progress == nil {
 		o.Progress = new(Progress)
 	}
@@ -101,31 +114,43 @@ func PreCommit1Together(ctx context.Context, sectors []Sector, o Options) ([]*Ou
 
 	// Labels are the hashers' work. Meanwhile another goroutine places staged in
 	// sealed, sector by sector, and sees to it that sealed and tree-d reach the disk.
-	ctx, cancel := context.WithCancelCause(ctx)
+	placing, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	placed := make(chan struct{})
 	go func() {
 		defer close(placed)
 		for _, w := range works {
-			if w.err = w.place(ctx); w.err != nil && len(works) == 1 {
+			if w.err = w.place(placing); w.err != nil && len(works) == 1 {
 				cancel(w.err)
 			}
 		}
 	}()
 	o.Progress.enter(StageLabels, 0)
-	result, labelErr := engine.Run(ctx, c)
-	if labelErr != nil && (len(works) == 1 || !onlySectors(labelErr)) {
-		cancel(labelErr)
+	result, err := engine.Run(placing, c)
+	if err != nil && !slices.ContainsFunc(result.Sectors, func(s engine.SectorResult) bool { return s.Err == nil }) {
+		cancel(err) // nobody needs the rest
 	}
 	<-placed
-	if cause := context.Cause(ctx); cause != nil {
-		return nil, cause // the first failure: the other is its consequence
+	outs := make([]Outcome, len(works))
+	var errs []error
+	for i, w := range works {
+		if len(result.Sectors) == 0 { // the engine refused the job
+			outs[i].Err = err
+		} else {
+			outs[i] = w.outcome(ctx, result, result.Sectors[i].Err)
+		}
+		errs = append(errs, outs[i].Err)
 	}
-	outs, err := collect(works, result, labelErr)
-	if err == nil {
+	if cause := context.Cause(placing); cause != nil {
+		return outs, cause // the first failure: the others are its consequence
+	}
+	if !slices.ContainsFunc(errs, func(err error) bool { return err != nil }) {
+		if err != nil { // memory that could not be given back: no sector's fault
+			return outs, err
+		}
 		o.Progress.enter(StageDone, 0)
 	}
-	return outs, err
+	return outs, errors.Join(errs...)
 }
 
 // checkAll looks at everything that may be wrong with the input, and returns what
@@ -149,54 +174,45 @@ func checkAll(sectors []Sector, o *Options) (engine.Config, error) {
 	return c, errors.Join(append(errs, c.Validate())...)
 }
 
-// onlySectors says whether err is nothing but failures of single sectors, while the
-// job as a whole went on.
-func onlySectors(err error) bool {
-	joined, ok := err.(interface{ Unwrap() []error })
-	if !ok {
-		return false
-	}
-	for _, e := range joined.Unwrap() {
-		if failed := (*engine.SectorError)(nil); !errors.As(e, &failed) {
-			return false
-		}
-	}
-	return true
-}
-
-// collect puts together what became of each sector.
-func collect(works []*work, result engine.Result, labelErr error) ([]*Output, error) {
-	var errs []error
-	failed := make(map[int]bool)
-	if labelErr != nil {
-		errs = append(errs, labelErr)
-		for _, e := range labelErr.(interface{ Unwrap() []error }).Unwrap() {
-			var one *engine.SectorError
-			if errors.As(e, &one) {
-				failed[one.Sector] = true
-			}
-		}
-	}
-	outs := make([]*Output, len(works))
-	for i, w := range works {
-		if w.err != nil {
-			errs = append(errs, w.err)
-		} else if !failed[i] {
-			w.out.Timings.Labels = result
-			outs[i] = w.out
-		}
-	}
-	return outs, errors.Join(errs...)
-}
-
 // A work is a sector while it is sealed.
 type work struct {
 	sector *Sector
 	data   staged
-	sealed *os.File
+	sums   *durable.Sums // of the data that tree-d is of
+	sealed *durable.Target
+	placed durable.Mark // sealed, when it was right
 	treeD  pendingTree
 	out    *Output
 	err    error
+}
+
+// outcome is what became of the sector, whose labels were made or not. It looks at
+// what was finished long ago once more.
+func (w *work) outcome(ctx context.Context, result engine.Result, labels error) Outcome {
+	for _, err := range []error{labels, w.err} {
+		if err != nil {
+			return Outcome{Err: err}
+		}
+	}
+	if err := w.recheck(ctx); err != nil {
+		return Outcome{Err: err}
+	}
+	w.out.Timings.Labels = result
+	return Outcome{Output: w.out}
+}
+
+func (w *work) recheck(ctx context.Context) error {
+	same, err := w.placed.Same()
+	if err == nil && !same {
+		_, err = w.sealed.Compare(ctx, w.sums)
+	}
+	if err != nil {
+		return fmt.Errorf("seal: comparing sealed with tree-d: %w", err)
+	}
+	if err := w.treeD.Recheck(ctx, w.sealed); err != nil {
+		return fmt.Errorf("seal: looking at tree-d once more: %w", err)
+	}
+	return nil
 }
 
 // prepare opens the sector's files, builds or checks tree-d, and derives the
@@ -213,10 +229,13 @@ func prepare(ctx context.Context, s *Sector, p *Progress, number int) (w *work, 
 	if err != nil {
 		return w, err
 	}
-	if w.data, err = s.openStaged(); err != nil {
+	if w.data, err = s.openStaged(ctx); err != nil {
 		return w, err
 	}
-	if w.sealed, err = s.openSealed(); err != nil {
+	if w.sealed, err = durable.OpenTarget(ctx, s.Sealed); err != nil {
+		return w, &PathError{Role: "sealed", Path: s.Sealed, Err: err}
+	}
+	if err := s.checkFree(ctx); err != nil {
 		return w, err
 	}
 	w.out = &Output{
@@ -227,9 +246,24 @@ func prepare(ctx context.Context, s *Sector, p *Progress, number int) (w *work, 
 	}
 	start := time.Now()
 	before := uint64(s.Proof.SectorSize()) * uint64(number)
-	w.treeD, err = s.treeD(ctx, w.data, commD, func(done uint64) { p.done.Store(before + done) })
+	w.sums = durable.NewSums(int64(s.Proof.SectorSize()), int(min(uint64(s.Proof.SectorSize()), 1<<20)))
+	w.treeD, err = s.treeD(ctx, durable.Summed(w.data, w.sums), commD, func(done uint64) { p.done.Store(before + done) })
 	w.out.Timings.TreeD = time.Since(start)
 	return w, err
+}
+
+// checkFree makes sure that no other job has the cache dir, before work that would be in
+// vain: the engine takes it when labels begin.
+func (s *Sector) checkFree(ctx context.Context) error {
+	dir, err := durable.OpenDir(ctx, s.CacheDir)
+	if err != nil {
+		return &PathError{Role: "cache dir", Path: s.CacheDir, Err: err}
+	}
+	defer dir.Close()
+	if err := dir.Lock(); err != nil {
+		return &PathError{Role: "cache dir", Path: s.CacheDir, Err: err}
+	}
+	return nil
 }
 
 // place makes sealed, and gets it and tree-d to the disk.
@@ -238,16 +272,12 @@ func (w *work) place(ctx context.Context) error {
 		return context.Cause(ctx)
 	}
 	start := time.Now()
-	err := w.sector.placeSealed(ctx, w.sealed, w.data)
+	err := w.placeSealed(ctx)
 	w.out.Timings.Sealed = time.Since(start)
-	if err == nil && ctx.Err() != nil {
-		// Getting it to the disk takes long.
-		err = errors.Join(context.Cause(ctx), w.sealed.Truncate(0))
-	}
 	if err != nil {
-		return err
+		return errors.Join(err, w.sealed.Resize(0))
 	}
-	return errors.Join(w.sector.syncSealed(w.sealed), w.treeD.Commit())
+	return w.treeD.Commit(ctx)
 }
 
 func (w *work) close() {
@@ -337,66 +367,60 @@ func (s *Sector) check() error {
 // staged is the sector's data, which zeros follow to the sector's length.
 type staged struct {
 	io.ReaderAt
-	file *os.File // nil: only zeros
+	file  *os.File // nil: only zeros
+	close func()
 }
 
-func (s *Sector) openStaged() (staged, error) {
+func (s *Sector) openStaged(ctx context.Context) (staged, error) {
 	if s.Staged == DevZero {
 		return staged{ReaderAt: bytes.NewReader(nil)}, nil
 	}
-	f, err := os.Open(s.Staged)
+	r, err := durable.Open(ctx, s.Staged)
 	if err != nil {
 		return staged{}, &PathError{Role: "staged", Path: s.Staged, Err: err}
 	}
-	return staged{f, f}, nil
+	return staged{r, r.File(), r.Close}, nil
 }
 
 func (d staged) Close() {
-	if d.file != nil {
-		d.file.Close()
+	if d.close != nil {
+		d.close()
 	}
 }
 
 // treeD builds tree-d, or checks the one that exists, and checks the pieces
 // against it. What it returns waits for its Commit.
-func (s *Sector) treeD(ctx context.Context, data staged, commD porep.Commitment, progress func(done uint64)) (pendingTree, error) {
-	size := s.Proof.SectorSize()
-	workers := runtime.GOMAXPROCS(0)
-	existing, err := os.Open(s.treeDPath())
+func (s *Sector) treeD(ctx context.Context, data io.ReaderAt, commD porep.Commitment, progress func(done uint64)) (pendingTree, error) {
+	existing, err := durable.Open(ctx, s.treeDPath())
 	if err == nil {
-		root, err := merkle.CheckTree(ctx, existing, data, size, workers, progress)
-		if err != nil {
-			err = fmt.Errorf("seal: checking existing tree-d %s: %w", existing.Name(), err)
-		} else {
-			err = s.checkPieces(existing, root, commD)
-		}
+		tree, err := s.existingTree(ctx, existing, data, commD, progress)
 		if err != nil {
 			existing.Close()
 			return nil, err
 		}
-		return existingTree{existing}, nil
+		return tree, nil
 	}
 	if !errors.Is(err, os.ErrNotExist) {
 		return nil, &PathError{Role: "tree-d", Path: s.treeDPath(), Err: err}
 	}
 
-	f, err := durable.Create(s.treeDPath())
+	f, err := durable.Create(ctx, s.treeDPath())
 	if err != nil {
 		return nil, fmt.Errorf("seal: building tree-d: %w", err)
 	}
-	if err := s.buildTreeD(ctx, f, data, commD, workers, progress); err != nil {
+	if err := s.buildTreeD(ctx, f, data, commD, progress); err != nil {
 		f.Abort()
 		return nil, err
 	}
-	return f, nil
+	return builtTree{f}, nil
 }
 
-func (s *Sector) buildTreeD(ctx context.Context, f *durable.File, data staged, commD porep.Commitment, workers int, progress func(done uint64)) error {
+func (s *Sector) buildTreeD(ctx context.Context, f *durable.File, data io.ReaderAt, commD porep.Commitment, progress func(done uint64)) error {
 	size := s.Proof.SectorSize()
 	if err := f.Reserve(merkle.TreeSize(size)); err != nil {
 		return fmt.Errorf("seal: building tree-d: %w", err)
 	}
-	root, err := merkle.BuildTree(ctx, f, data, size, workers, progress)
+	root, err := merkle.BuildTree(ctx, f, data, size, runtime.GOMAXPROCS(0), progress)
 	if err != nil {
 		return err
 	}
@@ -405,21 +429,53 @@ func (s *Sector) buildTreeD(ctx context.Context, f *durable.File, data staged, c
 
 // A pendingTree is a tree-d that is right but not on the disk yet.
 type pendingTree interface {
-	Commit() error
+	Commit(context.Context) error
+	// Recheck makes sure that it is still there, as it was. Data is the sector's.
+	Recheck(ctx context.Context, data io.ReaderAt) error
 	Abort() // does nothing after Commit
 }
 
-// existingTree is one that somebody else put there.
-type existingTree struct{ *os.File }
+// builtTree is one that we have made.
+type builtTree struct{ *durable.File }
 
-func (t existingTree) Commit() error {
-	if err := errors.Join(linux.Datasync(t.File), linux.SyncDir(filepath.Dir(t.Name()))); err != nil {
+func (t builtTree) Recheck(ctx context.Context, _ io.ReaderAt) error { return t.File.Recheck(ctx) }
+
+// existingTree is one that somebody else put there.
+type existingTree struct {
+	*durable.Reader
+	path string
+	size porep.SectorSize
+	mark durable.Mark // before it was read
+}
+
+func (s *Sector) existingTree(ctx context.Context, r *durable.Reader, data io.ReaderAt, commD porep.Commitment, progress func(done uint64)) (*existingTree, error) {
+	mark, err := durable.MarkOf(s.treeDPath(), r.File())
+	if err != nil {
+		return nil, err
+	}
+	root, err := merkle.CheckTree(ctx, r, data, s.Proof.SectorSize(), runtime.GOMAXPROCS(0), progress)
+	if err != nil {
+		return nil, fmt.Errorf("seal: checking existing tree-d %s: %w", s.treeDPath(), err)
+	}
+	return &existingTree{r, s.treeDPath(), s.Proof.SectorSize(), mark}, s.checkPieces(r, root, commD)
+}
+
+func (t *existingTree) Commit(context.Context) error {
+	if err := errors.Join(linux.Datasync(t.File()), linux.SyncDir(filepath.Dir(t.path))); err != nil {
 		return fmt.Errorf("seal: syncing existing tree-d: %w", err)
 	}
 	return nil
 }
 
-func (t existingTree) Abort() { t.Close() }
+func (t *existingTree) Recheck(ctx context.Context, data io.ReaderAt) error {
+	same, err := t.mark.Same()
+	if err == nil && !same {
+		_, err = merkle.CheckTree(ctx, t, data, t.size, runtime.GOMAXPROCS(0), nil)
+	}
+	return err
+}
+
+func (t *existingTree) Abort() { t.Close() }
 
 // checkPieces compares the data's root with comm_d and, if they differ, finds
 // out which piece is wrong: a piece's commitment is a node of the tree.
@@ -446,62 +502,29 @@ func (s *Sector) checkPieces(tree io.ReaderAt, root, commD porep.Commitment) err
 	return e
 }
 
-// openSealed opens the sealed file, and locks it against another job.
-func (s *Sector) openSealed() (*os.File, error) {
-	sealed, err := os.OpenFile(s.Sealed, os.O_RDWR, 0)
-	if err != nil {
-		return nil, &PathError{Role: "sealed", Path: s.Sealed, Err: err}
-	}
-	if err := linux.TryLock(sealed); err != nil && !errors.Is(err, errors.ErrUnsupported) {
-		sealed.Close()
-		return nil, &PathError{Role: "sealed", Path: s.Sealed, Err: fmt.Errorf("locking %s: %w", s.Sealed, err)}
-	}
-	return sealed, nil
-}
-
-// copyStep is how much is copied between two looks at whether to go on.
-const copyStep = 64 << 20
-
-// placeSealed makes sealed the staged data, extended with zeros to the sector's
-// length: by sharing its blocks where the file system can, else by copying,
-// which the kernel does by itself where it can. If it fails sealed is empty.
-func (s *Sector) placeSealed(ctx context.Context, sealed *os.File, data staged) error {
-	err := sealed.Truncate(0)
-	if err == nil && data.file != nil {
-		if err = linux.Clone(sealed, data.file); errors.Is(err, errors.ErrUnsupported) {
-			err = copyFile(ctx, sealed, data.file)
-		}
+// placeSealed makes sealed the staged data, extended with zeros to the sector's length,
+// gets it to the disk, and compares what is there with the data that tree-d is of: staged
+// may have changed since that was read.
+func (w *work) placeSealed(ctx context.Context) error {
+	const doing = "seal: placing staged in sealed: %w"
+	err := w.sealed.Resize(0)
+	if err == nil && w.data.file != nil {
+		err = w.sealed.Copy(ctx, w.data.file)
 	}
 	if err == nil {
-		err = sealed.Truncate(int64(s.Proof.SectorSize()))
+		err = w.sealed.Resize(int64(w.sector.Proof.SectorSize()))
 	}
 	if err != nil {
-		return errors.Join(fmt.Errorf("seal: placing staged in sealed: %w", err), sealed.Truncate(0))
+		return fmt.Errorf(doing, err)
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx) // getting it to the disk takes long
+	}
+	if err := w.sealed.Sync(); err != nil {
+		return fmt.Errorf("seal: syncing sealed: %w", err)
+	}
+	if w.placed, err = w.sealed.Compare(ctx, w.sums); err != nil {
+		return fmt.Errorf("seal: comparing sealed with tree-d, which is of what staged was before: %w", err)
 	}
 	return nil
-}
-
-// syncSealed waits until sealed is on the disk; if it does not come there it is
-// empty.
-func (s *Sector) syncSealed(sealed *os.File) error {
-	if err := linux.Datasync(sealed); err != nil {
-		return errors.Join(fmt.Errorf("seal: syncing sealed: %w", err), sealed.Truncate(0))
-	}
-	return nil
-}
-
-// copyFile copies src, from where it stands, by copy_file_range: io.CopyN leaves
-// it to the kernel between two files, and reads and writes where that fails.
-func copyFile(ctx context.Context, dst, src *os.File) error {
-	for {
-		_, err := io.CopyN(dst, src, copyStep)
-		switch {
-		case err == io.EOF:
-			return nil
-		case err != nil:
-			return err
-		case ctx.Err() != nil:
-			return context.Cause(ctx)
-		}
-	}
 }

@@ -137,11 +137,11 @@ func (r *benchReport) setMemory(all []engine.MemoryStats) {
 	}
 }
 
-func (r *benchReport) setOutputs(outs []*seal.Output, addPiece time.Duration) {
+func (r *benchReport) setOutputs(outs []seal.Outcome, addPiece time.Duration) {
 	var treeD, sealed time.Duration
 	for _, out := range outs {
-		treeD += out.Timings.TreeD
-		sealed += out.Timings.Sealed
+		treeD += out.Output.Timings.TreeD
+		sealed += out.Output.Timings.Sealed
 	}
 	step := func(name string, took time.Duration) {
 		r.Steps = append(r.Steps, benchStep{name, took.Seconds(), perTime(uint64(r.proof.SectorSize())*uint64(len(outs)), took)})
@@ -150,9 +150,9 @@ func (r *benchReport) setOutputs(outs []*seal.Output, addPiece time.Duration) {
 	step("tree-d", treeD)
 	step("sealed", sealed)
 	if len(outs) == 1 {
-		r.CommD = outs[0].CommD.String()
+		r.CommD = outs[0].Output.CommD.String()
 	}
-	r.setLayers(outs[0].Timings.Labels)
+	r.setLayers(outs[0].Output.Timings.Labels)
 }
 
 // setLayers adds up what the engine says of each layer of each sector: sectors of

@@ -269,7 +269,7 @@ func (a *app) benchFull(ctx context.Context, dir string, f *benchFlags, c engine
 	if err := os.Remove(piece); err != nil {
 		return fmt.Errorf("removing the piece: %w", err)
 	}
-	var outs []*seal.Output
+	var outs []seal.Outcome
 	r.setConfig(c)
 	var began time.Time
 	err := a.labelling(c, func(o seal.Options) (err error) {
@@ -287,7 +287,7 @@ func (a *app) benchFull(ctx context.Context, dir string, f *benchFlags, c engine
 	}
 	var labelled []engine.Sector
 	for i, s := range sectors {
-		labelled = append(labelled, engine.Sector{ReplicaID: outs[i].ReplicaID, CacheDir: s.CacheDir})
+		labelled = append(labelled, engine.Sector{ReplicaID: outs[i].Output.ReplicaID, CacheDir: s.CacheDir})
 	}
 	return a.checkSamples(ctx, r, labelled)
 }

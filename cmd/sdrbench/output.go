@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -44,13 +45,13 @@ func (a *app) createOutput(path string) (write func(text []byte) error, err erro
 			return nil, failed(err)
 		}
 	}
-	try, err := durable.Create(path)
+	try, err := durable.Create(context.Background(), path)
 	if err != nil {
 		return nil, failed(err)
 	}
 	try.Abort()
 	return func(text []byte) error {
-		f, err := durable.Create(path)
+		f, err := durable.Create(context.Background(), path)
 		if err != nil {
 			return failed(err)
 		}
@@ -60,7 +61,7 @@ func (a *app) createOutput(path string) (write func(text []byte) error, err erro
 			_, err = f.WriteAt(text, 0)
 		}
 		if err == nil {
-			err = f.Commit()
+			err = f.Replace(context.Background())
 		}
 		if err != nil {
 			return failed(err)

@@ -1,5 +1,5 @@
 // Package durable makes files that appear under their name only when they are
-// complete and on the disk.
+// complete, on the disk, and there as they were written.
 //
 // Its temporary names are fixed, not random as renameio's: what a crash leaves
 // behind is as large as a sector, and the next attempt removes it instead of
@@ -7,6 +7,7 @@
 package durable
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -23,14 +24,21 @@ import (
 func TempName(name string) string { return "." + name + ".tmp" }
 
 // A File is being written. Its WriteAt calls may come from many goroutines;
-// Commit or Abort ends it.
+// Commit, Replace or Abort ends it.
 type File struct {
-	path   string
+	dir    *Dir
+	ownDir bool   // the file closes it
+	name   string // that it will have
+	path   string // for people
 	f      *os.File
 	size   int64
 	direct *os.File // the same file past the page cache; nil if it was never asked for, or cannot be
+	sums   *Sums    // of what was written; nil for a scratch file
+	hash   io.Writer
+	mark   Mark // the file as it was committed
 
 	scratch bool // it has no name
+	faults
 }
 
 // A Way says how what is written gets to the disk.
@@ -58,94 +66,102 @@ func (w Way) String() string {
 // Create starts a file that will appear at path. What a crash left of an earlier
 // attempt goes. Where the system has locks (Linux), another job that is making
 // the same file is an error, linux.ErrLocked.
-func Create(path string) (*File, error) {
-	f, err := openLocked(filepath.Join(filepath.Dir(path), TempName(filepath.Base(path))))
+func Create(ctx context.Context, path string) (*File, error) {
+	dir, err := OpenDir(ctx, filepath.Dir(path))
 	if err != nil {
 		return nil, fmt.Errorf("durable: creating %s: %w", path, err)
 	}
-	return &File{path: path, f: f}, nil
+	d, err := dir.Create(filepath.Base(path))
+	if err != nil {
+		dir.Close()
+		return nil, err
+	}
+	d.ownDir, d.path = true, path
+	return d, nil
+}
+
+// Create is the function Create in this directory.
+func (d *Dir) Create(name string) (*File, error) {
+	path := filepath.Join(d.path, name)
+	f, err := d.create(TempName(name))
+	if err != nil {
+		return nil, fmt.Errorf("durable: creating %s: %w", path, err)
+	}
+	return &File{dir: d, name: name, path: path, f: f, faults: d.faults}, nil
 }
 
 // Scratch makes a file in dir that never has a name for longer than a moment: it is
 // there until Abort, or the process's end, and cannot be committed. Without Reserve
 // it grows.
-func Scratch(dir string) (*File, error) {
-	f, err := linux.Unnamed(dir)
-	if err != nil {
-		f, err = os.CreateTemp(dir, TempName("scratch-*"))
+func Scratch(ctx context.Context, dir string) (*File, error) {
+	d := &File{path: "a scratch file in " + dir, size: math.MaxInt64, scratch: true, faults: faultsOf(ctx)}
+	err := d.do(OpCreate, d.path, func() (err error) {
+		if d.f, err = linux.Unnamed(dir); err == nil {
+			return nil
+		}
+		d.f, err = os.CreateTemp(dir, TempName("scratch-*"))
 		if err == nil {
-			if err = os.Remove(f.Name()); err != nil { // a system that keeps files that are open
-				f.Close()
-				os.Remove(f.Name())
+			if err = os.Remove(d.f.Name()); err != nil { // a system that keeps files that are open
+				d.f.Close()
+				os.Remove(d.f.Name())
 			}
 		}
-	}
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("durable: creating a scratch file in %s: %w", dir, err)
 	}
-	return &File{path: "a scratch file in " + dir, f: f, size: math.MaxInt64, scratch: true}, nil
-}
-
-// openLocked makes the temporary file and takes its lock, which goes when the
-// file is closed or the process ends.
-func openLocked(temp string) (*os.File, error) {
-	for {
-		f, err := os.OpenFile(temp, os.O_RDWR|os.O_CREATE|linux.NoFollow, 0o666)
-		if err != nil {
-			return nil, err
-		}
-		if err := linux.TryLock(f); err != nil && !errors.Is(err, errors.ErrUnsupported) {
-			f.Close()
-			return nil, fmt.Errorf("locking %s: %w", temp, err)
-		}
-		mine, err := f.Stat()
-		if err != nil {
-			f.Close()
-			return nil, err
-		}
-		// Another job may have finished with this file between the two calls,
-		// so that it has another name now.
-		now, err := os.Lstat(temp)
-		if current := err == nil && os.SameFile(mine, now); current && mine.Size() == 0 {
-			return f, nil
-		} else if current {
-			// A crash left it. It is not used again: it may have another name,
-			// in a snapshot made of hard links for example.
-			err = os.Remove(temp)
-		} else if errors.Is(err, os.ErrNotExist) {
-			err = nil
-		}
-		f.Close()
-		if err != nil {
-			return nil, err
-		}
-	}
+	return d, nil
 }
 
 // Reserve sets the file's length, and takes the disk space for it where the file
 // system can, so that a full disk shows now. It comes before the first WriteAt.
-func (d *File) Reserve(size int64) error {
-	err := linux.Reserve(d.f, size)
-	if errors.Is(err, errors.ErrUnsupported) {
-		err = d.f.Truncate(size)
-	}
+func (d *File) Reserve(size int64) error { return d.ReserveBlocks(size, sumBlock) }
+
+// ReserveBlocks is Reserve for a file that is read back before it is whole, in blocks of
+// so many bytes: see Reader.
+func (d *File) ReserveBlocks(size int64, block int) error {
+	err := d.do(OpReserve, d.path, func() error {
+		err := linux.Reserve(d.f, size)
+		if errors.Is(err, errors.ErrUnsupported) {
+			err = d.f.Truncate(size)
+		}
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("durable: reserving %d bytes for %s: %w", size, d.path, err)
 	}
 	d.size = size
+	if !d.scratch {
+		d.sums = NewSums(size, block)
+	}
 	return nil
 }
 
-// WriteAt writes b at off, within the size reserved.
+// WriteAt writes b at off, within the size reserved. No byte is written twice, but in a
+// scratch file.
 func (d *File) WriteAt(b []byte, off int64) (int, error) {
+	if err := d.put(b, off, func(b []byte) error {
+		_, err := d.f.WriteAt(b, off)
+		return err
+	}); err != nil {
+		return 0, err
+	}
+	return len(b), nil
+}
+
+// put writes b, by way of write, and remembers what it was.
+func (d *File) put(b []byte, off int64, write func(b []byte) error) error {
 	if off < 0 || off > d.size-int64(len(b)) {
-		return 0, fmt.Errorf("durable: writing %s: %d bytes at %d are outside of its %d", d.path, len(b), off, d.size)
+		return fmt.Errorf("durable: writing %s: %d bytes at %d are outside of its %d", d.path, len(b), off, d.size)
 	}
-	n, err := d.f.WriteAt(b, off)
-	if err != nil {
-		return n, fmt.Errorf("durable: writing %s: %w", d.path, err)
+	if d.sums != nil {
+		d.sums.Add(b, off)
 	}
-	return n, nil
+	if err := d.write(d.path, b, off, write); err != nil {
+		return fmt.Errorf("durable: writing %s: %d bytes at %d: %w", d.path, len(b), off, err)
+	}
+	return nil
 }
 
 // AllowDirect readies the file for WriteVia(Direct). It comes after Reserve, before
@@ -159,31 +175,24 @@ func (d *File) AllowDirect() bool {
 
 // WriteVia is WriteAt by a certain way.
 func (d *File) WriteVia(way Way, b []byte, off int64) error {
-	if off < 0 || off > d.size-int64(len(b)) {
-		return fmt.Errorf("durable: writing %s: %d bytes at %d are outside of its %d", d.path, len(b), off, d.size)
-	}
-	if way == Direct && d.direct != nil && aligned(b, off) {
-		_, err := d.direct.WriteAt(b, off)
-		if err == nil {
-			return nil
-		}
-		// Some file systems open such a file, and then want another alignment.
-		if !errors.Is(err, syscall.EINVAL) {
-			return fmt.Errorf("durable: writing %s: %w", d.path, err)
-		}
-	}
-	if way != Behind {
-		_, err := linux.WriteUncached(d.f, b, off)
-		if err == nil || !errors.Is(err, errors.ErrUnsupported) {
-			if err != nil {
-				err = fmt.Errorf("durable: writing %s: %w", d.path, err)
+	return d.put(b, off, func(b []byte) error {
+		if way == Direct && d.direct != nil && aligned(b, off) {
+			_, err := d.direct.WriteAt(b, off)
+			// Some file systems open such a file, and then want another alignment.
+			if !errors.Is(err, syscall.EINVAL) {
+				return err
 			}
-			return err
 		}
-	}
-	_, err := d.WriteAt(b, off)
-	d.StartWriteback(off, int64(len(b)))
-	return err
+		if way != Behind {
+			_, err := linux.WriteUncached(d.f, b, off)
+			if !errors.Is(err, errors.ErrUnsupported) {
+				return err
+			}
+		}
+		_, err := d.f.WriteAt(b, off)
+		d.StartWriteback(off, int64(len(b)))
+		return err
+	})
 }
 
 func aligned(b []byte, off int64) bool {
@@ -193,12 +202,34 @@ func aligned(b []byte, off int64) bool {
 
 // Reader opens the file once more, to read what was written, also after Commit
 // or Abort.
-func (d *File) Reader() (*os.File, error) {
-	f, err := os.Open(d.f.Name())
+func (d *File) Reader() (*Reader, error) {
+	var f *os.File
+	err := d.do(OpOpen, d.path, func() (err error) {
+		f, err = linux.Reopen(d.f)
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("durable: reading %s: %w", d.path, err)
 	}
-	return f, nil
+	return &Reader{path: d.path, f: f, sums: d.sums, faults: d.faults}, nil
+}
+
+// Path is where the file will appear, or, of a scratch file, what it is.
+func (d *File) Path() string { return d.path }
+
+// Hash has Commit write the file, as it is read back, to h. It comes before Commit.
+func (d *File) Hash(h io.Writer) { d.hash = h }
+
+// Lost is a *LostError if the file has no name any more: somebody has removed it, and what
+// is written to it goes nowhere. It asks only the kernel.
+func (d *File) Lost() error {
+	if d.f == nil || d.scratch {
+		return nil
+	}
+	if names, ok := linux.Names(d.f); ok && names == 0 {
+		return &LostError{d.path, "it was removed while it was written"}
+	}
+	return nil
 }
 
 // StartWriteback starts the way to the disk of n bytes written at off. It is
@@ -212,7 +243,8 @@ func (d *File) ReadVia(way Way, b []byte, off int64) error {
 	if way != Direct {
 		direct = nil
 	}
-	if err := ReadFull(direct, d.f, b, off); err != nil {
+	err := d.read(d.path, b, off, func() error { return ReadFull(direct, d.f, b, off) })
+	if err != nil {
 		return fmt.Errorf("durable: reading %s: %w", d.path, err)
 	}
 	return nil
@@ -244,38 +276,117 @@ func readFull(f *os.File, b []byte, off int64) error {
 }
 
 // ReadAt reads what was written.
-func (d *File) ReadAt(b []byte, off int64) (int, error) { return d.f.ReadAt(b, off) }
+func (d *File) ReadAt(b []byte, off int64) (n int, err error) {
+	err = d.read(d.path, b, off, func() error {
+		n, err = d.f.ReadAt(b, off)
+		return err
+	})
+	return n, err
+}
 
-// Commit waits until the file is on the disk and gives it its name, replacing
-// what had it before. On an error nothing is left, unless it is only the folder
-// that could not be synced.
-func (d *File) Commit() error {
+// Commit waits until the file is on the disk, reads all of it back and gives it its name,
+// which nothing may have. On an error nothing is left, unless it is only the directory that
+// could not be synced. A *LostError says that somebody has removed or replaced the file, or
+// put another in its place; a *ChangedError, that the disk does not yield what was written.
+//
+// Invariant: what appears under the name is the file that this File has written, byte for
+// byte as the disk yields it. No other code gives a file its name.
+func (d *File) Commit(ctx context.Context) error { return d.commit(ctx, false) }
+
+// Replace is Commit for a file that may take the place of another.
+func (d *File) Replace(ctx context.Context) error { return d.commit(ctx, true) }
+
+func (d *File) commit(ctx context.Context, replace bool) error {
 	if d.scratch {
 		return fmt.Errorf("durable: committing %s: %w", d.path, errors.ErrUnsupported)
 	}
-	err := linux.Datasync(d.f)
+	if d.f == nil {
+		return fmt.Errorf("durable: committing %s: %w", d.path, os.ErrClosed)
+	}
+	err := d.do(OpSync, d.path, func() error { return linux.Datasync(d.f) })
 	if err == nil {
-		err = os.Rename(d.f.Name(), d.path)
+		err = d.Verify(ctx)
+	}
+	if err == nil {
+		err = d.do(OpPublish, d.path, func() error { return d.dir.publish(d.f, TempName(d.name), d.name, replace) })
+	}
+	if err == nil {
+		d.mark, err = MarkOf(d.path, d.f)
 	}
 	if err != nil {
 		d.Abort()
+		if said := (*LostError)(nil); errors.As(err, &said) {
+			return err
+		}
 		return fmt.Errorf("durable: committing %s: %w", d.path, err)
 	}
+	err = d.dir.sync()
 	d.close()
-	if err := linux.SyncDir(filepath.Dir(d.path)); err != nil {
-		return fmt.Errorf("durable: committing %s: syncing its folder: %w", d.path, err)
+	if err != nil {
+		return fmt.Errorf("durable: committing %s: syncing its directory: %w", d.path, err)
 	}
 	return nil
 }
 
+// Verify reads the file back and compares it with what was written: past the page cache
+// where that can be done, otherwise after the cache has let go of it. What is not right at
+// first is read once more.
+func (d *File) Verify(ctx context.Context) error {
+	info, err := d.f.Stat()
+	if err == nil && info.Size() != d.size {
+		return &LostError{d.path, fmt.Sprintf("it has %d bytes, and had %d", info.Size(), d.size)}
+	}
+	if err == nil && d.sums != nil {
+		d.AllowDirect()
+		check := func(hash io.Writer) error {
+			_ = linux.DropCache(d.f, 0, d.size)
+			return d.sums.CheckAll(ctx, d.path, func(b []byte, off int64) error {
+				err := d.ReadVia(Direct, b, off)
+				if err == nil && hash != nil {
+					_, err = hash.Write(b)
+				}
+				return err
+			})
+		}
+		if err = check(d.hash); errors.As(err, new(*ChangedError)) && d.hash == nil {
+			err = check(nil)
+		}
+	}
+	return err
+}
+
+// Recheck makes sure that what was committed is still under its name, as it was: the
+// same file, of that length, that nobody has written to. If its time does not say so, it is
+// read once more.
+func (d *File) Recheck(ctx context.Context) error {
+	if d.mark.info == nil {
+		return nil
+	}
+	if same, err := d.mark.Same(); same || err != nil {
+		return err
+	}
+	r, err := Open(ctx, d.path)
+	if err != nil {
+		return fmt.Errorf("durable: looking at %s once more: %w", d.path, err)
+	}
+	defer r.Close()
+	defer r.Forget(0, d.size)
+	r.Forget(0, d.size)
+	return d.sums.CheckAll(ctx, d.path, func(b []byte, off int64) error { return r.Read(Direct, b, off) })
+}
+
 // Abort removes the unfinished file. After Commit it does nothing.
 func (d *File) Abort() {
-	if d.f != nil {
-		if !d.scratch {
-			os.Remove(d.f.Name())
-		}
-		d.close()
+	if d.f == nil {
+		return
 	}
+	if !d.scratch {
+		// Only what is ours goes: somebody may have begun again.
+		if mine, err := d.f.Stat(); err == nil && d.dir.leads(TempName(d.name), mine) {
+			_ = d.dir.root.Remove(TempName(d.name))
+		}
+	}
+	d.close()
 }
 
 func (d *File) close() {
@@ -283,5 +394,8 @@ func (d *File) close() {
 		d.direct.Close()
 	}
 	d.f.Close()
+	if d.ownDir {
+		d.dir.Close()
+	}
 	d.f, d.direct = nil, nil
 }

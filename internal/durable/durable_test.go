@@ -30,7 +30,7 @@ func names(t *testing.T, dir string) (names []string) {
 
 func create(t *testing.T, path string, size int64) *durable.File {
 	t.Helper()
-	f, err := durable.Create(path)
+	f, err := durable.Create(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +62,7 @@ func TestCommit(t *testing.T) {
 	if b, _ := os.ReadFile(path); string(b) != "old" {
 		t.Errorf("before Commit the file is %q", b)
 	}
-	if err := f.Commit(); err != nil {
+	if err := f.Replace(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	f.Abort()
@@ -102,10 +102,10 @@ func TestLocked(t *testing.T) {
 	}
 	path := filepath.Join(t.TempDir(), "data")
 	f := create(t, path, 8)
-	if _, err := durable.Create(path); !errors.Is(err, linux.ErrLocked) {
+	if _, err := durable.Create(t.Context(), path); !errors.Is(err, linux.ErrLocked) {
 		t.Errorf("second Create: %v", err)
 	}
-	if err := f.Commit(); err != nil {
+	if err := f.Commit(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	create(t, path, 8).Abort()
@@ -126,14 +126,12 @@ func TestStaleNames(t *testing.T) {
 		if err := link(precious, filepath.Join(dir, durable.TempName("data"))); err != nil {
 			t.Fatal(err)
 		}
-		f, err := durable.Create(path)
-		if (err == nil) != (name == "hard") {
-			t.Errorf("%s link: %v", name, err)
+		f, err := durable.Create(t.Context(), path)
+		if err != nil {
+			t.Fatalf("%s link: %v", name, err)
 		}
-		if err == nil {
-			if err := errors.Join(f.Reserve(8), f.Commit()); err != nil {
-				t.Error(err)
-			}
+		if err := errors.Join(f.Reserve(8), f.Commit(t.Context())); err != nil {
+			t.Error(err)
 		}
 		if b, err := os.ReadFile(precious); string(b) != "precious" {
 			t.Errorf("%s link: the file it leads to is %q, %v", name, b, err)
@@ -143,10 +141,10 @@ func TestStaleNames(t *testing.T) {
 
 func TestErrors(t *testing.T) {
 	dir := t.TempDir()
-	if _, err := durable.Create(filepath.Join(dir, "missing", "data")); !errors.Is(err, os.ErrNotExist) {
+	if _, err := durable.Create(t.Context(), filepath.Join(dir, "missing", "data")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("missing folder: %v", err)
 	}
-	huge, err := durable.Create(filepath.Join(dir, "huge"))
+	huge, err := durable.Create(t.Context(), filepath.Join(dir, "huge"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,7 +157,7 @@ func TestErrors(t *testing.T) {
 	if err := os.Mkdir(path, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	if err := create(t, path, 8).Commit(); err == nil {
+	if err := create(t, path, 8).Replace(t.Context()); err == nil {
 		t.Error("a folder was replaced")
 	}
 	if diff := cmp.Diff([]string{"folder"}, names(t, dir)); diff != "" {
@@ -171,7 +169,7 @@ func TestErrors(t *testing.T) {
 // alignment, and cannot be committed.
 func TestScratch(t *testing.T) {
 	dir := t.TempDir()
-	f, err := durable.Scratch(dir)
+	f, err := durable.Scratch(t.Context(), dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -206,7 +204,7 @@ func TestScratch(t *testing.T) {
 			t.Errorf("%v: reading past the end: %v", way, err)
 		}
 	}
-	if err := f.Commit(); !errors.Is(err, errors.ErrUnsupported) {
+	if err := f.Commit(t.Context()); !errors.Is(err, errors.ErrUnsupported) {
 		t.Errorf("committed: %v", err)
 	}
 	f.Abort()
@@ -214,7 +212,7 @@ func TestScratch(t *testing.T) {
 	if left := names(t, dir); len(left) > 0 {
 		t.Errorf("left %q", left)
 	}
-	if _, err := durable.Scratch(filepath.Join(dir, "missing")); !errors.Is(err, os.ErrNotExist) {
+	if _, err := durable.Scratch(t.Context(), filepath.Join(dir, "missing")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("in a folder that is missing: %v", err)
 	}
 }

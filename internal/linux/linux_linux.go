@@ -150,3 +150,40 @@ func unsupported(err error) error {
 	}
 	return err
 }
+
+// LinkTo gives the file that f is, whatever names it has, one more in a directory, where
+// nothing has that name. A file that has no name left is fs.ErrNotExist, unless it never
+// had one; a file system without hard links, errors.ErrUnsupported.
+func LinkTo(f, dir *os.File, name string) error {
+	err := retry(func() error {
+		return unix.Linkat(unix.AT_FDCWD, fmt.Sprintf("/proc/self/fd/%d", f.Fd()), int(dir.Fd()), name, unix.AT_SYMLINK_FOLLOW)
+	})
+	if err == unix.EMLINK {
+		return fmt.Errorf("%w (%w)", errors.ErrUnsupported, err)
+	}
+	if err == unix.ENOENT {
+		// Without /proc it says the same.
+		if _, statErr := os.Stat("/proc/self/fd"); statErr != nil {
+			return fmt.Errorf("%w (%w)", errors.ErrUnsupported, statErr)
+		}
+	}
+	return unsupported(err)
+}
+
+// Names is how many names a file that is open has.
+func Names(f *os.File) (names uint64, ok bool) {
+	var st unix.Stat_t
+	if err := retry(func() error { return unix.Fstat(int(f.Fd()), &st) }); err != nil {
+		return 0, false
+	}
+	return uint64(st.Nlink), true
+}
+
+// Reopen opens the file that f is once more, to read it, whatever names it has.
+func Reopen(f *os.File) (*os.File, error) {
+	r, err := os.Open(fmt.Sprintf("/proc/self/fd/%d", f.Fd()))
+	if errors.Is(err, os.ErrNotExist) { // no /proc here
+		return os.Open(f.Name())
+	}
+	return r, err
+}

@@ -57,3 +57,12 @@ func Unlock(*os.File) error { return errors.ErrUnsupported }
 
 // Owner is not known.
 func Owner(os.FileInfo) (uid int, names uint64, ok bool) { return 0, 0, false }
+
+// LinkTo is not supported.
+func LinkTo(f, dir *os.File, name string) error { return errors.ErrUnsupported }
+
+// Names is not known.
+func Names(*os.File) (names uint64, ok bool) { return 0, false }
+
+// Reopen opens the file that f is once more, to read it, by its name.
+func Reopen(f *os.File) (*os.File, error) { return os.Open(f.Name()) }

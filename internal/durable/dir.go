@@ -1,0 +1,248 @@
+package durable
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/sdr-engine/sdr/internal/linux"
+)
+
+// A Dir is a directory in which files get their names. It stays the same one whatever
+// becomes of its path: what is done in it is done by way of its descriptor.
+type Dir struct {
+	path string
+	root *os.Root
+	f    *os.File // the same directory
+	faults
+}
+
+// OpenDir opens the directory at path.
+func OpenDir(ctx context.Context, path string) (*Dir, error) {
+	failed := func(err error) (*Dir, error) {
+		return nil, fmt.Errorf("durable: opening directory %s: %w", path, err)
+	}
+	root, err := os.OpenRoot(path)
+	if err != nil {
+		return failed(err)
+	}
+	f, err := root.Open(".")
+	if err != nil {
+		root.Close()
+		return failed(err)
+	}
+	return &Dir{path, root, f, faultsOf(ctx)}, nil
+}
+
+// Close ends the use of the directory and gives its lock back.
+func (d *Dir) Close() {
+	d.f.Close()
+	d.root.Close()
+}
+
+// Lock takes the directory for a job, until Close. It survives the removal of all files
+// in it. Another job that has it is linux.ErrLocked; a system or file system without
+// locks has none.
+func (d *Dir) Lock() error {
+	if err := linux.TryLock(d.f); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		return fmt.Errorf("durable: locking directory %s: %w", d.path, err)
+	}
+	return nil
+}
+
+// Remove removes a file, if it is there.
+func (d *Dir) Remove(name string) error {
+	path := filepath.Join(d.path, name)
+	err := d.do(OpRemove, path, func() error { return d.root.Remove(name) })
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("durable: removing %s: %w", path, err)
+	}
+	return nil
+}
+
+// Names are the names of what is in the directory.
+func (d *Dir) Names() ([]string, error) {
+	entries, err := fs.ReadDir(d.root.FS(), ".")
+	if err != nil {
+		return nil, fmt.Errorf("durable: listing %s: %w", d.path, err)
+	}
+	names := make([]string, len(entries))
+	for i, e := range entries {
+		names[i] = e.Name()
+	}
+	return names, nil
+}
+
+// sync waits until the names in the directory are on the disk.
+func (d *Dir) sync() error {
+	return d.do(OpSyncDir, d.path, func() error {
+		if err := d.f.Sync(); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+			return err
+		}
+		return nil
+	})
+}
+
+// isAt reports whether the directory is still the one at its path.
+func (d *Dir) isAt() bool {
+	mine, err := d.f.Stat()
+	if err != nil {
+		return false
+	}
+	now, err := os.Stat(d.path)
+	return err == nil && os.SameFile(mine, now)
+}
+
+// leads reports whether a name leads to that file.
+func (d *Dir) leads(name string, file fs.FileInfo) bool {
+	now, err := d.root.Lstat(name)
+	return err == nil && os.SameFile(file, now)
+}
+
+// create makes a file that was not there, for this process alone: what has the name goes,
+// unless somebody has its lock. A file that somebody else has put there is never written
+// to, however it is named besides, and whoever owns it.
+func (d *Dir) create(name string) (*os.File, error) {
+	path := filepath.Join(d.path, name)
+	for {
+		var f *os.File
+		err := d.do(OpCreate, path, func() (err error) {
+			f, err = d.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL|linux.NoFollow, 0o666)
+			return err
+		})
+		if errors.Is(err, fs.ErrExist) {
+			err = d.removeStale(name)
+			if err == nil {
+				continue
+			}
+		}
+		if err != nil {
+			return nil, err
+		}
+		if err := linux.TryLock(f); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+			f.Close()
+			return nil, fmt.Errorf("locking %s: %w", path, err)
+		}
+		mine, err := f.Stat()
+		if err == nil && d.leads(name, mine) {
+			return f, nil
+		}
+		f.Close() // another job took it for stale between the two calls
+		if err != nil {
+			return nil, err
+		}
+	}
+}
+
+// removeStale removes what a crash left under a temporary name. If a job has its lock it
+// is linux.ErrLocked.
+func (d *Dir) removeStale(name string) error {
+	info, err := d.root.Lstat(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if info.Mode().IsRegular() {
+		f, err := d.root.OpenFile(name, os.O_RDONLY|linux.NoFollow, 0)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil
+		case errors.Is(err, fs.ErrPermission): // somebody else's, of whom nobody can be asked for a lock
+		case err != nil:
+			return err
+		default:
+			defer f.Close()
+			if err := linux.TryLock(f); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+				return fmt.Errorf("locking %s: %w", filepath.Join(d.path, name), err)
+			}
+			mine, err := f.Stat()
+			if err != nil || !d.leads(name, mine) {
+				return err // its job has finished meanwhile
+			}
+		}
+	} else if info.IsDir() {
+		return fmt.Errorf("%s is a directory", filepath.Join(d.path, name))
+	}
+	return d.Remove(name)
+}
+
+// A LostError says that the file that a job has made, or is making, is no longer what its
+// names lead to: the job must not go on as if it were.
+type LostError struct {
+	Path   string // where the file is, or was to appear
+	Reason string
+}
+
+func (e *LostError) Error() string {
+	return fmt.Sprintf("durable: keeping %s: %s: another job, or a person, is at work there", e.Path, e.Reason)
+}
+
+// publish gives f the name final. The name leads to f itself, by its descriptor, not to
+// what bears its temporary name by then. Unless replace is set nothing may have the name.
+func (d *Dir) publish(f *os.File, temp, final string, replace bool) error {
+	lost := func(reason string) error { return &LostError{filepath.Join(d.path, final), reason} }
+	mine, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if !d.isAt() {
+		return lost("its directory was moved, removed or replaced while it was written")
+	}
+	if !d.leads(temp, mine) {
+		return lost("its temporary file was removed or replaced while it was written")
+	}
+	err = d.link(f, final)
+	if errors.Is(err, fs.ErrExist) {
+		if !replace {
+			return lost("a file of that name has appeared while it was written")
+		}
+		err = d.replace(f, temp, final)
+	} else if errors.Is(err, fs.ErrNotExist) {
+		return lost("it was removed while it was written")
+	}
+	if errors.Is(err, errors.ErrUnsupported) {
+		// No links here. The name leads to f a moment before, and is looked at after.
+		if _, err := d.root.Lstat(final); err == nil && !replace {
+			return lost("a file of that name has appeared while it was written")
+		}
+		err = d.root.Rename(temp, final)
+	}
+	if err != nil {
+		return err
+	}
+	if !d.leads(final, mine) {
+		return lost("another file has got its name")
+	}
+	if d.leads(temp, mine) {
+		_ = d.root.Remove(temp) // the next attempt would
+	}
+	return nil
+}
+
+func (d *Dir) link(f *os.File, name string) error {
+	return linux.LinkTo(f, d.f, name)
+}
+
+// replace is publish where a file has the name: by way of one name more, for a moment.
+func (d *Dir) replace(f *os.File, temp, final string) error {
+	if info, err := d.root.Lstat(final); err == nil && info.IsDir() {
+		return fmt.Errorf("%s is a directory", filepath.Join(d.path, final))
+	}
+	next := temp + ".new"
+	if err := d.Remove(next); err != nil {
+		return err
+	}
+	if err := d.link(f, next); err != nil {
+		return err
+	}
+	if err := d.root.Rename(next, final); err != nil {
+		_ = d.Remove(next)
+		return err
+	}
+	return nil
+}

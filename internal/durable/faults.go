@@ -1,0 +1,93 @@
+package durable
+
+import "context"
+
+// A Kind is a kind of operation on files.
+type Kind string
+
+// The kinds. Everything that a job does to its files is one of them.
+const (
+	OpOpen    Kind = "open"    // a file, to read it or to change it
+	OpCreate  Kind = "create"  // a temporary or scratch file
+	OpReserve Kind = "reserve" // disk space
+	OpRead    Kind = "read"
+	OpWrite   Kind = "write"
+	OpCopy    Kind = "copy" // inside the kernel: a reflink, or copy_file_range
+	OpResize  Kind = "truncate"
+	OpSync    Kind = "sync"
+	OpPublish Kind = "publish" // a file gets its name
+	OpRemove  Kind = "remove"
+	OpSyncDir Kind = "sync directory"
+)
+
+// An Op is one operation.
+type Op struct {
+	Kind Kind
+	Path string
+	Off  int64  // of OpRead and OpWrite
+	Buf  []byte // what is to be written, or was read; nil for other kinds
+}
+
+// An Injector stands between a job and its files, for tests: it makes operations
+// fail, be short, or do something else than they were told to.
+type Injector interface {
+	// Before is called before each operation. Its error is the operation's, which then
+	// is not done. What is written instead of op.Buf is what op.Buf is afterwards; it may
+	// be shorter, and a file system that lies about it.
+	Before(op *Op) error
+	// After is called after each OpRead that went well. It may change what was read, or
+	// make the read fail.
+	After(op *Op) error
+}
+
+type injectorKey struct{}
+
+// WithInjector is a context in which files are used by way of an injector.
+func WithInjector(ctx context.Context, i Injector) context.Context {
+	return context.WithValue(ctx, injectorKey{}, i)
+}
+
+// faults is an Injector or none: nothing then stands in between.
+type faults struct{ Injector }
+
+func faultsOf(ctx context.Context) faults {
+	i, _ := ctx.Value(injectorKey{}).(Injector)
+	return faults{i}
+}
+
+// do does an operation that has no data.
+func (f faults) do(kind Kind, path string, do func() error) error {
+	if f.Injector != nil {
+		if err := f.Before(&Op{Kind: kind, Path: path}); err != nil {
+			return err
+		}
+	}
+	return do()
+}
+
+// write writes b, or what is to be written in its place.
+func (f faults) write(path string, b []byte, off int64, write func(b []byte) error) error {
+	if f.Injector != nil {
+		op := &Op{OpWrite, path, off, b}
+		if err := f.Before(op); err != nil {
+			return err
+		}
+		b = op.Buf
+	}
+	return write(b)
+}
+
+// read fills b.
+func (f faults) read(path string, b []byte, off int64, read func() error) error {
+	if f.Injector == nil {
+		return read()
+	}
+	op := &Op{OpRead, path, off, b}
+	if err := f.Before(op); err != nil {
+		return err
+	}
+	if err := read(); err != nil {
+		return err
+	}
+	return f.After(op)
+}
