@@ -1,6 +1,9 @@
 package durable
 
-import "context"
+import (
+	"context"
+	"errors"
+)
 
 // A Kind is a kind of operation on files.
 type Kind string
@@ -32,13 +35,16 @@ type Op struct {
 // fail, be short, or do something else than they were told to.
 type Injector interface {
 	// Before is called before each operation. Its error is the operation's, which then
-	// is not done. What is written instead of op.Buf is what op.Buf is afterwards; it may
-	// be shorter, and a file system that lies about it.
+	// is not done; ErrSkip is none, and it is not done either. What is written instead of
+	// op.Buf is what op.Buf is afterwards; it may be shorter, and nobody is told.
 	Before(op *Op) error
-	// After is called after each OpRead that went well. It may change what was read, or
-	// make the read fail.
+	// After is called after each operation that went well. It may change what was read, or
+	// make the operation fail.
 	After(op *Op) error
 }
+
+// ErrSkip from an Injector says that an operation is to be reported as done.
+var ErrSkip = errors.New("skipped")
 
 type injectorKey struct{}
 
@@ -57,24 +63,31 @@ func faultsOf(ctx context.Context) faults {
 
 // do does an operation that has no data.
 func (f faults) do(kind Kind, path string, do func() error) error {
-	if f.Injector != nil {
-		if err := f.Before(&Op{Kind: kind, Path: path}); err != nil {
-			return err
-		}
+	return f.around(&Op{Kind: kind, Path: path}, do)
+}
+
+func (f faults) around(op *Op, do func() error) error {
+	if f.Injector == nil {
+		return do()
 	}
-	return do()
+	if err := f.Before(op); err == ErrSkip {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	if err := do(); err != nil {
+		return err
+	}
+	return f.After(op)
 }
 
 // write writes b, or what is to be written in its place.
 func (f faults) write(path string, b []byte, off int64, write func(b []byte) error) error {
-	if f.Injector != nil {
-		op := &Op{OpWrite, path, off, b}
-		if err := f.Before(op); err != nil {
-			return err
-		}
-		b = op.Buf
+	if f.Injector == nil {
+		return write(b)
 	}
-	return write(b)
+	op := &Op{OpWrite, path, off, b}
+	return f.around(op, func() error { return write(op.Buf) })
 }
 
 // read fills b.
@@ -82,12 +95,5 @@ func (f faults) read(path string, b []byte, off int64, read func() error) error 
 	if f.Injector == nil {
 		return read()
 	}
-	op := &Op{OpRead, path, off, b}
-	if err := f.Before(op); err != nil {
-		return err
-	}
-	if err := read(); err != nil {
-		return err
-	}
-	return f.After(op)
+	return f.around(&Op{OpRead, path, off, b}, read)
 }
