@@ -77,7 +77,7 @@ func Generate(ctx context.Context, p porep.SealProof, dir string, hook func(Even
 const lockRetry = 100 * time.Millisecond
 
 // provide returns p's parent cache, verified, generating it if need be.
-func provide(ctx context.Context, p porep.SealProof, dir string, hook func(Event)) (file *os.File, err error) {
+func provide(ctx context.Context, p porep.SealProof, dir string, hook func(Event)) (file *verified, err error) {
 	if err := p.Check(); err != nil {
 		return nil, fmt.Errorf("parentcache: generating in %s: %w", dir, err)
 	}
@@ -121,7 +121,7 @@ func provide(ctx context.Context, p porep.SealProof, dir string, hook func(Event
 // openValid returns p's parent cache, verified. If there is none, or a wrong
 // one, it returns neither file nor error; for a wrong one it returns what
 // identifies it.
-func openValid(ctx context.Context, p porep.SealProof, path string, hook func(Event)) (file *os.File, wrong os.FileInfo, err error) {
+func openValid(ctx context.Context, p porep.SealProof, path string, hook func(Event)) (file *verified, wrong os.FileInfo, err error) {
 	info, _ := os.Stat(path)
 	file, err = openVerified(ctx, p, path, hook)
 	var corrupt *CorruptError
@@ -141,7 +141,7 @@ func same(a, b os.FileInfo) bool {
 }
 
 // generate makes the file at path. The caller holds the lock.
-func generate(ctx context.Context, p porep.SealProof, path string, hook func(Event)) (file *os.File, err error) {
+func generate(ctx context.Context, p porep.SealProof, path string, hook func(Event)) (file *verified, err error) {
 	// Always the same name, so that what a killed process left is replaced.
 	temp := path + ".tmp"
 	if err := os.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -160,12 +160,13 @@ func generate(ctx context.Context, p porep.SealProof, path string, hook func(Eve
 		}
 	}()
 
-	digest, err := writeParents(ctx, p, f, hook)
+	sums := newSums(p)
+	digest, err := writeParents(ctx, p, f, sums, hook)
 	if err != nil {
 		return nil, err
 	}
 	if want, ok := Digest(p); !ok {
-		err = verifyParents(ctx, p, f, temp, hook)
+		err = verifyParents(ctx, p, f, temp, sums, hook)
 	} else if digest != want {
 		err = &CorruptError{temp, "SHA-256", fmt.Sprintf("%x", digest), fmt.Sprintf("%x", want)}
 	}
@@ -178,12 +179,12 @@ func generate(ctx context.Context, p porep.SealProof, path string, hook func(Eve
 	if err := os.Rename(temp, path); err != nil {
 		return nil, err
 	}
-	return f, linux.SyncDir(filepath.Dir(path))
+	return &verified{f, sums}, linux.SyncDir(filepath.Dir(path))
 }
 
 // writeParents writes the parents of all nodes and returns the SHA-256 of what
 // it wrote. All cores compute and write; the blocks are hashed in order.
-func writeParents(ctx context.Context, p porep.SealProof, w io.WriterAt, hook func(Event)) (digest [32]byte, err error) {
+func writeParents(ctx context.Context, p porep.SealProof, w io.WriterAt, sums sums, hook func(Event)) (digest [32]byte, err error) {
 	g, err := graph.New(p)
 	if err != nil {
 		return digest, err
@@ -196,6 +197,7 @@ func writeParents(ctx context.Context, p porep.SealProof, w io.WriterAt, hook fu
 		for i, v := range b.parents {
 			binary.LittleEndian.PutUint32(b.bytes[4*i:], v)
 		}
+		sums.take(b)
 		if _, err := w.WriteAt(b.bytes, b.offset()); err != nil {
 			return fmt.Errorf("writing %d bytes at offset %d of %d: %w", len(b.bytes), b.offset(), Size(p), err)
 		}
