@@ -10,9 +10,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"time"
-
-	"github.com/gofrs/flock"
 
 	"github.com/sdr-engine/sdr/graph"
 	"github.com/sdr-engine/sdr/internal/linux"
@@ -72,10 +69,6 @@ func Generate(ctx context.Context, p porep.SealProof, dir string, hook func(Even
 	return filepath.Join(dir, name(p)), f.Close()
 }
 
-// lockRetry is the time between two attempts to lock a file, which cannot be
-// both waited for and cancelled.
-const lockRetry = 100 * time.Millisecond
-
 // provide returns p's parent cache, verified, generating it if need be.
 func provide(ctx context.Context, p porep.SealProof, dir string, hook func(Event)) (file *verified, err error) {
 	if err := p.Check(); err != nil {
@@ -93,16 +86,9 @@ func provide(ctx context.Context, p porep.SealProof, dir string, hook func(Event
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return nil, failed(err)
 	}
-	// Beside the file, since that is replaced; left there, since a lock on a
-	// removed file excludes nobody.
-	lock := flock.New(path+".lock", flock.SetPermissions(0o666))
-	locked, err := lock.TryLock()
-	if err == nil && !locked {
-		notify(hook, Event{Step: StepWait, Path: path})
-		_, err = lock.TryLockContext(ctx, lockRetry)
-	}
+	lock, err := takeLock(ctx, path+".lock", func() { notify(hook, Event{Step: StepWait, Path: path}) })
 	if err != nil {
-		return nil, failed(fmt.Errorf("locking %s: %w", lock.Path(), err))
+		return nil, failed(fmt.Errorf("locking: %w", err))
 	}
 	defer lock.Close()
 
@@ -142,10 +128,12 @@ func same(a, b os.FileInfo) bool {
 
 // generate makes the file at path. The caller holds the lock.
 func generate(ctx context.Context, p porep.SealProof, path string, hook func(Event)) (file *verified, err error) {
-	// Always the same name, so that what a killed process left is replaced.
+	// Always the same name, so that what a killed process left is replaced. It is
+	// removed and made anew, never opened: it may be a link to another file, or
+	// somebody else's, in a directory that all may write into.
 	temp := path + ".tmp"
 	if err := os.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
+		return nil, fmt.Errorf("removing what is in the way of a temporary file, which only its owner may do in some directories: %w", err)
 	}
 	f, err := os.OpenFile(temp, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
 	if err != nil {
