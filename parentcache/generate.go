@@ -58,7 +58,8 @@ func report(hook func(Event), step Step, b *block, nodes uint64) {
 // returns its path. A valid file is kept, a wrong one replaced. The file is
 // written under another name, on all cores, and takes its own name when it is
 // verified and on the disk; after an error or a cancellation nothing is left of
-// it. Of several processes one generates while the others wait.
+// it. Where there are locks (Linux), one of several processes generates while the
+// others wait.
 //
 // A hook, which may be nil, is told what happens.
 func Generate(ctx context.Context, p porep.SealProof, dir string, hook func(Event)) (path string, err error) {
