@@ -10,12 +10,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"time"
-
-	"github.com/gofrs/flock"
 
 	"github.com/sdr-engine/sdr/graph"
-	"github.com/sdr-engine/sdr/internal/linux"
+	"github.com/sdr-engine/sdr/internal/durable"
 	"github.com/sdr-engine/sdr/porep"
 )
 
@@ -61,7 +58,8 @@ func report(hook func(Event), step Step, b *block, nodes uint64) {
 // returns its path. A valid file is kept, a wrong one replaced. The file is
 // written under another name, on all cores, and takes its own name when it is
 // verified and on the disk; after an error or a cancellation nothing is left of
-// it. Of several processes one generates while the others wait.
+// it. Where there are locks (Linux), one of several processes generates while the
+// others wait.
 //
 // A hook, which may be nil, is told what happens.
 func Generate(ctx context.Context, p porep.SealProof, dir string, hook func(Event)) (path string, err error) {
@@ -72,12 +70,8 @@ func Generate(ctx context.Context, p porep.SealProof, dir string, hook func(Even
 	return filepath.Join(dir, name(p)), f.Close()
 }
 
-// lockRetry is the time between two attempts to lock a file, which cannot be
-// both waited for and cancelled.
-const lockRetry = 100 * time.Millisecond
-
 // provide returns p's parent cache, verified, generating it if need be.
-func provide(ctx context.Context, p porep.SealProof, dir string, hook func(Event)) (file *os.File, err error) {
+func provide(ctx context.Context, p porep.SealProof, dir string, hook func(Event)) (file *verified, err error) {
 	if err := p.Check(); err != nil {
 		return nil, fmt.Errorf("parentcache: generating in %s: %w", dir, err)
 	}
@@ -93,16 +87,9 @@ func provide(ctx context.Context, p porep.SealProof, dir string, hook func(Event
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return nil, failed(err)
 	}
-	// Beside the file, since that is replaced; left there, since a lock on a
-	// removed file excludes nobody.
-	lock := flock.New(path+".lock", flock.SetPermissions(0o666))
-	locked, err := lock.TryLock()
-	if err == nil && !locked {
-		notify(hook, Event{Step: StepWait, Path: path})
-		_, err = lock.TryLockContext(ctx, lockRetry)
-	}
+	lock, err := takeLock(ctx, path+".lock", func() { notify(hook, Event{Step: StepWait, Path: path}) })
 	if err != nil {
-		return nil, failed(fmt.Errorf("locking %s: %w", lock.Path(), err))
+		return nil, failed(fmt.Errorf("locking: %w", err))
 	}
 	defer lock.Close()
 
@@ -121,7 +108,7 @@ func provide(ctx context.Context, p porep.SealProof, dir string, hook func(Event
 // openValid returns p's parent cache, verified. If there is none, or a wrong
 // one, it returns neither file nor error; for a wrong one it returns what
 // identifies it.
-func openValid(ctx context.Context, p porep.SealProof, path string, hook func(Event)) (file *os.File, wrong os.FileInfo, err error) {
+func openValid(ctx context.Context, p porep.SealProof, path string, hook func(Event)) (file *verified, wrong os.FileInfo, err error) {
 	info, _ := os.Stat(path)
 	file, err = openVerified(ctx, p, path, hook)
 	var corrupt *CorruptError
@@ -141,49 +128,42 @@ func same(a, b os.FileInfo) bool {
 }
 
 // generate makes the file at path. The caller holds the lock.
-func generate(ctx context.Context, p porep.SealProof, path string, hook func(Event)) (file *os.File, err error) {
-	// Always the same name, so that what a killed process left is replaced.
-	temp := path + ".tmp"
-	if err := os.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	f, err := os.OpenFile(temp, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
+func generate(ctx context.Context, p porep.SealProof, path string, hook func(Event)) (file *verified, err error) {
+	f, err := durable.Create(ctx, path)
 	if err != nil {
 		return nil, err
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, f.Close())
-			if removeErr := os.Remove(temp); !errors.Is(removeErr, fs.ErrNotExist) {
-				err = errors.Join(err, removeErr)
-			}
-		}
-	}()
-
-	digest, err := writeParents(ctx, p, f, hook)
+	defer f.Abort()
+	if err := f.Reserve(Size(p)); err != nil {
+		return nil, err
+	}
+	sums := newSums(p)
+	digest, err := writeParents(ctx, p, f, sums, hook)
 	if err != nil {
 		return nil, err
 	}
 	if want, ok := Digest(p); !ok {
-		err = verifyParents(ctx, p, f, temp, hook)
+		err = verifyParents(ctx, p, f, path, sums, hook)
 	} else if digest != want {
-		err = &CorruptError{temp, "SHA-256", fmt.Sprintf("%x", digest), fmt.Sprintf("%x", want)}
+		err = &CorruptError{path, "SHA-256", fmt.Sprintf("%x", digest), fmt.Sprintf("%x", want)}
 	}
 	if err != nil {
 		return nil, err
 	}
-	if err := f.Sync(); err != nil {
+	r, err := f.Reader()
+	if err != nil {
 		return nil, err
 	}
-	if err := os.Rename(temp, path); err != nil {
+	if err := f.Replace(ctx); err != nil {
+		r.Close()
 		return nil, err
 	}
-	return f, linux.SyncDir(filepath.Dir(path))
+	return &verified{r.File(), sums}, nil
 }
 
 // writeParents writes the parents of all nodes and returns the SHA-256 of what
 // it wrote. All cores compute and write; the blocks are hashed in order.
-func writeParents(ctx context.Context, p porep.SealProof, w io.WriterAt, hook func(Event)) (digest [32]byte, err error) {
+func writeParents(ctx context.Context, p porep.SealProof, w io.WriterAt, sums sums, hook func(Event)) (digest [32]byte, err error) {
 	g, err := graph.New(p)
 	if err != nil {
 		return digest, err
@@ -196,6 +176,7 @@ func writeParents(ctx context.Context, p porep.SealProof, w io.WriterAt, hook fu
 		for i, v := range b.parents {
 			binary.LittleEndian.PutUint32(b.bytes[4*i:], v)
 		}
+		sums.take(b)
 		if _, err := w.WriteAt(b.bytes, b.offset()); err != nil {
 			return fmt.Errorf("writing %d bytes at offset %d of %d: %w", len(b.bytes), b.offset(), Size(p), err)
 		}

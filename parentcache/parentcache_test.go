@@ -19,6 +19,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/sdr-engine/sdr/graph"
+	"github.com/sdr-engine/sdr/internal/durable"
 	"github.com/sdr-engine/sdr/porep"
 )
 
@@ -261,10 +262,12 @@ func TestCacheDoesNotAllocate(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	dst := make([]uint32, 64*porep.Degree)
-	var failed error
-	if n := testing.AllocsPerRun(10, func() { failed = c.Parents(dst, 0) }); n != 0 || failed != nil {
-		t.Errorf("Parents allocates %v times, error %v", n, failed)
+	for _, run := range []struct{ first, nodes uint64 }{{0, 64}, {3, 5}} { // all that has a checksum, and a part
+		dst := make([]uint32, run.nodes*porep.Degree)
+		var failed error
+		if n := testing.AllocsPerRun(10, func() { failed = c.Parents(dst, run.first) }); n != 0 || failed != nil {
+			t.Errorf("Parents of %d nodes allocates %v times, error %v", run.nodes, n, failed)
+		}
 	}
 }
 
@@ -300,7 +303,7 @@ func TestReadError(t *testing.T) {
 	}
 	err = c.Parents(dst, c.Nodes()-1)
 	var readErr *ReadError
-	if !errors.As(err, &readErr) || readErr.First != c.Nodes()-1 || readErr.Path != c.Path() {
+	if !errors.As(err, &readErr) || readErr.First+readErr.Nodes != c.Nodes() || readErr.Nodes != sumNodes || readErr.Path != c.Path() {
 		t.Errorf("beyond the cut: error %v, want a ReadError", err)
 	}
 }
@@ -440,8 +443,8 @@ func TestReadOnlyFolder(t *testing.T) {
 // Whatever a killed process leaves is replaced.
 func TestLeftovers(t *testing.T) {
 	dir := t.TempDir()
-	for _, suffix := range []string{".tmp", ".lock"} {
-		if err := os.WriteFile(filepath.Join(dir, name(small)+suffix), []byte("leftover"), 0o666); err != nil {
+	for _, left := range []string{durable.TempName(name(small)), name(small) + ".lock"} {
+		if err := os.WriteFile(filepath.Join(dir, left), []byte("leftover"), 0o666); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -551,7 +554,7 @@ func (d fullDisk) WriteAt(b []byte, at int64) (int, error) {
 
 func TestNoSpace(t *testing.T) {
 	const p = porep.StackedDrg8MiBV1_1
-	_, err := writeParents(t.Context(), p, fullDisk{1 << 20}, nil)
+	_, err := writeParents(t.Context(), p, fullDisk{1 << 20}, newSums(p), nil)
 	if want := "writing 229376 bytes at offset 917504 of 14680064: "; !errors.Is(err, syscall.ENOSPC) || !strings.HasPrefix(err.Error(), want) {
 		t.Errorf("error %v, want %s…", err, want)
 	}
@@ -585,19 +588,23 @@ func TestRun(t *testing.T) {
 	})
 }
 
-// BenchmarkCacheParents reads runs of 64 nodes, in order. An operation is a node.
+// BenchmarkCacheParents reads runs of nodes, in order. An operation is a node.
 func BenchmarkCacheParents(b *testing.B) {
-	const p, run = porep.StackedDrg8MiBV1_1, 64
+	const p = porep.StackedDrg8MiBV1_1
 	c, err := Open(b.Context(), p, makeCache(b, p))
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer c.Close()
-	dst := make([]uint32, run*porep.Degree)
-	for done := uint64(0); done < uint64(b.N); done += run {
-		if err := c.Parents(dst, done%c.Nodes()); err != nil {
-			b.Fatal(err)
-		}
+	for _, run := range []int{64, 128, 1024} {
+		b.Run(fmt.Sprintf("run=%d", run), func(b *testing.B) {
+			dst := make([]uint32, run*porep.Degree)
+			for done := 0; done < b.N; done += run {
+				if err := c.Parents(dst, uint64(done)%c.Nodes()); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }
 

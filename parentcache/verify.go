@@ -9,6 +9,7 @@ import (
 	"os"
 
 	"github.com/sdr-engine/sdr/graph"
+	"github.com/sdr-engine/sdr/internal/linux"
 	"github.com/sdr-engine/sdr/porep"
 )
 
@@ -45,15 +46,22 @@ func VerifyFor(ctx context.Context, p porep.SealProof, path string, hook func(Ev
 	return f.Close()
 }
 
+// A verified file is open, and has the checksums of what was read of it when it
+// was verified.
+type verified struct {
+	*os.File
+	sums sums
+}
+
 // openVerified opens a file for reading and verifies what it opened.
-func openVerified(ctx context.Context, p porep.SealProof, path string, hook func(Event)) (*os.File, error) {
+func openVerified(ctx context.Context, p porep.SealProof, path string, hook func(Event)) (*verified, error) {
 	failed := func(err error) error {
 		return fmt.Errorf("parentcache: verifying %s for %v: %w", path, p, err)
 	}
 	if err := p.Check(); err != nil {
 		return nil, failed(err)
 	}
-	// Before it is opened, because opening a pipe waits for its other end.
+	// Before it is opened, because that alone may do something to a device.
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, failed(err)
@@ -61,18 +69,19 @@ func openVerified(ctx context.Context, p porep.SealProof, path string, hook func
 	if !info.Mode().IsRegular() {
 		return nil, failed(&NotFileError{path, info.Mode()})
 	}
-	f, err := os.Open(path)
+	f, err := os.OpenFile(path, os.O_RDONLY|linux.NoWait, 0)
 	if err != nil {
 		return nil, failed(err)
 	}
-	if err := verify(ctx, p, f, path, hook); err != nil {
+	v := &verified{f, newSums(p)}
+	if err := v.verify(ctx, p, path, hook); err != nil {
 		f.Close()
 		if _, ok := err.(*CorruptError); ok {
 			return nil, err
 		}
 		return nil, failed(err)
 	}
-	return f, nil
+	return v, nil
 }
 
 // A NotFileError says that something stands in the place of a parent cache that
@@ -86,28 +95,34 @@ func (e *NotFileError) Error() string {
 	return fmt.Sprintf("%s is not a regular file, its mode is %v", e.Path, e.Mode)
 }
 
-// verify returns a *CorruptError unless f is p's parent cache.
-func verify(ctx context.Context, p porep.SealProof, f *os.File, path string, hook func(Event)) error {
-	info, err := f.Stat()
+// verify returns a *CorruptError unless v is p's parent cache.
+func (v *verified) verify(ctx context.Context, p porep.SealProof, path string, hook func(Event)) error {
+	info, err := v.Stat()
 	if err != nil {
 		return err
+	}
+	if !info.Mode().IsRegular() { // it was replaced before it was opened
+		return &NotFileError{path, info.Mode()}
 	}
 	if got, want := info.Size(), Size(p); got != want {
 		return &CorruptError{path, "length", fmt.Sprint(got), fmt.Sprintf("%d bytes", want)}
 	}
 	if want, ok := Digest(p); ok {
-		return verifyDigest(ctx, p, f, path, want, hook)
+		return verifyDigest(ctx, p, v, path, v.sums, want, hook)
 	}
-	return verifyParents(ctx, p, f, path, hook)
+	return verifyParents(ctx, p, v, path, v.sums, hook)
 }
 
 // verifyDigest compares a file's digest. Hashing is sequential; the cores read.
-func verifyDigest(ctx context.Context, p porep.SealProof, f io.ReaderAt, path string, want [32]byte, hook func(Event)) error {
+func verifyDigest(ctx context.Context, p porep.SealProof, f io.ReaderAt, path string, sums sums, want [32]byte, hook func(Event)) error {
 	nodes := p.SectorSize().Nodes()
 	hash := sha256.New()
 	err := run(ctx, nodes, func(b *block) error {
-		_, err := f.ReadAt(b.bytes, b.offset())
-		return err
+		if _, err := f.ReadAt(b.bytes, b.offset()); err != nil {
+			return err
+		}
+		sums.take(b)
+		return nil
 	}, func(b *block) error {
 		hash.Write(b.bytes)
 		report(hook, StepVerify, b, nodes)
@@ -123,7 +138,7 @@ func verifyDigest(ctx context.Context, p porep.SealProof, f io.ReaderAt, path st
 }
 
 // verifyParents compares a file with the graph.
-func verifyParents(ctx context.Context, p porep.SealProof, f io.ReaderAt, path string, hook func(Event)) error {
+func verifyParents(ctx context.Context, p porep.SealProof, f io.ReaderAt, path string, sums sums, hook func(Event)) error {
 	g, err := graph.New(p)
 	if err != nil {
 		return err
@@ -132,6 +147,7 @@ func verifyParents(ctx context.Context, p porep.SealProof, f io.ReaderAt, path s
 		if _, err := f.ReadAt(b.bytes, b.offset()); err != nil {
 			return err
 		}
+		sums.take(b)
 		if err := g.Parents(b.parents, b.first); err != nil {
 			return err
 		}

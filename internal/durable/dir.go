@@ -168,7 +168,10 @@ func (d *Dir) removeStale(name string) error {
 	} else if info.IsDir() {
 		return fmt.Errorf("%s is a directory", filepath.Join(d.path, name))
 	}
-	return d.Remove(name)
+	if err := d.Remove(name); err != nil {
+		return fmt.Errorf("%w: it is in the way of a temporary file, and in some directories only its owner may remove it", err)
+	}
+	return nil
 }
 
 // A LostError says that the file that a job has made, or is making, is no longer what its

@@ -66,6 +66,21 @@ func (i *Injector) Struck() string {
 	return fmt.Sprintf("%s %s at %d: %v", i.struck.Kind, filepath.Base(i.struck.Path), i.struck.Off, i.Fault)
 }
 
+// Tampered reports whether the fault was to change or leave a file under its final name,
+// behind the job's back: then what is there is not the job's doing.
+func (i *Injector) Tampered() bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.struck == nil {
+		return false
+	}
+	switch i.struck.Kind {
+	case durable.OpPublish, durable.OpRemove:
+		return i.Fault == Change || i.Fault == Lie
+	}
+	return false
+}
+
 // Before implements durable.Injector.
 func (i *Injector) Before(op *durable.Op) error {
 	if !i.turn(op) {

@@ -47,7 +47,7 @@ var levels = []row{
 	{1, "fr32", nil},
 
 	{2, "internal/errorfs", []string{"internal/durable"}},
-	{2, "parentcache", []string{"internal/linux", "hugepages", "graph", "porep", "github.com/edsrzf/mmap-go", "github.com/gofrs/flock"}},
+	{2, "parentcache", []string{"internal/linux", "internal/durable", "hugepages", "graph", "porep", "github.com/edsrzf/mmap-go"}},
 	{2, "merkle", []string{"porep", "sha256"}},
 	{2, "layers", []string{"porep", "internal/durable", "internal/linux"}},
 	{2, "placement", []string{"internal/memorymode", "topology"}},
