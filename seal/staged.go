@@ -90,7 +90,7 @@ func (e *StagedLengthError) Error() string {
 }
 
 // lockPoll is how often a job that waits for staged looks for it.
-const lockPoll = 20 * time.Millisecond
+const lockPoll = 10 * time.Millisecond
 
 // A disk is what AppendPiece does when a piece is written, so that a test can see it
 // and let it fail.
