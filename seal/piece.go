@@ -56,7 +56,8 @@ func (e *SpaceError) Error() string {
 // Ctx is looked at between reads: who has a source that may block for ever closes
 // it. Source must yield exactly size bytes and then io.EOF, or the error is a
 // *SourceError. If staged is an *os.File, it has its former length and position
-// after an error.
+// after an error. Nobody else may write to it meanwhile, and it is not synced: see
+// AppendPiece.
 func AddPiece(ctx context.Context, p porep.SealProof, source io.Reader, size porep.UnpaddedSize, staged io.Writer, existing []porep.UnpaddedSize) (AddedPiece, error) {
 	if err := p.Check(); err != nil {
 		return AddedPiece{}, err
@@ -64,12 +65,9 @@ func AddPiece(ctx context.Context, p porep.SealProof, source io.Reader, size por
 	if err := size.CheckPieceIn(p.SectorSize()); err != nil {
 		return AddedPiece{}, err
 	}
-	var end porep.PaddedSize
-	for _, e := range existing {
-		if err := e.CheckPieceIn(p.SectorSize()); err != nil {
-			return AddedPiece{}, fmt.Errorf("seal: counting existing pieces: %w", err)
-		}
-		end = align(end, e.Padded()) + e.Padded()
+	end, _, err := ends(p, existing)
+	if err != nil {
+		return AddedPiece{}, err
 	}
 	return addPiece(ctx, p, source, size, staged, end, align(end, size.Padded()))
 }
@@ -82,15 +80,17 @@ func WritePiece(ctx context.Context, p porep.SealProof, source io.Reader, size p
 // align rounds n up to a multiple of size, a power of two.
 func align(n, size porep.PaddedSize) porep.PaddedSize { return (n + size - 1) &^ (size - 1) }
 
-func addPiece(ctx context.Context, p porep.SealProof, source io.Reader, size porep.UnpaddedSize, staged io.Writer, end, start porep.PaddedSize) (_ AddedPiece, err error) {
-	fits := func(start porep.PaddedSize) error {
-		sector := porep.PaddedSize(p.SectorSize())
-		if start > sector || size.Padded() > sector-start {
-			return &SpaceError{p.SectorSize(), start, size.Padded(), max(sector, start) - start}
-		}
-		return nil
+// fits returns a *SpaceError if a piece at start goes past the sector's end.
+func fits(p porep.SealProof, start porep.PaddedSize, size porep.UnpaddedSize) error {
+	sector := porep.PaddedSize(p.SectorSize())
+	if start > sector || size.Padded() > sector-start {
+		return &SpaceError{p.SectorSize(), start, size.Padded(), max(sector, start) - start}
 	}
-	if err := fits(start); err != nil {
+	return nil
+}
+
+func addPiece(ctx context.Context, p porep.SealProof, source io.Reader, size porep.UnpaddedSize, staged io.Writer, end, start porep.PaddedSize) (_ AddedPiece, err error) {
+	if err := fits(p, start, size); err != nil {
 		return AddedPiece{}, err
 	}
 	if f, ok := staged.(*os.File); ok {
@@ -98,7 +98,7 @@ func addPiece(ctx context.Context, p porep.SealProof, source io.Reader, size por
 		if statErr != nil {
 			return AddedPiece{}, fmt.Errorf("seal: adding piece: %w", statErr)
 		}
-		if err := fits(porep.PaddedSize(pos) + start - end); err != nil {
+		if err := fits(p, porep.PaddedSize(pos)+start-end, size); err != nil {
 			return AddedPiece{}, err
 		}
 		defer func() {
@@ -135,8 +135,21 @@ func remember(f *os.File) (pos int64, restore func() error, err error) {
 		pos = fi.Size()
 	}
 	return pos, func() error {
-		_, seekErr := f.Seek(pos, io.SeekStart)
-		return errors.Join(f.Truncate(fi.Size()), seekErr)
+		now, err := f.Stat()
+		if err != nil {
+			return err
+		}
+		end, err := f.Seek(0, io.SeekCurrent)
+		if err != nil {
+			return err
+		}
+		if _, err := f.Seek(pos, io.SeekStart); err != nil {
+			return err
+		}
+		if most := max(fi.Size(), end); now.Size() > most {
+			return fmt.Errorf("seal: putting staged back: it has %d bytes, %d at most are from here: somebody else writes to it, so it keeps them", now.Size(), most)
+		}
+		return f.Truncate(fi.Size())
 	}, nil
 }
 

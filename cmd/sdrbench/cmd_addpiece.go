@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -21,6 +18,8 @@ type addPieceFlags struct {
 	staged      string
 	existing    []porep.UnpaddedSize
 	noAlignment bool
+	record      bool
+	noWait      bool
 	json        bool
 }
 
@@ -30,15 +29,24 @@ func (a *app) addPiece() *cobra.Command {
 		Use:   "addpiece",
 		Short: "Pad a piece and append it to a staged file",
 		Long: `Addpiece pads a piece and appends it to the staged file, behind the zeros that
-align it to a multiple of its padded size, and prints its comm_p. A staged file
-that does not exist is created. After an error staged is as it was.
+align it to a multiple of its padded size, and prints its comm_p when it is on the
+disk. A staged file that does not exist is created. After an error staged is as it
+was. While another addpiece is at the same file, it waits.
 
-The piece must have exactly as many bytes as announced.`,
+The piece must have exactly as many bytes as announced, and staged as many as the
+pieces take that it holds: --existing names them. With --record the first piece
+begins a record beside staged, STAGED.pieces, with the offsets and commitments of
+the pieces. Where it is, it is kept up to date, --existing is not needed, and pc1
+--pieces reads it.`,
 		Example: `  # The first piece of a sector
   sdrbench addpiece --proof StackedDrg32GiBV1_1 --piece deal.car --piece-size 17045651456 --staged staged
 
   # A third one, from a pipe, behind those of 127 and 508 bytes
-  zcat deal.gz | sdrbench addpiece --proof StackedDrg2KiBV1_1 --piece - --piece-size 1016 --existing 127,508 --staged staged --json`,
+  zcat deal.gz | sdrbench addpiece --proof StackedDrg2KiBV1_1 --piece - --piece-size 1016 --existing 127,508 --staged staged --json
+
+  # With a record, which pc1 reads as well
+  sdrbench addpiece --proof StackedDrg2KiBV1_1 --piece one --piece-size 1016 --staged staged --record
+  sdrbench addpiece --proof StackedDrg2KiBV1_1 --piece two --piece-size 1016 --staged staged`,
 		Args: cobra.NoArgs,
 		RunE: work(func(ctx context.Context, _ []string) error { return a.runAddPiece(ctx, f) }),
 	}
@@ -46,8 +54,11 @@ The piece must have exactly as many bytes as announced.`,
 	cmd.Flags().StringVar(&f.piece, "piece", "", "the piece's `FILE`, - for standard input")
 	flagVar(cmd, &f.size, "piece-size", "UNPADDED", "the piece's size in bytes", parseUnpadded)
 	cmd.Flags().StringVar(&f.staged, "staged", "", "staged `FILE` to append to")
-	flagVar(cmd, &f.existing, "existing", "SIZES", "sizes of the pieces that staged holds, in order: 127,508", parseSizes)
+	cmd.Flags().Var(&flagValue[[]porep.UnpaddedSize]{to: &f.existing, kind: "SIZES", parse: addSizes}, "existing",
+		"unpadded sizes of the pieces that staged holds, in order: 127,508; if repeated, they add up")
 	cmd.Flags().BoolVar(&f.noAlignment, "no-alignment", false, "write no zeros in front of the piece")
+	cmd.Flags().BoolVar(&f.record, "record", false, "begin the record STAGED.pieces with the first piece")
+	cmd.Flags().BoolVar(&f.noWait, "no-wait", false, "fail at once if another job adds a piece to staged")
 	cmd.Flags().BoolVar(&f.json, "json", false, "print JSON")
 	require(cmd, "proof", "piece", "piece-size", "staged")
 	return cmd
@@ -59,10 +70,30 @@ func (a *app) runAddPiece(ctx context.Context, f addPieceFlags) error {
 		return err
 	}
 	defer source.Close()
-	added, err := appendPiece(ctx, f, source)
+	added, err := seal.AppendPiece(ctx, seal.Append{
+		Proof:       f.proof,
+		Staged:      f.staged,
+		Existing:    f.existing,
+		NoAlignment: f.noAlignment,
+		Record:      f.record,
+		NoWait:      f.noWait,
+		Waiting: func() {
+			fmt.Fprintf(a.err, "waiting for another job that adds a piece to %q; --no-wait fails instead\n", f.staged)
+		},
+	}, source, f.size)
+	if wrong := (*seal.StagedLengthError)(nil); errors.As(err, &wrong) && wrong.Record == "" {
+		return fmt.Errorf("%w; --existing names them", err)
+	}
 	if err != nil {
 		return err
 	}
+	if err := a.printAdded(f, added); err != nil {
+		return fmt.Errorf("%w; the piece is in staged: comm_p %s, %d bytes, %d written", err, added.CommP, added.Size, added.Written)
+	}
+	return nil
+}
+
+func (a *app) printAdded(f addPieceFlags, added seal.AddedPiece) error {
 	cid, err := pieceCID(added.CommP)
 	if err != nil {
 		return err
@@ -79,47 +110,9 @@ func (a *app) runAddPiece(ctx context.Context, f addPieceFlags) error {
 		added.CommP, cid, added.Size, added.Written, added.Alignment)
 }
 
-// appendPiece adds a piece at the end of the staged file.
-func appendPiece(ctx context.Context, f addPieceFlags, source io.Reader) (added seal.AddedPiece, err error) {
-	staged, created, err := openStaged(f.staged)
-	if err != nil {
-		return added, err
-	}
-	defer func() {
-		if closeErr := staged.Close(); err == nil && closeErr != nil {
-			err = fmt.Errorf("closing staged: %w", closeErr)
-		}
-		if err != nil && created {
-			err = errors.Join(err, os.Remove(f.staged))
-		}
-	}()
-	if _, err := staged.Seek(0, io.SeekEnd); err != nil {
-		return added, fmt.Errorf("going to the end of staged: %w", err)
-	}
-	if f.noAlignment {
-		return seal.WritePiece(ctx, f.proof, source, f.size, staged)
-	}
-	return seal.AddPiece(ctx, f.proof, source, f.size, staged, f.existing)
-}
-
-// openStaged opens or creates a staged file. One that is no regular file, a
-// device say, could not be put back after an error.
-func openStaged(path string) (f *os.File, created bool, err error) {
-	switch info, err := os.Stat(path); {
-	case errors.Is(err, fs.ErrNotExist):
-		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
-		if err != nil {
-			return nil, false, fmt.Errorf("creating staged: %w", err)
-		}
-		return f, true, nil
-	case err != nil:
-		return nil, false, fmt.Errorf("opening staged: %w", err)
-	case !info.Mode().IsRegular():
-		return nil, false, fmt.Errorf("opening staged: %s is not a regular file, its mode is %v", path, info.Mode())
-	}
-	f, err = os.OpenFile(path, os.O_RDWR, 0)
-	if err != nil {
-		return nil, false, fmt.Errorf("opening staged: %w", err)
-	}
-	return f, false, nil
+// addSizes reads the sizes of an --existing behind those of the ones before it. That
+// there are none is not the same as nothing said.
+func addSizes(text string, old []porep.UnpaddedSize) ([]porep.UnpaddedSize, error) {
+	sizes, err := parseSizes(text)
+	return append(append([]porep.UnpaddedSize{}, old...), sizes...), err
 }

@@ -15,6 +15,7 @@ import (
 type pc1Flags struct {
 	sector seal.Sector
 	output string
+	pieces string
 	engineFlags
 }
 
@@ -52,6 +53,8 @@ without deals; then no piece is given.`,
 			piece, err := parsePiece(text)
 			return append(s.Pieces, piece), err
 		})
+	cmd.Flags().StringVar(&f.pieces, "pieces", "", "the record `FILE` of addpiece --record, instead of --piece")
+	cmd.MarkFlagsMutuallyExclusive("piece", "pieces")
 	cmd.Flags().StringVar(&f.output, "output", "", "`FILE` for the phase 1 JSON (default: standard output)")
 	f.add(a, cmd)
 	require(cmd, "proof", "cache-dir", "staged", "sealed", "sector", "ticket")
@@ -62,6 +65,12 @@ without deals; then no piece is given.`,
 }
 
 func (a *app) runPC1(ctx context.Context, f pc1Flags) error {
+	if f.pieces != "" {
+		var err error
+		if f.sector.Pieces, err = seal.ReadPieces(f.pieces, f.sector.Proof); err != nil {
+			return err
+		}
+	}
 	// Before hours of work, not after them.
 	write, err := a.createOutput(f.output)
 	c, prepareErr := f.prepare(ctx, a, f.sector.Proof, 1)

@@ -41,7 +41,7 @@ func mainOnFS() {
 		os.Exit(exitNoMount)
 	}
 	if setup := os.Getenv("SDRBENCH_TEST_TOUCH"); setup != "" {
-		err = errors.Join(os.MkdirAll(filepath.Dir(setup), 0o777), os.WriteFile(setup, []byte("as before"), 0o666))
+		err = errors.Join(os.MkdirAll(filepath.Dir(setup), 0o777), os.WriteFile(setup, make([]byte, 128), 0o666))
 		if err != nil {
 			fmt.Fprintln(os.Stderr, "preparing:", err)
 			os.Exit(exitUsage)
@@ -61,7 +61,7 @@ func mainOnFS() {
 }
 
 // onFS runs the command with a file system mounted on dir; touch, if not empty,
-// is a file of 9 bytes to make there first.
+// is a file of 128 bytes to make there first.
 func onFS(t *testing.T, kind, dir, touch string, args ...string) (r result, left []string) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "sdrbench-on-fs", append([]string{kind, dir}, args...)...)
@@ -124,10 +124,10 @@ func TestFullAndReadOnlyFileSystems(t *testing.T) {
 		left       []string
 	}{
 		{"addpiece, new staged", "tmpfs:64k", "", addPiece, []string{"--staged", "DIR/staged"}, full, nil},
-		{"addpiece, existing staged", "tmpfs:64k", "staged", addPiece, []string{"--staged", "DIR/staged", "--proof", "StackedDrg512MiBV1_1"}, full, []string{"staged 9"}},
-		{"pc1, tree-d", "tmpfs:64k", "cache/other", pc1, []string{"--cache-dir", "DIR/cache", "--sealed", sealed}, full, []string{"cache/other 9"}},
+		{"addpiece, existing staged", "tmpfs:64k", "staged", addPiece, []string{"--staged", "DIR/staged", "--existing", "127", "--proof", "StackedDrg512MiBV1_1"}, full, []string{"staged 128"}},
+		{"pc1, tree-d", "tmpfs:64k", "cache/other", pc1, []string{"--cache-dir", "DIR/cache", "--sealed", sealed}, full, []string{"cache/other 128"}},
 		{"pc1, layers", "tmpfs:30m", "cache/other", pc1, []string{"--cache-dir", "DIR/cache", "--sealed", sealed}, full,
-			[]string{"cache/other 9", "cache/sc-02-data-tree-d.dat 16777184"}}, // which is complete, and checked when it is used
+			[]string{"cache/other 128", "cache/sc-02-data-tree-d.dat 16777184"}}, // which is complete, and checked when it is used
 		{"pc1, sealed", "tmpfs:64k", "sealed", pc1, []string{"--cache-dir", cacheDir, "--sealed", "DIR/sealed"}, full, []string{"sealed 0"}},
 		{"sdr, layers", "tmpfs:12m", "", sdr, []string{"--cache-dir", "DIR"}, full, nil},
 		{"parents build", "tmpfs:64k", "", append([]string{"parents", "build"}, proof...), []string{"--dir", "DIR"}, full, []string{"LOCK 0"}},
