@@ -49,7 +49,7 @@ func TestFaults(t *testing.T) {
 				}
 				n := count.Operations() + 4 // their order, and so their number, differs
 				failed, right, step := 0, 0, 1
-				if os.Getenv("SDR_LONG_TESTS") == "" {
+				if !longTests {
 					step = n/25 + 1 // in all, some 200 jobs
 				}
 				for _, again := range []bool{false, true} {

@@ -2,6 +2,7 @@ package seal
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -276,8 +277,8 @@ func (r *PieceRecord) with(path string, p PlacedPiece) (*PieceRecord, []byte, er
 // reserveRecord takes the place on the disk for a record of size bytes, so that a
 // disk that is full shows before a piece is written. Write gives it its name,
 // durably; without it abort leaves nothing.
-func reserveRecord(path string, size int) (write func(text []byte) error, abort func(), err error) {
-	f, err := durable.Create(path)
+func reserveRecord(ctx context.Context, path string, size int) (write func(text []byte) error, abort func(), err error) {
+	f, err := durable.Create(ctx, path)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -289,6 +290,6 @@ func reserveRecord(path string, size int) (write func(text []byte) error, abort 
 		if _, err := f.WriteAt(text, 0); err != nil {
 			return err
 		}
-		return f.Commit()
+		return f.Replace(ctx)
 	}, f.Abort, nil
 }

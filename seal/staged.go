@@ -111,7 +111,12 @@ type disk struct {
 // otherwise. It is a *StagedLengthError, *StagedBusyError or *RecordError where staged is
 // not as it should be, and otherwise as AddPiece's.
 func AppendPiece(ctx context.Context, a Append, source io.Reader, size porep.UnpaddedSize) (AddedPiece, error) {
-	return appendPiece(ctx, a, source, size, disk{linux.Datasync, linux.SyncDir, reserveRecord})
+	return appendPiece(ctx, a, source, size, onDisk(ctx))
+}
+
+func onDisk(ctx context.Context) disk {
+	record := func(path string, size int) (func([]byte) error, func(), error) { return reserveRecord(ctx, path, size) }
+	return disk{linux.Datasync, linux.SyncDir, record}
 }
 
 func appendPiece(ctx context.Context, a Append, source io.Reader, size porep.UnpaddedSize, d disk) (added AddedPiece, err error) {

@@ -1,6 +1,7 @@
 package seal
 
 import (
+	"context"
 	"bytes"
 	"errors"
 	"fmt"
@@ -46,7 +47,7 @@ func (w *watched) disk() disk {
 			if err := w.step("reserve record"); err != nil {
 				return nil, nil, err
 			}
-			write, abort, err := reserveRecord(path, size)
+			write, abort, err := reserveRecord(context.Background(), path, size)
 			return func(text []byte) error {
 				if len(text) != size {
 					w.t.Errorf("a record of %d bytes, %d were reserved", len(text), size)
@@ -233,7 +234,7 @@ func TestAppendInterfered(t *testing.T) {
 
 // TestAppendErrors: errors that callers tell apart.
 func TestAppendErrors(t *testing.T) {
-	real := disk{linux.Datasync, linux.SyncDir, reserveRecord}
+	real := onDisk(t.Context())
 	staged := filepath.Join(t.TempDir(), "staged")
 	if err := appendTo(t, staged, real, nil); err != nil {
 		t.Fatal(err)
@@ -261,7 +262,7 @@ func TestAppendErrors(t *testing.T) {
 
 	// A record that cannot be made shows before the piece is read.
 	other := filepath.Join(filepath.Dir(staged), "other")
-	making, err := durable.Create(RecordName(other))
+	making, err := durable.Create(t.Context(), RecordName(other))
 	if err != nil {
 		t.Fatal(err)
 	}
