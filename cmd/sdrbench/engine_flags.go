@@ -183,6 +183,10 @@ func (f *engineFlags) config(a *app, p porep.SealProof, sectors int) (engine.Con
 // wrong usage. The engine looks at everything again.
 func (f *engineFlags) validate(c engine.Config, sectors int) error {
 	var errs []error
+	if sectors > engine.MaxSectors {
+		// Before anything is worked out for each of them.
+		return fmt.Errorf("%d sectors are more than one job takes, %d", sectors, engine.MaxSectors)
+	}
 	if f.hashers > sectors {
 		errs = append(errs, fmt.Errorf("--hashers: %d, but there is work for %d: %s", f.hashers, sectors, count(sectors, "sector")))
 	}

@@ -133,6 +133,14 @@ func Owner(info os.FileInfo) (uid int, names uint64, ok bool) {
 	return 0, 0, false
 }
 
+// IDOf is what tells a file apart from others, by whatever name it was found.
+func IDOf(info os.FileInfo) (id FileID, ok bool) {
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		return FileID{uint64(st.Dev), st.Ino}, true
+	}
+	return FileID{}, false
+}
+
 func retry(call func() error) error {
 	for {
 		if err := call(); err != unix.EINTR {

@@ -57,3 +57,6 @@ func Unlock(*os.File) error { return errors.ErrUnsupported }
 
 // Owner is not known.
 func Owner(os.FileInfo) (uid int, names uint64, ok bool) { return 0, 0, false }
+
+// IDOf is not known.
+func IDOf(os.FileInfo) (id FileID, ok bool) { return FileID{}, false }
