@@ -141,6 +141,16 @@ func IDOf(info os.FileInfo) (id FileID, ok bool) {
 	return FileID{}, false
 }
 
+// LockID is what stands for a file in /proc/locks, "fd:01:12345".
+func LockID(info os.FileInfo) (id string, ok bool) {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return "", false
+	}
+	device := uint64(st.Dev)
+	return fmt.Sprintf("%02x:%02x:%d", unix.Major(device), unix.Minor(device), st.Ino), true
+}
+
 func retry(call func() error) error {
 	for {
 		if err := call(); err != unix.EINTR {

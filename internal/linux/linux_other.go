@@ -60,3 +60,6 @@ func Owner(os.FileInfo) (uid int, names uint64, ok bool) { return 0, 0, false }
 
 // IDOf is not known.
 func IDOf(os.FileInfo) (id FileID, ok bool) { return FileID{}, false }
+
+// LockID is not known.
+func LockID(os.FileInfo) (id string, ok bool) { return "", false }
