@@ -48,7 +48,8 @@ type Config struct {
 	// Hashers is how many cores hash. Default: one for each of Places, or, if
 	// there are none, for each sector, as long as there are CPUs.
 	Hashers int
-	// Places say where hashers run, one for each. Default: wherever the system
+	// Places say where hashers run, one for each. Where the system does not let threads be
+	// bound, they run anywhere, and Progress.Unbound says why. Default: wherever the system
 	// puts them.
 	Places []Place
 	// Machine is the machine that Places are on; needed with Places.
@@ -444,6 +445,9 @@ func (c *Config) validatePlaces() (errs []error) {
 	if c.Machine == nil {
 		fail("without the machine that they are on")
 		return errs
+	}
+	if !c.Machine.Live() {
+		fail("on a machine that was read from a dump, want the one that this runs on")
 	}
 	taken := map[topology.CPU]bool{}
 	for _, p := range c.Places {

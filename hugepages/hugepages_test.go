@@ -239,6 +239,38 @@ func TestTransparent(t *testing.T) {
 	if n == 0 || n > 8<<20 || n%(2<<20) != 0 {
 		t.Errorf("%d of 8 MiB on huge pages", n)
 	}
+	if b := r.Backing(); b.Huge != n || b.Bytes != 8<<20 || b.String() != fmt.Sprintf("transparent huge pages, %d %% of it", 100*n>>23) {
+		t.Errorf("%+v: %v, want %d of 8 MiB", b, b, n)
+	}
+}
+
+// TestBackingCounts: what is not on huge pages does not count, neither pages that are not
+// there yet nor small ones.
+func TestBackingCounts(t *testing.T) {
+	r := alloc(t, hugepages.Options{Size: 16 << 20, Pages: []hugepages.Pages{hugepages.Transparent, hugepages.Small}})
+	if r.Pages() != hugepages.Transparent {
+		t.Skipf("no transparent huge pages: %v", r.Refused())
+	}
+	if b := r.Backing(); b.Err != nil || b.Huge != 0 || b.String() != "small pages: the kernel made no transparent huge pages of them" {
+		t.Errorf("nothing touched: %v, %d bytes (%v)", b, b.Huge, b.Err)
+	}
+	if err := linux.AdviseSmall(r.Bytes()[:12<<20]); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Populate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if b := r.Backing(); b.Err != nil || b.Huge > 4<<20 || b.Huge == 4<<20 && b.String() != "transparent huge pages, 25 % of it" {
+		t.Errorf("a quarter: %v, %d bytes (%v)", b, b.Huge, b.Err)
+	}
+	small := alloc(t, hugepages.Options{Size: 4 << 20, Pages: []hugepages.Pages{hugepages.Small}})
+	if b := small.Backing(); b.Huge != 0 || b.String() != "small pages" {
+		t.Errorf("%v", b)
+	}
+	free(t, small)
+	if b := small.Backing(); !errors.Is(b.Err, hugepages.ErrFreed) {
+		t.Errorf("after Free: %+v", b)
+	}
 }
 
 func TestBadOptions(t *testing.T) {
