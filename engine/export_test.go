@@ -201,3 +201,6 @@ func Kernels(c Config) (names []string) {
 	}
 	return names
 }
+
+// GivesBack is how much room there is again without a file.
+func GivesBack(path string) uint64 { return givesBack(path) }

@@ -270,19 +270,8 @@ func (j *job) takeMemory(ctx context.Context) (all []*regions, err error) {
 		}
 	}()
 	for h, need := range j.Requirements() {
-		sample := 4096
-		if j.StrictNUMA {
-			sample = 0 // every page
-		}
-		node := hugepages.Node{}
-		if len(j.Places) > 0 {
-			node = j.Places[h].Memory
-		}
 		alloc := func(size uint64, purpose hugepages.Purpose, pages []hugepages.Pages) (*hugepages.Region, error) {
-			r, err := hugepages.Alloc(ctx, hugepages.Options{
-				Size: size, Purpose: purpose, Node: node,
-				Pages: pages, HugeTLBFS: j.HugeTLBFS, Raise: j.RaisePages, Strict: j.StrictNUMA, Sample: sample, Pool: j.Memory,
-			})
+			r, err := hugepages.Alloc(ctx, j.regionOptions(h, size, purpose, pages))
 			if err != nil {
 				return nil, fmt.Errorf("engine: taking memory for hasher %d: %w", h, err)
 			}
@@ -376,8 +365,8 @@ func (j *job) place(cpus []topology.CPU, i int) (release func() error, err error
 	if err == nil {
 		return p.Release, nil
 	}
-	err = fmt.Errorf("engine: binding to a CPU: %w", err)
-	j.Progress.unbound.CompareAndSwap(nil, &err)
+	why := fmt.Errorf("engine: binding to a CPU: %w", err)
+	j.Progress.unbound.CompareAndSwap(nil, &why)
 	return func() error { return nil }, nil
 }
 

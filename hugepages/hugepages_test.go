@@ -244,6 +244,32 @@ func TestTransparent(t *testing.T) {
 	}
 }
 
+// TestCheck: regions that fit one by one may not fit together, and nothing is taken.
+func TestCheck(t *testing.T) {
+	free, ok := hugepages.Available()
+	if !ok {
+		t.Skip("the machine does not say what is free")
+	}
+	small := []hugepages.Pages{hugepages.Transparent, hugepages.Small}
+	part := hugepages.Options{Size: free / 5 * 3, Purpose: hugepages.Layers, Pages: small}
+	var none *hugepages.AllocError
+	if err := hugepages.Check(part); errors.As(err, &none) {
+		t.Skipf("some other limit is lower: %v", err)
+	}
+	err := hugepages.Check(part, hugepages.Options{Size: 1, Pages: small}, part)
+	var limit *hugepages.LimitError
+	if !errors.As(err, &none) || !errors.As(err, &limit) || limit.Limit != hugepages.LimitMemory || limit.Want < 2*part.Size {
+		t.Errorf("more than there is: %v", err)
+	}
+	if err := hugepages.Check(hugepages.Options{Size: 1 << 20}, hugepages.Options{Size: 3}); err != nil {
+		t.Errorf("little: %v", err)
+	}
+	var option *hugepages.OptionError
+	if err := hugepages.Check(hugepages.Options{}); !errors.As(err, &option) {
+		t.Errorf("no size: %v", err)
+	}
+}
+
 // TestBackingCounts: what is not on huge pages does not count, neither pages that are not
 // there yet nor small ones.
 func TestBackingCounts(t *testing.T) {

@@ -63,3 +63,9 @@ func IDOf(os.FileInfo) (id FileID, ok bool) { return FileID{}, false }
 
 // LockID is not known.
 func LockID(os.FileInfo) (id string, ok bool) { return "", false }
+
+// Allocated is not known.
+func Allocated(os.FileInfo) uint64 { return 0 }
+
+// FreeSpace is not known.
+func FreeSpace(string) (free, device uint64, ok bool) { return 0, 0, false }
