@@ -15,6 +15,7 @@ import (
 
 	"github.com/sdr-engine/sdr/hugepages"
 	"github.com/sdr-engine/sdr/internal/durable"
+	"github.com/sdr-engine/sdr/internal/linux"
 	"github.com/sdr-engine/sdr/internal/memorymode"
 	"github.com/sdr-engine/sdr/layers"
 	"github.com/sdr-engine/sdr/porep"
@@ -27,24 +28,28 @@ import (
 type Config struct {
 	// Proof is the seal proof of all sectors.
 	Proof porep.SealProof
-	// Sectors are the sectors to label, one or more, each in a cache dir of its
-	// own.
+	// Sectors are the sectors to label, from one to MaxSectors, each in a cache dir of
+	// its own.
 	Sectors []Sector
 
 	// Layers is how many layers to label, from the first. Default: all.
 	Layers int
 
 	// Kernel is the name of the label kernel, "sha-ni/1". Default: for each
-	// hasher the kernels that take the fewest cycles for its sectors.
+	// hasher the kernels that take the fewest cycles for its sectors. None of those has
+	// more lanes than there are sectors for it: an empty lane takes as much memory as
+	// another, so who wants one names the kernel.
 	Kernel string
 	// Cycles are the core cycles, or the time in any unit, that a kernel takes for a
 	// node with all lanes, by its name: a profile's measurements or TimeKernels, from
-	// which the default of Kernel is worked out. Default: typical ones.
+	// which the default of Kernel is worked out. They count against the typical ones where
+	// they differ by more than measurements of the same do. Default: typical ones.
 	Cycles map[string]float64
 	// Hashers is how many cores hash. Default: one for each of Places, or, if
 	// there are none, for each sector, as long as there are CPUs.
 	Hashers int
-	// Places say where hashers run, one for each. Default: wherever the system
+	// Places say where hashers run, one for each. Where the system does not let threads be
+	// bound, they run anywhere, and Progress.Unbound says why. Default: wherever the system
 	// puts them.
 	Places []Place
 	// Machine is the machine that Places are on; needed with Places.
@@ -282,7 +287,14 @@ const (
 	maxStride    = 1 << 16
 	maxLookahead = 1 << 22
 	maxProducers = 1 << 10
+	// maxAhead is the most memory, in bytes, for what a hasher's producers are ahead. The
+	// defaults take less than a tenth of it, of 32 lanes half. A plan counts on less.
+	maxAhead = 1 << 30
 )
+
+// MaxSectors is the most sectors of a job: more than a machine of 256 cores labels in a
+// day, if they are of 32 GiB. Far more are a slip of the hand.
+const MaxSectors = 1 << 12
 
 // WithDefaults is c with every default of a number written out.
 func (c Config) WithDefaults() Config {
@@ -377,8 +389,12 @@ func (c *Config) Validate() error {
 			errs = append(errs, kernelErr)
 		}
 	}
-	if len(c.Sectors) == 0 {
+	switch n := len(c.Sectors); {
+	case n == 0:
 		fail("sectors", "none given")
+	case n > MaxSectors:
+		fail("sectors", "%d are more than one job takes, %d", n, MaxSectors)
+		return errors.Join(errs...) // all else would take its time
 	}
 	d := c.WithDefaults()
 	if proofErr == nil && c.moreLayers == 0 {
@@ -408,6 +424,11 @@ func (c *Config) Validate() error {
 		errs = append(errs, c.validateSectors()...)
 	}
 	if len(errs) == 0 {
+		if err := c.validateAhead(); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	if len(errs) == 0 {
 		if err := c.validateMemory(); err != nil {
 			errs = append(errs, err)
 		}
@@ -432,6 +453,9 @@ func (c *Config) validatePlaces() (errs []error) {
 		fail("without the machine that they are on")
 		return errs
 	}
+	if !c.Machine.Live() {
+		fail("on a machine that was read from a dump, want the one that this runs on")
+	}
 	taken := map[topology.CPU]bool{}
 	for _, p := range c.Places {
 		if taken[p.Hasher] {
@@ -448,7 +472,7 @@ func (c *Config) validatePlaces() (errs []error) {
 }
 
 func (c *Config) validateSectors() (errs []error) {
-	dirs := make([]os.FileInfo, len(c.Sectors))
+	dirs := newDirSet()
 	for i, s := range c.Sectors {
 		fail := func(part, format string, args ...any) {
 			errs = append(errs, &ConfigError{fmt.Sprintf("%s of sector %d", part, i), fmt.Sprintf(format, args...)})
@@ -464,11 +488,9 @@ func (c *Config) validateSectors() (errs []error) {
 		if s.First > 1 && s.Before == (LayerDigest{}) {
 			fail("first layer", "%d, but without the digest of layer %d, which it goes on from", s.First, s.First-1)
 		}
-		// The same folder may have many names.
-		if j := slices.IndexFunc(dirs, func(d os.FileInfo) bool { return d != nil && os.SameFile(d, dir) }); j >= 0 {
+		if j, found := dirs.add(dir, i); found {
 			fail("cache dir", "%s is also the cache dir of sector %d", s.CacheDir, j)
 		}
-		dirs[i] = dir
 		for layer := 1; layer <= c.last(); layer++ {
 			path := layers.Path(s.CacheDir, layer)
 			switch fi, err := os.Stat(path); {
@@ -482,6 +504,31 @@ func (c *Config) validateSectors() (errs []error) {
 		}
 	}
 	return errs
+}
+
+// A dirSet finds directories that are the same, whatever their names.
+type dirSet struct {
+	byID  map[linux.FileID]int
+	other []os.FileInfo // where the system gives files no numbers
+	index []int         // of those
+}
+
+func newDirSet() *dirSet { return &dirSet{byID: map[linux.FileID]int{}} }
+
+// add adds a directory with a number, or returns that of the same one.
+func (d *dirSet) add(dir os.FileInfo, i int) (first int, found bool) {
+	id, ok := linux.IDOf(dir)
+	if ok {
+		if first, found = d.byID[id]; !found {
+			d.byID[id] = i
+		}
+		return first, found
+	}
+	if j := slices.IndexFunc(d.other, func(o os.FileInfo) bool { return os.SameFile(o, dir) }); j >= 0 {
+		return d.index[j], true
+	}
+	d.other, d.index = append(d.other, dir), append(d.index, i)
+	return 0, false
 }
 
 func statDir(path string) (os.FileInfo, error) {

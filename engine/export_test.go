@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 	"unsafe"
 
 	"github.com/sdr-engine/sdr/porep"
@@ -178,3 +179,29 @@ func LabelsStaged(run, released uint64, source ParentSource) (bool, error) {
 	err := b.stage(make([]int32, porep.Degree), run, 0, run, parents)
 	return bytes.Contains(b.staged, []byte{1}), err
 }
+
+// Noise is by how much, as a share, measured cycles do not count against the typical choice.
+const Noise = noise
+
+// TypicalCycles are those of a kernel.
+func TypicalCycles(kernel string) float64 { return typicalCycles[kernel] }
+
+// Shortest is what TimeKernels makes of passes.
+func Shortest(passes map[string]func() time.Duration) map[string]float64 { return shortest(passes) }
+
+// MostPasses is how often it times each kernel at most.
+const MostPasses = mostPasses
+
+// Kernels are the names of the kernels that the sectors are split over, batch by batch.
+func Kernels(c Config) (names []string) {
+	c = c.WithDefaults()
+	for _, batches := range c.split() {
+		for _, b := range batches {
+			names = append(names, b.kernel.Name)
+		}
+	}
+	return names
+}
+
+// GivesBack is how much room there is again without a file.
+func GivesBack(path string) uint64 { return givesBack(path) }

@@ -43,6 +43,7 @@ type Progress struct {
 	total   atomic.Uint64
 	hashers atomic.Pointer[[]*hasherCounters]
 	slowed  atomic.Pointer[error]
+	unbound atomic.Pointer[error]
 }
 
 // Slowed is why a job is slower than it could be, though right, if it is: in OneLayer mode
@@ -50,6 +51,16 @@ type Progress struct {
 // many times as there are windows. It is nil while there is no such reason.
 func (p *Progress) Slowed() error {
 	if err := p.slowed.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// Unbound is why threads of a job are not bound to the CPUs of its Places, if so: the
+// system does not let this process bind them, and the first error says how. They run
+// wherever the system puts them. It is nil while all are bound, or need not be.
+func (p *Progress) Unbound() error {
+	if err := p.unbound.Load(); err != nil {
 		return *err
 	}
 	return nil

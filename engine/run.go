@@ -62,6 +62,7 @@ type MemoryStats struct {
 	Hasher    int
 	Bytes     uint64
 	Pages     hugepages.Pages
+	Backing   hugepages.Backing // what pages these are, counted when the job ended
 	Placement hugepages.Placement
 }
 
@@ -104,6 +105,7 @@ func Run(ctx context.Context, c Config) (result Result, err error) {
 		total += uint64(c.last()-s.First+1) * c.Proof.SectorSize().Nodes()
 	}
 	c.Progress.slowed.Store(nil)
+	c.Progress.unbound.Store(nil)
 	c.Progress.total.Store(total)
 	c.Progress.hashers.Store(&j.counters)
 
@@ -241,7 +243,7 @@ func (j *job) result(regions []*regions, ended error) (Result, error) {
 
 func statsOf(regions []*regions) (all []MemoryStats) {
 	for h, r := range regions {
-		all = append(all, MemoryStats{h, uint64(len(r.layers.Bytes())), r.layers.Pages(), r.layers.Placement()})
+		all = append(all, MemoryStats{h, uint64(len(r.layers.Bytes())), r.layers.Pages(), r.layers.Backing(), r.layers.Placement()})
 	}
 	return all
 }
@@ -284,19 +286,8 @@ func (j *job) takeMemory(ctx context.Context) (all []*regions, err error) {
 		}
 	}()
 	for h, need := range j.Requirements() {
-		sample := 4096
-		if j.StrictNUMA {
-			sample = 0 // every page
-		}
-		node := hugepages.Node{}
-		if len(j.Places) > 0 {
-			node = j.Places[h].Memory
-		}
 		alloc := func(size uint64, purpose hugepages.Purpose, pages []hugepages.Pages) (*hugepages.Region, error) {
-			r, err := hugepages.Alloc(ctx, hugepages.Options{
-				Size: size, Purpose: purpose, Node: node,
-				Pages: pages, HugeTLBFS: j.HugeTLBFS, Raise: j.RaisePages, Strict: j.StrictNUMA, Sample: sample, Pool: j.Memory,
-			})
+			r, err := hugepages.Alloc(ctx, j.regionOptions(h, size, purpose, pages))
 			if err != nil {
 				return nil, fmt.Errorf("engine: taking memory for hasher %d: %w", h, err)
 			}
@@ -380,16 +371,19 @@ func (j *job) removeLayers(ctx context.Context, batches []batch) {
 }
 
 // place binds the calling goroutine to one of the CPUs, until release. Without
-// CPUs it does nothing.
+// CPUs it does nothing. Where the system does not let it, Progress says so: labels are as
+// right anywhere.
 func (j *job) place(cpus []topology.CPU, i int) (release func() error, err error) {
 	if len(cpus) == 0 {
 		return func() error { return nil }, nil
 	}
 	p, err := topology.Pin(j.Machine, cpus[i%len(cpus)])
-	if err != nil {
-		return nil, fmt.Errorf("engine: binding to a CPU: %w", err)
+	if err == nil {
+		return p.Release, nil
 	}
-	return p.Release, nil
+	why := fmt.Errorf("engine: binding to a CPU: %w", err)
+	j.Progress.unbound.CompareAndSwap(nil, &why)
+	return func() error { return nil }, nil
 }
 
 // keepOff keeps the calling goroutine off the cores that hash, until release, if there

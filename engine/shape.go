@@ -47,7 +47,8 @@ func shapeOf(p porep.SealProof, c *Config) shape {
 		s.inMemory = 2 * s.nodes
 		s.run = max(1, int(min(uint64(c.Stride), s.nodes)))
 	}
-	s.slots = max(2, divUp(lookahead, s.run))
+	// In a small sector there is not so much to be ahead of.
+	s.slots = max(2, divUp(int(min(uint64(lookahead), s.nodes)), s.run))
 	return s
 }
 

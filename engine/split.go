@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
+	"slices"
 
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/sha256"
@@ -41,6 +42,10 @@ func (c *Config) cycles(k *sha256.Kernel) float64 {
 	if n, ok := c.Cycles[k.Name]; ok && n > 0 && n < maxCycles {
 		return n
 	}
+	return typicalOf(k)
+}
+
+func typicalOf(k *sha256.Kernel) float64 {
 	if n, ok := typicalCycles[k.Name]; ok {
 		return n
 	}
@@ -71,22 +76,45 @@ func (c *Config) split() [][]batch {
 	return hashers
 }
 
-// kernelsFor is which kernels, one a batch, label n sectors in the fewest cycles.
-func (c *Config) kernelsFor(n int) (chosen []*sha256.Kernel) {
+// noise is by how much cycles that were measured may be less than those of the typical
+// choice, as a share, without that being a reason to choose otherwise: so much and more do
+// measurements of the same kernel differ on a machine with something else to do.
+const noise = 1. / 16
+
+// fitsLanes reports whether a kernel may label so many sectors without being asked for: one
+// sector takes the memory of its own lane alone, and several that of fewer empty lanes than
+// there are sectors. Without those, 15 sectors would take twice as long as 16.
+func fitsLanes(k *sha256.Kernel, sectors int) bool { return k.Lanes < 2*sectors }
+
+// kernelsFor is which kernels, one a batch, label n sectors in the fewest cycles: the
+// typical choice, unless what was measured says clearly that another is better.
+func (c *Config) kernelsFor(n int) []*sha256.Kernel {
 	var candidates []*sha256.Kernel
 	if c.Kernel != "" {
 		k, err := sha256.ByName(c.Kernel)
 		if err != nil {
 			return nil // Validate says so
 		}
-		candidates = append(candidates, k)
-	} else {
-		for _, k := range sha256.Kernels() {
-			if k.Usable() {
-				candidates = append(candidates, k)
-			}
+		return slices.Repeat([]*sha256.Kernel{k}, divUp(n, k.Lanes))
+	}
+	for _, k := range sha256.Kernels() {
+		if k.Usable() && fitsLanes(k, n) {
+			candidates = append(candidates, k)
 		}
 	}
+	typical := fewest(candidates, n, typicalOf)
+	if len(c.Cycles) == 0 {
+		return typical
+	}
+	best := fewest(candidates, n, c.cycles)
+	if total(best, c.cycles) < (1-noise)*total(typical, c.cycles) {
+		return best
+	}
+	return typical
+}
+
+// fewest is which of the candidates, one a batch, label n sectors in the fewest cycles.
+func fewest(candidates []*sha256.Kernel, n int, cycles func(*sha256.Kernel) float64) (chosen []*sha256.Kernel) {
 	type choice struct {
 		cycles float64
 		kernel *sha256.Kernel
@@ -95,7 +123,10 @@ func (c *Config) kernelsFor(n int) (chosen []*sha256.Kernel) {
 	for left := 1; left <= n; left++ {
 		best[left].cycles = math.Inf(1)
 		for _, k := range candidates {
-			if total := c.cycles(k) + best[max(0, left-k.Lanes)].cycles; total < best[left].cycles {
+			if !fitsLanes(k, left) {
+				continue
+			}
+			if total := cycles(k) + best[max(0, left-k.Lanes)].cycles; total < best[left].cycles {
 				best[left] = choice{total, k}
 			}
 		}
@@ -104,6 +135,13 @@ func (c *Config) kernelsFor(n int) (chosen []*sha256.Kernel) {
 		chosen = append(chosen, best[left].kernel)
 	}
 	return chosen
+}
+
+func total(batches []*sha256.Kernel, cycles func(*sha256.Kernel) float64) (sum float64) {
+	for _, k := range batches {
+		sum += cycles(k)
+	}
+	return sum
 }
 
 // CyclesPerNode is, for the hasher that has most to do, the core cycles for a node of
@@ -182,6 +220,18 @@ func (c *Config) memory() (total uint64) {
 		total += r.Total()
 	}
 	return total
+}
+
+// validateAhead holds what producers are ahead against maxAhead.
+func (c *Config) validateAhead() error {
+	for _, r := range c.Requirements() {
+		if n := r.Rings + r.Parents; n > maxAhead {
+			d := c.WithDefaults()
+			return &ConfigError{"lookahead", fmt.Sprintf("%s, %d nodes ahead in runs of %d, take %s of each hasher's memory, want %s at most: lower one of the three",
+				count(d.Producers, "producer"), d.Lookahead, d.Stride, sizeText(n), sizeText(maxAhead))}
+		}
+	}
+	return nil
 }
 
 // validateMemory holds the job against its budget, and says what would fit, or else what

@@ -2,10 +2,16 @@ package engine_test
 
 import (
 	"errors"
+	"fmt"
+	"math/rand/v2"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
+
+	"pgregory.net/rapid"
 
 	"github.com/sdr-engine/sdr/engine"
 	"github.com/sdr-engine/sdr/graph"
@@ -14,9 +20,12 @@ import (
 	kernels "github.com/sdr-engine/sdr/sha256"
 )
 
-// TestTimeKernels: every kernel that runs here has a time, and nothing else has.
+// TestTimeKernels: every kernel that runs here has a time, unless the core is too busy.
 func TestTimeKernels(t *testing.T) {
 	times := engine.TimeKernels()
+	if times == nil {
+		t.Skip("this core has too much else to do")
+	}
 	for _, name := range usableKernels() {
 		if times[name] <= 0 {
 			t.Errorf("%s: %v", name, times[name])
@@ -40,16 +49,19 @@ func TestKernelChoice(t *testing.T) {
 		t.Skip("wants kernels of one lane and of two")
 	}
 	none := map[string]float64{}
-	for _, name := range usableKernels() {
-		none[name] = 1e9
+	for _, k := range kernels.Kernels() {
+		none[k.Name] = 1e9
 	}
 	for _, tt := range []struct {
 		sectors, hashers int
 		one, two, want   float64
 	}{
 		{1, 1, 100, 110, 100},
-		{1, 1, 120, 110, 110}, // a lane is empty
+		{1, 1, 120, 110, 120}, // no lane is empty
 		{2, 1, 100, 110, 110},
+		{2, 1, 100, 250, 200},
+		{2, 1, 100, 210, 210}, // no more than noise
+
 		{2, 2, 100, 110, 100},
 		{3, 1, 100, 110, 210},
 		{3, 2, 100, 110, 110},
@@ -60,6 +72,158 @@ func TestKernelChoice(t *testing.T) {
 		if got := c.CyclesPerNode(); got != tt.want {
 			t.Errorf("%d sectors on %d hashers, kernels of %v and %v: %v, want %v", tt.sectors, tt.hashers, tt.one, tt.two, got, tt.want)
 		}
+	}
+}
+
+// TestNoisyCycles: whatever a noisy measurement says, no kernel has more empty lanes than
+// sectors, one sector has none, and the choice is the typical one as long as noise is all there is.
+func TestNoisyCycles(t *testing.T) {
+	lanes := map[string]int{}
+	for _, k := range kernels.Kernels() {
+		lanes[k.Name] = k.Lanes
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		c := engine.Config{Proof: porep.StackedDrg32GiBV1_1, Hashers: 1}
+		c.Sectors = make([]engine.Sector, rapid.IntRange(1, 40).Draw(t, "sectors"))
+		typical := engine.Kernels(c)
+		wild := rapid.Bool().Draw(t, "interrupted")
+		c.Cycles = map[string]float64{}
+		for _, k := range kernels.Kernels() { // in this order, so that rapid can repeat it
+			name := k.Name
+			// A busy core makes a kernel seem slower, never faster.
+			seems := 1 + rapid.Float64Range(0, engine.Noise).Draw(t, name)
+			if wild {
+				seems = rapid.Float64Range(1, 100).Draw(t, name)
+			}
+			c.Cycles[name] = engine.TypicalCycles(name) * seems / 3 // in another unit
+		}
+		chosen := engine.Kernels(c)
+		if !wild && !slices.Equal(chosen, typical) {
+			t.Fatalf("%d sectors: %q, want the typical %q", len(c.Sectors), chosen, typical)
+		}
+		left := len(c.Sectors)
+		for _, name := range chosen {
+			if lanes[name] >= 2*left {
+				t.Fatalf("%d sectors on %q: %d for the last", len(c.Sectors), chosen, left)
+			}
+			left -= min(left, lanes[name])
+		}
+		if left != 0 {
+			t.Fatalf("%d sectors on %q: %d are left", len(c.Sectors), chosen, left)
+		}
+		if len(c.Sectors) == 1 && c.Requirements()[0].Layers != 2*uint64(c.Proof.SectorSize()) {
+			t.Fatalf("one sector takes %d bytes for layers", c.Requirements()[0].Layers)
+		}
+	})
+}
+
+// TestAskedLanes: who names a kernel gets it, empty lanes and all.
+func TestAskedLanes(t *testing.T) {
+	wide := kernels.Best(2)
+	if wide == nil {
+		t.Skip("no kernel of two lanes")
+	}
+	c := engine.Config{Proof: porep.StackedDrg2KiBV1_1, Sectors: make([]engine.Sector, 1), Kernel: wide.Name}
+	if got := engine.Kernels(c); !slices.Equal(got, []string{wide.Name}) {
+		t.Errorf("%q", got)
+	}
+}
+
+// TestShortest: of a kernel's times the shortest counts, if another one agrees; on a core
+// that is never free nothing does, and the choice is the typical one.
+func TestShortest(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	pass := func(takes time.Duration, interrupted float64) func() time.Duration {
+		return func() time.Duration {
+			if random.Float64() < interrupted {
+				return takes + time.Duration(random.Int64N(int64(100*takes)))
+			}
+			return takes + time.Duration(random.Int64N(int64(takes/100)))
+		}
+	}
+	counted, unknown := 0, 0
+	for range 600 {
+		passes := map[string]func() time.Duration{}
+		for _, k := range kernels.Kernels() {
+			passes[k.Name] = pass(time.Duration(engine.TypicalCycles(k.Name)), 0.5)
+		}
+		times := engine.Shortest(passes)
+		if times == nil {
+			unknown++
+		} else {
+			counted++
+		}
+		for name, took := range times {
+			if typical := engine.TypicalCycles(name); took < typical || took > typical*1.05 {
+				t.Errorf("%s takes %v, seemed to take %v", name, typical, took)
+			}
+		}
+		for n := 1; n <= 16; n++ {
+			c := engine.Config{Proof: porep.StackedDrg8MiBV1_1, Sectors: make([]engine.Sector, n), Hashers: 1}
+			want := engine.Kernels(c)
+			if c.Cycles = times; !slices.Equal(engine.Kernels(c), want) {
+				t.Fatalf("%d sectors on %q, want %q", n, engine.Kernels(c), want)
+			}
+		}
+	}
+	if counted == 0 {
+		t.Error("no kernel was ever timed")
+	}
+	calls := 0
+	never := map[string]func() time.Duration{"generic/1": func() time.Duration { calls++; return time.Duration(1000 + 100*calls*calls) }}
+	if times := engine.Shortest(never); times != nil || calls != engine.MostPasses {
+		t.Errorf("times that differ always: %v after %d passes", times, calls)
+	}
+	fails := map[string]func() time.Duration{"generic/1": func() time.Duration { return 0 }}
+	if times := engine.Shortest(fails); len(times) != 0 {
+		t.Errorf("a kernel that does not run takes %v", times)
+	}
+}
+
+// TestSmallSectorTakesLittle: what producers are ahead is bounded, by the sector and in all.
+func TestSmallSectorTakesLittle(t *testing.T) {
+	g := uint64(1 << 30)
+	c := engine.Config{Proof: porep.StackedDrg8MiBV1_1, Sectors: sectors(t, 1), Lookahead: 1 << 22, Staging: engine.Producers, Kernel: "generic/1"}
+	if err := c.Validate(); err != nil {
+		t.Error(err)
+	}
+	if r := c.Requirements()[0]; r.Rings+r.Parents > g/4 {
+		t.Errorf("%d nodes ahead take %d bytes of a sector of %v", c.Lookahead, r.Rings+r.Parents, c.Proof.SectorSize())
+	}
+	for _, c := range []engine.Config{
+		{Producers: 1 << 10, Stride: 1 << 16, Lookahead: 1 << 16, Staging: engine.Inline},
+		{Proof: porep.StackedDrg32GiBV1_1, Lookahead: 1 << 22, Staging: engine.Producers, Kernel: "generic/1"},
+	} {
+		if c.Proof == 0 {
+			c.Proof = porep.StackedDrg8MiBV1_1
+		}
+		c.Sectors = sectors(t, 1)
+		r := c.Requirements()[0]
+		err := c.Validate()
+		if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("(%d bytes) of each hasher's memory, want 1 GiB at most", r.Rings+r.Parents)) {
+			t.Errorf("%d bytes ahead: error %v", r.Rings+r.Parents, err)
+		}
+	}
+	// Nothing that nobody asked for is refused, of the widest kernel either.
+	for _, k := range kernels.Kernels() {
+		for _, staging := range []engine.Staging{engine.Inline, engine.Producers, engine.Hybrid} {
+			for _, mode := range []engine.MemoryMode{engine.TwoLayers, engine.OneLayer} {
+				c := engine.Config{Proof: porep.StackedDrg32GiBV1_1, Sectors: make([]engine.Sector, k.Lanes), Hashers: 1, Kernel: k.Name, Staging: staging, MemoryMode: mode}
+				if r := c.Requirements()[0]; r.Rings+r.Parents > g {
+					t.Errorf("%s, %v, %v: %d bytes ahead", k.Name, staging, mode, r.Rings+r.Parents)
+				}
+			}
+		}
+	}
+}
+
+// TestManySectorsRefused: a million sectors are refused at once, before anything else is
+// looked at.
+func TestManySectorsRefused(t *testing.T) {
+	c := engine.Config{Proof: porep.StackedDrg2KiBV1_1, Sectors: make([]engine.Sector, 1<<20)}
+	want := fmt.Sprintf("engine: checking configuration: sectors: 1048576 are more than one job takes, %d", engine.MaxSectors)
+	if err := c.Validate(); err == nil || err.Error() != want {
+		t.Errorf("error %v, want %s", err, want)
 	}
 }
 

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"math"
+	"slices"
 	"time"
 	"unsafe"
 
@@ -14,9 +15,10 @@ import (
 // takes for a node with all its lanes, on this core: what it takes with all parents in
 // the cache, and a share for memory. It is for Config.Cycles, where no profile has better. Which kernel is the best depends on
 // how often a processor can start its SHA instructions, which no list of its
-// features tells. It takes some milliseconds.
+// features tells. It takes some tens of milliseconds, and is nil if the core has so much
+// else to do meanwhile that no measurements agree: then the typical order counts.
 func TimeKernels() map[string]float64 {
-	const nodes, passes = 64, 5
+	const nodes = 64
 	parents := make([]uint32, nodes*porep.Degree)
 	for node := 1; node < nodes; node++ {
 		row := parents[node*porep.Degree:][:porep.Degree]
@@ -25,7 +27,7 @@ func TimeKernels() map[string]float64 {
 		}
 		row[0] = uint32(node - 1)
 	}
-	times := map[string]float64{}
+	passes := map[string]func() time.Duration{}
 	for _, k := range sha256.Kernels() {
 		if !k.Usable() {
 			continue
@@ -41,29 +43,63 @@ func TimeKernels() map[string]float64 {
 		if rows.Locate(k, &l, parents) != nil {
 			continue // cannot be: everything is in place
 		}
-		var best time.Duration
-		for range passes {
+		passes[k.Name] = func() time.Duration {
 			began := time.Now()
 			if k.LabelRun(&run) != nil {
-				break
+				return 0
 			}
-			// The shortest: a pass that was interrupted only seems slow.
-			if took := time.Since(began); best == 0 || took < best {
-				best = took
-			}
-		}
-		if best > 0 {
-			times[k.Name] = float64(best) / (nodes - 1)
+			return time.Since(began)
 		}
 	}
+	times := shortest(passes)
 	fastest := math.Inf(1)
 	for _, took := range times {
 		fastest = min(fastest, took)
 	}
 	for name := range times {
-		times[name] += memoryShare * fastest
+		times[name] = (times[name] + memoryShare*fastest) / (nodes - 1)
 	}
 	return times
+}
+
+// How often each kernel is timed, at least and at most, and how many of the shortest times
+// must agree.
+const (
+	fewestPasses = 9
+	mostPasses   = 36
+	agreeing     = 3
+)
+
+// shortest is the shortest of each one's passes, in nanoseconds: a pass that was
+// interrupted only seems slow. All have their turn in each round, so that what keeps a core busy
+// for a while does not fall on one alone. A time counts only if others are as
+// long, but for a part of what is noise; if they never are, nothing is known.
+func shortest(passes map[string]func() time.Duration) map[string]float64 {
+	const same = 1 + noise/4
+	took := map[string][]float64{} // ascending
+	for round := 1; round <= mostPasses; round++ {
+		agree := true
+		for name, pass := range passes {
+			n := float64(pass())
+			if n <= 0 {
+				delete(passes, name)
+				delete(took, name)
+				continue
+			}
+			i, _ := slices.BinarySearch(took[name], n)
+			took[name] = slices.Insert(took[name], i, n)
+			agree = agree && round >= fewestPasses && took[name][agreeing-1] <= same*took[name][0]
+		}
+		if round < fewestPasses || !agree {
+			continue
+		}
+		times := map[string]float64{}
+		for name, all := range took {
+			times[name] = all[0]
+		}
+		return times
+	}
+	return nil
 }
 
 // memoryShare is what getting at a node's parents takes, as a share of what the fastest

@@ -36,6 +36,7 @@ var children = map[string]func() error{
 	"after free":    afterFree,
 	"killed":        killed,
 	"race":          race,
+	"switched off":  switchedOff,
 }
 
 func TestMain(m *testing.M) {
@@ -207,6 +208,40 @@ func TestMemoryCgroup(t *testing.T) {
 	}
 	c := child(t, "cgroup", cgroupVariable+"="+memoryCgroup(t))
 	if out, err := c.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// switchedOff is a process that has transparent huge pages switched off: none is said to be
+// there, neither where they may be nor where nothing else will do.
+func switchedOff() error {
+	const setTHPDisable = 41 // PR_SET_THP_DISABLE
+	if _, _, errno := syscall.RawSyscall6(syscall.SYS_PRCTL, setTHPDisable, 1, 0, 0, 0, 0); errno != 0 {
+		return errno
+	}
+	ctx := context.Background()
+	o := hugepages.Options{Size: 16 << 20, Pages: []hugepages.Pages{hugepages.Transparent, hugepages.Small}}
+	r, err := hugepages.Alloc(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer r.Free()
+	if err := r.Populate(ctx); err != nil {
+		return err
+	}
+	const want = "small pages: no transparent huge pages: the process has them switched off (PR_SET_THP_DISABLE)"
+	if b := r.Backing(); r.Pages() != hugepages.Small || b.Huge != 0 || b.Bytes != o.Size || b.String() != want {
+		return fmt.Errorf("%v, %+v: %q, want %q", r.Pages(), b, b.String(), want)
+	}
+	o.Pages = o.Pages[:1]
+	if _, err := hugepages.Alloc(ctx, o); err == nil || !strings.Contains(err.Error(), "PR_SET_THP_DISABLE") {
+		return fmt.Errorf("nothing but transparent huge pages: error %v", err)
+	}
+	return nil
+}
+
+func TestSwitchedOff(t *testing.T) {
+	if out, err := child(t, "switched off").CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}
 }

@@ -147,7 +147,8 @@ var ErrFreed = errors.New("the region is freed")
 // Bytes is the region's memory, aligned to Pages().Size(). It is nil after Free.
 func (r *Region) Bytes() []byte { return r.bytes }
 
-// Pages is the kind of page that was had.
+// Pages is the kind of page that was had. Of Transparent ones Backing says how many the
+// kernel made.
 func (r *Region) Pages() Pages { return r.pages }
 
 // Refused says which kinds of page were tried before, and why they could not be had.

@@ -239,6 +239,64 @@ func TestTransparent(t *testing.T) {
 	if n == 0 || n > 8<<20 || n%(2<<20) != 0 {
 		t.Errorf("%d of 8 MiB on huge pages", n)
 	}
+	if b := r.Backing(); b.Huge != n || b.Bytes != 8<<20 || b.String() != fmt.Sprintf("transparent huge pages, %d %% of it", 100*n>>23) {
+		t.Errorf("%+v: %v, want %d of 8 MiB", b, b, n)
+	}
+}
+
+// TestCheck: regions that fit one by one may not fit together, and nothing is taken.
+func TestCheck(t *testing.T) {
+	free, ok := hugepages.Available()
+	if !ok {
+		t.Skip("the machine does not say what is free")
+	}
+	small := []hugepages.Pages{hugepages.Transparent, hugepages.Small}
+	part := hugepages.Options{Size: free / 5 * 3, Purpose: hugepages.Layers, Pages: small}
+	var none *hugepages.AllocError
+	if err := hugepages.Check(part); errors.As(err, &none) {
+		t.Skipf("some other limit is lower: %v", err)
+	}
+	err := hugepages.Check(part, hugepages.Options{Size: 1, Pages: small}, part)
+	var limit *hugepages.LimitError
+	if !errors.As(err, &none) || !errors.As(err, &limit) || limit.Limit != hugepages.LimitMemory || limit.Want < 2*part.Size {
+		t.Errorf("more than there is: %v", err)
+	}
+	if err := hugepages.Check(hugepages.Options{Size: 1 << 20}, hugepages.Options{Size: 3}); err != nil {
+		t.Errorf("little: %v", err)
+	}
+	var option *hugepages.OptionError
+	if err := hugepages.Check(hugepages.Options{}); !errors.As(err, &option) {
+		t.Errorf("no size: %v", err)
+	}
+}
+
+// TestBackingCounts: what is not on huge pages does not count, neither pages that are not
+// there yet nor small ones.
+func TestBackingCounts(t *testing.T) {
+	r := alloc(t, hugepages.Options{Size: 16 << 20, Pages: []hugepages.Pages{hugepages.Transparent, hugepages.Small}})
+	if r.Pages() != hugepages.Transparent {
+		t.Skipf("no transparent huge pages: %v", r.Refused())
+	}
+	if b := r.Backing(); b.Err != nil || b.Huge != 0 || b.String() != "small pages: the kernel made no transparent huge pages of them" {
+		t.Errorf("nothing touched: %v, %d bytes (%v)", b, b.Huge, b.Err)
+	}
+	if err := linux.AdviseSmall(r.Bytes()[:12<<20]); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Populate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if b := r.Backing(); b.Err != nil || b.Huge > 4<<20 || b.Huge == 4<<20 && b.String() != "transparent huge pages, 25 % of it" {
+		t.Errorf("a quarter: %v, %d bytes (%v)", b, b.Huge, b.Err)
+	}
+	small := alloc(t, hugepages.Options{Size: 4 << 20, Pages: []hugepages.Pages{hugepages.Small}})
+	if b := small.Backing(); b.Huge != 0 || b.String() != "small pages" {
+		t.Errorf("%v", b)
+	}
+	free(t, small)
+	if b := small.Backing(); !errors.Is(b.Err, hugepages.ErrFreed) {
+		t.Errorf("after Free: %+v", b)
+	}
 }
 
 func TestBadOptions(t *testing.T) {

@@ -58,18 +58,74 @@ func (r *Region) Placement() Placement {
 func (r *Region) HugeBytes() (uint64, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	return r.hugeBytes()
+}
+
+func (r *Region) hugeBytes() (uint64, error) {
 	switch {
 	case r.freed:
 		return 0, fmt.Errorf("hugepages: measuring %d bytes: %w", r.o.Size, ErrFreed)
 	case r.huge():
 		return uint64(len(r.room)), nil
 	}
-	first := uint64(uintptr(unsafe.Pointer(unsafe.SliceData(r.room))))
-	n, err := r.system.hugeBytes(first, first+uint64(len(r.room)))
+	n, err := linux.HugeBytes(r.room)
+	if err != nil { // an older kernel: it walks all of the process's memory
+		first := uint64(uintptr(unsafe.Pointer(unsafe.SliceData(r.room))))
+		n, err = r.system.hugeBytes(first, first+uint64(len(r.room)))
+	}
 	if err != nil {
 		return 0, fmt.Errorf("hugepages: measuring %d bytes: %w", r.o.Size, err)
 	}
 	return n, nil
+}
+
+// A Backing says what pages a region has: what is, not what was asked for.
+type Backing struct {
+	Pages Pages  // the kind that was had, as Region.Pages
+	Bytes uint64 // of the region, whole pages
+	Huge  uint64 // of these, on huge pages
+	// NoHuge is why none of them are transparent huge pages although those were tried.
+	NoHuge error
+	Err    error // why Huge is not known
+}
+
+// Backing counts what pages the region has by now. After Populate they are all there.
+func (r *Region) Backing() Backing {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	b := Backing{Pages: r.pages, Bytes: roundUp(r.o.Size, r.page())}
+	b.Huge, b.Err = r.hugeBytes()
+	for _, refused := range r.refused {
+		if refused.Pages == Transparent {
+			b.NoHuge = refused.Err
+		}
+	}
+	return b
+}
+
+// HugeShare is the part of the region that is on huge pages, from 0 to 1.
+func (b Backing) HugeShare() float64 {
+	if b.Bytes == 0 {
+		return 0
+	}
+	return float64(b.Huge) / float64(b.Bytes)
+}
+
+func (b Backing) String() string {
+	percent := int(100 * b.HugeShare())
+	switch {
+	case b.Pages == Small && b.NoHuge != nil:
+		return fmt.Sprintf("%v: no transparent huge pages: %v", Small, b.NoHuge)
+	case b.Pages != Transparent:
+		return b.Pages.String()
+	case b.Err != nil:
+		return fmt.Sprintf("%v, how many of it is not known: %v", Transparent, b.Err)
+	case b.Huge == 0:
+		return fmt.Sprintf("%v: the kernel made no transparent huge pages of them", Small)
+	case percent == 0:
+		return fmt.Sprintf("%v, less than 1 %% of it", Transparent)
+	}
+	return fmt.Sprintf("%v, %d %% of it", Transparent, percent)
 }
 
 // Verify asks the kernel on which NUMA nodes the pages are: all, or as many as

@@ -175,11 +175,21 @@ func (s system) kept(node int) (n uint64) {
 	return n
 }
 
-// transparent says why there are no transparent huge pages, or "".
+// transparent says why there are no transparent huge pages of Transparent.Size bytes for
+// this process, or "". Each size has a switch of its own since Linux 6.8, which may leave it
+// to the one for all.
 func (s system) transparent() string {
-	const file = "sys/kernel/mm/transparent_hugepage/enabled"
+	const folder = "sys/kernel/mm/transparent_hugepage/"
+	file := folder + "enabled"
+	size := fmt.Sprintf("%shugepages-%dkB/enabled", folder, Transparent.Size()>>10)
+	if text := s.read(size); len(text) > 0 && !bytes.Contains(text, []byte("[inherit]")) {
+		file = size
+	}
 	if bytes.Contains(s.read(file), []byte("[never]")) {
 		return "switched off in /" + file
+	}
+	if n, ok := field(s.read("proc/self/status"), "THP_enabled:"); ok && n == 0 {
+		return "the process has them switched off (PR_SET_THP_DISABLE)"
 	}
 	return ""
 }

@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -19,7 +17,8 @@ import (
 // A Reservation holds cores and memory until Release, or until the process ends. It
 // must be kept until then. Its methods may be called from many goroutines.
 type Reservation struct {
-	dir string
+	dir      string
+	patience Patience
 
 	mu     sync.Mutex
 	holder Holder
@@ -29,19 +28,21 @@ type Reservation struct {
 // Acquire takes all that q asks for or nothing. It waits for nobody but, for a
 // moment and until ctx is done, for the guard. The error is a *HeldError if
 // another job has one of the cores, a *RoomError or several joined if the memory
-// does not fit, a *RequestError or a *DirError.
+// does not fit, a *GuardError if somebody holds the guard for longer than d.Patience has,
+// a *RequestError or a *DirError.
 func (d *Dir) Acquire(ctx context.Context, q Request) (*Reservation, error) {
 	if err := q.check(); err != nil {
 		return nil, err
 	}
-	f, err := enter(ctx, d.path, true)
+	f, err := d.Patience.enter(ctx, d.path, true)
 	if err != nil {
 		return nil, err
 	}
 	defer f.leave()
 
-	r := &Reservation{dir: d.path, holder: Holder{
-		Job: q.Job, PID: os.Getpid(), Start: processStart(), ID: rand.Text(), Since: time.Now().UTC().Truncate(time.Second),
+	start, _ := startOf("self")
+	r := &Reservation{dir: d.path, patience: d.Patience, holder: Holder{
+		Job: q.Job, PID: os.Getpid(), Start: start, ID: rand.Text(), Since: time.Now().UTC().Truncate(time.Second),
 		Cores: slices.Sorted(slices.Values(q.Cores)), Memory: []Memory{},
 	}}
 	for _, pool := range sortedPools(q.Memory) {
@@ -115,7 +116,7 @@ func (r *Reservation) Touched(ctx context.Context, pool topology.MemoryPool, byt
 	case i < 0:
 		return &RequestError{fmt.Sprintf("memory touched on NUMA node %d, in pages of %d bytes: none was planned", pool.Node, pool.PageSize)}
 	}
-	f, err := enter(ctx, r.dir, true)
+	f, err := r.patience.enter(ctx, r.dir, true)
 	if err != nil {
 		return err
 	}
@@ -137,17 +138,4 @@ func (r *Reservation) Release() {
 		file.Close()
 	}
 	r.files = nil
-}
-
-// processStart is when this process started, 0 if that is not known.
-func processStart() uint64 {
-	stat, _ := os.ReadFile("/proc/self/stat")
-	// The second field, the name, may hold spaces and parentheses.
-	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
-	const startTime = 22 - 3 // counted behind the name
-	if len(fields) <= startTime {
-		return 0
-	}
-	start, _ := strconv.ParseUint(fields[startTime], 10, 64)
-	return start
 }

@@ -1,6 +1,7 @@
 package reserve
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/sdr-engine/sdr/internal/linux"
 	"github.com/sdr-engine/sdr/topology"
@@ -126,7 +128,7 @@ func makeFolder(path string) (fs.FileInfo, error) {
 
 // enter opens the folder and takes its guard: alone to take locks, or shared
 // with others who look. Until leave, no lock of a core is taken by anybody else.
-func enter(ctx context.Context, path string, taking bool) (*folder, error) {
+func (p Patience) enter(ctx context.Context, path string, taking bool) (*folder, error) {
 	for {
 		if err := ctx.Err(); err != nil {
 			return nil, fmt.Errorf("reserve: waiting for %s: %w", filepath.Join(path, guardFile), err)
@@ -144,8 +146,11 @@ func enter(ctx context.Context, path string, taking bool) (*folder, error) {
 			return nil, err
 		}
 		f.guard = guard
-		if err := lock(ctx, guard, taking); err != nil { // guard is closed
+		if err := p.lock(ctx, guard, filepath.Join(path, guardFile), taking); err != nil { // guard is closed
 			f.close()
+			if held := (*GuardError)(nil); errors.As(err, &held) {
+				return nil, err
+			}
 			if ctx.Err() != nil {
 				return nil, fmt.Errorf("reserve: waiting for %s: %w", filepath.Join(path, guardFile), err)
 			}
@@ -178,10 +183,10 @@ func (f *folder) leave() {
 	f.close()
 }
 
-// lock waits for file's lock, alone or shared, or until ctx is done. If it fails,
-// file is closed. A call that waits for a lock cannot be called back, so it is
+// lock waits for file's lock, alone or shared, until ctx is done or patience ends. If it
+// fails, file is closed. A call that waits for a lock cannot be called back, so it is
 // left to itself then.
-func lock(ctx context.Context, file *os.File, alone bool) error {
+func (p Patience) lock(ctx context.Context, file *os.File, path string, alone bool) error {
 	try, wait := linux.TryLockShared, linux.LockShared
 	if alone {
 		try, wait = linux.TryLock, linux.Lock
@@ -193,21 +198,45 @@ func lock(ctx context.Context, file *os.File, alone bool) error {
 		}
 		return err
 	}
+	began := time.Now()
 	locked := make(chan error, 1)
 	go func() { locked <- wait(file) }()
-	select {
-	case err := <-locked:
-		if err != nil {
-			file.Close()
+	tell := time.NewTimer(tellAfter)
+	defer tell.Stop()
+	end := time.NewTimer(cmp.Or(p.Most, defaultMost))
+	defer end.Stop()
+	who := func(ended bool) *GuardError {
+		e := &GuardError{Path: path, Waited: time.Since(began), Ended: ended}
+		if info, err := file.Stat(); err == nil {
+			for _, pid := range lockers(info) {
+				e.Holders = append(e.Holders, processOf(pid))
+			}
 		}
-		return err
-	case <-ctx.Done():
+		return e
+	}
+	for {
+		select {
+		case err := <-locked:
+			if err != nil {
+				file.Close()
+			}
+			return err
+		case <-tell.C:
+			if p.Tell != nil {
+				p.Tell(who(false))
+			}
+			continue
+		case <-end.C:
+			err = who(true)
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
 		go func() {
 			<-locked
 			_ = linux.Unlock(file)
 			file.Close()
 		}()
-		return ctx.Err()
+		return err
 	}
 }
 
@@ -276,14 +305,24 @@ func writeHolder(file *os.File, h *Holder) error {
 }
 
 // readHolder reads what the locked file of a core says. What makes no sense says
-// nothing.
+// nothing, and neither does the record of another process than the one that the kernel says
+// has the lock: that is what a job left behind. Where the kernel names nobody, who has it
+// is in another container, and the record may well be his.
 func readHolder(file *os.File, core topology.CPU) Holder {
 	text, err := io.ReadAll(io.NewSectionReader(file, 0, maxHolder))
 	var h Holder
 	if err != nil || json.Unmarshal(text, &h) != nil || h.PID <= 0 || !slices.Contains(h.Cores, core) {
-		return Holder{}
+		h = Holder{}
 	}
-	return h
+	info, err := file.Stat()
+	if err != nil {
+		return h
+	}
+	pids := lockers(info)
+	if len(pids) == 0 || slices.ContainsFunc(pids, func(pid int) bool { return wrote(&h, pid) }) {
+		return h
+	}
+	return Holder{Locker: processOf(pids[0])}
 }
 
 // A heldCore is a core whose lock is held, and what its file says.
@@ -297,7 +336,9 @@ type heldCore struct {
 func byJob(cores []heldCore) (holders []Holder) {
 	for _, c := range cores {
 		h := c.holder
-		i := slices.IndexFunc(holders, func(o Holder) bool { return h.PID != 0 && o.PID == h.PID && o.ID == h.ID })
+		i := slices.IndexFunc(holders, func(o Holder) bool {
+			return h.PID != 0 && o.PID == h.PID && o.ID == h.ID || h.Locker.PID != 0 && o.Locker == h.Locker
+		})
 		if i >= 0 {
 			holders[i].Cores = append(holders[i].Cores, c.core)
 			continue

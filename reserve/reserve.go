@@ -12,7 +12,8 @@
 //
 // All of a job's cores are taken, or none. This, and looking at who holds what, is
 // done under one lock more, guard.lock, which is held for moments: two jobs never
-// count the same room, and nobody mistakes an observer for a holder.
+// count the same room, and nobody mistakes an observer for a holder. Who does not get it
+// within a second is told who has it, and gives up after a while: see Patience.
 //
 // # Memory
 //
@@ -72,6 +73,9 @@ type Holder struct {
 	// Cores are the numbers of the cores it holds, ascending.
 	Cores  []topology.CPU `json:"cores"`
 	Memory []Memory       `json:"memory"`
+	// Locker is who has the lock without having written into the file, as the kernel
+	// says; zero if somebody has, or if the kernel does not say.
+	Locker Process `json:"-"`
 }
 
 // Memory is what a job plans to take from a pool, and what it has taken, in bytes.
@@ -88,7 +92,10 @@ func (m *Memory) pool() topology.MemoryPool {
 
 // Who names the holder on one line: `process 4711, "sector 17"`.
 func (h *Holder) Who() string {
-	if h.PID == 0 {
+	switch {
+	case h.Locker.PID != 0:
+		return fmt.Sprintf("a process that does not say who it is (%v)", h.Locker)
+	case h.PID == 0:
 		return "a process that does not say who it is"
 	}
 	return fmt.Sprintf("process %d, %q", h.PID, h.Job)
@@ -197,6 +204,9 @@ func sortedPools(memory map[topology.MemoryPool]uint64) []topology.MemoryPool {
 
 // A Dir is a lock folder of a machine.
 type Dir struct {
+	// Patience is how those who take wait for the guard.
+	Patience Patience
+
 	path, root string
 }
 
@@ -217,14 +227,15 @@ func Open(path, root string) (*Dir, error) {
 	if path, err = filepath.Abs(path); err != nil { // whatever becomes of the working directory
 		return nil, fmt.Errorf("reserve: using lock folder: %w", err)
 	}
-	return &Dir{path, root}, nil
+	return &Dir{path: path, root: root}, nil
 }
 
 // Held lists the jobs that hold cores in the lock folder at path, by their lowest
 // core. It may be a folder that only others may write into; if there is none,
-// nothing is held. Held waits for the guard, until ctx is done.
-func Held(ctx context.Context, path string) ([]Holder, error) {
-	f, err := enter(ctx, path, false)
+// nothing is held. Held waits for the guard, until ctx is done or it has no patience left:
+// then the error is a *GuardError.
+func (p Patience) Held(ctx context.Context, path string) ([]Holder, error) {
+	f, err := p.enter(ctx, path, false)
 	if errors.Is(err, errNobody) {
 		return nil, nil
 	}
@@ -235,5 +246,8 @@ func Held(ctx context.Context, path string) ([]Holder, error) {
 	return f.holders(nil)
 }
 
-// Held is the function Held for this folder.
-func (d *Dir) Held(ctx context.Context) ([]Holder, error) { return Held(ctx, d.path) }
+// Held is Patience.Held with the default patience.
+func Held(ctx context.Context, path string) ([]Holder, error) { return Patience{}.Held(ctx, path) }
+
+// Held is Patience.Held for this folder.
+func (d *Dir) Held(ctx context.Context) ([]Holder, error) { return d.Patience.Held(ctx, d.path) }

@@ -19,6 +19,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -114,7 +115,11 @@ type holder struct {
 
 func startHolder(t *testing.T, o order) *holder {
 	t.Helper()
-	cmd := process(t, "hold", o)
+	return startProcess(t, process(t, "hold", o))
+}
+
+func startProcess(t *testing.T, cmd *exec.Cmd) *holder {
+	t.Helper()
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -308,7 +313,7 @@ func TestStale(t *testing.T) {
 		var e *reserve.HeldError
 		if _, err := d.Acquire(t.Context(), reserve.Request{Cores: cores(3)}); !errors.As(err, &e) {
 			t.Errorf("%s, locked: %v", name, err)
-		} else if name != "real" && !strings.HasSuffix(err.Error(), "core 3 by a process that does not say who it is") {
+		} else if name != "real" && !strings.HasSuffix(err.Error(), fmt.Sprintf("core 3 by a process that does not say who it is (process %d, %q)", os.Getpid(), command(t))) {
 			t.Errorf("%s, locked: %v", name, err)
 		}
 		f.Close()
@@ -322,6 +327,89 @@ func TestStale(t *testing.T) {
 	}
 	if got := held(t, dir); len(got) != 0 {
 		t.Errorf("%+v", got)
+	}
+}
+
+// command is this process's name in the process list.
+func command(t *testing.T) string {
+	t.Helper()
+	name, err := os.ReadFile("/proc/self/comm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(name))
+}
+
+// TestStranger: the record of a job that is gone is not believed of whoever has locked its
+// file since, even if he has its number.
+func TestStranger(t *testing.T) {
+	dir := t.TempDir()
+	d := open(t, dir, "/")
+	h := startHolder(t, order{Dir: dir, Root: "/", Cores: cores(2, 3), Job: "gone"})
+	if got := held(t, dir); len(got) != 1 || got[0].PID != h.pid || got[0].Locker.PID != 0 {
+		t.Fatalf("%+v", got)
+	}
+	h.kill()
+	var record reserve.Holder
+	text, err := os.ReadFile(filepath.Join(dir, "core-3.lock"))
+	if err == nil {
+		err = json.Unmarshal(text, &record)
+	}
+	if err != nil || record.PID != h.pid {
+		t.Fatalf("left behind: %s (%v)", text, err)
+	}
+	record.PID = os.Getpid() // the same number, of another process
+	reused, err := json.Marshal(record)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, content := range [][]byte{text, reused} {
+		var files []*os.File
+		for _, name := range []string{"core-2.lock", "core-3.lock"} {
+			path := filepath.Join(dir, name)
+			if err := os.WriteFile(path, content, 0o666); err != nil {
+				t.Fatal(err)
+			}
+			f, err := os.Open(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			if err := linux.TryLock(f); err != nil { // as flock(1) would
+				t.Fatal(err)
+			}
+			files = append(files, f)
+		}
+		want := fmt.Sprintf("cores 2-3 by a process that does not say who it is (process %d, %q)", os.Getpid(), command(t))
+		if got := held(t, dir); len(got) != 1 || got[0].PID != 0 || got[0].Job != "" || got[0].Locker.PID != os.Getpid() {
+			t.Errorf("%s: %+v", content, got)
+		}
+		if _, err := d.Acquire(t.Context(), reserve.Request{Cores: cores(2, 3)}); err == nil || !strings.HasSuffix(err.Error(), want) {
+			t.Errorf("%s: error %v, want %q", content, err, want)
+		}
+		for _, f := range files {
+			f.Close()
+		}
+	}
+}
+
+// TestProcessNamespace: the record of a job in a container has another number than the
+// kernel gives it here, and is believed all the same.
+func TestProcessNamespace(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("making a process namespace needs root")
+	}
+	dir := t.TempDir()
+	open(t, dir, "/")
+	cmd := process(t, "hold", order{Dir: dir, Root: "/", Cores: cores(1), Job: "in a container"})
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID}
+	h := startProcess(t, cmd)
+	if got := held(t, dir); len(got) != 1 || got[0].PID != 1 || got[0].Job != "in a container" || got[0].Locker.PID != 0 {
+		t.Errorf("held by %+v", got)
+	}
+	h.kill()
+	if got := held(t, dir); len(got) != 0 {
+		t.Errorf("held by %+v", got)
 	}
 }
 
@@ -598,6 +686,54 @@ func TestGuard(t *testing.T) {
 	if _, err := d.Acquire(ctx, reserve.Request{Cores: cores(1)}); !errors.Is(err, context.Canceled) {
 		t.Errorf("after the end: %v", err)
 	}
+}
+
+// TestGuardHeld: who does not get the guard is told who has it, and gives up in the end.
+func TestGuardHeld(t *testing.T) {
+	dir := t.TempDir()
+	d := open(t, dir, "/")
+	f := lockGuard(t, dir, linux.TryLock) // as flock(1) would
+	defer f.Close()
+	var mu sync.Mutex
+	told := map[string]int{}
+	path := filepath.Join(dir, "guard.lock")
+	want := reserve.Process{PID: os.Getpid(), Command: command(t)}
+	check := func(e *reserve.GuardError, ended bool) {
+		if e.Path != path || !slices.Equal(e.Holders, []reserve.Process{want}) || e.Ended != ended || e.Waited <= 0 {
+			t.Errorf("%+v, want %s held by %v", e, path, want)
+		}
+	}
+	patience := func(call string) reserve.Patience {
+		return reserve.Patience{Most: time.Second, Tell: func(e *reserve.GuardError) {
+			mu.Lock()
+			defer mu.Unlock()
+			told[call]++
+			check(e, false)
+		}}
+	}
+	d.Patience = patience("acquire")
+	var wg sync.WaitGroup
+	for range 3 {
+		for _, call := range []func() error{
+			func() error { _, err := d.Acquire(t.Context(), reserve.Request{Cores: cores(0)}); return err },
+			func() error { _, err := patience("held").Held(t.Context(), dir); return err },
+		} {
+			wg.Go(func() {
+				var e *reserve.GuardError
+				if err := call(); !errors.As(err, &e) || !strings.Contains(err.Error(), fmt.Sprintf("held by process %d, %q, waited for", want.PID, want.Command)) {
+					t.Errorf("error %v", err)
+					return
+				}
+				check(e, true)
+			})
+		}
+	}
+	wg.Wait()
+	if told["acquire"] != 3 || told["held"] != 3 {
+		t.Errorf("told %v, want each of three once", told)
+	}
+	f.Close()
+	acquire(t, d, reserve.Request{Cores: cores(0)})
 }
 
 // TestGuardShared: who only looks keeps others from taking, not from looking.

@@ -161,8 +161,10 @@ func checkAll(sectors []Sector, o *Options) (engine.Config, error) {
 	}
 	c := engineConfig(sectors[0].Proof, *o)
 	var errs []error
+	var files []engine.File
 	for i := range sectors {
 		s := &sectors[i]
+		files = append(files, s.files()...)
 		if s.Proof != sectors[0].Proof {
 			errs = append(errs, fmt.Errorf("seal: checking sectors: sector %d is of proof %v, sector 0 of %v: one job has one", i, s.Proof, sectors[0].Proof))
 		}
@@ -171,7 +173,7 @@ func checkAll(sectors []Sector, o *Options) (engine.Config, error) {
 		}
 		c.Sectors = append(c.Sectors, engine.Sector{CacheDir: s.CacheDir})
 	}
-	return c, errors.Join(append(errs, c.Validate())...)
+	return c, errors.Join(append(errs, c.CheckMachine(files...))...)
 }
 
 // A work is a sector while it is sealed.
@@ -304,6 +306,9 @@ func GenerateSDR(ctx context.Context, p porep.SealProof, cacheDir string, id por
 func GenerateSDRTogether(ctx context.Context, p porep.SealProof, sectors []engine.Sector, o Options) (engine.Result, error) {
 	c := engineConfig(p, o)
 	c.Sectors = sectors
+	if err := c.CheckMachine(); err != nil {
+		return engine.Result{}, err
+	}
 	if o.Progress == nil {
 		return engine.Run(ctx, c)
 	}
@@ -362,6 +367,27 @@ func (s *Sector) check() error {
 	}
 	errs = append(errs, checkUTF8(s.CacheDir))
 	return errors.Join(errs...)
+}
+
+// files are those that take room besides the layers: tree-d, unless it is there, and the
+// staged data in sealed, unless the two may share their blocks.
+func (s *Sector) files() (all []engine.File) {
+	if s.Proof.Check() != nil {
+		return nil
+	}
+	if _, err := os.Lstat(s.treeDPath()); errors.Is(err, os.ErrNotExist) {
+		all = append(all, engine.File{Path: s.treeDPath(), Size: uint64(merkle.TreeSize(s.Proof.SectorSize()))})
+	}
+	if staged, err := os.Stat(s.Staged); err == nil && staged.Mode().IsRegular() {
+		from, fromOK := linux.IDOf(staged)
+		sealed, err := os.Stat(s.Sealed)
+		if err == nil && fromOK {
+			if to, ok := linux.IDOf(sealed); ok && to.Device != from.Device {
+				all = append(all, engine.File{Path: s.Sealed, Size: min(linux.Allocated(staged), uint64(s.Proof.SectorSize()))})
+			}
+		}
+	}
+	return all
 }
 
 // staged is the sector's data, which zeros follow to the sector's length.

@@ -133,7 +133,7 @@ func (r *benchReport) setConfig(c engine.Config) {
 func (r *benchReport) setMemory(all []engine.MemoryStats) {
 	for _, m := range all {
 		r.Config.Memory += m.Bytes
-		r.Config.Pages = append(r.Config.Pages, m.Pages.String())
+		r.Config.Pages = append(r.Config.Pages, m.Backing.String())
 	}
 }
 

@@ -104,5 +104,8 @@ func (a *app) labelling(c engine.Config, job func(seal.Options) error) error {
 	if slowed := o.Progress.Labelling().Slowed(); slowed != nil {
 		fmt.Fprintf(a.err, "slower than it could be: %v\n", slowed)
 	}
+	if unbound := o.Progress.Labelling().Unbound(); unbound != nil {
+		fmt.Fprintf(a.err, "threads ran wherever the system put them: %v\n", unbound)
+	}
 	return err
 }

@@ -478,7 +478,7 @@ func (t *tuning) reserve(ctx context.Context) (release func(), err error) {
 			q.Cores = append(q.Cores, number)
 		}
 	}
-	dir, err := reserve.Open(t.lockDir, "/")
+	dir, err := t.app.openLocks(t.lockDir)
 	if err != nil {
 		return func() {}, t.withoutLocks(err)
 	}
@@ -501,7 +501,11 @@ func (t *tuning) measure(ctx context.Context, tr trial, window time.Duration) (r
 	if tr.pages != pagesAny {
 		c.Pages = tr.pages.orSmaller()[:1]
 	}
+	c.Progress = new(engine.Progress)
 	m, err := engine.Measure(ctx, *c, window)
+	if unbound := c.Progress.Unbound(); err == nil && unbound != nil {
+		err = unbound // what is measured anywhere says nothing of these cores
+	}
 	var refused *hugepages.AllocError
 	var limit *hugepages.LimitError
 	var wrong *engine.LabelError
@@ -514,8 +518,8 @@ func (t *tuning) measure(ctx context.Context, tr trial, window time.Duration) (r
 		return r, fmt.Errorf("measuring %v: %w", tr, err)
 	}
 	for _, had := range m.Memory {
-		if tr.pages != pagesAny && had.Pages != c.Pages[0] {
-			return r, fmt.Errorf("%w: %v were had instead", errCannot, had.Pages)
+		if tr.pages != pagesAny && (had.Pages != c.Pages[0] || had.Pages == hugepages.Transparent && had.Backing.Err == nil && had.Backing.Huge == 0) {
+			return r, fmt.Errorf("%w: %v were had instead", errCannot, had.Backing)
 		}
 	}
 	before := t.hz

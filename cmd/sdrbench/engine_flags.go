@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"runtime"
 
@@ -183,6 +184,10 @@ func (f *engineFlags) config(a *app, p porep.SealProof, sectors int) (engine.Con
 // wrong usage. The engine looks at everything again.
 func (f *engineFlags) validate(c engine.Config, sectors int) error {
 	var errs []error
+	if sectors > engine.MaxSectors {
+		// Before anything is worked out for each of them.
+		return fmt.Errorf("%d sectors are more than one job takes, %d", sectors, engine.MaxSectors)
+	}
 	if f.hashers > sectors {
 		errs = append(errs, fmt.Errorf("--hashers: %d, but there is work for %d: %s", f.hashers, sectors, count(sectors, "sector")))
 	}
@@ -195,11 +200,11 @@ func (f *engineFlags) validate(c engine.Config, sectors int) error {
 // anything from the machine.
 func (f *engineFlags) prepare(ctx context.Context, a *app, p porep.SealProof, sectors int) (engine.Config, error) {
 	c, err := f.config(a, p, sectors)
-	return c, errors.Join(err, f.checkPlaces(ctx), f.checkHugeTLBFS(ctx))
+	return c, errors.Join(err, f.checkPlaces(ctx, a), f.checkHugeTLBFS(ctx))
 }
 
 // checkPlaces looks at the CPUs that --policy lists, and at the lock folder.
-func (f *engineFlags) checkPlaces(ctx context.Context) error {
+func (f *engineFlags) checkPlaces(ctx context.Context, a *app) error {
 	if f.policy.mode == placeNever {
 		return nil
 	}
@@ -210,8 +215,10 @@ func (f *engineFlags) checkPlaces(ctx context.Context) error {
 			errs = append(errs, usageError{fmt.Errorf("--policy: %w", err)})
 		}
 	}
-	if _, err := reserve.Held(ctx, f.lockDir); err != nil && f.needLocks() && !errors.Is(err, errors.ErrUnsupported) {
-		errs = append(errs, err)
+	if f.needLocks() { // else place looks, and says what it could not
+		if _, err := a.heldOn(ctx, "/", f.lockDir); err != nil {
+			errs = append(errs, err)
+		}
 	}
 	return errors.Join(errs...)
 }
@@ -312,8 +319,8 @@ func (a *app) place(ctx context.Context, f *engineFlags, c *engine.Config, secto
 	}
 	held, err := a.heldOn(ctx, "/", f.lockDir)
 	if err != nil {
-		if !f.needLocks() {
-			a.note("cores are not reserved: %v", err)
+		if f.mayIgnore(err) {
+			a.note("cores are neither chosen nor reserved, and those that other jobs hold cannot be seen: %v%s", err, forAll(err))
 			return run()
 		}
 		return err
@@ -329,6 +336,9 @@ func (a *app) place(ctx context.Context, f *engineFlags, c *engine.Config, secto
 		return err
 	}
 	setPlaces(c, m, plan)
+	if err := mayBind(m, plan); err != nil {
+		a.note("threads are not bound to the CPUs that were chosen: %v", err)
+	}
 	request := reserve.Request{Job: what, Memory: map[topology.MemoryPool]uint64{}}
 	for _, j := range plan.Jobs {
 		request.Cores = append(request.Cores, j.Cores...)
@@ -336,10 +346,11 @@ func (a *app) place(ctx context.Context, f *engineFlags, c *engine.Config, secto
 			request.Memory[share.Pool] += share.Bytes
 		}
 	}
-	dir, err := reserve.Open(f.lockDir, "/")
+	dir, err := a.openLocks(f.lockDir)
 	if err != nil {
-		if !f.needLocks() {
-			a.note("cores are not reserved: %v", err)
+		if f.mayIgnore(err) {
+			// Those that others hold were seen, and the plan keeps off them.
+			a.note("cores are not reserved, so other jobs do not see that this one takes %v: %v%s", topology.NewCPUSet(request.Cores...), err, forAll(err))
 			return run()
 		}
 		return err
@@ -355,6 +366,47 @@ func (a *app) place(ctx context.Context, f *engineFlags, c *engine.Config, secto
 		}
 	}
 	return run()
+}
+
+// mayIgnore reports whether a job can go on without reserving cores: nobody asked for it,
+// and the lock folder is not for this user. A guard that somebody holds is another matter.
+func (f *engineFlags) mayIgnore(err error) bool {
+	held := (*reserve.GuardError)(nil)
+	return !f.needLocks() && !errors.As(err, &held)
+}
+
+// forAll is what to do about a lock folder that is not for this user.
+func forAll(err error) string {
+	if dir := (*reserve.DirError)(nil); errors.As(err, &dir) && errors.Is(err, fs.ErrPermission) {
+		return fmt.Sprintf(" (as root, 'install -d -m 1777 %s' makes it a directory for all users)", dir.Path)
+	}
+	return ""
+}
+
+// openLocks opens a lock folder to take locks in, and tells whom it waits for.
+func (a *app) openLocks(lockDir string) (*reserve.Dir, error) {
+	dir, err := reserve.Open(lockDir, "/")
+	if err == nil {
+		dir.Patience = a.patience()
+	}
+	return dir, err
+}
+
+func (a *app) patience() reserve.Patience {
+	return reserve.Patience{Tell: func(e *reserve.GuardError) { a.note("%v", e) }}
+}
+
+// mayBind is why no thread can be bound to a plan's first CPU, if so.
+func mayBind(m *topology.Machine, plan *placement.Plan) error {
+	failed := make(chan error)
+	go func() { // its thread ends with it if the mask cannot be restored
+		p, err := topology.Pin(m, plan.Jobs[0].Hasher)
+		if err == nil {
+			err = p.Release()
+		}
+		failed <- err
+	}()
+	return <-failed
 }
 
 // setPlaces has hashers run where a plan says.

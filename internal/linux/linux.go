@@ -27,3 +27,6 @@ func SyncDir(dir string) error {
 	}
 	return nil
 }
+
+// A FileID tells the files of a machine apart, while they are there.
+type FileID struct{ Device, Inode uint64 }

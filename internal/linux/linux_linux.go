@@ -133,6 +133,54 @@ func Owner(info os.FileInfo) (uid int, names uint64, ok bool) {
 	return 0, 0, false
 }
 
+// IDOf is what tells a file apart from others, by whatever name it was found.
+func IDOf(info os.FileInfo) (id FileID, ok bool) {
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		return FileID{uint64(st.Dev), st.Ino}, true
+	}
+	return FileID{}, false
+}
+
+// Allocated is how many bytes of its file system a file takes.
+func Allocated(info os.FileInfo) uint64 {
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		return uint64(max(0, st.Blocks)) * 512 // whatever the file system's own blocks
+	}
+	return 0
+}
+
+// FreeSpace is how many bytes the file system that dir is on has left for this user, and
+// the device that stands for it. Not ok is not known.
+func FreeSpace(dir string) (free, device uint64, ok bool) {
+	var st unix.Stat_t
+	var fs unix.Statfs_t
+	if retry(func() error { return unix.Stat(dir, &st) }) != nil || retry(func() error { return unix.Statfs(dir, &fs) }) != nil || fs.Blocks == 0 {
+		return 0, 0, false
+	}
+	blocks := fs.Bavail
+	if os.Geteuid() == 0 {
+		blocks = fs.Bfree // with what is kept for root
+	}
+	unit := uint64(max(0, fs.Frsize))
+	if unit == 0 {
+		unit = uint64(max(0, fs.Bsize))
+	}
+	if unit > 0 && blocks > ^uint64(0)/unit {
+		return 0, 0, false
+	}
+	return blocks * unit, uint64(st.Dev), true
+}
+
+// LockID is what stands for a file in /proc/locks, "fd:01:12345".
+func LockID(info os.FileInfo) (id string, ok bool) {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return "", false
+	}
+	device := uint64(st.Dev)
+	return fmt.Sprintf("%02x:%02x:%d", unix.Major(device), unix.Minor(device), st.Ino), true
+}
+
 func retry(call func() error) error {
 	for {
 		if err := call(); err != unix.EINTR {

@@ -64,6 +64,9 @@ const NodeUnknown = -1
 // PageNodes is not supported.
 func PageNodes([]uintptr, []int32) error { return errors.ErrUnsupported }
 
+// HugeBytes is not supported.
+func HugeBytes([]byte) (uint64, error) { return 0, errors.ErrUnsupported }
+
 // Unlimited is a limit that is none.
 const Unlimited = ^uint64(0)
 

@@ -1,0 +1,139 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/sdr-engine/sdr/hugepages"
+	"github.com/sdr-engine/sdr/internal/durable"
+	"github.com/sdr-engine/sdr/internal/linux"
+	"github.com/sdr-engine/sdr/layers"
+)
+
+// A File is one that a job will write, so many bytes long, in the place of what has its name
+// by then.
+type File struct {
+	Path string
+	Size uint64
+}
+
+// A SpaceError says that a file system has too little room for a job's files, in bytes.
+type SpaceError struct {
+	Dir   string // one of the directories on it that are written to
+	Files int    // that the job writes there
+	Want  uint64 // what they take
+	// Free is what there is for them: what is free, and what files have that the job
+	// replaces.
+	Free uint64
+}
+
+func (e *SpaceError) Error() string {
+	return fmt.Sprintf("engine: looking for room: %s on the file system of %s take %s, there is room for %s: free %s there, or label fewer sectors at a time",
+		count(e.Files, "file"), e.Dir, sizeText(e.Want), sizeText(e.Free), sizeText(e.Want-e.Free))
+}
+
+// CheckMachine is Validate, and reports besides what this machine lacks for the job now, as
+// far as that can be told before any work: memory, in the ways that Alloc of hugepages
+// would refuse it, and space for the layers' files and others that the caller writes, on
+// each file system. Its errors are Validate's, *SpaceErrors, and those of hugepages.Check.
+//
+// Scratch files do not count: where there is no room for them a job goes without.
+func (c *Config) CheckMachine(others ...File) error {
+	if err := c.Validate(); err != nil {
+		return err
+	}
+	return errors.Join(c.checkMemory(), checkSpace(append(c.files(), others...)))
+}
+
+// files are the layers that the job writes.
+func (c *Config) files() (all []File) {
+	for _, s := range c.Sectors {
+		for layer := max(1, s.First); layer <= c.last(); layer++ {
+			all = append(all, File{layers.Path(s.CacheDir, layer), uint64(c.Proof.SectorSize())})
+		}
+	}
+	return all
+}
+
+func checkSpace(files []File) error {
+	type need struct {
+		SpaceError
+		free, back uint64
+	}
+	byDevice := map[uint64]*need{}
+	for _, f := range files {
+		dir := filepath.Dir(f.Path)
+		free, device, ok := linux.FreeSpace(dir)
+		if !ok {
+			continue
+		}
+		n := byDevice[device]
+		if n == nil {
+			n = &need{SpaceError: SpaceError{Dir: dir}, free: free}
+			byDevice[device] = n
+		}
+		n.Files++
+		n.Want += f.Size
+		// What a crash left under the temporary name goes, too.
+		n.back += givesBack(f.Path) + givesBack(filepath.Join(dir, durable.TempName(filepath.Base(f.Path))))
+	}
+	var errs []error
+	for _, device := range slices.Sorted(maps.Keys(byDevice)) {
+		n := byDevice[device]
+		if n.Free = n.free + n.back; n.Want > n.Free {
+			errs = append(errs, &n.SpaceError)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// givesBack is how many bytes are free again when a file loses its name.
+func givesBack(path string) uint64 {
+	info, err := os.Lstat(path)
+	if err != nil || !info.Mode().IsRegular() {
+		return 0
+	}
+	if _, names, ok := linux.Owner(info); !ok || names != 1 {
+		return 0
+	}
+	return linux.Allocated(info)
+}
+
+// checkMemory looks whether there is memory for all hashers.
+func (c *Config) checkMemory() error {
+	d := c.WithDefaults()
+	var all []hugepages.Options
+	for h, need := range d.Requirements() {
+		add := func(size uint64, purpose hugepages.Purpose, pages []hugepages.Pages) {
+			if size > 0 {
+				all = append(all, d.regionOptions(h, size, purpose, pages))
+			}
+		}
+		add(need.Layers, hugepages.Layers, d.Pages)
+		add(need.Rings, hugepages.Rings, d.Pages)
+		add(need.Buffers, hugepages.Buffers, bufferPages)
+	}
+	if err := hugepages.Check(all...); err != nil {
+		return fmt.Errorf("engine: looking for memory: %w", err)
+	}
+	return nil
+}
+
+// regionOptions are those of a part of hasher h's memory.
+func (c *Config) regionOptions(h int, size uint64, purpose hugepages.Purpose, pages []hugepages.Pages) hugepages.Options {
+	o := hugepages.Options{
+		Size: size, Purpose: purpose, Pages: pages, Sample: 4096,
+		HugeTLBFS: c.HugeTLBFS, Raise: c.RaisePages, Strict: c.StrictNUMA, Pool: c.Memory,
+	}
+	if c.StrictNUMA {
+		o.Sample = 0 // every page
+	}
+	if len(c.Places) > 0 {
+		o.Node = c.Places[h].Memory
+	}
+	return o
+}
