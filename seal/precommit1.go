@@ -99,6 +99,10 @@ func PreCommit1Together(ctx context.Context, sectors []Sector, o Options) ([]*Ou
 		c.Sectors[i].ReplicaID = works[i].out.ReplicaID
 	}
 
+	if err := o.begin(); err != nil {
+		return nil, err
+	}
+
 	// Labels are the hashers' work. Meanwhile another goroutine places staged in
 	// sealed, sector by sector, and sees to it that sealed and tree-d reach the disk.
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -146,7 +150,7 @@ func checkAll(sectors []Sector, o *Options) (engine.Config, error) {
 		}
 		c.Sectors = append(c.Sectors, engine.Sector{CacheDir: s.CacheDir})
 	}
-	return c, errors.Join(append(errs, c.Validate())...)
+	return c, errors.Join(append(errs, CheckPaths(sectors), c.Validate())...)
 }
 
 // onlySectors says whether err is nothing but failures of single sectors, while the
@@ -297,7 +301,7 @@ func engineConfig(p porep.SealProof, o Options) engine.Config {
 func (s *Sector) treeDPath() string { return filepath.Join(s.CacheDir, "sc-02-data-tree-d.dat") }
 
 // check looks at all of the input and reports everything that is wrong with it,
-// but for what the engine checks.
+// but for what the engine and CheckPaths check.
 func (s *Sector) check() error {
 	if s.Proof.Check() != nil {
 		return nil // the engine says so
@@ -324,8 +328,6 @@ func (s *Sector) check() error {
 		fail("sealed", s.Sealed, err, "")
 	case !sealed.Mode().IsRegular():
 		fail("sealed", s.Sealed, nil, "is not a file")
-	case staged != nil && os.SameFile(staged, sealed):
-		fail("sealed", s.Sealed, nil, "is also staged")
 	}
 	if fi, err := os.Stat(s.treeDPath()); err == nil && !fi.Mode().IsRegular() {
 		fail("tree-d", s.treeDPath(), nil, "is there and is not a file")

@@ -54,6 +54,9 @@ The piece must have exactly as many bytes as announced.`,
 }
 
 func (a *app) runAddPiece(ctx context.Context, f addPieceFlags) error {
+	if err := a.checkPiecePaths(f.piece, f.staged); err != nil {
+		return err
+	}
 	source, _, err := a.openPiece(ctx, f.piece, &f.size)
 	if err != nil {
 		return err

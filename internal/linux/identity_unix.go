@@ -1,0 +1,21 @@
+//go:build unix
+
+package linux
+
+import (
+	"os"
+	"syscall"
+)
+
+// An Identity is the same for two names of one file or directory, and for no others that
+// are there at the time.
+type Identity struct{ device, inode uint64 }
+
+// IdentityOf is a file's. False means that the system does not tell.
+func IdentityOf(info os.FileInfo) (id Identity, ok bool) {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return id, false
+	}
+	return Identity{uint64(st.Dev), st.Ino}, true
+}
