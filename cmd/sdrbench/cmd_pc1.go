@@ -103,7 +103,7 @@ func (a *app) runPC1(ctx context.Context, f pc1Flags) error {
 
 // checkFiles finds what must not be written to, before anything is.
 func (f *pc1Flags) checkFiles(ctx context.Context, a *app) error {
-	others := slices.Concat(outputFile(f.output), a.printedFiles(), f.readFiles(f.sector.Proof))
+	others := slices.Concat(f.readFiles(f.sector.Proof), outputFile(f.output), a.printedFiles())
 	if err := seal.CheckPaths([]seal.Sector{f.sector}, others...); err != nil || f.overwrite {
 		return err
 	}

@@ -129,6 +129,7 @@ func TestFullAndReadOnlyFileSystems(t *testing.T) {
 		{"pc1, layers", "tmpfs:30m", "cache/other", pc1, []string{"--cache-dir", "DIR/cache", "--sealed", sealed}, full,
 			[]string{"cache/other 9", "cache/sc-02-data-tree-d.dat 16777184"}}, // which is complete, and checked when it is used
 		{"pc1, sealed", "tmpfs:64k", "sealed", pc1, []string{"--cache-dir", cacheDir, "--sealed", "DIR/sealed", "--overwrite"}, full, []string{"sealed 0"}},
+		{"pc1, output", "tmpfs:4k", "other", pc1, []string{"--cache-dir", cacheDir, "--sealed", sealed, "--output", "DIR/p1.json"}, full, []string{"other 9"}},
 		{"sdr, layers", "tmpfs:12m", "", sdr, []string{"--cache-dir", "DIR"}, full, nil},
 		{"parents build", "tmpfs:64k", "", append([]string{"parents", "build"}, proof...), []string{"--dir", "DIR"}, full, []string{"LOCK 0"}},
 		{"bench", "tmpfs:64k", "", append([]string{"bench"}, proof...), []string{"--dir", "DIR"}, "64 KiB are free, 1 sector of 8MiB takes 48 MiB", nil},
