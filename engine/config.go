@@ -508,16 +508,16 @@ func (c *Config) validateSectors() (errs []error) {
 
 // A dirSet finds directories that are the same, whatever their names.
 type dirSet struct {
-	byID  map[linux.FileID]int
+	byID  map[linux.Identity]int
 	other []os.FileInfo // where the system gives files no numbers
 	index []int         // of those
 }
 
-func newDirSet() *dirSet { return &dirSet{byID: map[linux.FileID]int{}} }
+func newDirSet() *dirSet { return &dirSet{byID: map[linux.Identity]int{}} }
 
 // add adds a directory with a number, or returns that of the same one.
 func (d *dirSet) add(dir os.FileInfo, i int) (first int, found bool) {
-	id, ok := linux.IDOf(dir)
+	id, ok := linux.IdentityOf(dir)
 	if ok {
 		if first, found = d.byID[id]; !found {
 			d.byID[id] = i

@@ -215,7 +215,7 @@ func TestPreCommit1Errors(t *testing.T) {
 		{"staged too long", func(s *seal.Sector) { write(s.Staged, make([]byte, 2049)) }, new(*seal.PathError), []string{"staged", "2049", "2048"}, nil},
 		{"sealed missing", func(s *seal.Sector) { os.Remove(s.Sealed) }, new(*seal.PathError), []string{"sealed", "no such file"}, nil},
 		{"sealed is a folder", func(s *seal.Sector) { s.Sealed = s.CacheDir }, new(*seal.PathError), []string{"sealed", "not a file"}, nil},
-		{"sealed is staged", func(s *seal.Sector) { s.Sealed = s.Staged }, new(*seal.PathError), []string{"sealed", "also staged"}, nil},
+		{"sealed is staged", func(s *seal.Sector) { s.Sealed = s.Staged }, new(*seal.SamePathError), []string{"sealed", "staged", "one file"}, nil},
 		{"layer is a folder", func(s *seal.Sector) { os.Mkdir(path(s, "sc-02-data-layer-2.dat"), 0o777) }, nil,
 			[]string{"sc-02-data-layer-2.dat", "not a file"}, []string{"sc-02-data-layer-2.dat"}},
 		{"tree-d is a folder", func(s *seal.Sector) { os.Mkdir(path(s, treeD), 0o777) }, new(*seal.PathError),

@@ -112,6 +112,10 @@ func PreCommit1Together(ctx context.Context, sectors []Sector, o Options) ([]Out
 		c.Sectors[i].ReplicaID = works[i].out.ReplicaID
 	}
 
+	if err := o.begin(); err != nil {
+		return nil, err
+	}
+
 	// Labels are the hashers' work. Meanwhile another goroutine places staged in
 	// sealed, sector by sector, and sees to it that sealed and tree-d reach the disk.
 	placing, cancel := context.WithCancelCause(ctx)
@@ -173,7 +177,7 @@ func checkAll(sectors []Sector, o *Options) (engine.Config, error) {
 		}
 		c.Sectors = append(c.Sectors, engine.Sector{CacheDir: s.CacheDir})
 	}
-	return c, errors.Join(append(errs, c.CheckMachine(files...))...)
+	return c, errors.Join(append(errs, CheckPaths(sectors), c.CheckMachine(files...))...)
 }
 
 // A work is a sector while it is sealed.
@@ -181,7 +185,7 @@ type work struct {
 	sector *Sector
 	data   staged
 	sums   *durable.Sums // of the data that tree-d is of
-	sealed *durable.Target
+	sealed *durable.InPlace
 	placed durable.Mark // sealed, when it was right
 	treeD  pendingTree
 	out    *Output
@@ -234,7 +238,7 @@ func prepare(ctx context.Context, s *Sector, p *Progress, number int) (w *work, 
 	if w.data, err = s.openStaged(ctx); err != nil {
 		return w, err
 	}
-	if w.sealed, err = durable.OpenTarget(ctx, s.Sealed); err != nil {
+	if w.sealed, err = durable.OpenInPlace(ctx, s.Sealed); err != nil {
 		return w, &PathError{Role: "sealed", Path: s.Sealed, Err: err}
 	}
 	if err := s.checkFree(ctx); err != nil {
@@ -332,7 +336,7 @@ func engineConfig(p porep.SealProof, o Options) engine.Config {
 func (s *Sector) treeDPath() string { return filepath.Join(s.CacheDir, "sc-02-data-tree-d.dat") }
 
 // check looks at all of the input and reports everything that is wrong with it,
-// but for what the engine checks.
+// but for what the engine and CheckPaths check.
 func (s *Sector) check() error {
 	if s.Proof.Check() != nil {
 		return nil // the engine says so
@@ -359,8 +363,6 @@ func (s *Sector) check() error {
 		fail("sealed", s.Sealed, err, "")
 	case !sealed.Mode().IsRegular():
 		fail("sealed", s.Sealed, nil, "is not a file")
-	case staged != nil && os.SameFile(staged, sealed):
-		fail("sealed", s.Sealed, nil, "is also staged")
 	}
 	if fi, err := os.Stat(s.treeDPath()); err == nil && !fi.Mode().IsRegular() {
 		fail("tree-d", s.treeDPath(), nil, "is there and is not a file")
@@ -379,10 +381,10 @@ func (s *Sector) files() (all []engine.File) {
 		all = append(all, engine.File{Path: s.treeDPath(), Size: uint64(merkle.TreeSize(s.Proof.SectorSize()))})
 	}
 	if staged, err := os.Stat(s.Staged); err == nil && staged.Mode().IsRegular() {
-		from, fromOK := linux.IDOf(staged)
+		from, fromOK := linux.IdentityOf(staged)
 		sealed, err := os.Stat(s.Sealed)
 		if err == nil && fromOK {
-			if to, ok := linux.IDOf(sealed); ok && to.Device != from.Device {
+			if to, ok := linux.IdentityOf(sealed); ok && to.Device != from.Device {
 				all = append(all, engine.File{Path: s.Sealed, Size: min(linux.Allocated(staged), uint64(s.Proof.SectorSize()))})
 			}
 		}

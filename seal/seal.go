@@ -22,6 +22,17 @@ type Options struct {
 	Engine engine.Config
 	// Progress, if not nil, is kept up to date.
 	Progress *Progress
+	// Begin, if not nil, is called by PreCommit1 once, when all checks have passed, those
+	// of the pieces too, and before the first layer of an earlier job goes. Its error
+	// ends the job, and everything is as it was.
+	Begin func() error
+}
+
+func (o *Options) begin() error {
+	if o.Begin == nil {
+		return nil
+	}
+	return o.Begin()
 }
 
 // Stage is a part of PreCommit phase 1.

@@ -65,6 +65,9 @@ the pieces. Where it is, it is kept up to date, --existing is not needed, and pc
 }
 
 func (a *app) runAddPiece(ctx context.Context, f addPieceFlags) error {
+	if err := a.checkPiecePaths(f.piece, f.staged); err != nil {
+		return err
+	}
 	source, _, err := a.openPiece(ctx, f.piece, &f.size)
 	if err != nil {
 		return err

@@ -40,6 +40,9 @@ another size is an error: it is never filled up with zeros behind your back.`,
 }
 
 func (a *app) runCommP(ctx context.Context, f commPFlags) error {
+	if err := seal.CheckPaths(nil, append(a.printedFiles(), a.pieceFile(f.piece))...); err != nil {
+		return err
+	}
 	source, size, err := a.openPiece(ctx, f.piece, f.size)
 	if err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -13,9 +14,10 @@ import (
 )
 
 type pc1Flags struct {
-	sector seal.Sector
-	output string
-	pieces string
+	sector    seal.Sector
+	output    string
+	pieces    string
+	overwrite bool
 	engineFlags
 }
 
@@ -29,7 +31,12 @@ staged data in the sealed file and labels all layers into the cache dir. It
 prints the phase 1 JSON, which phase 2 goes on from, and nothing else.
 
 The cache dir and the sealed file must exist. Staged may be /dev/zero, a sector
-without deals; then no piece is given.`,
+without deals; then no piece is given. A sealed file that holds something else
+than staged data or zeros, the replica that phase 2 makes of it for example, is
+not touched without --overwrite.
+
+An output of an earlier run goes when labels begin. A result that cannot be
+written at the end is printed on standard error, and the exit code is 1.`,
 		Example: `  sdrbench pc1 --proof StackedDrg32GiBV1_1 --cache-dir cache --staged staged --sealed sealed \
     --miner 1000 --sector 7 --ticket $TICKET --piece $COMM_P:34091302912 --output p1.json
 
@@ -55,7 +62,8 @@ without deals; then no piece is given.`,
 		})
 	cmd.Flags().StringVar(&f.pieces, "pieces", "", "the record `FILE` of addpiece --record, instead of --piece")
 	cmd.MarkFlagsMutuallyExclusive("piece", "pieces")
-	cmd.Flags().StringVar(&f.output, "output", "", "`FILE` for the phase 1 JSON (default: standard output)")
+	cmd.Flags().StringVar(&f.output, "output", "", "`FILE` for the phase 1 JSON, - for standard output (default -)")
+	cmd.Flags().BoolVar(&f.overwrite, "overwrite", false, "seal again, although the sealed file holds a replica")
 	f.add(a, cmd)
 	require(cmd, "proof", "cache-dir", "staged", "sealed", "sector", "ticket")
 	cmd.MarkFlagsOneRequired("miner", "prover-id")
@@ -71,16 +79,23 @@ func (a *app) runPC1(ctx context.Context, f pc1Flags) error {
 			return err
 		}
 	}
-	// Before hours of work, not after them.
-	write, err := a.createOutput(f.output)
-	c, prepareErr := f.prepare(ctx, a, f.sector.Proof, 1)
-	if err := errors.Join(err, prepareErr); err != nil {
+	c, err := f.prepare(ctx, a, f.sector.Proof, 1)
+	// Nothing is created before it is known to destroy nothing, and all that is wrong is
+	// told at once; only a reader is not waited for in vain.
+	filesErr := f.checkFiles(ctx, a)
+	var to *output
+	if filesErr == nil && (err == nil || !isPipe(f.output)) {
+		to, filesErr = f.openOutput(ctx, a)
+	}
+	defer to.close()
+	if err := errors.Join(err, filesErr); err != nil {
 		return err
 	}
 	var out *seal.Output
 	what := fmt.Sprintf("pc1 of sector %d", f.sector.Number)
 	err = a.withPlace(ctx, &f.engineFlags, c, 1, what, func(c engine.Config) error {
 		return a.labelling(c, func(o seal.Options) (err error) {
+			o.Begin = to.begin
 			out, err = seal.PreCommit1(ctx, f.sector, o)
 			return err
 		})
@@ -92,7 +107,34 @@ func (a *app) runPC1(ctx context.Context, f pc1Flags) error {
 	if err != nil {
 		return err
 	}
-	return write(text)
+	return to.write(text)
+}
+
+// checkFiles finds what must not be written to, before anything is.
+func (f *pc1Flags) checkFiles(ctx context.Context, a *app) error {
+	others := slices.Concat(f.readFiles(f.sector.Proof), outputFile(f.output), a.printedFiles())
+	if err := seal.CheckPaths([]seal.Sector{f.sector}, others...); err != nil || f.overwrite {
+		return err
+	}
+	err := f.sector.CheckSealed(ctx)
+	if replica := (*seal.ReplicaError)(nil); errors.As(err, &replica) {
+		err = fmt.Errorf("%w (--overwrite destroys it and seals again)", err)
+	}
+	return err
+}
+
+// openOutput takes the room that the result needs at most: of comm_d's numbers each has up
+// to three digits.
+func (f *pc1Flags) openOutput(ctx context.Context, a *app) (*output, error) {
+	longest := seal.Output{Proof: f.sector.Proof, CacheDir: f.sector.CacheDir}
+	for i := range longest.CommD {
+		longest.CommD[i] = 255
+	}
+	text, err := longest.JSON()
+	if err != nil {
+		return nil, err
+	}
+	return a.openOutput(ctx, f.output, int64(len(text)))
 }
 
 // labelling runs a job that labels, and shows its progress.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 
 	"github.com/spf13/cobra"
 
@@ -40,6 +41,8 @@ their files. It needs no staged data and builds no tree-d.`,
 
 func (a *app) runSDR(ctx context.Context, f sdrFlags) error {
 	c, err := f.prepare(ctx, a, f.proof, 1)
+	sector := seal.Sector{Proof: f.proof, CacheDir: f.cacheDir}
+	err = errors.Join(err, seal.CheckPaths([]seal.Sector{sector}, append(a.printedFiles(), f.readFiles(f.proof)...)...))
 	if err != nil {
 		return err
 	}

@@ -53,15 +53,16 @@ func (a *app) runTopo(ctx context.Context, f topoFlags) error {
 		return err
 	}
 	if f.dump != "" {
-		write, err := a.createOutput(f.dump)
+		out, err := a.openOutput(ctx, f.dump, 0)
 		if err != nil {
 			return err
 		}
+		defer out.close()
 		var text bytes.Buffer
 		if err := topology.Dump(&text, f.root); err != nil {
 			return err
 		}
-		return write(text.Bytes())
+		return out.write(text.Bytes())
 	}
 	m, err := readMachine(f.root)
 	if err != nil {

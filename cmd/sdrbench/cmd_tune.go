@@ -173,9 +173,12 @@ func (a *app) runTune(ctx context.Context, f tuneFlags) (err error) {
 				return fmt.Errorf("writing the profile: %w", err)
 			}
 		}
-		if write, err = a.createOutput(path); err != nil {
+		out, err := a.openOutput(ctx, path, 64<<10) // far more than a profile has
+		if err != nil {
 			return err
 		}
+		defer out.close()
+		write = out.write
 	}
 	for _, note := range t.notes {
 		a.note("%s", note)

@@ -114,7 +114,7 @@ What no flag says may be in the environment:
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		// Before anything else of a command.
-		PersistentPreRunE: badFlags,
+		PersistentPreRunE: a.beforeWork,
 		Version:           version(),
 		SilenceErrors:     true,
 		SilenceUsage:      true,

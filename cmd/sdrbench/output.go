@@ -7,65 +7,264 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
+
+	"github.com/spf13/cobra"
 
 	"github.com/sdr-engine/sdr/internal/durable"
+	"github.com/sdr-engine/sdr/internal/linux"
+	"github.com/sdr-engine/sdr/parentcache"
+	"github.com/sdr-engine/sdr/porep"
+	"github.com/sdr-engine/sdr/seal"
 )
 
-// createOutput makes sure that a result can be written to path, before the work
-// begins, so that a wrong path costs nobody hours, and returns what writes it. A
-// file appears under its name only when it is complete and on the disk; a
-// device, a pipe or a socket is written to. An empty path is standard output,
-// which gets a newline.
-func (a *app) createOutput(path string) (write func(text []byte) error, err error) {
-	if path == "" {
-		return func(text []byte) error { return a.print("%s\n", text) }, nil
+// An output is where a command's result goes. It is opened before the work begins, so
+// that a wrong path costs nobody hours.
+type output struct {
+	a      *app
+	path   string        // what a link leads to; "" for standard output
+	file   *durable.File // appears under its name only when it is complete and on the disk
+	size   int64         // reserved
+	opened *os.File      // a device or a pipe
+}
+
+// isStandardOutput reports whether a path stands for standard output. Where that was
+// closed, /dev/stdout is /dev/null by now.
+func isStandardOutput(path string) bool {
+	switch filepath.Clean(path) {
+	case ".", "-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1":
+		return true
 	}
-	failed := func(err error) error { return fmt.Errorf("writing output: %w", err) }
+	return false
+}
+
+// openOutput makes sure that a result of up to most bytes can be written to path: of a
+// file the space is taken, and the name is locked against another job. No path, or -, is
+// standard output, which gets a newline. A result may have more bytes, but then they may
+// not find room.
+func (a *app) openOutput(ctx context.Context, path string, most int64) (*output, error) {
+	if path == "" || isStandardOutput(path) {
+		return &output{a: a}, nil
+	}
+	failed := func(err error) (*output, error) { return nil, fmt.Errorf("writing output: %w", err) }
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:
-		return nil, failed(err)
+		return failed(err)
 	case info.IsDir():
-		return nil, failed(fmt.Errorf("%s is a folder", path))
+		return failed(fmt.Errorf("%s is a folder", path))
 	case !info.Mode().IsRegular():
-		return func(text []byte) error {
-			f, err := os.OpenFile(path, os.O_WRONLY, 0)
-			if err == nil {
-				_, err = f.Write(text)
-				err = errors.Join(err, f.Close())
-			}
-			if err != nil {
-				return failed(err)
-			}
-			return nil
-		}, nil
-	default: // what a link leads to, not the link, is replaced
-		if path, err = filepath.EvalSymlinks(path); err != nil {
-			return nil, failed(err)
+		f, err := a.openDevice(ctx, path)
+		if err != nil {
+			return failed(err)
 		}
+		return &output{a: a, path: path, opened: f}, nil
 	}
-	try, err := durable.Create(context.Background(), path)
+	o := &output{a: a, path: durable.Target(path), size: most}
+	if o.file, err = durable.Create(ctx, o.path); err != nil {
+		return failed(err)
+	}
+	if most > 0 {
+		err = o.file.Reserve(most)
+	}
 	if err != nil {
-		return nil, failed(err)
+		o.close()
+		return failed(err)
 	}
-	try.Abort()
-	return func(text []byte) error {
-		f, err := durable.Create(context.Background(), path)
-		if err != nil {
-			return failed(err)
-		}
-		defer f.Abort()
-		err = f.Reserve(int64(len(text)))
-		if err == nil {
-			_, err = f.WriteAt(text, 0)
-		}
-		if err == nil {
-			err = f.Replace(context.Background())
-		}
-		if err != nil {
-			return failed(err)
-		}
+	return o, nil
+}
+
+// isPipe reports whether a path is a named pipe, which is open only when somebody reads it.
+func isPipe(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode()&os.ModeNamedPipe != 0
+}
+
+// openDevice opens what is no file to write to it. A named pipe is waited for until
+// somebody reads it.
+func (a *app) openDevice(ctx context.Context, path string) (*os.File, error) {
+	if !isPipe(path) {
+		return os.OpenFile(path, os.O_WRONLY, 0)
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|syscall.O_NONBLOCK, 0)
+	if !errors.Is(err, syscall.ENXIO) {
+		return f, err
+	}
+	a.note("output %q is a pipe that nobody reads: waiting for a reader before the work begins", path)
+	type opening struct {
+		f   *os.File
+		err error
+	}
+	opened := make(chan opening, 1)
+	go func() { // for ever, if nobody comes
+		f, err := os.OpenFile(path, os.O_WRONLY, 0)
+		opened <- opening{f, err}
+	}()
+	select {
+	case o := <-opened:
+		return o.f, o.err
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// begin removes what an earlier run left under the name: whatever becomes of this run,
+// nobody takes that for its result.
+func (o *output) begin() error {
+	if o.file == nil {
 		return nil
-	}, nil
+	}
+	err := os.Remove(o.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		err = linux.SyncDir(filepath.Dir(o.path))
+	}
+	if err != nil {
+		return fmt.Errorf("removing the output of an earlier run: %w", err)
+	}
+	return nil
+}
+
+// write writes the result. One that cannot be written where it should goes to standard
+// error, so that the work is not lost, and it is an error all the same.
+func (o *output) write(text []byte) error {
+	err := o.put(text)
+	if err == nil {
+		return nil
+	}
+	if _, lost := fmt.Fprintf(o.a.err, "%s\n", text); lost != nil {
+		return errors.Join(err, fmt.Errorf("writing the result to standard error instead: %w", lost))
+	}
+	return fmt.Errorf("%w; the result is on standard error instead, right before this line", err)
+}
+
+func (o *output) put(text []byte) (err error) {
+	switch {
+	case o.file != nil:
+		size := int64(len(text))
+		if size > o.size {
+			err = o.file.Reserve(size)
+		}
+		if err == nil {
+			_, err = o.file.WriteAt(text, 0)
+		}
+		if err == nil && size < o.size {
+			err = o.file.Cut(size)
+		}
+		if err == nil {
+			err = o.file.Replace(context.Background())
+		}
+	case o.opened != nil:
+		_, err = o.opened.Write(text)
+		err = errors.Join(err, o.opened.Close())
+		o.opened = nil
+	default:
+		if err := o.a.print("%s\n", text); err != nil {
+			return err
+		}
+		// Where it is a file, the result is no less on the disk than with --output.
+		if f, ok := o.a.out.(*os.File); ok {
+			if info, statErr := f.Stat(); statErr == nil && info.Mode().IsRegular() {
+				err = f.Sync()
+			}
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("writing output: %w", err)
+	}
+	return nil
+}
+
+// close gives up what was not written.
+func (o *output) close() {
+	if o == nil {
+		return
+	}
+	if o.file != nil {
+		o.file.Abort()
+	}
+	if o.opened != nil {
+		o.opened.Close()
+	}
+}
+
+// outputFile is what seal.CheckPaths is to know of an output.
+func outputFile(path string) []seal.File {
+	if path == "" || isStandardOutput(path) {
+		return nil
+	}
+	return []seal.File{{Role: "--output", Path: path, Use: seal.Replaces}}
+}
+
+// printedFiles are the files that standard output and standard error may be.
+func (a *app) printedFiles() (files []seal.File) {
+	if f, ok := a.out.(*os.File); ok {
+		files = append(files, seal.File{Role: "standard output", Path: f.Name(), Opened: f, Use: seal.Prints})
+	}
+	if f, ok := a.err.(*os.File); ok {
+		files = append(files, seal.File{Role: "standard error", Path: f.Name(), Opened: f, Use: seal.Prints})
+	}
+	return files
+}
+
+// pieceFile is a piece, which may be standard input.
+func (a *app) pieceFile(path string) seal.File {
+	if path != "-" {
+		return seal.File{Role: "piece", Path: path, Use: seal.Reads}
+	}
+	piece := seal.File{Role: "the piece on standard input"}
+	if f, ok := a.in.(*os.File); ok {
+		piece.Path, piece.Opened = f.Name(), f
+	}
+	return piece
+}
+
+// checkPiecePaths makes sure that adding a piece to staged writes to nothing else.
+func (a *app) checkPiecePaths(piece, staged string) error {
+	return seal.CheckPaths(nil, append(a.printedFiles(), a.pieceFile(piece), seal.File{Role: "staged", Path: staged, Use: seal.Writes})...)
+}
+
+// readFiles are the files that a job reads beside its sector's.
+func (f *engineFlags) readFiles(p porep.SealProof) (files []seal.File) {
+	if f.tuned != nil {
+		files = append(files, seal.File{Role: "profile", Path: f.tuned.path, Use: seal.Reads})
+	}
+	if name, err := parentcache.Name(p); err == nil && f.parentCache != "" {
+		files = append(files, seal.File{Role: "parent cache", Path: filepath.Join(f.parentCache, name), Use: seal.Reads})
+	}
+	return files
+}
+
+// beforeWork finds what is wrong with the command line, and with where the result goes.
+func (a *app) beforeWork(cmd *cobra.Command, args []string) error {
+	return errors.Join(badFlags(cmd, args), a.checkStandardOutput(cmd))
+}
+
+// checkStandardOutput refuses to work for a result that has nowhere to go: with standard
+// output closed, what is written there is lost, and no write fails. Commands whose result
+// is in files, or in the exit code, go on.
+func (a *app) checkStandardOutput(cmd *cobra.Command) error {
+	f, ok := a.out.(*os.File)
+	if !ok || !linux.ClosedAtStart(f) {
+		return nil
+	}
+	switch cmd.Name() {
+	case "sdr", "build", "verify", "tune":
+		return nil
+	}
+	instead := ""
+	for _, name := range []string{"output", "dump"} {
+		flag := cmd.Flags().Lookup(name)
+		if flag == nil {
+			continue
+		}
+		if flag.Changed && !isStandardOutput(flag.Value.String()) {
+			return nil
+		}
+		instead = " with --" + name + ","
+	}
+	return fmt.Errorf("standard output is closed, or /dev/null opened for reading, too, which looks the same, and the result would be lost: send it to a file%s or to >/dev/null if nobody wants it", instead)
 }

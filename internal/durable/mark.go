@@ -48,17 +48,17 @@ func (m *Mark) Same() (bool, error) {
 	return m.sure && now.ModTime().Equal(m.info.ModTime()), nil
 }
 
-// A Target is a file that exists already and is filled in place.
-type Target struct {
+// An InPlace is a file that exists already and is filled in place.
+type InPlace struct {
 	path string
 	f    *os.File
 	faults
 }
 
-// OpenTarget opens the file at path, and locks it; another job that has it is
+// OpenInPlace opens the file at path, and locks it; another job that has it is
 // linux.ErrLocked.
-func OpenTarget(ctx context.Context, path string) (*Target, error) {
-	t := &Target{path: path, faults: faultsOf(ctx)}
+func OpenInPlace(ctx context.Context, path string) (*InPlace, error) {
+	t := &InPlace{path: path, faults: faultsOf(ctx)}
 	err := t.do(OpOpen, path, func() (err error) {
 		t.f, err = os.OpenFile(path, os.O_RDWR, 0)
 		return err
@@ -74,7 +74,7 @@ func OpenTarget(ctx context.Context, path string) (*Target, error) {
 }
 
 // Resize sets the file's length: what is added are zeros.
-func (t *Target) Resize(size int64) error {
+func (t *InPlace) Resize(size int64) error {
 	return t.do(OpResize, t.path, func() error { return t.f.Truncate(size) })
 }
 
@@ -83,7 +83,7 @@ const copyStep = 64 << 20
 
 // Copy fills the file, which is empty, with src: by sharing its blocks where the file
 // system can, else by copying, which the kernel does by itself where it can.
-func (t *Target) Copy(ctx context.Context, src *os.File) error {
+func (t *InPlace) Copy(ctx context.Context, src *os.File) error {
 	return t.do(OpCopy, t.path, func() error {
 		err := linux.Clone(t.f, src)
 		if !errors.Is(err, errors.ErrUnsupported) {
@@ -108,13 +108,13 @@ func (t *Target) Copy(ctx context.Context, src *os.File) error {
 }
 
 // Sync waits until the file is on the disk.
-func (t *Target) Sync() error {
+func (t *InPlace) Sync() error {
 	return t.do(OpSync, t.path, func() error { return linux.Datasync(t.f) })
 }
 
 // Compare reads the whole file back, past the page cache where that can be done, and holds
 // it against sums. What is not right at first is read once more.
-func (t *Target) Compare(ctx context.Context, sums *Sums) (Mark, error) {
+func (t *InPlace) Compare(ctx context.Context, sums *Sums) (Mark, error) {
 	mark, err := MarkOf(t.path, t.f)
 	if err != nil {
 		return mark, err
@@ -139,10 +139,10 @@ func (t *Target) Compare(ctx context.Context, sums *Sums) (Mark, error) {
 }
 
 // ReadAt is the file's.
-func (t *Target) ReadAt(b []byte, off int64) (int, error) { return t.f.ReadAt(b, off) }
+func (t *InPlace) ReadAt(b []byte, off int64) (int, error) { return t.f.ReadAt(b, off) }
 
 // Close gives the file back.
-func (t *Target) Close() { t.f.Close() }
+func (t *InPlace) Close() { t.f.Close() }
 
 // Summed is a source of which sums are taken as it is read; no byte is to be read twice.
 func Summed(r io.ReaderAt, sums *Sums) io.ReaderAt { return summed{r, sums} }

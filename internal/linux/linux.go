@@ -28,5 +28,6 @@ func SyncDir(dir string) error {
 	return nil
 }
 
-// A FileID tells the files of a machine apart, while they are there.
-type FileID struct{ Device, Inode uint64 }
+// An Identity is the same for two names of one file or directory, and for no others that
+// are there at the time.
+type Identity struct{ Device, Inode uint64 }

@@ -133,14 +133,6 @@ func Owner(info os.FileInfo) (uid int, names uint64, ok bool) {
 	return 0, 0, false
 }
 
-// IDOf is what tells a file apart from others, by whatever name it was found.
-func IDOf(info os.FileInfo) (id FileID, ok bool) {
-	if st, ok := info.Sys().(*syscall.Stat_t); ok {
-		return FileID{uint64(st.Dev), st.Ino}, true
-	}
-	return FileID{}, false
-}
-
 // Allocated is how many bytes of its file system a file takes.
 func Allocated(info os.FileInfo) uint64 {
 	if st, ok := info.Sys().(*syscall.Stat_t); ok {

@@ -67,9 +67,6 @@ func Names(*os.File) (names uint64, ok bool) { return 0, false }
 // Reopen opens the file that f is once more, to read it, by its name.
 func Reopen(f *os.File) (*os.File, error) { return os.Open(f.Name()) }
 
-// IDOf is not known.
-func IDOf(os.FileInfo) (id FileID, ok bool) { return FileID{}, false }
-
 // LockID is not known.
 func LockID(os.FileInfo) (id string, ok bool) { return "", false }
 

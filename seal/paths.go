@@ -1,0 +1,267 @@
+package seal
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/sdr-engine/sdr/internal/durable"
+	"github.com/sdr-engine/sdr/internal/linux"
+)
+
+// This is the one place where paths of a job are compared. Its invariant: when a job
+// touches its first file, no file that it writes, replaces or removes is another one that
+// it uses, by whatever names and links each of them was given, be the files there or not
+// yet. So no input is destroyed, and no output by another.
+
+// A Use is what a job does with a file.
+type Use int
+
+// The uses.
+const (
+	Reads    Use = iota
+	Writes       // changes, replaces or removes
+	Replaces     // writes by way of a temporary file beside it
+	Prints       // writes what comes, as others may: a standard stream
+)
+
+// A File is a file that a job uses.
+type File struct {
+	Role string // what it is to the job: "staged", "--output"
+	Path string
+	Use  Use
+	// Opened, if not nil, is the file, and Path only what it is called: a standard
+	// stream, say.
+	Opened *os.File
+}
+
+// A SamePathError says that one file would be used as two.
+type SamePathError struct{ A, B File }
+
+func (e *SamePathError) Error() string {
+	return fmt.Sprintf("seal: comparing paths: %s %q and %s %q are one file, and what is written to it as the one destroys the other: give each a file of its own",
+		e.A.Role, e.A.Path, e.B.Role, e.B.Path)
+}
+
+// CheckPaths compares all files of sectors, those that are there and those that will be,
+// with each other and with others that belong to the job. The error consists of a
+// *SamePathError for each two that must not be the same. A path of a Sector that is
+// empty is passed over, and so is one whose directory is not there: other checks
+// say so.
+//
+// Two files that are there are the same if device and inode are; two that are not yet, if
+// their directories and names are. Names that differ in case only are the same then,
+// since there are file systems on which they are. Where the system does not tell
+// device and inode, paths without links stand for them, and hard links are not noticed.
+// Devices, pipes and sockets are never the same as anything.
+func CheckPaths(sectors []Sector, others ...File) error {
+	c := comparison{used: map[key][]File{}, cacheDirs: map[key]int{}, sectors: sectors}
+	// Cache dirs first: whether other files lie in one depends on them.
+	for i := range sectors {
+		c.addCacheDir(i)
+	}
+	for i, s := range sectors {
+		c.add(File{Role: c.role("staged", i), Path: s.Staged, Use: Reads})
+		c.add(File{Role: c.role("sealed", i), Path: s.Sealed, Use: Writes})
+	}
+	for _, f := range others {
+		c.add(f)
+	}
+	return c.result()
+}
+
+// A key is the same for two paths that lead to one file. The name is empty if the file
+// is there.
+type key struct {
+	linux.Identity
+	name string
+}
+
+// A comparison goes through files one by one, and looks each up among those before.
+type comparison struct {
+	sectors   []Sector
+	used      map[key][]File // of each use one
+	cacheDirs map[key]int
+	same      []error
+	more      int // errors that are not in same
+}
+
+const mostErrors = 8
+
+func (c *comparison) fail(a, b File) {
+	if len(c.same) == mostErrors {
+		c.more++
+		return
+	}
+	c.same = append(c.same, &SamePathError{a, b})
+}
+
+func (c *comparison) result() error {
+	if c.more > 0 {
+		c.same = append(c.same, fmt.Errorf("seal: comparing paths: and %d more", c.more))
+	}
+	return errors.Join(c.same...)
+}
+
+// role names the sector that a file is of, where there are several.
+func (c *comparison) role(name string, sector int) string {
+	if len(c.sectors) == 1 {
+		return name
+	}
+	return fmt.Sprintf("%s of sector %d", name, sector)
+}
+
+// addCacheDir takes a sector's cache dir, and those files in it that are there and
+// that the job replaces or removes.
+func (c *comparison) addCacheDir(sector int) {
+	dir := c.sectors[sector].CacheDir
+	info, err := os.Stat(dir)
+	if dir == "" || err != nil || !info.IsDir() {
+		return
+	}
+	k := keyOf(dir, info)
+	if other, ok := c.cacheDirs[k]; ok {
+		c.fail(File{Role: c.role("cache dir", sector), Path: dir}, File{Role: c.role("cache dir", other), Path: c.sectors[other].CacheDir})
+		return
+	}
+	c.cacheDirs[k] = sector
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return // the job finds out when it writes there
+	}
+	for _, e := range entries {
+		what := ownName(e.Name())
+		path := filepath.Join(dir, e.Name())
+		info, err := os.Stat(path)
+		if what == "" || err != nil || !info.Mode().IsRegular() {
+			continue
+		}
+		f := File{Role: c.role(what, sector), Path: path, Use: Writes}
+		if what == treeDRole {
+			f.Use = Reads // several sectors may share one that is there
+		}
+		c.put(keyOf(path, info), f)
+	}
+}
+
+// add compares a file, and all that is written with it, with those before.
+func (c *comparison) add(f File) {
+	if f.Opened != nil {
+		if info, err := f.Opened.Stat(); err == nil && info.Mode().IsRegular() {
+			c.put(keyOf(f.Opened.Name(), info), f)
+		}
+		return
+	}
+	if f.Path == "" {
+		return
+	}
+	target := durable.Target(f.Path)
+	if !c.inCacheDir(f, f.Path) && (target == f.Path || !c.inCacheDir(f, target)) {
+		c.addAt(f, f.Path, target)
+	}
+	if f.Use != Replaces {
+		return
+	}
+	temp := filepath.Join(filepath.Dir(target), durable.TempName(filepath.Base(target)))
+	c.addAt(File{Role: "the temporary file of " + f.Role, Path: temp, Use: Writes}, temp, temp)
+}
+
+// addAt compares a file whose path leads to target.
+func (c *comparison) addAt(f File, path, target string) {
+	info, err := os.Stat(path)
+	switch {
+	case err == nil && info.Mode().IsRegular():
+		c.put(keyOf(target, info), f)
+	case errors.Is(err, fs.ErrNotExist):
+		dir := filepath.Dir(target)
+		if info, err := os.Stat(dir); err == nil {
+			k := keyOf(dir, info)
+			k.name = filepath.Join(k.name, fold(filepath.Base(target)))
+			c.put(k, f)
+		}
+	}
+}
+
+// inCacheDir compares a file with the names that the job, and phase 2 after it, give to
+// files in a cache dir.
+func (c *comparison) inCacheDir(f File, path string) bool {
+	what := ownName(filepath.Base(path))
+	if what == "" {
+		return false
+	}
+	info, err := os.Stat(filepath.Dir(path))
+	if err != nil {
+		return false
+	}
+	sector, ok := c.cacheDirs[keyOf(filepath.Dir(path), info)]
+	if ok {
+		c.fail(f, File{Role: c.role(what, sector), Path: filepath.Join(c.sectors[sector].CacheDir, filepath.Base(path))})
+	}
+	return ok
+}
+
+// put compares a file that has the key with those that have it too.
+func (c *comparison) put(k key, f File) {
+	known := false
+	for _, g := range c.used[k] {
+		if (f.Use != Reads || g.Use != Reads) && (f.Use != Prints || g.Use != Prints) {
+			c.fail(f, g)
+			return
+		}
+		known = known || f.Use == g.Use
+	}
+	if !known { // another of the same use would be compared with the same result
+		c.used[k] = append(c.used[k], f)
+	}
+}
+
+func keyOf(path string, info os.FileInfo) key {
+	if id, ok := linux.IdentityOf(info); ok {
+		return key{Identity: id}
+	}
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
+	if abs, err := filepath.Abs(path); err == nil {
+		path = abs
+	}
+	return key{name: fold(path)}
+}
+
+func fold(name string) string { return strings.ToLower(name) }
+
+const (
+	treeDRole  = "tree-d"
+	phase2Role = "phase 2's "
+)
+
+// ownName says what a file of that name in a cache dir is: one that phase 1 writes or
+// removes, or that phase 2 leaves there; "" if it is nobody's.
+func ownName(name string) string {
+	name = fold(name)
+	if temp, ok := strings.CutPrefix(name, "."); ok {
+		temp, ok = strings.CutSuffix(strings.TrimSuffix(temp, ".new"), ".tmp")
+		if what := ownName(temp); ok && what != "" {
+			return "the temporary file of " + what
+		}
+		return ""
+	}
+	if name == "p_aux" || name == "t_aux" {
+		return phase2Role + name
+	}
+	what, ok := strings.CutPrefix(name, "sc-02-data-")
+	if !ok {
+		return ""
+	}
+	what = strings.TrimSuffix(what, ".dat")
+	if number, ok := strings.CutPrefix(what, "layer-"); ok {
+		return "layer " + number
+	}
+	if what == "tree-d" {
+		return treeDRole
+	}
+	return phase2Role + what
+}
