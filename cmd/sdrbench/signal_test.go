@@ -116,7 +116,8 @@ func TestInterruptPC1(t *testing.T) {
 	if err := os.WriteFile(sealed, nil, 0o666); err != nil {
 		t.Fatal(err)
 	}
-	interrupted(t, syscall.SIGINT, filepath.Join(cacheDir, ".sc-02-data-layer-*"),
+	// Tree-d has its name when labels have begun.
+	interrupted(t, syscall.SIGINT, filepath.Join(cacheDir, "sc-02-data-tree-d.dat"),
 		exec.Command("sdrbench", "pc1", "--proof", "StackedDrg8MiBV1_1", "--cache-dir", cacheDir, "--staged", "/dev/zero", "--sealed", sealed,
 			"--miner", "1000", "--sector", "1", "--ticket", benchTicket.String(), "--kernel", "generic/1", "--output", output))
 	wantFiles(t, dir, "cache", "sealed")
