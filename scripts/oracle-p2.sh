@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Does the reference implementation's phase 2 accept what our AddPiece and
-# PreCommit 1 leave behind, and find the golden comm_r?
+# PreCommit 1 leave behind, and find the golden comm_r, also where another sector
+# was sealed in the same directories before?
 #
 #   scripts/oracle-p2.sh [CASE]...      cases of golden/sectors.json by name
 #
 #   ORACLE=FILE   a built oracle; without it the oracle is built from
-#                 ../shared/oracle in a temporary folder (needs cargo, minutes)
+#                 ../shared/oracle in a temporary directory (needs cargo, minutes)
 #   SHARED=DIR    instead of ../shared
 #
 # Optional: the test suite is complete without it.
@@ -20,7 +21,7 @@ fail() {
 	echo "oracle-p2: $*" >&2
 	exit 1
 }
-[ -r "$shared/golden/sectors.json" ] || fail "$shared/golden/sectors.json is not there: set SHARED to the folder that holds golden/ and oracle/"
+[ -r "$shared/golden/sectors.json" ] || fail "$shared/golden/sectors.json is not there: set SHARED to the directory that holds golden/ and oracle/"
 
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
@@ -125,9 +126,13 @@ while read -r -u 3 kind a b c d e; do
 		pieces+=(--piece "$comm_p:$b")
 		;;
 	want)
-		"$tmp/sdrbench" pc1 --proof "$proof" --cache-dir "$dir/cache" --staged "$dir/staged" --sealed "$dir/sealed" \
-			--prover-id "$prover" --sector "$sector" --ticket "$ticket" "${pieces[@]}" --output "$dir/p1.json"
-		got=$("$ORACLE" p2 "$dir/p1.json" "$dir/cache" "$dir/sealed") || fail "$name: the reference's phase 2 refuses our phase 1"
+		# Another sector first, with its phase 2, in the same directories: nothing of it
+		# may be taken over. Its ticket is the golden one backwards.
+		for t in "$(rev <<<"$ticket")" "$ticket"; do
+			"$tmp/sdrbench" pc1 --proof "$proof" --cache-dir "$dir/cache" --staged "$dir/staged" --sealed "$dir/sealed" --overwrite \
+				--prover-id "$prover" --sector "$sector" --ticket "$t" "${pieces[@]}" --output "$dir/p1.json"
+			got=$("$ORACLE" p2 "$dir/p1.json" "$dir/cache" "$dir/sealed") || fail "$name: the reference's phase 2 refuses our phase 1"
+		done
 		[ "$got" = "comm_d=$a comm_r=$b" ] || fail "$name: the reference's phase 2 gave $got, want comm_d=$a comm_r=$b"
 		echo "ok $name: $got"
 		rm -rf "$dir"

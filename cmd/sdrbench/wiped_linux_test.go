@@ -1,0 +1,77 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/sdr-engine/sdr/layers"
+)
+
+// TestWiped: what hosts do that start again too early: they remove the files of a cache
+// dir, or the dir, while the old process is at work. It says so and ends, and the layers
+// are the new process's.
+func TestWiped(t *testing.T) {
+	sdr := func(dir, id string, more ...string) *exec.Cmd {
+		return exec.Command("sdrbench", append([]string{"sdr", "--proof", "StackedDrg8MiBV1_1", "--cache-dir", dir,
+			"--replica-id", strings.Repeat(id, 31) + "01", "--policy", "none"}, more...)...)
+	}
+	made := func(dir string) (files []byte) {
+		for layer := 1; layer <= 2; layer++ {
+			b, err := os.ReadFile(layers.Path(dir, layer))
+			if err != nil {
+				t.Fatal(err)
+			}
+			files = append(files, b...)
+		}
+		return files
+	}
+	clean := t.TempDir()
+	if out, err := sdr(clean, "bb").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	want := made(clean)
+	for name, wipe := range map[string]func(dir string) error{
+		"files": func(dir string) error {
+			temps, err := filepath.Glob(filepath.Join(dir, ".*"))
+			for _, temp := range temps {
+				err = errors.Join(err, os.Remove(temp))
+			}
+			return err
+		},
+		"directory": func(dir string) error { return errors.Join(os.RemoveAll(dir), os.Mkdir(dir, 0o777)) },
+	} {
+		dir := filepath.Join(t.TempDir(), "cache")
+		if err := os.Mkdir(dir, 0o777); err != nil {
+			t.Fatal(err)
+		}
+		old := sdr(dir, "aa", "--kernel", "generic/1") // it takes seconds
+		job, there := startUntil(t, old, filepath.Join(dir, ".sc-02-data-layer-2.dat.tmp"))
+		if !there {
+			t.Fatalf("%s: the old process ended: %v: %s", name, <-job.ended, &job.stderr)
+		}
+		if err := wipe(dir); err != nil {
+			t.Fatal(err)
+		}
+		out, err := sdr(dir, "bb").CombinedOutput()
+		if name == "files" && (err == nil || !strings.Contains(string(out), "held by another job")) || name == "directory" && err != nil {
+			t.Errorf("%s: beside the old process: %v: %s", name, err, out)
+		}
+		if err := <-job.ended; old.ProcessState.ExitCode() != exitFailed || !strings.Contains(job.stderr.String(), "it was removed while it was written") {
+			t.Errorf("%s: the old process: %v: %s", name, err, &job.stderr)
+		}
+		if name == "files" {
+			if out, err := sdr(dir, "bb").CombinedOutput(); err != nil {
+				t.Errorf("%s: after the old process: %v: %s", name, err, out)
+			}
+		}
+		if !bytes.Equal(want, made(dir)) {
+			t.Errorf("%s: the layers are not the new process's", name)
+		}
+		wantFiles(t, dir, layers.Name(1), layers.Name(2))
+	}
+}
