@@ -239,7 +239,7 @@ func TestProfilePrecedence(t *testing.T) {
 		{name: "default policy, given", profile: p, sectors: 1, args: "--policy spread --hugetlbfs /x", want: want{"generic/1", 1, engine.Hybrid, 2, 64, 2048}, smt: placement.IdleSiblings},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			a := &app{settings: readSettings(func(name string) string { return c.env[name] })}
+			a := &app{settings: readSettings(environ(c.env))}
 			f := &engineFlags{tuned: c.profile}
 			cmd := &cobra.Command{}
 			f.add(a, cmd)
@@ -283,7 +283,7 @@ func TestProfileGivesWay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := &app{settings: readSettings(func(string) string { return "" })}
+	a := &app{settings: readSettings(nil)}
 	f := &engineFlags{tuned: p}
 	cmd := &cobra.Command{}
 	f.add(a, cmd)
@@ -349,13 +349,13 @@ func TestProfilePath(t *testing.T) {
 	t.Setenv("HOME", file)
 	t.Setenv("XDG_CONFIG_HOME", "")
 	a := &app{}
-	if p, err := a.loadProfile(""); p != nil || err != nil {
+	if p, err := a.loadProfile(t.Context(), ""); p != nil || err != nil {
 		t.Errorf("no default profile: %v, %v", p, err)
 	}
-	if _, err := a.loadProfile(file); err == nil || !strings.Contains(err.Error(), file) {
+	if _, err := a.loadProfile(t.Context(), file); err == nil || !strings.Contains(err.Error(), file) {
 		t.Errorf("a profile that is named and missing: %v", err)
 	}
-	if _, err := a.loadProfile("/dev/zero"); err == nil || !strings.Contains(err.Error(), "more than") {
+	if _, err := a.loadProfile(t.Context(), "/dev/zero"); err == nil || !strings.Contains(err.Error(), "more than") {
 		t.Errorf("an endless profile: %v", err)
 	}
 }
