@@ -37,6 +37,8 @@ type tuneFlags struct {
 	json    bool
 	dryRun  bool
 	force   bool
+
+	removeLeftovers bool
 }
 
 func (a *app) tune() *cobra.Command {
@@ -86,6 +88,7 @@ that is there stays.`,
 	flags.BoolVar(&f.json, "json", false, "print JSON")
 	flags.BoolVar(&f.force, "force", false, "write the profile although the machine is busy")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "print what would be measured, and measure nothing")
+	flags.BoolVar(&f.removeLeftovers, "remove-leftovers", false, leftoversUsage)
 	_ = cmd.MarkFlagDirname("dir")
 	return cmd
 }
@@ -95,11 +98,10 @@ func parseSectorCounts(text string) (all []int, err error) {
 	if text == "max" {
 		return nil, nil
 	}
-	const most = 1 << 10
 	for part := range strings.SplitSeq(text, ",") {
 		n, err := strconv.Atoi(part)
-		if err != nil || n < 1 || n > most {
-			return nil, fmt.Errorf("%q is not a number of sectors, from 1 to %d, or max", part, most)
+		if err != nil || n < 1 || n > maxSectors {
+			return nil, fmt.Errorf("%q is not a number of sectors, from 1 to %d, or max", part, maxSectors)
 		}
 		all = append(all, n)
 	}
@@ -149,6 +151,9 @@ func (a *app) runTune(ctx context.Context, f tuneFlags) (err error) {
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
+	if err := a.clearLeftovers(f.dir, f.removeLeftovers && !f.dryRun); err != nil {
+		return err
+	}
 	if err := t.look(ctx); err != nil {
 		return err
 	}
@@ -185,11 +190,11 @@ func (a *app) runTune(ctx context.Context, f tuneFlags) (err error) {
 		return err
 	}
 	defer release()
-	dir, err := os.MkdirTemp(f.dir, "sdrbench-")
+	dir, remove, err := makeWorkDir(f.dir)
 	if err != nil {
-		return fmt.Errorf("making a temporary folder: %w", err)
+		return err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	defer func() { err = errors.Join(err, remove()) }()
 	if t.made, err = madeUpSectors(dir, space.mostSectors()); err != nil {
 		return err
 	}
@@ -227,7 +232,7 @@ func (a *app) runTune(ctx context.Context, f tuneFlags) (err error) {
 	if f.json {
 		err = a.printJSON(r)
 	} else {
-		err = a.print("%s", r.text())
+		err = a.printText("%s", r.text())
 	}
 	return errors.Join(err, refused)
 }
@@ -406,7 +411,7 @@ func shapesOf(lanes, cores int, counts []int, room func(tuneShape) bool) (all []
 		}
 	}
 	if len(counts) == 0 {
-		add(func(h int) int { return h * lanes }, cores)
+		add(func(h int) int { return h * lanes }, min(cores, maxSectors/lanes))
 	}
 	for _, n := range counts {
 		add(func(int) int { return n }, min(cores, (n+lanes-1)/lanes))
@@ -728,7 +733,7 @@ func (a *app) printTunePlan(r *tuneReport, s *tuneSpace, f tuneFlags) error {
 	if r.Profile != "" {
 		fmt.Fprintf(&b, "%-12s%s\n", "profile", r.Profile)
 	}
-	return a.print("%s", b.String())
+	return a.printText("%s", b.String())
 }
 
 type tuneShapeJSON struct {
