@@ -192,7 +192,17 @@ type profileError struct {
 }
 
 func (e *profileError) Error() string {
-	return fmt.Sprintf("reading profile %s: %s ('--profile none' goes on without one, 'sdrbench tune' makes a new one)", e.path, strings.Join(e.problems, "; "))
+	const most, longest = 20, 400 // of a text that is no profile at all, enough
+	shown := slices.Clone(e.problems[:min(len(e.problems), most)])
+	for i, p := range shown {
+		if len(p) > longest {
+			shown[i] = strings.ToValidUTF8(p[:longest], "") + "…"
+		}
+	}
+	if more := len(e.problems) - len(shown); more > 0 {
+		shown = append(shown, fmt.Sprintf("and %d more", more))
+	}
+	return fmt.Sprintf("reading profile %s: %s ('--profile none' goes on without one, 'sdrbench tune' makes a new one)", e.path, strings.Join(shown, "; "))
 }
 
 // noProfile is the path of no file.
@@ -250,9 +260,14 @@ func (a *app) loadProfile(ctx context.Context, flag string) (*profile, error) {
 	return p, nil
 }
 
-// maxProfile is how many bytes a profile may have: ten times one of a large machine, and
-// so few that no text keeps its parser busy.
-const maxProfile = 1 << 16
+// A profile of a large machine has 3 KiB. The parser takes minutes for some tens of
+// kilobytes that nest deeply: its time grows with the cube of the depth. So what nests,
+// dots, brackets and braces, is counted before it begins, in strings as well: a profile
+// of a large machine has some hundred.
+const (
+	maxProfile = 1 << 15 // bytes
+	maxNesting = 512
+)
 
 // readSmall reads, and closes, a file that is a profile only if it is small.
 func readSmall(ctx context.Context, f *os.File) (string, error) {
@@ -268,6 +283,9 @@ func readSmall(ctx context.Context, f *os.File) (string, error) {
 // parseProfile reads a profile for the machine here, and says all that is wrong
 // with it.
 func parseProfile(text string, here profileMachine) (p *profile, problems []string) {
+	if n := strings.Count(text, ".") + strings.Count(text, "[") + strings.Count(text, "{"); n > maxNesting {
+		return nil, []string{fmt.Sprintf("it has %d dots, brackets and braces, a profile has at most %d", n, maxNesting)}
+	}
 	var all map[string]any
 	meta, err := toml.Decode(text, &all)
 	if err != nil {
