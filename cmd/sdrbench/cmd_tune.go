@@ -98,10 +98,11 @@ func parseSectorCounts(text string) (all []int, err error) {
 	if text == "max" {
 		return nil, nil
 	}
+	const most = 1 << 10
 	for part := range strings.SplitSeq(text, ",") {
 		n, err := strconv.Atoi(part)
-		if err != nil || n < 1 || n > maxSectors {
-			return nil, fmt.Errorf("%q is not a number of sectors, from 1 to %d, or max", part, maxSectors)
+		if err != nil || n < 1 || n > most {
+			return nil, fmt.Errorf("%q is not a number of sectors, from 1 to %d, or max", part, most)
 		}
 		all = append(all, n)
 	}
