@@ -66,14 +66,14 @@ func withSignals(parent context.Context) (ctx context.Context, stop func()) {
 	go func() {
 		<-got
 		cancel()
-		for _, sig := range ends {
-			if sig != syscall.SIGQUIT { // which ends a Go program with exit code 2
-				signal.Reset(sig)
-			}
-		}
+		// Resetting signals already here would lose one that arrives just then.
 		for sig := range got {
-			if self, err := os.FindProcess(os.Getpid()); sig == syscall.SIGQUIT || err != nil || self.Signal(sig) != nil {
+			if sig == syscall.SIGQUIT { // which ends a Go program with exit code 2
 				os.Exit(exitQuit)
+			}
+			signal.Reset(sig)
+			if self, err := os.FindProcess(os.Getpid()); err != nil || self.Signal(sig) != nil {
+				os.Exit(exitFailed)
 			}
 		}
 	}()

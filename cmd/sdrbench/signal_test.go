@@ -336,9 +336,12 @@ func TestCrash(t *testing.T) {
 	}
 }
 
-// The second signal ends a process that does not listen to the first.
+// The second signal ends a process that does not listen to the first, also when it comes while
+// the first is being dealt with.
 func TestSecondSignal(t *testing.T) {
-	for _, sig := range ends {
+	const rounds = 50
+	for i := range rounds {
+		sig := ends[i%len(ends)]
 		cmd := exec.Command("sdrbench-broken", "stubborn")
 		out, err := cmd.StdoutPipe()
 		if err == nil {
