@@ -29,6 +29,9 @@ func startUntil(t *testing.T, cmd *exec.Cmd, pattern string) (s *started, there 
 	t.Helper()
 	s = &started{ended: make(chan error, 1)}
 	cmd.Stdout, cmd.Stderr = &s.stdout, &s.stderr
+	if cmd.Env == nil {
+		cmd.Env = append(os.Environ(), "SDR_LOCK_DIR="+filepath.Join(t.TempDir(), "locks")) // not the machine's
+	}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
