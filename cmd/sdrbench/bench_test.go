@@ -234,7 +234,7 @@ func TestBenchBadFlags(t *testing.T) {
 		"--window: \"0s\"":    {"--window", "0s"},
 		"part of layer 2":     {"--window", "1s", "--layers", "1"},
 		"work for 1":          {"--hashers", "2"},
-		"1 to 1048576":        {"--sectors", "1048577"},
+		"1 to 4096":           {"--sectors", "4097"},
 		"1 to 1073741824":     {"--stride", "99999999999999999999"},
 		"to measure a part":   {"--window", "1s", "--proof", "StackedDrg2KiBV1"},
 		"is not a folder":     {"--dir", os.Args[0]},

@@ -17,7 +17,6 @@ import (
 	"github.com/sdr-engine/sdr/engine"
 	"github.com/sdr-engine/sdr/graph"
 	"github.com/sdr-engine/sdr/internal/coreclock"
-	"github.com/sdr-engine/sdr/placement"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/seal"
 	"github.com/sdr-engine/sdr/topology"
@@ -32,6 +31,8 @@ type benchFlags struct {
 	full    bool
 	json    bool
 	gobench bool
+
+	removeLeftovers bool
 	engineFlags
 }
 
@@ -73,7 +74,8 @@ works out from it what a 32 GiB sector would take.
 Like every job it holds its cores and its memory meanwhile (see plan), and finds
 all that is wrong with its flags before any work.
 
-All files are in a temporary folder that is removed at the end. Cycles are time
+All files are in a temporary directory that is removed at the end. What a bench or tune
+that was killed has left is named, and removed with --remove-leftovers. Cycles are time
 multiplied with the core's clock, as measured in the same run.`,
 		Example: `  sdrbench bench
   sdrbench bench --proof StackedDrg8MiBV1_1 --json
@@ -85,13 +87,14 @@ multiplied with the core's clock, as measured in the same run.`,
 	proofFlag(cmd, &f.proof, "registered seal proof")
 	cmd.Flags().Lookup("proof").DefValue = f.proof.String()
 	cmd.Flags().StringVar(&f.dir, "dir", "", "`DIR` for the temporary folder (default: the system's)")
-	flagVar(cmd, &f.sectors, "sectors", "N", "sectors at the same time (default 1)", numberFrom(1, placement.MaxSectors))
+	flagVar(cmd, &f.sectors, "sectors", "N", "sectors at the same time (default 1)", numberFrom(1, maxSectors))
 	flagVar(cmd, &f.layers, "layers", "N", "label only the first N layers (default all)", parseNumber)
 	flagVar(cmd, &f.window, "window", "TIME", "measure only a part of layer 2, for this time, like 60s, at most until the layer's end", parseWhile)
 	cmd.Flags().BoolVar(&f.full, "full", false, "AddPiece and tree-d of all sectors, too")
 	cmd.Flags().BoolVar(&f.json, "json", false, "print JSON")
 	cmd.Flags().BoolVar(&f.gobench, "gobench", false, "print lines as Go benchmarks do, for benchstat")
 	f.add(a, cmd)
+	cmd.Flags().BoolVar(&f.removeLeftovers, "remove-leftovers", false, leftoversUsage)
 	_ = cmd.MarkFlagDirname("dir")
 	return cmd
 }
@@ -113,7 +116,10 @@ func (a *app) runBench(ctx context.Context, f benchFlags) (err error) {
 	}
 	// All before AddPiece, which takes minutes.
 	c, err := f.prepare(ctx, a, f.proof, f.sectors)
-	if err := errors.Join(f.check(), err, f.checkRoom(c.MemoryMode)); err != nil {
+	if err = errors.Join(f.check(), err); err == nil {
+		err = a.clearLeftovers(f.dir, f.removeLeftovers) // before the room that they take is counted
+	}
+	if err = errors.Join(err, f.checkRoom(c.MemoryMode)); err != nil {
 		return err
 	}
 	if size := f.proof.SectorSize(); size >= 1<<30 {
@@ -121,11 +127,11 @@ func (a *app) runBench(ctx context.Context, f benchFlags) (err error) {
 	}
 	var r *benchReport
 	err = a.withPlace(ctx, &f.engineFlags, c, f.sectors, "bench", func(c engine.Config) (err error) {
-		dir, err := os.MkdirTemp(f.dir, "sdrbench-")
+		dir, remove, err := makeWorkDir(f.dir)
 		if err != nil {
-			return fmt.Errorf("making a temporary folder: %w", err)
+			return err
 		}
-		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+		defer func() { err = errors.Join(err, remove()) }()
 		r, err = a.benchIn(ctx, dir, &f, c)
 		return err
 	})
@@ -136,9 +142,9 @@ func (a *app) runBench(ctx context.Context, f benchFlags) (err error) {
 	case f.json:
 		err = a.printJSON(r)
 	case f.gobench:
-		err = r.printGobench(a.out)
+		err = r.printGobench(textWriter{a.out})
 	default:
-		err = a.print("%s", r.text())
+		err = a.printText("%s", r.text())
 	}
 	if err == nil && len(r.wrong) > 0 {
 		err = &wrongResultError{f.proof, r.wrong}

@@ -123,7 +123,7 @@ func (a *app) runKernels(ctx context.Context, f kernelsFlags) (err error) {
 	if f.json {
 		return a.printJSON(k.json())
 	}
-	return a.print("%s", k.text(m.Model(), f.cpu))
+	return a.printText("%s", k.text(m.Model(), f.cpu))
 }
 
 // cpuToMeasure is the last CPU, the furthest from where interrupts go, of those whose

@@ -92,6 +92,9 @@ none: the parents are computed. A 32 GiB sector's takes 56 GiB.`,
 		Example: `  sdrbench parents build --proof StackedDrg512MiBV1_1 --dir /var/tmp/filecoin-parents`,
 		Args:    cobra.NoArgs,
 		RunE: work(func(ctx context.Context, _ []string) error {
+			if err := a.checkReference(ctx); err != nil {
+				return err
+			}
 			watch := new(parentWatch)
 			defer a.showProgress(watch.sample)()
 			path, err := parentcache.Generate(ctx, proof, dir, func(e parentcache.Event) {
@@ -103,7 +106,7 @@ none: the parents are computed. A 32 GiB sector's takes 56 GiB.`,
 			if err != nil {
 				return err
 			}
-			return a.print("%s\n", path)
+			return a.printText("%s\n", path)
 		}),
 	}
 	proofFlag(cmd, &proof, "registered seal proof")
@@ -132,7 +135,7 @@ where it publishes none.`,
 			if err := parentcache.VerifyFor(ctx, p, args[0], watch.event); err != nil {
 				return err
 			}
-			return a.print("%s: right, for %v\n", args[0], p)
+			return a.printText("%s: right, for %v\n", args[0], p)
 		}),
 	}
 }

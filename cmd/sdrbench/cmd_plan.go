@@ -159,7 +159,7 @@ func (a *app) runPlan(ctx context.Context, f planFlags) error {
 	if f.json {
 		err = a.printJSON(newPlanJSON(m, f.proof, p, held))
 	} else {
-		err = a.print("%s", planText(m, f.proof, p, held))
+		err = a.printText("%s", planText(m, f.proof, p, held))
 	}
 	if err == nil && !p.Fits() {
 		err = &noFitError{q.Sectors, p.Max}

@@ -56,7 +56,7 @@ func (a *app) runSDR(ctx context.Context, f sdrFlags) error {
 		return err
 	}
 	for layer := 1; layer <= f.proof.Layers(); layer++ {
-		if err := a.print("%s\n", layers.Path(f.cacheDir, layer)); err != nil {
+		if err := a.printText("%s\n", layers.Path(f.cacheDir, layer)); err != nil {
 			return err
 		}
 	}

@@ -37,6 +37,8 @@ type tuneFlags struct {
 	json    bool
 	dryRun  bool
 	force   bool
+
+	removeLeftovers bool
 }
 
 func (a *app) tune() *cobra.Command {
@@ -86,6 +88,7 @@ that is there stays.`,
 	flags.BoolVar(&f.json, "json", false, "print JSON")
 	flags.BoolVar(&f.force, "force", false, "write the profile although the machine is busy")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "print what would be measured, and measure nothing")
+	flags.BoolVar(&f.removeLeftovers, "remove-leftovers", false, leftoversUsage)
 	_ = cmd.MarkFlagDirname("dir")
 	return cmd
 }
@@ -149,6 +152,9 @@ func (a *app) runTune(ctx context.Context, f tuneFlags) (err error) {
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
+	if err := a.clearLeftovers(f.dir, f.removeLeftovers && !f.dryRun); err != nil {
+		return err
+	}
 	if err := t.look(ctx); err != nil {
 		return err
 	}
@@ -188,11 +194,11 @@ func (a *app) runTune(ctx context.Context, f tuneFlags) (err error) {
 		return err
 	}
 	defer release()
-	dir, err := os.MkdirTemp(f.dir, "sdrbench-")
+	dir, remove, err := makeWorkDir(f.dir)
 	if err != nil {
-		return fmt.Errorf("making a temporary folder: %w", err)
+		return err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	defer func() { err = errors.Join(err, remove()) }()
 	if t.made, err = madeUpSectors(dir, space.mostSectors()); err != nil {
 		return err
 	}
@@ -230,7 +236,7 @@ func (a *app) runTune(ctx context.Context, f tuneFlags) (err error) {
 	if f.json {
 		err = a.printJSON(r)
 	} else {
-		err = a.print("%s", r.text())
+		err = a.printText("%s", r.text())
 	}
 	return errors.Join(err, refused)
 }
@@ -409,7 +415,7 @@ func shapesOf(lanes, cores int, counts []int, room func(tuneShape) bool) (all []
 		}
 	}
 	if len(counts) == 0 {
-		add(func(h int) int { return h * lanes }, cores)
+		add(func(h int) int { return h * lanes }, min(cores, maxSectors/lanes))
 	}
 	for _, n := range counts {
 		add(func(int) int { return n }, min(cores, (n+lanes-1)/lanes))
@@ -735,7 +741,7 @@ func (a *app) printTunePlan(r *tuneReport, s *tuneSpace, f tuneFlags) error {
 	if r.Profile != "" {
 		fmt.Fprintf(&b, "%-12s%s\n", "profile", r.Profile)
 	}
-	return a.print("%s", b.String())
+	return a.printText("%s", b.String())
 }
 
 type tuneShapeJSON struct {

@@ -103,8 +103,8 @@ func (f *engineFlags) add(a *app, cmd *cobra.Command) {
 	profileFlag(cmd, &f.profile, "`FILE` that tune wrote, with what no flag says, or none")
 	f.changed = flags.Changed
 	// A bad profile shows before any work.
-	cmd.PreRunE = work(func(context.Context, []string) (err error) {
-		f.tuned, err = a.loadProfile(f.profile)
+	cmd.PreRunE = work(func(ctx context.Context, _ []string) (err error) {
+		f.tuned, err = a.loadProfile(ctx, f.profile)
 		return err
 	})
 }
@@ -200,7 +200,7 @@ func (f *engineFlags) validate(c engine.Config, sectors int) error {
 // anything from the machine.
 func (f *engineFlags) prepare(ctx context.Context, a *app, p porep.SealProof, sectors int) (engine.Config, error) {
 	c, err := f.config(a, p, sectors)
-	return c, errors.Join(err, f.checkPlaces(ctx, a), f.checkHugeTLBFS(ctx))
+	return c, errors.Join(err, a.checkReference(ctx), f.checkPlaces(ctx, a), f.checkHugeTLBFS(ctx))
 }
 
 // checkPlaces looks at the CPUs that --policy lists, and at the lock folder.

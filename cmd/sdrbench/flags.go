@@ -84,7 +84,10 @@ func proofFlag(cmd *cobra.Command, to *porep.SealProof, usage string) {
 // What flags take at most where nothing else bounds them: sums stay far from overflow.
 const (
 	maxNumber = 1 << 30
-	maxTime   = 1000 * time.Hour
+	// maxSectors is what 128 cores label with 32 lanes each: every sector has files and
+	// directories of its own, which are made and compared first.
+	maxSectors = 1 << 12
+	maxTime    = 1000 * time.Hour
 )
 
 // numberFrom is a parser of numbers from low to high.
@@ -118,12 +121,14 @@ func parseSectorNumber(text string) (uint64, error) {
 	return n, nil
 }
 
+// parseUnpadded reads a size that a piece can have.
 func parseUnpadded(text string) (porep.UnpaddedSize, error) {
 	n, err := strconv.ParseUint(text, 10, 64)
 	if err != nil {
 		return 0, fmt.Errorf("%q is not a number of bytes", text)
 	}
-	return porep.UnpaddedSize(n), nil
+	size := porep.UnpaddedSize(n)
+	return size, size.CheckPieceSize()
 }
 
 // parseSizes reads "127,508"; an empty text is no sizes.
@@ -150,8 +155,10 @@ func parsePiece(text string) (piece porep.Piece, err error) {
 	if piece.CommP, err = porep.ParseCommitment(commP); err != nil {
 		return piece, err
 	}
-	piece.Size, err = parseUnpadded(size)
-	return piece, err
+	if piece.Size, err = parseUnpadded(size); err != nil {
+		return piece, fmt.Errorf("%q: %w", text, err)
+	}
+	return piece, nil
 }
 
 // parseMiner reads an actor number, 1000 or f01000, as a prover id.

@@ -20,7 +20,11 @@ import (
 
 // terminal is standard error, if a view can be drawn there; else nil.
 func (a *app) terminal() *os.File {
-	f, ok := a.err.(*os.File)
+	err := a.err
+	if w, ok := err.(textWriter); ok {
+		err = w.to
+	}
+	f, ok := err.(*os.File)
 	if !ok || a.settings.plainTerminal {
 		return nil
 	}

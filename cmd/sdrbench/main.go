@@ -16,6 +16,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/sdr-engine/sdr/internal/linux"
 )
 
 // The exit codes are part of the contract with scripts.
@@ -28,13 +30,57 @@ const (
 func main() { os.Exit(mainStatus()) }
 
 func mainStatus() int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	return inProcess(func(ctx context.Context, a *app) int { return a.run(ctx, os.Args[1:]) })
+}
+
+// inProcess runs the command in a process that is ready for signals and crashes.
+func inProcess(run func(context.Context, *app) int) int {
+	ctx, stop := withSignals(context.Background())
 	defer stop()
+	s := readSettings(os.Environ())
+	// Go's own way to end after a panic, or a fault of its runtime, is exit code 2, which
+	// is wrong usage. So it ends by SIGABRT. A core would be as large as the layers in memory and
+	// say little more than the stacks on standard error: it is written only if asked for.
+	debug.SetTraceback("crash")
+	if !s.core {
+		_ = linux.NoCore() // where it is not known nobody writes any
+	}
+	return run(ctx, &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, settings: s})
+}
+
+// exitQuit is what a shell says of a process that SIGQUIT ended.
+const exitQuit = 128 + int(syscall.SIGQUIT)
+
+// withSignals is a context that the first signal to end cancels. The second ends the
+// process at once.
+func withSignals(parent context.Context) (ctx context.Context, stop func()) {
+	ctx, cancel := context.WithCancel(parent)
+	ends := []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGQUIT}
+	if !signal.Ignored(syscall.SIGHUP) { // as nohup has it
+		ends = append(ends, syscall.SIGHUP)
+	}
+	got := make(chan os.Signal, len(ends))
+	signal.Notify(got, ends...)
 	// Who no longer reads what a job prints must not end it, and leave its files.
 	signal.Ignore(syscall.SIGPIPE)
-	context.AfterFunc(ctx, stop) // a second signal ends the process at once
-	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, settings: readSettings(os.Getenv)}
-	return a.run(ctx, os.Args[1:])
+	go func() {
+		<-got
+		cancel()
+		// Resetting signals already here would lose one that arrives just then.
+		for sig := range got {
+			if sig == syscall.SIGQUIT { // which ends a Go program with exit code 2
+				os.Exit(exitQuit)
+			}
+			signal.Reset(sig)
+			if self, err := os.FindProcess(os.Getpid()); err != nil || self.Signal(sig) != nil {
+				os.Exit(exitFailed)
+			}
+		}
+	}()
+	return ctx, func() {
+		signal.Stop(got)
+		cancel()
+	}
 }
 
 // An app is what the commands share: the three streams and the settings.
@@ -56,6 +102,9 @@ type workError struct{ error }
 func (e workError) Unwrap() error { return e.error }
 
 func (a *app) run(ctx context.Context, args []string) (exit int) {
+	shown := *a
+	shown.err = textWriter{a.err}
+	a = &shown
 	root := a.root()
 	root.SetArgs(args)
 	root.SetIn(a.in)
@@ -93,7 +142,12 @@ func (a *app) root() *cobra.Command {
 that it leaves are, byte for byte, those of the reference implementation.
 
 Sizes of pieces are in unpadded bytes. 32-byte values are 64 hex digits.
-Exit codes: 0 done, 1 failed, 2 wrong usage.
+Exit codes: 0 done, 1 failed, 2 wrong usage. A fault in the program itself ends it
+by SIGABRT, which a shell shows as 134.
+
+SIGINT, SIGTERM, SIGHUP and SIGQUIT end a job, and what it has not finished goes; a
+second one ends the process at once. Under nohup, SIGHUP does nothing. No core file
+is written, unless GOTRACEBACK=crash asks for one.
 
 What no flag says may be in the environment:
   SDR_LOCK_DIR, SDR_PROFILE, SDR_KERNEL         --lock-dir, --profile, --kernel
@@ -102,7 +156,13 @@ What no flag says may be in the environment:
   FIL_PROOFS_MULTICORE_SDR_LOOKAHEAD            --lookahead
   FIL_PROOFS_PARENT_CACHE                       --dir of parents build
   FIL_PROOFS_MAXIMIZE_CACHING                   with --parent-cache: its file in memory
-  NO_COLOR                                      no colors on a terminal`,
+  NO_COLOR                                      no colors on a terminal
+
+FIL_PROOFS variables are read as the reference reads them: names in any case, booleans
+as 1, true, on, yes or 0, false, off, no; anything else is an error, and so is an
+empty one. Without FIL_PROOFS_PARENT_CACHE, its path is FIL_PROOFS_CACHE_DIR followed
+by filecoin-parents. The reference's file, rust-fil-proofs.config.toml in the working
+directory, is not read; where it sets one of these, that is said.`,
 		Example: `  # Does this machine seal right, and how fast?
   sdrbench bench
 
@@ -140,9 +200,15 @@ func (a *app) printJSON(v any) error {
 	if err != nil {
 		return err
 	}
-	return a.print("%s\n", text)
+	return a.print("%s\n", visibleJSON(string(text)))
 }
 
+// printText prints what people read.
+func (a *app) printText(format string, args ...any) error {
+	return a.print("%s", visible(fmt.Sprintf(format, args...)))
+}
+
+// print prints bytes as they are.
 func (a *app) print(format string, args ...any) error {
 	if _, err := fmt.Fprintf(a.out, format, args...); err != nil {
 		return fmt.Errorf("writing to standard output: %w", err)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
@@ -13,6 +14,7 @@ import (
 	"math/bits"
 	"os"
 	"path/filepath"
+	"reflect"
 	"runtime"
 	"slices"
 	"strings"
@@ -190,7 +192,17 @@ type profileError struct {
 }
 
 func (e *profileError) Error() string {
-	return fmt.Sprintf("reading profile %s: %s ('--profile none' goes on without one, 'sdrbench tune' makes a new one)", e.path, strings.Join(e.problems, "; "))
+	const most, longest = 20, 400 // of a text that is no profile at all, enough
+	shown := slices.Clone(e.problems[:min(len(e.problems), most)])
+	for i, p := range shown {
+		if len(p) > longest {
+			shown[i] = strings.ToValidUTF8(p[:longest], "") + "…"
+		}
+	}
+	if more := len(e.problems) - len(shown); more > 0 {
+		shown = append(shown, fmt.Sprintf("and %d more", more))
+	}
+	return fmt.Sprintf("reading profile %s: %s ('--profile none' goes on without one, 'sdrbench tune' makes a new one)", e.path, strings.Join(shown, "; "))
 }
 
 // noProfile is the path of no file.
@@ -211,15 +223,27 @@ func (a *app) profilePath(flag string) (path string, named bool) {
 }
 
 // loadProfile reads the profile that is to be used, if there is one.
-func (a *app) loadProfile(flag string) (*profile, error) {
+func (a *app) loadProfile(ctx context.Context, flag string) (*profile, error) {
 	path, named := a.profilePath(flag)
 	if path == "" {
 		return nil, nil
 	}
 	failed := func(err error) error { return &profileError{path, []string{err.Error()}} }
-	text, err := readSmall(path)
-	if errors.Is(err, fs.ErrNotExist) && !named {
+	f, err := openUntil(ctx, path)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return nil, err
+	case errors.Is(err, fs.ErrNotExist) && !named:
 		return nil, nil
+	case err != nil && !named: // in a home directory that is not ours, say
+		a.note("no profile is used: %v", err)
+		return nil, nil
+	case err != nil:
+		return nil, failed(err)
+	}
+	text, err := readSmall(ctx, f)
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
 	}
 	if err != nil {
 		return nil, failed(err)
@@ -236,17 +260,22 @@ func (a *app) loadProfile(flag string) (*profile, error) {
 	return p, nil
 }
 
-// readSmall reads a file that is a profile only if it is small.
-func readSmall(path string) (string, error) {
-	const most = 1 << 20
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, most+1))
-	if err == nil && len(text) > most {
-		err = fmt.Errorf("more than %d bytes", most)
+// A profile of a large machine has 3 KiB. The parser takes minutes for some tens of
+// kilobytes that nest deeply: its time grows with the cube of the depth. So what nests,
+// dots, brackets and braces, is counted before it begins, in strings as well: a profile
+// of a large machine has some hundred.
+const (
+	maxProfile = 1 << 15 // bytes
+	maxNesting = 512
+)
+
+// readSmall reads, and closes, a file that is a profile only if it is small.
+func readSmall(ctx context.Context, f *os.File) (string, error) {
+	r := cancelable(ctx, f)
+	defer r.Close()
+	text, err := io.ReadAll(io.LimitReader(r, maxProfile+1))
+	if err == nil && len(text) > maxProfile {
+		err = fmt.Errorf("it has more than the %d bytes that a profile may have", maxProfile)
 	}
 	return string(text), err
 }
@@ -254,26 +283,39 @@ func readSmall(path string) (string, error) {
 // parseProfile reads a profile for the machine here, and says all that is wrong
 // with it.
 func parseProfile(text string, here profileMachine) (p *profile, problems []string) {
-	var schema struct {
-		Schema any `toml:"schema"`
+	if n := strings.Count(text, ".") + strings.Count(text, "[") + strings.Count(text, "{"); n > maxNesting {
+		return nil, []string{fmt.Sprintf("it has %d dots, brackets and braces, a profile has at most %d", n, maxNesting)}
 	}
-	if _, err := toml.Decode(text, &schema); err != nil {
-		return nil, []string{err.Error()}
-	}
-	if schema.Schema != int64(profileSchema) {
-		if schema.Schema == nil {
-			return nil, []string{fmt.Sprintf("it has no schema, want %d", profileSchema)}
-		}
-		return nil, []string{fmt.Sprintf("its schema is %v, want %d", schema.Schema, profileSchema)}
-	}
-	p = &profile{}
-	meta, err := toml.Decode(text, p)
+	var all map[string]any
+	meta, err := toml.Decode(text, &all)
 	if err != nil {
 		return nil, []string{err.Error()}
 	}
+	if schema := all["schema"]; schema != int64(profileSchema) {
+		if schema == nil {
+			return nil, []string{fmt.Sprintf("it has no schema, want %d", profileSchema)}
+		}
+		return nil, []string{fmt.Sprintf("its schema is %v, want %d", schema, profileSchema)}
+	}
 	fail := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
-	for _, key := range meta.Undecoded() {
-		fail("unknown key %v", key)
+	// The library takes a key in another case for ours, and of two that differ in nothing
+	// else one by chance: only what is spelt as we spell it is known.
+	known := map[string]bool{}
+	profileKeys(known, reflect.TypeFor[profile](), "")
+	misspelt := false
+	for _, key := range meta.Keys() {
+		name := strings.Join(key, ".")
+		if !known[name] && !(len(key) == 2 && key[0] == "cycles") {
+			fail("unknown key %v", key)
+			misspelt = misspelt || known[strings.ToLower(name)]
+		}
+	}
+	if misspelt { // what it would decode to is not what is there
+		return nil, problems
+	}
+	p = &profile{}
+	if _, err := toml.Decode(text, p); err != nil {
+		return nil, append(problems, err.Error())
 	}
 	if p.Fingerprint != here.fingerprint() {
 		if differences := p.Machine.differences(&here); len(differences) > 0 {
@@ -288,7 +330,7 @@ func parseProfile(text string, here profileMachine) (p *profile, problems []stri
 		least, most int // sectors
 	}{
 		{"latency", &p.Latency, 1, 1},
-		{"throughput", &p.Throughput, 1, 1 << 20},
+		{"throughput", &p.Throughput, 1, maxSectors},
 	} {
 		if !meta.IsDefined(s.name) {
 			fail("%s is missing", s.name)
@@ -309,6 +351,18 @@ func parseProfile(text string, here profileMachine) (p *profile, problems []stri
 		}
 	}
 	return p, problems
+}
+
+// profileKeys adds the keys that a type's fields have, "table.key" those of tables.
+func profileKeys(known map[string]bool, t reflect.Type, table string) {
+	for f := range t.Fields() {
+		if name := f.Tag.Get("toml"); name != "" {
+			known[table+name] = true
+			if f.Type.Kind() == reflect.Struct && f.Type != reflect.TypeFor[time.Time]() {
+				profileKeys(known, f.Type, name+".")
+			}
+		}
+	}
 }
 
 // check says what is wrong with settings, each problem with its key first.

@@ -74,6 +74,21 @@ func TestBadProfiles(t *testing.T) {
 		{"schema of another type", "schema = 1", `schema = "1"`, []string{"its schema is 1, want 1"}},
 		{"newer, and with other keys", "schema = 1", "schema = 2\nmore = 1", []string{"its schema is 2, want 1"}},
 		{"unknown key", "[latency]", "[latency]\nspeed = 3", []string{"unknown key latency.speed"}},
+		{"key in another case", "stride = 64", "Stride = 64", []string{"unknown key latency.Stride"}},
+		{"key twice, in two cases", "stride = 64", "stride = 64\nSTRIDE = 65", []string{"unknown key latency.STRIDE"}},
+		{"key twice", "stride = 64", "stride = 64\nstride = 64", []string{"already been defined"}},
+		{"table in another case", "[latency]", "[Latency]", func() (all []string) {
+			for _, key := range []string{"", ".kernel", ".sectors", ".hashers", ".staging", ".producers", ".stride", ".lookahead", ".smt", ".pages", ".policy", ".cycles_per_label", ".labels_per_second", ".spread"} {
+				all = append(all, "unknown key Latency"+key)
+			}
+			return all
+		}()},
+		{"schema twice, in two cases", "schema = 1", "schema = 1\nSchema = 2", []string{"unknown key Schema"}},
+		{"schema in another case", "schema = 1", "Schema = 1", []string{"it has no schema, want 1"}},
+		{"kernel twice, in two cases", "[cycles]", "[cycles]\n\"GENERIC/1\" = 1.0", []string{"cycles: sha256: choosing kernel: \"GENERIC/1\""}},
+		{"deep key", "[cycles]", "[cycles]\n" + strings.Repeat("a.", maxNesting) + "a = 1", []string{"dots, brackets and braces, a profile has at most 512"}},
+		{"deep array", "stride = 64", "stride = " + strings.Repeat("[", maxNesting), []string{"dots, brackets and braces"}},
+		{"deep table", "stride = 64", "stride = " + strings.Repeat("{a=", maxNesting), []string{"dots, brackets and braces"}},
 		{"unknown table", "[cycles]", "[x]\ny = 1\n[cycles]", []string{"unknown key x", "unknown key x.y"}},
 		{"fingerprint alone", here.fingerprint(), "abc", []string{`its fingerprint is "abc", this machine's "` + here.fingerprint()}},
 		{"other hardware", p.Fingerprint, "abc\"\n#", []string{"fingerprint"}},
@@ -120,6 +135,20 @@ func TestBadProfiles(t *testing.T) {
 	_, problems := parseProfile(good, other)
 	if want := `it is for other hardware: model "AMD EPYC 9654 96-Core Processor", here "Another CPU", CPUs "384", here "7"`; !slices.Equal(problems, []string{want}) {
 		t.Errorf("other hardware: %q, want %q", problems, want)
+	}
+}
+
+// Whatever is in a profile, an error is no longer than somebody reads.
+func TestProfileErrorIsShort(t *testing.T) {
+	_, here := aProfile(t)
+	text := "schema = 1\nfingerprint = \"" + strings.Repeat("ü", 5000) + "\"\n"
+	for i := range 1000 {
+		text += fmt.Sprintf("k%d = 1\n", i)
+	}
+	_, problems := parseProfile(text, here)
+	const most = 10_000
+	if got := (&profileError{"p", problems}).Error(); len(problems) < 1000 || len(got) > most || !strings.Contains(got, fmt.Sprintf("and %d more", len(problems)-20)) {
+		t.Errorf("%d problems, %d bytes: %.200s", len(problems), len(got), got)
 	}
 }
 
@@ -239,7 +268,7 @@ func TestProfilePrecedence(t *testing.T) {
 		{name: "default policy, given", profile: p, sectors: 1, args: "--policy spread --hugetlbfs /x", want: want{"generic/1", 1, engine.Hybrid, 2, 64, 2048}, smt: placement.IdleSiblings},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			a := &app{settings: readSettings(func(name string) string { return c.env[name] })}
+			a := &app{settings: readSettings(environ(c.env))}
 			f := &engineFlags{tuned: c.profile}
 			cmd := &cobra.Command{}
 			f.add(a, cmd)
@@ -283,7 +312,7 @@ func TestProfileGivesWay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := &app{settings: readSettings(func(string) string { return "" })}
+	a := &app{settings: readSettings(nil)}
 	f := &engineFlags{tuned: p}
 	cmd := &cobra.Command{}
 	f.add(a, cmd)
@@ -349,13 +378,25 @@ func TestProfilePath(t *testing.T) {
 	t.Setenv("HOME", file)
 	t.Setenv("XDG_CONFIG_HOME", "")
 	a := &app{}
-	if p, err := a.loadProfile(""); p != nil || err != nil {
+	if p, err := a.loadProfile(t.Context(), ""); p != nil || err != nil {
 		t.Errorf("no default profile: %v, %v", p, err)
 	}
-	if _, err := a.loadProfile(file); err == nil || !strings.Contains(err.Error(), file) {
+	// A home that is another's, or no directory, is no reason to refuse.
+	if err := os.WriteFile(file, nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	var notes bytes.Buffer
+	a.err = &notes
+	if p, err := a.loadProfile(t.Context(), ""); p != nil || err != nil || !strings.Contains(notes.String(), file) {
+		t.Errorf("HOME is a file: %v, %v, %q", p, err, &notes)
+	}
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.loadProfile(t.Context(), file); err == nil || !strings.Contains(err.Error(), file) {
 		t.Errorf("a profile that is named and missing: %v", err)
 	}
-	if _, err := a.loadProfile("/dev/zero"); err == nil || !strings.Contains(err.Error(), "more than") {
+	if _, err := a.loadProfile(t.Context(), "/dev/zero"); err == nil || !strings.Contains(err.Error(), "more than") {
 		t.Errorf("an endless profile: %v", err)
 	}
 }

@@ -76,7 +76,7 @@ func (w *parentWatch) sample() sample {
 	}
 	s := sample{stage: "parents", detail: e.Step.String(), done: e.Done, total: e.Total, unit: "nodes"}
 	if e.Step == parentcache.StepWait {
-		s.detail = "another process generates " + e.Path + ", waiting"
+		s.detail = "another process generates " + visible(e.Path) + ", waiting"
 	}
 	return s
 }

@@ -3,10 +3,15 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
+	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -24,6 +29,9 @@ func startUntil(t *testing.T, cmd *exec.Cmd, pattern string) (s *started, there 
 	t.Helper()
 	s = &started{ended: make(chan error, 1)}
 	cmd.Stdout, cmd.Stderr = &s.stdout, &s.stderr
+	if cmd.Env == nil {
+		cmd.Env = append(os.Environ(), "SDR_LOCK_DIR="+filepath.Join(t.TempDir(), "locks")) // not the machine's
+	}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -121,7 +129,11 @@ func TestInterruptPC1(t *testing.T) {
 		exec.Command("sdrbench", "pc1", "--proof", "StackedDrg8MiBV1_1", "--cache-dir", cacheDir, "--staged", "/dev/zero", "--sealed", sealed,
 			"--miner", "1000", "--sector", "1", "--ticket", benchTicket.String(), "--kernel", "generic/1", "--output", output))
 	wantFiles(t, dir, "cache", "sealed")
-	wantFiles(t, cacheDir, "sc-02-data-tree-d.dat") // which is complete, and checked when it is used
+	// Tree-d reaches the disk while labels are made. If it had, it is there: complete, and
+	// checked when it is used.
+	if names, err := namesIn(cacheDir); err != nil || len(names) > 0 {
+		wantFiles(t, cacheDir, "sc-02-data-tree-d.dat")
+	}
 }
 
 func TestInterruptBench(t *testing.T) {
@@ -164,5 +176,199 @@ func TestBadLockDirOfEnvironment(t *testing.T) {
 	out, _ := cmd.CombinedOutput()
 	if got := cmd.ProcessState.ExitCode(); got != exitFailed || !bytes.Contains(out, []byte(locks+": it is world-writable")) {
 		t.Errorf("exit code %d, want 1 and the folder's name: %s", got, out)
+	}
+}
+
+// ends are the signals that end a job. A lost connection sends SIGHUP.
+var ends = []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT}
+
+// Whichever signal comes in the middle of a piece, staged is as it was. That addpiece is in
+// the middle shows in that more of the piece has been read from a pipe than the pipe holds.
+func TestEverySignalEndsAddPiece(t *testing.T) {
+	const pipeHolds = 1 << 20 // at most, as long as nobody asks for more
+	for _, sig := range ends {
+		for _, before := range []string{"", "a piece that was there"} {
+			dir := t.TempDir()
+			staged, pipe := filepath.Join(dir, "staged"), filepath.Join(t.TempDir(), "pipe")
+			if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			args := []string{"addpiece", "--proof", "StackedDrg8MiBV1_1", "--piece", pipe, "--piece-size", "4161536", "--staged", staged}
+			if before != "" {
+				first := filepath.Join(t.TempDir(), "first")
+				if err := os.WriteFile(first, bytes.Repeat([]byte("first"), 127*8)[:127*4], 0o666); err != nil {
+					t.Fatal(err)
+				}
+				mustRun(t, nil, "addpiece", "--proof", "StackedDrg8MiBV1_1", "--piece", first, "--piece-size", "508", "--staged", staged)
+				args = append(args, "--existing", "508")
+			}
+			names, err := namesIn(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			was, _ := os.ReadFile(staged)
+
+			s := &started{ended: make(chan error, 1)}
+			cmd := exec.Command("sdrbench", args...)
+			cmd.Stdout, cmd.Stderr = &s.stdout, &s.stderr
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			w, err := os.OpenFile(pipe, os.O_WRONLY, 0)
+			if err == nil {
+				_, err = w.Write(make([]byte, 2*pipeHolds))
+			}
+			if err == nil {
+				err = cmd.Process.Signal(sig)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = cmd.Wait()
+			w.Close()
+			if got := cmd.ProcessState.ExitCode(); got != exitFailed || s.stderr.String() != "sdrbench: canceled\n" {
+				t.Errorf("%v: %v, %q, want exit code 1 and that it is canceled", sig, cmd.ProcessState, &s.stderr)
+			}
+			wantFiles(t, dir, names...)
+			if is, _ := os.ReadFile(staged); !bytes.Equal(is, was) {
+				t.Errorf("%v: staged has %d bytes, before %d, or others", sig, len(is), len(was))
+			}
+		}
+	}
+}
+
+// A pipe that nobody writes to is waited for, but not for ever.
+func TestSignalWhileOpening(t *testing.T) {
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{
+		{"commp", "--piece", pipe, "--piece-size", "127"},
+		{"addpiece", "--proof", "StackedDrg2KiBV1_1", "--piece", pipe, "--piece-size", "127", "--staged", filepath.Join(t.TempDir(), "staged")},
+		{"bench", "--profile", pipe},
+	} {
+		ctx, cancel := context.WithCancel(t.Context())
+		a := &app{out: new(bytes.Buffer), err: new(bytes.Buffer), settings: readSettings(nil)}
+		// Where it waits is not seen from outside: the signal comes before, or then.
+		go cancel()
+		if got := a.run(ctx, args); got != exitFailed {
+			t.Errorf("%q: exit code %d, want 1: %s", args, got, a.err)
+		}
+		if got := a.err.(*bytes.Buffer).String(); got != "sdrbench: canceled\n" {
+			t.Errorf("%q: %q, want that it is canceled", args, got)
+		}
+	}
+	// A directory, or file, of which others are to be read does not wait at all.
+	for _, command := range []string{"topo", "plan"} {
+		args := []string{command, "--root", pipe}
+		if command == "plan" {
+			args = append(args, "--sectors", "1", "--proof", "StackedDrg2KiBV1_1")
+		}
+		if r := sdrbench(t, nil, args...); r.exit != exitFailed {
+			t.Errorf("%q: exit code %d, want 1: %s", args, r.exit, r.stderr)
+		}
+	}
+}
+
+// Under nohup a job goes on.
+func TestIgnoredHangup(t *testing.T) {
+	dir := t.TempDir()
+	pipe := filepath.Join(dir, "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("sh", "-c", `trap "" HUP; exec sdrbench commp --piece "$0" --piece-size 127`, pipe)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	w, err := os.OpenFile(pipe, os.O_WRONLY, 0) // it reads: it has asked for its signals
+	if err == nil {
+		err = cmd.Process.Signal(syscall.SIGHUP)
+	}
+	if err == nil {
+		_, err = w.Write(make([]byte, 127))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Close()
+	if err := cmd.Wait(); err != nil || stdout.Len() == 0 {
+		t.Errorf("%v: %s%s", err, &stdout, &stderr)
+	}
+}
+
+func init() {
+	// What the command does when it is in the middle of something.
+	programs["sdrbench-broken"] = func() {
+		os.Exit(inProcess(func(ctx context.Context, a *app) int {
+			switch os.Args[1] {
+			case "panic":
+				panic("broken")
+			case "goroutine":
+				go func() { panic("broken") }()
+			case "runtime":
+				runtime.GC()
+				var m sync.Mutex
+				m.Unlock()
+			case "stubborn": // says when it was asked to end, and does not
+				fmt.Fprintln(a.out, "ready")
+				<-ctx.Done()
+				fmt.Fprintln(a.out, "asked")
+			}
+			select {}
+		}))
+	}
+}
+
+// A crash looks like none of the command's own ends, exit code 2 least of all, and leaves no core.
+func TestCrash(t *testing.T) {
+	for _, how := range []string{"panic", "goroutine", "runtime"} {
+		for _, level := range []string{"", "none", "single"} {
+			dir := t.TempDir()
+			cmd := exec.Command("sdrbench-broken", how)
+			cmd.Dir = dir
+			cmd.Env = append(os.Environ(), "GOTRACEBACK="+level)
+			out, _ := cmd.CombinedOutput()
+			status := cmd.ProcessState.Sys().(syscall.WaitStatus)
+			if !status.Signaled() || status.Signal() != syscall.SIGABRT || status.CoreDump() {
+				t.Errorf("%s, GOTRACEBACK=%s: %v, want SIGABRT and no core", how, level, cmd.ProcessState)
+			}
+			if !bytes.Contains(out, []byte("goroutine ")) {
+				t.Errorf("%s, GOTRACEBACK=%s: no stack is shown: %s", how, level, out)
+			}
+			wantFiles(t, dir)
+		}
+	}
+}
+
+// The second signal ends a process that does not listen to the first, also when it comes while
+// the first is being dealt with.
+func TestSecondSignal(t *testing.T) {
+	const rounds = 50
+	for i := range rounds {
+		sig := ends[i%len(ends)]
+		cmd := exec.Command("sdrbench-broken", "stubborn")
+		out, err := cmd.StdoutPipe()
+		if err == nil {
+			err = cmd.Start()
+		}
+		lines := bufio.NewScanner(out)
+		for _, want := range []string{"ready", "asked"} {
+			if err != nil || !lines.Scan() || lines.Text() != want {
+				t.Fatalf("%v: %q, want %q: %v", sig, lines.Text(), want, err)
+			}
+			err = cmd.Process.Signal(sig)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = cmd.Wait()
+		status := cmd.ProcessState.Sys().(syscall.WaitStatus)
+		if sig == syscall.SIGQUIT && status.ExitStatus() != exitQuit || sig != syscall.SIGQUIT && (!status.Signaled() || status.Signal() != sig) {
+			t.Errorf("%v twice: %v", sig, cmd.ProcessState)
+		}
 	}
 }

@@ -57,7 +57,7 @@ func (p *topoPicture) text() string {
 }
 
 func (p *topoPicture) head() {
-	model := p.m.Model()
+	model := visible(p.m.Model())
 	if model == "" {
 		model = "unknown processor"
 	}
@@ -70,7 +70,7 @@ func (p *topoPicture) head() {
 	}
 	p.b.WriteByte('\n')
 	if features := p.m.Features(); len(features) > 0 {
-		fmt.Fprintf(&p.b, "features: %s\n", strings.Join(features, " "))
+		fmt.Fprintf(&p.b, "features: %s\n", visible(strings.Join(features, " ")))
 	}
 }
 
@@ -176,7 +176,7 @@ func (p *topoPicture) label(core topology.Core) (l coreLabel) {
 		cpus = append(cpus, text)
 		if p.held != nil && l.who == "" {
 			if who, ok := p.held(cpu); ok {
-				l.who = who
+				l.who = visible(who)
 			}
 		}
 	}
@@ -230,7 +230,7 @@ func (p *topoPicture) legend() {
 	if degraded := p.m.Degraded(); len(degraded) > 0 {
 		fmt.Fprintf(&p.b, "\n%s\n", p.paint("what could not be found out", bold))
 		for _, reason := range degraded {
-			fmt.Fprintf(&p.b, "  %s\n", reason)
+			fmt.Fprintf(&p.b, "  %s\n", visible(reason))
 		}
 	}
 }
