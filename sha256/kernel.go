@@ -22,6 +22,10 @@ const (
 	baseDegree = 6  // parents in the same layer
 	degree     = 14 // all parents
 
+	// rowBytes is the length of a row, the addresses of a node's parents. Assembly knows
+	// this and the others by name.
+	rowBytes = 8 * degree
+
 	maxLanes = 32      // of any kernel
 	maxNodes = 1 << 32 // in a layer: parents are 32-bit indices
 	maxPairs = 1 << 10 // tree nodes in one call of a kernel, which cannot be preempted

@@ -8,7 +8,7 @@ func archKernels() []*Kernel {
 	return []*Kernel{{
 		Name:  "armv8/1",
 		Lanes: 1, Group: 1, Align: 1,
-		// The list that stands above each function in asm_arm64.s.
+		// The list that stands above each function in assembly.
 		Features: []cpuid.FeatureID{cpuid.ASIMD, cpuid.SHA2},
 		label:    func(r labelRun) { labelARMV8(&r) },
 		ahead:    Ahead, // not measured yet, as the other one's
