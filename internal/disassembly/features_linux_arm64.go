@@ -1,6 +1,4 @@
-//go:build !purego && linux
-
-package sha256
+package disassembly
 
 import (
 	"fmt"
