@@ -88,7 +88,7 @@ func TestRequires(t *testing.T) {
 		}
 		known[label], known[pairs] = true, true
 		var want []string
-		for _, f := range k.Features {
+		for _, f := range k.features {
 			want = append(want, f.String())
 		}
 		have := slices.Concat(strings.Split(got[label], ", "), strings.Split(got[pairs], ", "))

@@ -1,6 +1,7 @@
 // SHA-256 of 16 messages at once with AVX-512: lane l of every register belongs
 // to message l. Labels lie as Kernel.Group 16 says, so that word w of 16 labels is
-// one vector of 64 bytes, and the words are numbers already.
+// one vector of 64 bytes, and the words are numbers already. Registers have the
+// names that avx512_whole_amd64.h or avx512_half_amd64.h, included before, gives them.
 //
 // A round is 17 operations, of which Zen 5 starts 4 in a cycle, two of them
 // rotates. Each takes 2 cycles, and a round at least 7 after the one before: the

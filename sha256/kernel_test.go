@@ -626,7 +626,7 @@ func TestUnusableKernel(t *testing.T) {
 	}
 	before := kernels
 	t.Cleanup(func() { kernels = before })
-	kernels = append([]*Kernel{{Name: "foreign/1", Lanes: 1, Features: foreign}}, before...)
+	kernels = append([]*Kernel{{Name: "foreign/1", Lanes: 1, features: foreign}}, before...)
 
 	if Best(1).Name == "foreign/1" || BestTree().Name == "foreign/1" {
 		t.Error("the best is the unusable kernel")
