@@ -8,7 +8,10 @@ import "github.com/klauspost/cpuid/v2"
 //
 // AVX-512 was tried, with 16 nodes at a time: 30 cycles a node instead of 50, of
 // several hundred that a node takes, which was not worth a second kernel.
-var useAVX2 = cpuid.CPU.Supports(cpuid.AVX, cpuid.AVX2)
+var (
+	needAVX2 = []cpuid.FeatureID{cpuid.AVX, cpuid.AVX2}
+	useAVX2  = cpuid.CPU.Supports(needAVX2...)
+)
 
 // vectorMin is the number of nodes from which on it is faster to fill all lanes.
 const vectorMin = 3

@@ -40,31 +40,38 @@ GLOBL rotate8<>(SB), RODATA|NOPTR, $32
 // Two additions, exclusive ors and rotations: a += b, d = (d ^ a) <<< n, as a
 // shuffle where n is 16 or 8, else with shifts and Y15.
 #define ARXSHUFFLE(a0, a1, b0, b1, d0, d1, table) \
-	VPADDD b0, a0, a0 \
-	VPADDD b1, a1, a1 \
-	VPXOR a0, d0, d0 \
-	VPXOR a1, d1, d1 \
+	VPADDD  b0, a0, a0          \
+	VPADDD  b1, a1, a1          \
+	VPXOR   a0, d0, d0          \
+	VPXOR   a1, d1, d1          \
 	VPSHUFB table<>(SB), d0, d0 \
 	VPSHUFB table<>(SB), d1, d1
 
 #define ARXSHIFT(a0, a1, b0, b1, d0, d1, n) \
-	VPADDD b0, a0, a0 \
-	VPADDD b1, a1, a1 \
-	VPXOR a0, d0, d0 \
-	VPXOR a1, d1, d1 \
-	VPSLLD $n, d0, Y15 \
+	VPADDD b0, a0, a0      \
+	VPADDD b1, a1, a1      \
+	VPXOR  a0, d0, d0      \
+	VPXOR  a1, d1, d1      \
+	VPSLLD $n, d0, Y15     \
 	VPSRLD $(32-n), d0, d0 \
-	VPOR Y15, d0, d0 \
-	VPSLLD $n, d1, Y15 \
+	VPOR   Y15, d0, d0     \
+	VPSLLD $n, d1, Y15     \
 	VPSRLD $(32-n), d1, d1 \
-	VPOR Y15, d1, d1
+	VPOR   Y15, d1, d1
 
 // Two quarter rounds.
 #define HALFROUND(a0, a1, b0, b1, c0, c1, d0, d1) \
 	ARXSHUFFLE(a0, a1, b0, b1, d0, d1, rotate16) \
-	ARXSHIFT(c0, c1, d0, d1, b0, b1, 12) \
-	ARXSHUFFLE(a0, a1, b0, b1, d0, d1, rotate8) \
+	ARXSHIFT(c0, c1, d0, d1, b0, b1, 12)         \
+	ARXSHUFFLE(a0, a1, b0, b1, d0, d1, rotate8)  \
 	ARXSHIFT(c0, c1, d0, d1, b0, b1, 7)
+
+// What drawAVX2 keeps on the stack: words 12 and 14, one of which is in Y12; the nodes;
+// and column 3, words 3, 7, 11 and 15, after its first quarter round.
+#define WORD12 0
+#define WORD14 32
+#define NODES  64
+#define COLUMN 96
 
 // Words 12 and 14 of the state take turns in Y12: the first half of every round
 // needs word 12, the second half word 14.
@@ -73,89 +80,94 @@ GLOBL rotate8<>(SB), RODATA|NOPTR, $32
 	VMOVDQU in(SP), Y12
 
 #define COLUMNS \
-	HALFROUND(Y0, Y1, Y4, Y5, Y8, Y9, Y12, Y13) \
-	SWAP(0, 32) \
+	HALFROUND(Y0, Y1, Y4, Y5, Y8, Y9, Y12, Y13)   \
+	SWAP(WORD12, WORD14)                          \
 	HALFROUND(Y2, Y3, Y6, Y7, Y10, Y11, Y12, Y14) \
-	SWAP(32, 0)
+	SWAP(WORD14, WORD12)
+
 #define DIAGONALS \
 	HALFROUND(Y0, Y1, Y5, Y6, Y10, Y11, Y14, Y12) \
-	SWAP(0, 32) \
-	HALFROUND(Y2, Y3, Y7, Y4, Y8, Y9, Y13, Y12) \
-	SWAP(32, 0)
+	SWAP(WORD12, WORD14)                          \
+	HALFROUND(Y2, Y3, Y7, Y4, Y8, Y9, Y13, Y12)   \
+	SWAP(WORD14, WORD12)
 
 // Output word i is state word x plus input word i.
 #define OUT(i, x) \
-	VPBROADCASTD 4*i(SI), Y15 \
-	VPADDD Y15, x, x \
-	VMOVDQU x, 64*i(DI)
+	VPBROADCASTD (4*i)(SI), Y15 \
+	VPADDD       Y15, x, x      \
+	VMOVDQU      x, (64*i)(DI)
 
 // func drawAVX2(d *draws, c *chacha8, first uint32)
 // Requires: AVX, AVX2
 //
-// Eight nodes at a time. Y0 to Y13 are the state's words of these numbers, Y14
-// is word 15. On the stack: words 12 and 14 at 0 and 32, the nodes at 64, column
-// 3 after the first round at 96. SI is c, BX c.round of the block, DI its
-// output, R8 the blocks left, R9 the eights of nodes left.
+// Eight nodes at a time.
+//
+//	SI  c                            BX  its round of the block
+//	DI  the block's output           AX  the first node
+//	R8  blocks left                  R9  eights of nodes left
+//	CX  double rounds left
+//	Y0–Y13 the state's words of these numbers: Y12 word 12 or 14
+//	Y14 word 15                      Y15 temporary
 TEXT ·drawAVX2(SB), NOSPLIT, $224-20
-	MOVQ d+0(FP), DI
-	MOVQ c+8(FP), SI
-	MOVL first+16(FP), AX
-	VMOVD AX, X0
+	MOVQ         d+0(FP), DI
+	MOVQ         c+8(FP), SI
+	MOVL         first+16(FP), AX
+	VMOVD        AX, X0
 	VPBROADCASTD X0, Y0
-	VPADDD ·lane(SB), Y0, Y0
-	MOVQ $2, R9
+	VPADDD       ·lane(SB), Y0, Y0
+	MOVQ         $2, R9
 
 nodes:
-	VMOVDQU Y0, 64(SP)
+	VMOVDQU Y0, NODES(SP)
 	VMOVDQA Y0, Y2
 
 	// The first quarter round of column 3.
 	VPBROADCASTD 12(SI), Y0
 	VPBROADCASTD 28(SI), Y1
 	VPBROADCASTD 60(SI), Y3
-	VPADDD Y1, Y0, Y0
-	VPXOR Y0, Y3, Y3
-	VPSHUFB rotate16<>(SB), Y3, Y3
-	VPADDD Y3, Y2, Y2
-	VPXOR Y2, Y1, Y1
-	VPSLLD $12, Y1, Y15
-	VPSRLD $20, Y1, Y1
-	VPOR Y15, Y1, Y1
-	VPADDD Y1, Y0, Y0
-	VPXOR Y0, Y3, Y3
-	VPSHUFB rotate8<>(SB), Y3, Y3
-	VPADDD Y3, Y2, Y2
-	VPXOR Y2, Y1, Y1
-	VPSLLD $7, Y1, Y15
-	VPSRLD $25, Y1, Y1
-	VPOR Y15, Y1, Y1
-	VMOVDQU Y0, 96(SP)
-	VMOVDQU Y1, 128(SP)
-	VMOVDQU Y2, 160(SP)
-	VMOVDQU Y3, 192(SP)
+	VPADDD       Y1, Y0, Y0
+	VPXOR        Y0, Y3, Y3
+	VPSHUFB      rotate16<>(SB), Y3, Y3
+	VPADDD       Y3, Y2, Y2
+	VPXOR        Y2, Y1, Y1
+	VPSLLD       $12, Y1, Y15
+	VPSRLD       $20, Y1, Y1
+	VPOR         Y15, Y1, Y1
+	VPADDD       Y1, Y0, Y0
+	VPXOR        Y0, Y3, Y3
+	VPSHUFB      rotate8<>(SB), Y3, Y3
+	VPADDD       Y3, Y2, Y2
+	VPXOR        Y2, Y1, Y1
+	VPSLLD       $7, Y1, Y15
+	VPSRLD       $25, Y1, Y1
+	VPOR         Y15, Y1, Y1
+	VMOVDQU      Y0, COLUMN(SP)
+	VMOVDQU      Y1, (COLUMN+32)(SP)
+	VMOVDQU      Y2, (COLUMN+64)(SP)
+	VMOVDQU      Y3, (COLUMN+96)(SP)
 
 	LEAQ 64(SI), BX
 	MOVQ $2, R8
 
 block:
 	VPBROADCASTD 56(BX), Y0
-	VMOVDQU Y0, 32(SP)
+	VMOVDQU      Y0, WORD14(SP)
 	VPBROADCASTD 0(BX), Y0
 	VPBROADCASTD 4(BX), Y1
 	VPBROADCASTD 8(BX), Y2
-	VMOVDQU 96(SP), Y3
+	VMOVDQU      COLUMN(SP), Y3
 	VPBROADCASTD 16(BX), Y4
 	VPBROADCASTD 20(BX), Y5
 	VPBROADCASTD 24(BX), Y6
-	VMOVDQU 128(SP), Y7
+	VMOVDQU      (COLUMN+32)(SP), Y7
 	VPBROADCASTD 32(BX), Y8
 	VPBROADCASTD 36(BX), Y9
 	VPBROADCASTD 40(BX), Y10
-	VMOVDQU 160(SP), Y11
+	VMOVDQU      (COLUMN+64)(SP), Y11
 	VPBROADCASTD 48(BX), Y12
 	VPBROADCASTD 52(BX), Y13
-	VMOVDQU 192(SP), Y14
-	MOVQ $3, CX
+	VMOVDQU      (COLUMN+96)(SP), Y14
+	MOVQ         $3, CX
 
 rounds:
 	DIAGONALS
@@ -169,7 +181,7 @@ rounds:
 	OUT(2, Y2)
 	OUT(3, Y3)
 	DECQ R8
-	JZ   next // of block 1 only four words are needed
+	JZ   next                            // of block 1 only four words are needed
 	OUT(4, Y4)
 	OUT(5, Y5)
 	OUT(6, Y6)
@@ -177,24 +189,24 @@ rounds:
 	OUT(8, Y8)
 	OUT(9, Y9)
 	OUT(10, Y10)
-	VPADDD 64(SP), Y11, Y11
-	VMOVDQU Y11, 704(DI)
+	VPADDD  NODES(SP), Y11, Y11
+	VMOVDQU Y11, (64*11)(DI)
 	OUT(12, Y12)
 	OUT(13, Y13)
 	OUT(15, Y14)
-	VMOVDQU 32(SP), Y12
+	VMOVDQU WORD14(SP), Y12
 	OUT(14, Y12)
 	ADDQ $64, BX
-	ADDQ $1024, DI
+	ADDQ $(16*64), DI
 	JMP  block
 
 next:
-	SUBQ $992, DI
-	MOVL first+16(FP), AX
-	VMOVD AX, X0
+	SUBQ         $(16*64 - 32), DI
+	MOVL         first+16(FP), AX
+	VMOVD        AX, X0
 	VPBROADCASTD X0, Y0
-	VPADDD ·lane+32(SB), Y0, Y0
-	DECQ R9
-	JNZ  nodes
+	VPADDD       ·lane+32(SB), Y0, Y0
+	DECQ         R9
+	JNZ          nodes
 	VZEROUPPER
 	RET

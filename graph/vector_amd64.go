@@ -12,7 +12,10 @@ import (
 )
 
 // The features stand above the assembly.
-var useAVX512 = cpuid.CPU.Supports(cpuid.AVX512F, cpuid.AVX512DQ, cpuid.AVX, cpuid.POPCNT)
+var (
+	needAVX512 = []cpuid.FeatureID{cpuid.AVX512F, cpuid.AVX512DQ, cpuid.AVX, cpuid.POPCNT}
+	useAVX512  = cpuid.CPU.Supports(needAVX512...)
+)
 
 // A row's length, and the expander parents in it, by names that assembly can use.
 const (

@@ -158,14 +158,14 @@ sample:
 // Adds the indices in K1 to what walks on: the next walk splits them into what are
 // now the right half and the left one.
 #define WALKERS \
-	VPCOMPRESSD Z1, K1, Z3            \
-	VMOVDQU32   Z3, LEFTS(SP)(DX*4)   \
-	VPCOMPRESSD Z0, K1, Z3            \
-	VMOVDQU32   Z3, RIGHTS(SP)(DX*4)  \
-	VPCOMPRESSD Z2, K1, Z3            \
-	VMOVDQU32   Z3, PLACES(SP)(DX*4)  \
-	KMOVW       K1, R11               \
-	POPCNTL     R11, R11              \
+	VPCOMPRESSD Z1, K1, Z3           \
+	VMOVDQU32   Z3, LEFTS(SP)(DX*4)  \
+	VPCOMPRESSD Z0, K1, Z3           \
+	VMOVDQU32   Z3, RIGHTS(SP)(DX*4) \
+	VPCOMPRESSD Z2, K1, Z3           \
+	VMOVDQU32   Z3, PLACES(SP)(DX*4) \
+	KMOVW       K1, R11              \
+	POPCNTL     R11, R11             \
 	ADDQ        R11, DX
 
 // func permuteAVX512(f *feistel, rows *uint32, index uint64, pairs int)

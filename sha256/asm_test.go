@@ -16,9 +16,8 @@ import (
 
 // A kernel asks for the features that stand above its assembly functions.
 // Functions are named after kernels: labelSHANI is of "sha-ni/1", labelSHANIx2 of
-// "sha-ni/2", pairsSHANI of both. A function without a kernel's name is called by
-// others, and requires what they do. Kernels of more lanes than their instruction
-// set has functions for share the widest.
+// "sha-ni/2", pairsSHANI of both. A function that others call requires what they do.
+// Kernels of more lanes than their instruction set has functions for share the widest.
 func TestRequires(t *testing.T) {
 	files, err := filepath.Glob("*_" + runtime.GOARCH + ".s")
 	if err != nil {
@@ -26,49 +25,51 @@ func TestRequires(t *testing.T) {
 	}
 	var (
 		function = regexp.MustCompile(`^TEXT (?:·(\w+)|(\w+<>))\(SB\)`)
-		name     = regexp.MustCompile(`^#define (\w+) (\w+<>)\(SB\)`)
-		call     = regexp.MustCompile(`^\tCALL\s+(\w+(?:<>)?)`)
+		call     = regexp.MustCompile(`^\tCALL\s+(?:·(\w+)|(\w+<>))\(SB\)`)
 	)
-	got := map[string]string{}
+	got := map[string]string{} // those of one file alone with its name
+	calls := map[string][]string{}
 	for _, file := range files {
+		name := func(m []string) string {
+			if m[2] != "" {
+				return file + ": " + m[2]
+			}
+			return m[1]
+		}
 		requires, current := "", ""
-		local := map[string]string{}
-		named := map[string]string{}
 		for line := range strings.Lines(assembly(t, file)) {
 			if list, ok := strings.CutPrefix(line, "// Requires: "); ok {
 				requires = strings.TrimSpace(list)
 			}
 			if m := function.FindStringSubmatch(line); m != nil {
-				if current = m[1]; current != "" {
-					got[current] = requires
-				} else {
-					local[m[2]] = requires
-				}
-				requires = ""
+				current = name(m)
+				got[current], requires = requires, ""
 			} else if strings.HasPrefix(line, "TEXT ") {
 				t.Errorf("%s: what function is this? %s", file, line)
 			}
-			if m := name.FindStringSubmatch(line); m != nil {
-				named[m[1]] = m[2]
-			}
 			if m := call.FindStringSubmatch(line); m != nil {
-				callee := m[1]
-				if function, ok := named[callee]; ok {
-					callee = function
-				}
-				if local[callee] != got[current] {
-					t.Errorf("%s: %s requires %q, but %s, which it calls, %q", file, current, got[current], callee, local[callee])
-				}
+				calls[current] = append(calls[current], name(m))
 			}
+		}
+	}
+	known := map[string]bool{}
+	for caller, callees := range calls {
+		for _, callee := range callees {
+			if got[callee] != got[caller] {
+				t.Errorf("%s requires %q, but %s, which it calls, %q", caller, got[caller], callee, got[callee])
+			}
+			known[callee] = true
 		}
 	}
 	// These belong to no kernel. What the CPU must have for them is looked up where they
 	// are called.
 	ofNone := map[string]map[string]string{
-		"amd64": {"prefetchRows": "", "stageRows": "SSE2", "locateAVX2": "AVX2, AVX", "greatestAVX2": "AVX2, AVX"},
+		"amd64": {
+			"prefetchRows": "", "stageRows": "SSE2", "locateAVX2": "AVX2, AVX", "greatestAVX2": "AVX2, AVX",
+			"lookupA": "", "lookupB": "", "lookupC": "",
+		},
 		"arm64": {"prefetchRows": ""},
 	}[runtime.GOARCH]
-	known := map[string]bool{}
 	for name, want := range ofNone {
 		if got[name] != want {
 			t.Errorf("%s requires %q, want %q", name, got[name], want)
@@ -87,7 +88,7 @@ func TestRequires(t *testing.T) {
 		}
 		known[label], known[pairs] = true, true
 		var want []string
-		for _, f := range k.Features {
+		for _, f := range k.features {
 			want = append(want, f.String())
 		}
 		have := slices.Concat(strings.Split(got[label], ", "), strings.Split(got[pairs], ", "))
@@ -103,7 +104,7 @@ func TestRequires(t *testing.T) {
 	}
 	for name := range got {
 		if !known[name] {
-			t.Errorf("no kernel is named like function %s", name)
+			t.Errorf("no kernel is named like function %s, and no function calls it", name)
 		}
 	}
 }

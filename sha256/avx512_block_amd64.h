@@ -5,7 +5,7 @@
 //	R13 K + W of the next rounds   CX  loops to go
 //	S0–S7 state  T0–T4 temporaries  W0, W1 two words  O0–O7 state before
 
-	LEAQ words(R8), R10
+	LEAQ WORDS(R8), R10
 	MOVQ R9, R11
 	LEAQ ·k(SB), R12
 	HALF(0, SI)

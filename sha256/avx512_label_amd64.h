@@ -1,5 +1,5 @@
 // The code of a label kernel of one group, for registers of the width that the names
-// have where it is included, and BLOCK.
+// have where it is included, behind block<>.
 //
 // A node's message is block 1 (replica id, layer, node), 18 blocks of two
 // parents' labels, and a last one of a label and the padding. The pairs of
@@ -28,14 +28,14 @@
 	MOVQ labelRun_parents(AX), BX
 	LEAQ 63(SP), R8
 	ANDQ $~63, R8
-	LEAQ (pairs+7*64*WIDTH)(R8), R15
+	LEAQ (PAIRS+7*KWBLOCK)(R8), R15
 	CMPQ labelRun_expander(AX), $0
 	JNE  halves
-	LEAQ (pairs+3*64*WIDTH)(R8), R15   // layer 1
+	LEAQ (PAIRS+3*KWBLOCK)(R8), R15    // layer 1
 
 halves:
 	MOVQ            labelRun_replicas(AX), SI
-	LEAQ            left(R8), DI
+	LEAQ            LEFT(R8), DI
 	VMOVDQU64       lanes<>(SB), S0
 	VBROADCASTI32X4 bswap<>(SB), S1
 	GATHERLABELS(SI, DI)
@@ -44,57 +44,57 @@ halves:
 	VPXORD          T2, T2, T2
 	VPBROADCASTD    bit<>(SB), T3
 	VPBROADCASTD    size<>(SB), T4
-	VMOVDQA64       T0, (right+WIDTH*0)(R8)
-	VMOVDQA64       T2, (right+WIDTH*1)(R8) // a node's high word is always 0
-	VMOVDQA64       T1, (right+WIDTH*2)(R8)
-	VMOVDQA64       T2, (right+WIDTH*3)(R8)
-	VMOVDQA64       T2, (right+WIDTH*4)(R8)
-	VMOVDQA64       T2, (right+WIDTH*5)(R8)
-	VMOVDQA64       T2, (right+WIDTH*6)(R8)
-	VMOVDQA64       T2, (right+WIDTH*7)(R8)
-	VMOVDQA64       T3, (last+WIDTH*0)(R8)
-	VMOVDQA64       T2, (last+WIDTH*1)(R8)
-	VMOVDQA64       T2, (last+WIDTH*2)(R8)
-	VMOVDQA64       T2, (last+WIDTH*3)(R8)
-	VMOVDQA64       T2, (last+WIDTH*4)(R8)
-	VMOVDQA64       T2, (last+WIDTH*5)(R8)
-	VMOVDQA64       T2, (last+WIDTH*6)(R8)
-	VMOVDQA64       T4, (last+WIDTH*7)(R8)
+	VMOVDQA64       T0, (RIGHT+WIDTH*0)(R8)
+	VMOVDQA64       T2, (RIGHT+WIDTH*1)(R8) // a node's high word is always 0
+	VMOVDQA64       T1, (RIGHT+WIDTH*2)(R8)
+	VMOVDQA64       T2, (RIGHT+WIDTH*3)(R8)
+	VMOVDQA64       T2, (RIGHT+WIDTH*4)(R8)
+	VMOVDQA64       T2, (RIGHT+WIDTH*5)(R8)
+	VMOVDQA64       T2, (RIGHT+WIDTH*6)(R8)
+	VMOVDQA64       T2, (RIGHT+WIDTH*7)(R8)
+	VMOVDQA64       T3, (LAST+WIDTH*0)(R8)
+	VMOVDQA64       T2, (LAST+WIDTH*1)(R8)
+	VMOVDQA64       T2, (LAST+WIDTH*2)(R8)
+	VMOVDQA64       T2, (LAST+WIDTH*3)(R8)
+	VMOVDQA64       T2, (LAST+WIDTH*4)(R8)
+	VMOVDQA64       T2, (LAST+WIDTH*5)(R8)
+	VMOVDQA64       T2, (LAST+WIDTH*6)(R8)
+	VMOVDQA64       T4, (LAST+WIDTH*7)(R8)
 
 	// Block 1 of the first node has no chain to hide behind.
 	AINITIAL
-	LEAQ left(R8), SI
-	LEAQ right(R8), DI
-	LEAQ once(R8), R9
-	CALL BLOCK
+	LEAQ LEFT(R8), SI
+	LEAQ RIGHT(R8), DI
+	LEAQ ONCE(R8), R9
+	CALL block<>(SB)
 
 node:
 	TOUCHROW
-	LEAQ pairs(R8), R9
+	LEAQ PAIRS(R8), R9
 	XORL R14, R14
 
 pair:
 	MOVQ 0(BX)(R14*1), SI
 	MOVQ 8(BX)(R14*1), DI
-	CALL BLOCK
+	CALL block<>(SB)
 	ADDQ $16, R14
-	ADDQ $(64*WIDTH), R9
+	ADDQ $KWBLOCK, R9
 	CMPQ R9, R15
 	JB   pair
 
 	// Four pairs again, and block 1 of the next node.
-	VMOVDQA64   (right+WIDTH*2)(R8), T0
+	VMOVDQA64   (RIGHT+WIDTH*2)(R8), T0
 	VPADDD.BCST one<>(SB), T0, T0
-	VMOVDQA64   T0, (right+WIDTH*2)(R8)
-	LEAQ        words(R8), R10
-	LEAQ        once(R8), R11
+	VMOVDQA64   T0, (RIGHT+WIDTH*2)(R8)
+	LEAQ        WORDS(R8), R10
+	LEAQ        ONCE(R8), R11
 	LEAQ        ·k(SB), R12
-	LEAQ        left(R8), SI
-	LEAQ        right(R8), DI
+	LEAQ        LEFT(R8), SI
+	LEAQ        RIGHT(R8), DI
 	HALF(0, SI)
 	HALF(8, DI)
 	BINITIAL
-	LEAQ        pairs(R8), R9
+	LEAQ        PAIRS(R8), R9
 	MOVQ        R9, R13
 	MOVQ        R11, SI                  // K + W of block 1's next rounds
 	MOVL        $4, DI                   // blocks to go
@@ -182,9 +182,9 @@ eight:
 	MOVQ labelRun_expander(AX), CX
 	SHLQ $6, CX
 	MOVQ (BX)(CX*1), SI
-	LEAQ last(R8), DI
-	LEAQ once(R8), R9
-	CALL BLOCK
+	LEAQ LAST(R8), DI
+	LEAQ ONCE(R8), R9
+	CALL block<>(SB)
 	VPANDD.BCST field<>(SB), S7, S7
 	VMOVDQU64   S0, (WIDTH*0)(DX)
 	VMOVDQU64   S1, (WIDTH*1)(DX)
@@ -204,7 +204,7 @@ eight:
 	VMOVDQA64   N7, S7
 
 	ADDQ $(8*WIDTH), DX
-	ADDQ $112, BX
+	ADDQ $const_rowBytes, BX
 	DECQ labelRun_count(AX)
 	JNZ  node
 	VZEROUPPER

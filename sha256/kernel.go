@@ -22,6 +22,10 @@ const (
 	baseDegree = 6  // parents in the same layer
 	degree     = 14 // all parents
 
+	// rowBytes is the length of a row, the addresses of a node's parents. Assembly knows
+	// this and the others by name.
+	rowBytes = 8 * degree
+
 	maxLanes = 32      // of any kernel
 	maxNodes = 1 << 32 // in a layer: parents are 32-bit indices
 	maxPairs = 1 << 10 // tree nodes in one call of a kernel, which cannot be preempted
@@ -45,9 +49,10 @@ type Kernel struct {
 	Group int
 	// Align is what the address of labels in memory must be a multiple of.
 	Align int
-	// Features are the CPU features that the kernel's instructions need, no
+
+	// features are the CPU features that the kernel's instructions need, no
 	// more and no less.
-	Features []cpuid.FeatureID
+	features []cpuid.FeatureID
 
 	label func(labelRun) // by value: a pointer would escape to the heap
 	nodes int            // for one call of label, if it is not for atOnce to say
@@ -70,12 +75,12 @@ type Kernel struct {
 // Stride is how many bytes a node's labels take, those of all lanes.
 func (k *Kernel) Stride() int { return nodeSize * k.Lanes }
 
-// Usable says whether this machine's CPU has all that the kernel needs.
+// Usable reports whether this machine's CPU has all that the kernel needs.
 func (k *Kernel) Usable() bool { return len(k.missing()) == 0 }
 
 func (k *Kernel) missing() []string {
 	var names []string
-	for _, f := range k.Features {
+	for _, f := range k.features {
 		if !cpuid.CPU.Supports(f) {
 			names = append(names, f.String())
 		}
@@ -169,7 +174,7 @@ func (k *Kernel) HashPairs(dst, src []byte) error {
 	return nil
 }
 
-// overlap says whether a and b share a byte.
+// overlap reports whether a and b share a byte.
 func overlap(a, b []byte) bool {
 	return len(a) > 0 && len(b) > 0 &&
 		uintptr(unsafe.Pointer(&a[0])) <= uintptr(unsafe.Pointer(&b[len(b)-1])) &&

@@ -55,21 +55,22 @@ func referenceLabel(l *Layer, lane int, node uint64, parents []uint32) [nodeSize
 
 // referenceLabelIn is referenceLabel for labels in the kernel's layout.
 func referenceLabelIn(k *Kernel, l *Layer, lane int, node uint64, parents []uint32) [nodeSize]byte {
-	m := slices.Clone(l.ReplicaIDs[lane][:])
+	m := make([]byte, 0, labelBytes)
+	m = append(m, l.ReplicaIDs[lane][:]...)
 	m = binary.BigEndian.AppendUint32(m, l.Number)
 	m = binary.BigEndian.AppendUint64(m, node)
 	m = append(m, make([]byte, 20)...)
+	var plain [nodeSize]byte
 	label := func(layer []byte, parent uint32) []byte {
 		stride := uint64(len(l.ReplicaIDs)) * nodeSize
 		labels := layer[uint64(parent)*stride:][:stride]
 		if k == nil {
 			return labels[lane*nodeSize:][:nodeSize]
 		}
-		plain := make([]byte, nodeSize)
 		for i := range plain {
 			plain[i] = labels[place(k, lane*nodeSize+i)]
 		}
-		return plain
+		return plain[:]
 	}
 	for i := 0; i < 37 && node > 0; i++ {
 		switch slot := i % 14; {
@@ -112,11 +113,11 @@ type job struct {
 func newJob(seed uint64, lanes int, number uint32, nodes, first, n, slack int) *job {
 	r := rand.New(rand.NewPCG(seed, 0))
 	random := func(n int) []byte {
-		b := make([]byte, n)
-		for i := range b {
-			b[i] = byte(r.Uint32())
+		b := make([]byte, 0, n+7)
+		for len(b) < n {
+			b = binary.LittleEndian.AppendUint64(b, r.Uint64())
 		}
-		return b
+		return b[:n:n]
 	}
 	j := &job{first: uint64(first), n: n}
 	j.Number = number
@@ -212,11 +213,16 @@ func (a alloc) cloneIndices(s []uint32) []uint32 {
 // arrange puts labels, node after node and in each lane after lane, into the
 // kernel's layout in dst, or back, as Kernel.Group says.
 func arrange(k *Kernel, dst, src []byte, back bool) {
-	for at := range src {
-		if to := place(k, at); back {
-			dst[at] = src[to]
+	if k.Group == 1 {
+		copy(dst, src)
+		return
+	}
+	for at := 0; at < len(src); at += 4 {
+		// Whole words: in the kernel's layout they are numbers.
+		if to := place(k, at) &^ 3; back {
+			binary.BigEndian.PutUint32(dst[at:], binary.NativeEndian.Uint32(src[to:]))
 		} else {
-			dst[to] = src[at]
+			binary.NativeEndian.PutUint32(dst[to:], binary.BigEndian.Uint32(src[at:]))
 		}
 	}
 }
@@ -626,7 +632,7 @@ func TestUnusableKernel(t *testing.T) {
 	}
 	before := kernels
 	t.Cleanup(func() { kernels = before })
-	kernels = append([]*Kernel{{Name: "foreign/1", Lanes: 1, Features: foreign}}, before...)
+	kernels = append([]*Kernel{{Name: "foreign/1", Lanes: 1, features: foreign}}, before...)
 
 	if Best(1).Name == "foreign/1" || BestTree().Name == "foreign/1" {
 		t.Error("the best is the unusable kernel")

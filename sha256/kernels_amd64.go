@@ -21,7 +21,7 @@ func archKernels() []*Kernel {
 		return &Kernel{
 			Name:  fmt.Sprintf("sha-ni/%d", lanes),
 			Lanes: lanes, Group: 1, Align: align,
-			Features: sha,
+			features: sha,
 			label:    label,
 			nodes:    nodes,
 			ahead:    aheadSHANI,
@@ -35,7 +35,7 @@ func archKernels() []*Kernel {
 		return &Kernel{
 			Name:  fmt.Sprintf("avx512/%d", lanes),
 			Lanes: lanes, Group: group, Align: 4 * group,
-			Features: append([]cpuid.FeatureID{cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX2, cpuid.AVX}, more...),
+			features: append([]cpuid.FeatureID{cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX2, cpuid.AVX}, more...),
 			label:    label,
 			pairs:    func(dst, src *byte, n int) { pairsAVX512(dst, src, n, &padding) },
 			unpack:   unpackAVX2,
@@ -54,7 +54,7 @@ func archKernels() []*Kernel {
 		{
 			Name:  "avx2/8",
 			Lanes: 8, Group: 8, Align: 32,
-			Features: []cpuid.FeatureID{cpuid.AVX2, cpuid.AVX},
+			features: []cpuid.FeatureID{cpuid.AVX2, cpuid.AVX},
 			label:    func(r labelRun) { labelAVX2x8(&r) },
 			ahead:    2,
 			pairs:    func(dst, src *byte, n int) { pairsAVX2(dst, src, n, &padding) },

@@ -8,15 +8,15 @@ func archKernels() []*Kernel {
 	return []*Kernel{{
 		Name:  "armv8/1",
 		Lanes: 1, Group: 1, Align: 1,
-		// The list that stands above each function in asm_arm64.s.
-		Features: []cpuid.FeatureID{cpuid.ASIMD, cpuid.SHA2},
+		// The list that stands above each function in assembly.
+		features: []cpuid.FeatureID{cpuid.ASIMD, cpuid.SHA2},
 		label:    func(r labelRun) { labelARMV8(&r) },
 		ahead:    Ahead, // not measured yet, as the other one's
 		pairs:    pairsARMV8,
 	}, {
 		Name:  "armv8/2",
 		Lanes: 2, Group: 1, Align: 64,
-		Features: []cpuid.FeatureID{cpuid.ASIMD, cpuid.SHA2},
+		features: []cpuid.FeatureID{cpuid.ASIMD, cpuid.SHA2},
 		label:    func(r labelRun) { labelARMV8x2(&r) },
 		ahead:    Ahead,
 		pairs:    pairsARMV8, // two at once, too

@@ -229,7 +229,7 @@ func (k *Kernel) LabelRun(r *Run) error {
 		// Nodes whose rows ahead are there, then those at the end.
 		m, ahead := n, 0
 		if with := rows - k.ahead; with > 0 {
-			m, ahead = min(n, with), k.ahead*degree*8
+			m, ahead = min(n, with), k.ahead*rowBytes
 		}
 		m = min(m, k.atOnce())
 		run.count, run.ahead = uint64(m), uint64(ahead)
@@ -244,7 +244,7 @@ func (k *Kernel) LabelRun(r *Run) error {
 // skip goes on to the node n nodes later, which is one of the run.
 func (r *labelRun) skip(n int) {
 	r.dst = (*byte)(unsafe.Add(unsafe.Pointer(r.dst), n*int(r.stride)))
-	r.parents = (*uintptr)(unsafe.Add(unsafe.Pointer(r.parents), n*degree*8))
+	r.parents = (*uintptr)(unsafe.Add(unsafe.Pointer(r.parents), n*rowBytes))
 	r.node += uint64(n)
 }
 

@@ -1,6 +1,7 @@
 //go:build !purego
 
 #include "textflag.h"
+#include "go_asm.h"
 
 // func locateAVX2(rows *uintptr, parents *uint32, n int, labels, key uintptr, shift int)
 // Requires: AVX2, AVX
@@ -35,8 +36,8 @@ row:
 	VMOVDQU   Y5, 32(DI)
 	VMOVDQU   Y6, 64(DI)
 	VMOVDQU   X7, 96(DI)
-	ADDQ      $56, SI
-	ADDQ      $112, DI
+	ADDQ      $(4*const_degree), SI
+	ADDQ      $const_rowBytes, DI
 	DECQ      CX
 	JNZ       row
 	VZEROUPPER

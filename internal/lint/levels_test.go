@@ -33,6 +33,7 @@ type row struct {
 var levels = []row{
 	{0, "internal/linux", []string{"golang.org/x/sys/unix"}},
 	{0, "internal/coreclock", nil},
+	{0, "internal/disassembly", nil},
 	{0, "internal/golden", nil},
 	{0, "internal/memorymode", nil},
 	{0, "porep", nil},

@@ -354,7 +354,7 @@ turn:
 // additions; a schedule word, and K added to it, 10, 8 and 4.
 
 // func shiftChain256(n uint64)
-// Requires: AVX2
+// Requires: AVX2, AVX
 TEXT ·shiftChain256(SB), NOSPLIT, $0-8
 	MOVQ n+0(FP), CX
 
@@ -366,7 +366,7 @@ turn:
 	RET
 
 // func shifts256(n uint64)
-// Requires: AVX2
+// Requires: AVX2, AVX
 TEXT ·shifts256(SB), NOSPLIT, $0-8
 	MOVQ n+0(FP), CX
 
@@ -378,7 +378,7 @@ turn:
 	RET
 
 // func xorChain256(n uint64)
-// Requires: AVX2
+// Requires: AVX2, AVX
 TEXT ·xorChain256(SB), NOSPLIT, $0-8
 	MOVQ n+0(FP), CX
 
@@ -390,7 +390,7 @@ turn:
 	RET
 
 // func xors256(n uint64)
-// Requires: AVX2
+// Requires: AVX2, AVX
 TEXT ·xors256(SB), NOSPLIT, $0-8
 	MOVQ n+0(FP), CX
 
@@ -402,7 +402,7 @@ turn:
 	RET
 
 // func addChain256(n uint64)
-// Requires: AVX2
+// Requires: AVX2, AVX
 TEXT ·addChain256(SB), NOSPLIT, $0-8
 	MOVQ n+0(FP), CX
 
@@ -414,7 +414,7 @@ turn:
 	RET
 
 // func adds256(n uint64)
-// Requires: AVX2
+// Requires: AVX2, AVX
 TEXT ·adds256(SB), NOSPLIT, $0-8
 	MOVQ n+0(FP), CX
 
@@ -441,7 +441,7 @@ turn:
 	XORY(Y15, Y5)
 
 // func round256(n uint64)
-// Requires: AVX2
+// Requires: AVX2, AVX
 TEXT ·round256(SB), NOSPLIT, $0-8
 	MOVQ n+0(FP), CX
 
@@ -461,7 +461,7 @@ turn:
 	RET
 
 // func word256(n uint64)
-// Requires: AVX2
+// Requires: AVX2, AVX
 TEXT ·word256(SB), NOSPLIT, $0-8
 	MOVQ n+0(FP), CX
 
@@ -482,7 +482,7 @@ turn:
 // additions.
 
 // func rotateChain512(n uint64)
-// Requires: AVX512F
+// Requires: AVX512F, AVX
 TEXT ·rotateChain512(SB), NOSPLIT, $0-8
 	MOVQ n+0(FP), CX
 
@@ -494,7 +494,7 @@ turn:
 	RET
 
 // func rotates512(n uint64)
-// Requires: AVX512F
+// Requires: AVX512F, AVX
 TEXT ·rotates512(SB), NOSPLIT, $0-8
 	MOVQ n+0(FP), CX
 
@@ -506,7 +506,7 @@ turn:
 	RET
 
 // func ternaryChain512(n uint64)
-// Requires: AVX512F
+// Requires: AVX512F, AVX
 TEXT ·ternaryChain512(SB), NOSPLIT, $0-8
 	MOVQ n+0(FP), CX
 
@@ -518,7 +518,7 @@ turn:
 	RET
 
 // func ternaries512(n uint64)
-// Requires: AVX512F
+// Requires: AVX512F, AVX
 TEXT ·ternaries512(SB), NOSPLIT, $0-8
 	MOVQ n+0(FP), CX
 
@@ -530,7 +530,7 @@ turn:
 	RET
 
 // func addChain512(n uint64)
-// Requires: AVX512F
+// Requires: AVX512F, AVX
 TEXT ·addChain512(SB), NOSPLIT, $0-8
 	MOVQ n+0(FP), CX
 
@@ -542,7 +542,7 @@ turn:
 	RET
 
 // func adds512(n uint64)
-// Requires: AVX512F
+// Requires: AVX512F, AVX
 TEXT ·adds512(SB), NOSPLIT, $0-8
 	MOVQ n+0(FP), CX
 
@@ -561,7 +561,7 @@ turn:
 	VPADDD Z4, Z0, x
 
 // func sigmaChain512(n uint64)
-// Requires: AVX512F
+// Requires: AVX512F, AVX
 //
 // From one state word to the next: three rotates, a ternary, an addition.
 TEXT ·sigmaChain512(SB), NOSPLIT, $0-8
@@ -578,7 +578,7 @@ turn:
 	RET
 
 // func logic512(n uint64)
-// Requires: AVX512F
+// Requires: AVX512F, AVX
 //
 // A round without its additions.
 TEXT ·logic512(SB), NOSPLIT, $0-8
@@ -635,7 +635,7 @@ turn:
 	SHIFT(from, l)
 
 // func round512(n uint64)
-// Requires: AVX512F
+// Requires: AVX512F, AVX
 TEXT ·round512(SB), NOSPLIT, $0-8
 	MOVQ n+0(FP), CX
 
@@ -647,7 +647,7 @@ turn:
 	RET
 
 // func word512(n uint64)
-// Requires: AVX512F
+// Requires: AVX512F, AVX
 TEXT ·word512(SB), NOSPLIT, $0-8
 	MOVQ n+0(FP), CX
 
@@ -661,7 +661,7 @@ turn:
 // The same instructions on half a register.
 
 // func rotateChain256(n uint64)
-// Requires: AVX512VL
+// Requires: AVX512F, AVX512VL, AVX
 TEXT ·rotateChain256(SB), NOSPLIT, $0-8
 	MOVQ n+0(FP), CX
 
@@ -673,7 +673,7 @@ turn:
 	RET
 
 // func rotates256(n uint64)
-// Requires: AVX512VL
+// Requires: AVX512F, AVX512VL, AVX
 TEXT ·rotates256(SB), NOSPLIT, $0-8
 	MOVQ n+0(FP), CX
 
@@ -685,7 +685,7 @@ turn:
 	RET
 
 // func ternaryChain256(n uint64)
-// Requires: AVX512VL
+// Requires: AVX512F, AVX512VL, AVX
 TEXT ·ternaryChain256(SB), NOSPLIT, $0-8
 	MOVQ n+0(FP), CX
 
@@ -697,7 +697,7 @@ turn:
 	RET
 
 // func ternaries256(n uint64)
-// Requires: AVX512VL
+// Requires: AVX512F, AVX512VL, AVX
 TEXT ·ternaries256(SB), NOSPLIT, $0-8
 	MOVQ n+0(FP), CX
 
@@ -709,7 +709,7 @@ turn:
 	RET
 
 // func roundHalves(n uint64)
-// Requires: AVX512VL
+// Requires: AVX512F, AVX512VL, AVX
 TEXT ·roundHalves(SB), NOSPLIT, $0-8
 	MOVQ n+0(FP), CX
 
@@ -721,7 +721,7 @@ turn:
 	RET
 
 // func wordHalves(n uint64)
-// Requires: AVX512VL
+// Requires: AVX512F, AVX512VL, AVX
 TEXT ·wordHalves(SB), NOSPLIT, $0-8
 	MOVQ n+0(FP), CX
 

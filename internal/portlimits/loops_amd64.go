@@ -8,9 +8,9 @@ func loops() []loop {
 	var (
 		sha    = []cpuid.FeatureID{cpuid.SHA}
 		sse2   = []cpuid.FeatureID{cpuid.SSE2}
-		avx2   = []cpuid.FeatureID{cpuid.AVX2}
-		avx512 = []cpuid.FeatureID{cpuid.AVX512F}
-		halves = []cpuid.FeatureID{cpuid.AVX512VL}
+		avx2   = []cpuid.FeatureID{cpuid.AVX2, cpuid.AVX}
+		avx512 = []cpuid.FeatureID{cpuid.AVX512F, cpuid.AVX}
+		halves = []cpuid.FeatureID{cpuid.AVX512F, cpuid.AVX512VL, cpuid.AVX}
 	)
 	return []loop{
 		{additions, 16, nil, adds},

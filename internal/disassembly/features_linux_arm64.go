@@ -1,6 +1,4 @@
-//go:build !purego && linux
-
-package sha256
+package disassembly
 
 import (
 	"fmt"
@@ -20,7 +18,7 @@ var objdumpArgs = []string{"-m", "aarch64"}
 // general registers and one for vectors.
 var (
 	general = mnemonics(map[string]string{
-		"": `mov movz movk movn ldr ldp str stp ldrb ldur stur add adds sub subs cmp cmn and ands tst orr eor bic neg
+		"": `mov movz movk movn ldr ldrsw ldp str stp ldrb ldur stur add adds sub subs cmp cmn and ands tst orr eor bic neg
 			lsl lsr asr csel cset b b.eq b.ne b.cs b.cc b.hs b.lo b.hi b.ls b.ge b.gt b.le b.lt b.mi b.pl
 			b.any b.none b.first b.last b.nlast b.plast b.nfrst b.pmore b.tcont b.tstop
 			bl ret cbz cbnz adr adrp prfm nop`,
