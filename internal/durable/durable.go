@@ -14,6 +14,8 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"unsafe"
 
@@ -35,6 +37,7 @@ type File struct {
 	direct *os.File // the same file past the page cache; nil if it was never asked for, or cannot be
 	sums   *Sums    // of what was written; nil for a scratch file
 	hash   io.Writer
+	behind atomic.Pointer[part] // written last, and not read back yet
 	mark   Mark // the file as it was committed
 
 	scratch bool // it has no name
@@ -328,6 +331,53 @@ func (d *File) commit(ctx context.Context, replace bool) error {
 	return nil
 }
 
+// CheckBehind reads back what was written before the n bytes at off, which are whole blocks
+// and were written just now, if it can be had past the page cache. So not all of the file
+// is left to be read back when it is complete. What is not right is read once more.
+func (d *File) CheckBehind(off, n int64) error {
+	if d.direct == nil || d.sums == nil {
+		return nil
+	}
+	before := d.behind.Swap(&part{off: off, n: int32(n)})
+	if before == nil {
+		return nil
+	}
+	return d.checkParts([]part{*before})
+}
+
+// checkParts reads parts, whole blocks, and compares them with what was written.
+func (d *File) checkParts(parts []part) error {
+	size := max(int(d.sums.block), sumBlock)
+	buffer, _ := buffers.Get().([]byte)
+	if len(buffer) < size {
+		buffer = alignedBuffer(size)
+	}
+	defer buffers.Put(buffer)
+	for _, p := range parts {
+		for off := p.off; off < p.end(); {
+			b := buffer[:min(int64(size), p.end()-off)]
+			for try := 0; ; try++ {
+				if err := d.ReadVia(Direct, b, off); err != nil {
+					return err
+				}
+				err := d.sums.Check(d.path, b, off)
+				if err == nil {
+					break
+				}
+				if try == 1 || !errors.As(err, new(*ChangedError)) {
+					return err
+				}
+			}
+			d.sums.see(off, int64(len(b)))
+			off += int64(len(b))
+		}
+	}
+	return nil
+}
+
+// buffers are of sumBlock bytes, for direct reads.
+var buffers sync.Pool
+
 // Verify reads the file back and compares it with what was written: past the page cache
 // where that can be done, otherwise after the cache has let go of it. What is not right at
 // first is read once more.
@@ -338,6 +388,9 @@ func (d *File) Verify(ctx context.Context) error {
 	}
 	if err == nil && d.sums != nil {
 		d.AllowDirect()
+		if parts, ok := d.sums.unseen(); ok && d.direct != nil && d.hash == nil {
+			return d.checkAll(ctx, parts)
+		}
 		check := func(hash io.Writer) error {
 			_ = linux.DropCache(d.f, 0, d.size)
 			return d.sums.CheckAll(ctx, d.path, func(b []byte, off int64) error {
@@ -353,6 +406,19 @@ func (d *File) Verify(ctx context.Context) error {
 		}
 	}
 	return err
+}
+
+// checkAll is checkParts until ctx is done.
+func (d *File) checkAll(ctx context.Context, parts []part) error {
+	for i := range parts {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err := d.checkParts(parts[i : i+1]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Recheck makes sure that what was committed is still under its name, as it was: the
