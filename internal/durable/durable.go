@@ -38,7 +38,7 @@ type File struct {
 	sums   *Sums    // of what was written; nil for a scratch file
 	hash   io.Writer
 	behind atomic.Pointer[part] // written last, and not read back yet
-	mark   Mark // the file as it was committed
+	mark   Mark                 // the file as it was committed
 
 	scratch bool // it has no name
 	faults
