@@ -1,0 +1,244 @@
+package lint
+
+import (
+	"bytes"
+	"fmt"
+	"go/ast"
+	"go/build"
+	"go/parser"
+	"go/printer"
+	"go/token"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// surfaceFile holds what the public packages export: a line for each name.
+const surfaceFile = "testdata/surface.txt"
+
+// TestSurface compares what public packages export with a file, so that each change of it
+// is a decision: SDR_UPDATE=1 writes the file anew. What is exported says nothing that a user
+// of the module cannot say: no type of an internal package or of another module, and none
+// that is not exported.
+func TestSurface(t *testing.T) {
+	t.Parallel()
+	root := projectRoot(t)
+	var lines []string
+	for _, r := range levels {
+		if strings.HasPrefix(r.folder, "internal/") || strings.Contains(r.folder, "/internal/") || strings.HasPrefix(r.folder, "cmd/") {
+			continue
+		}
+		exported, problems := surfaceOf(filepath.Join(root, r.folder), r.folder)
+		lines = append(lines, exported...)
+		for _, problem := range problems {
+			t.Error(problem)
+		}
+	}
+	got := strings.Join(lines, "\n") + "\n"
+	if os.Getenv("SDR_UPDATE") != "" {
+		if err := os.WriteFile(surfaceFile, []byte(got), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(surfaceFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := strings.Split(strings.TrimSuffix(string(want), "\n"), "\n")
+	for _, line := range lines {
+		if !slices.Contains(before, line) {
+			t.Errorf("new: %s", line)
+		}
+	}
+	for _, line := range before {
+		if !slices.Contains(lines, line) {
+			t.Errorf("gone: %s", line)
+		}
+	}
+	if t.Failed() {
+		t.Log("if that is meant, SDR_UPDATE=1 go test ./internal/lint -run TestSurface writes " + surfaceFile)
+	}
+}
+
+// surfaceOf lists what a package exports on linux/amd64, and what is wrong with it.
+func surfaceOf(dir, folder string) (lines, problems []string) {
+	ctx := build.Default
+	ctx.GOOS, ctx.GOARCH, ctx.CgoEnabled = "linux", "amd64", false
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, []string{err.Error()}
+	}
+	s := surface{folder: folder, fset: token.NewFileSet()}
+	for _, e := range entries {
+		name := e.Name()
+		if !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		if match, err := ctx.MatchFile(dir, name); err != nil || !match {
+			continue
+		}
+		file, err := parser.ParseFile(s.fset, filepath.Join(dir, name), nil, parser.SkipObjectResolution)
+		if err != nil {
+			return nil, []string{err.Error()}
+		}
+		s.file(file)
+	}
+	slices.Sort(s.lines)
+	return s.lines, s.problems
+}
+
+type surface struct {
+	folder          string
+	fset            *token.FileSet
+	imports         map[string]string // of the file at hand, by the name that stands before the dot
+	lines, problems []string
+}
+
+func (s *surface) file(f *ast.File) {
+	s.imports = map[string]string{}
+	for _, imp := range f.Imports {
+		p, _ := strconv.Unquote(imp.Path.Value)
+		name := path.Base(p)
+		if imp.Name != nil {
+			name = imp.Name.Name
+		}
+		s.imports[name] = p
+	}
+	for _, d := range f.Decls {
+		switch d := d.(type) {
+		case *ast.FuncDecl:
+			if !d.Name.IsExported() {
+				continue
+			}
+			receiver := ""
+			if d.Recv != nil {
+				base, exported := receiverName(d.Recv.List[0].Type)
+				if !exported {
+					continue
+				}
+				receiver = "(" + base + ") "
+			}
+			s.add("func "+receiver+d.Name.Name+strings.TrimPrefix(s.text(d.Type), "func"), d.Type)
+		case *ast.GenDecl:
+			for _, spec := range d.Specs {
+				s.spec(d.Tok, spec)
+			}
+		}
+	}
+}
+
+func (s *surface) spec(tok token.Token, spec ast.Spec) {
+	switch spec := spec.(type) {
+	case *ast.ValueSpec:
+		for _, name := range spec.Names {
+			if name.IsExported() {
+				text := tok.String() + " " + name.Name
+				if spec.Type != nil {
+					text += " " + s.text(spec.Type)
+				}
+				s.add(text, spec.Type)
+			}
+		}
+	case *ast.TypeSpec:
+		if !spec.Name.IsExported() {
+			return
+		}
+		prefix := "type " + spec.Name.Name
+		if spec.Assign != 0 {
+			prefix += " ="
+		}
+		switch t := spec.Type.(type) {
+		case *ast.StructType:
+			s.add(prefix+" struct", nil)
+			s.fields(spec.Name.Name+".", t.Fields)
+		case *ast.InterfaceType:
+			s.add(prefix+" interface", nil)
+			s.fields(spec.Name.Name+".", t.Methods)
+		default:
+			// What an unexported type is made of may show: an array, say, of its size.
+			s.add(prefix+" "+s.text(t), t)
+		}
+	}
+}
+
+func (s *surface) fields(prefix string, list *ast.FieldList) {
+	for _, f := range list.List {
+		if len(f.Names) == 0 { // embedded
+			if base, exported := receiverName(f.Type); exported {
+				s.add("field "+prefix+base, f.Type)
+			}
+		}
+		for _, name := range f.Names {
+			if name.IsExported() {
+				s.add("field "+prefix+name.Name+" "+s.text(f.Type), f.Type)
+			}
+		}
+	}
+}
+
+// add notes an exported name, and looks at the types that it is said with.
+func (s *surface) add(text string, in ast.Node) {
+	line := s.folder + ": " + text
+	s.lines = append(s.lines, line)
+	if in == nil || (in == ast.Expr(nil)) {
+		return
+	}
+	s.types(in, func(problem string) { s.problems = append(s.problems, line+": "+problem) })
+}
+
+// types looks at each type that stands in a type.
+func (s *surface) types(in ast.Node, report func(problem string)) {
+	ast.Inspect(in, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.SelectorExpr:
+			x, ok := n.X.(*ast.Ident)
+			if !ok {
+				return true
+			}
+			p := s.imports[x.Name]
+			if within(p, module) && strings.Contains(p, "/internal/") || external(p) && !within(p, module) {
+				report(fmt.Sprintf("%s.%s is not for users of this module: have a type of its own", p, n.Sel.Name))
+			}
+			return false
+		case *ast.Field: // its names are no types
+			s.types(n.Type, report)
+			return false
+		case *ast.Ident:
+			if !n.IsExported() && !slices.Contains(universe, n.Name) {
+				report(fmt.Sprintf("%s is not exported", n.Name))
+			}
+		}
+		return true
+	})
+}
+
+// universe are the types that every package has.
+var universe = []string{
+	"any", "bool", "byte", "comparable", "complex128", "complex64", "error", "float32", "float64", "int", "int16", "int32", "int64", "int8",
+	"rune", "string", "uint", "uint16", "uint32", "uint64", "uint8", "uintptr",
+}
+
+func (s *surface) text(n ast.Node) string {
+	var b bytes.Buffer
+	_ = printer.Fprint(&b, s.fset, n) // into memory: it cannot fail
+	return strings.Join(strings.Fields(b.String()), " ")
+}
+
+// receiverName is the name of the type that an expression leads to.
+func receiverName(e ast.Expr) (name string, exported bool) {
+	switch e := e.(type) {
+	case *ast.StarExpr:
+		return receiverName(e.X)
+	case *ast.IndexExpr:
+		return receiverName(e.X)
+	case *ast.SelectorExpr:
+		return e.Sel.Name, e.Sel.IsExported()
+	case *ast.Ident:
+		return e.Name, e.IsExported()
+	}
+	return "", false
+}
