@@ -9,6 +9,12 @@ SHELL := bash
 STATICCHECK_VERSION := v0.8.2
 STATICCHECK := bin/staticcheck-$(STATICCHECK_VERSION)
 
+# The last tag and the commits since, or the commit where no tag is; empty where there
+# is no clone, and then the binary says what the go command knows. The clone may belong
+# to another user.
+VERSION = $(shell git -c safe.directory='*' describe --tags --match='v[0-9]*' --always --abbrev=12 --dirty 2>/dev/null)
+LDFLAGS = $(addprefix -X=main.linkedVersion=,$(VERSION))
+
 # An arm64 machine runs its own tests; elsewhere QEMU does (Debian's package
 # qemu-user-static). It is some fifty times slower, hence -short and these
 # packages: the ones with arm64 kernels, and the ones that compute with them.
@@ -36,7 +42,7 @@ help: ## list these commands
 
 .PHONY: build
 build: ## bin/sdrbench, one static binary
-	CGO_ENABLED=0 go build -trimpath -o bin/sdrbench ./cmd/sdrbench
+	CGO_ENABLED=0 go build -trimpath -ldflags='$(LDFLAGS)' -o bin/sdrbench ./cmd/sdrbench
 
 .PHONY: run
 run: ## the main job: seal a 512 MiB sector of our own making and check it
