@@ -9,6 +9,15 @@ SHELL := bash
 STATICCHECK_VERSION := v0.8.2
 STATICCHECK := bin/staticcheck-$(STATICCHECK_VERSION)
 
+NFPM_VERSION := v2.48.0
+NFPM := bin/nfpm-$(NFPM_VERSION)
+
+# The last tag and the commits since, or the commit where no tag is; empty where there
+# is no clone, and then the binary says what the go command knows. The clone may belong
+# to another user.
+VERSION = $(shell git -c safe.directory='*' describe --tags --match='v[0-9]*' --always --abbrev=12 --dirty 2>/dev/null)
+LDFLAGS = $(addprefix -X=main.linkedVersion=,$(VERSION))
+
 # An arm64 machine runs its own tests; elsewhere QEMU does (Debian's package
 # qemu-user-static). It is some fifty times slower, hence -short and these
 # packages: the ones with arm64 kernels, and the ones that compute with them.
@@ -36,7 +45,19 @@ help: ## list these commands
 
 .PHONY: build
 build: ## bin/sdrbench, one static binary
-	CGO_ENABLED=0 go build -trimpath -o bin/sdrbench ./cmd/sdrbench
+	CGO_ENABLED=0 go build -trimpath -ldflags='$(LDFLAGS)' -o bin/sdrbench ./cmd/sdrbench
+
+$(NFPM):
+	GOBIN="$(CURDIR)/bin" go install github.com/goreleaser/nfpm/v2/cmd/nfpm@$(NFPM_VERSION)
+	mv bin/nfpm $@
+
+.PHONY: package
+package: $(NFPM) ## deb and rpm packages for amd64 and arm64, in bin/packages
+	NFPM=$(NFPM) VERSION='$(VERSION)' LDFLAGS='$(LDFLAGS)' scripts/package.sh
+
+.PHONY: package-test
+package-test: $(NFPM) ## are the packages reproducible, and do they work? (Debian, root)
+	NFPM=$(CURDIR)/$(NFPM) scripts/package-test.sh
 
 .PHONY: run
 run: ## the main job: seal a 512 MiB sector of our own making and check it

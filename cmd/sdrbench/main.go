@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -180,7 +181,7 @@ directory, is not read; where it sets one of these, that is said.`,
 		SilenceUsage:      true,
 	}
 	root.SetVersionTemplate("sdrbench {{.Version}}\n")
-	root.AddCommand(a.addPiece(), a.commP(), a.pc1(), a.sdr(), a.parents(), a.bench(), a.tune(), a.topo(), a.plan(), a.kernels())
+	root.AddCommand(a.addPiece(), a.commP(), a.pc1(), a.sdr(), a.parents(), a.bench(), a.tune(), a.topo(), a.plan(), a.kernels(), a.man())
 	return root
 }
 
@@ -216,11 +217,16 @@ func (a *app) print(format string, args ...any) error {
 	return nil
 }
 
-// version is the module's version, or the commit it was built from.
+// linkedVersion is what make sets with -ldflags, after git's tags.
+var linkedVersion string
+
+// version is that of the program, the compiler and the platform. The program's is
+// what it was linked with, or what the go command knows: the module's version, a
+// tag's where there was one; "(devel)" if it was told not to look.
 func version() string {
-	v := "unknown version"
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+	v := linkedVersion
+	if info, ok := debug.ReadBuildInfo(); ok && v == "" {
 		v = info.Main.Version
 	}
-	return fmt.Sprintf("%s, %s, %s/%s", v, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return fmt.Sprintf("%s, %s, %s/%s", cmp.Or(v, "unknown version"), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
