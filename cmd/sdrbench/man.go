@@ -20,28 +20,30 @@ func (a *app) man() *cobra.Command {
 		Example: "  sdrbench man /usr/local/share/man/man1",
 		Hidden:  true,
 		Args:    cobra.ExactArgs(1),
-		RunE: work(func(_ context.Context, args []string) error {
+		RunE: work(func(ctx context.Context, args []string) error {
 			// The environment changes what help says are the defaults.
-			plain := &app{settings: readSettings(func(string) string { return "" })}
-			return a.writePages(plain.root(), args[0])
+			plain := &app{settings: readSettings(nil)}
+			return a.writePages(ctx, plain.root(), args[0])
 		}),
 	}
 }
 
 // writePages writes the page of cmd, and those of the commands below it.
-func (a *app) writePages(cmd *cobra.Command, dir string) error {
-	write, err := a.createOutput(filepath.Join(dir, pageName(cmd)+".1"))
+func (a *app) writePages(ctx context.Context, cmd *cobra.Command, dir string) error {
+	page := []byte(manPage(cmd))
+	out, err := a.openOutput(ctx, filepath.Join(dir, pageName(cmd)+".1"), int64(len(page)))
 	if err != nil {
 		return err
 	}
-	if err := write([]byte(manPage(cmd))); err != nil {
+	defer out.close()
+	if err := out.write(page); err != nil {
 		return err
 	}
 	for _, c := range cmd.Commands() {
 		if !c.IsAvailableCommand() {
 			continue
 		}
-		if err := a.writePages(c, dir); err != nil {
+		if err := a.writePages(ctx, c, dir); err != nil {
 			return err
 		}
 	}
