@@ -242,6 +242,9 @@ func (r *reader) online() {
 	if set.Len() == 0 {
 		set, from = NewCPUSet(r.processors...), "those in "+cpuinfoFile
 	}
+	if set.Len() == 0 {
+		set, from = r.directories(), "those that have a directory"
+	}
 	if set.Len() == 0 && r.m.live {
 		set, _ = processAffinity(r.src)
 		from = "those in this process's affinity mask"
@@ -266,6 +269,25 @@ func (r *reader) listedCPUs() CPUSet {
 			continue
 		}
 		if _, ok := r.siblings(cpu); ok {
+			cpus = append(cpus, cpu)
+		}
+	}
+	return NewCPUSet(cpus...)
+}
+
+// directories are the CPUs that have a directory with a topology and are not said to be
+// offline: all that very old kernels tell.
+func (r *reader) directories() CPUSet {
+	var cpus []CPU
+	for _, n := range numbered(r.list(cpuDir), "cpu", "") {
+		if n >= MaxCPUs {
+			continue
+		}
+		cpu := CPU(n)
+		if state, ok := r.text(cpuFolder(cpu) + "/online"); ok && state != "1" {
+			continue
+		}
+		if len(r.list(cpuFolder(cpu)+"/topology")) > 0 {
 			cpus = append(cpus, cpu)
 		}
 	}
