@@ -366,6 +366,8 @@ func (s *Sector) check() error {
 	}
 	if fi, err := os.Stat(s.treeDPath()); err == nil && !fi.Mode().IsRegular() {
 		fail("tree-d", s.treeDPath(), nil, "is there and is not a file")
+	} else if _, linkErr := os.Lstat(s.treeDPath()); err != nil && linkErr == nil {
+		fail("tree-d", s.treeDPath(), nil, "is there and leads nowhere: remove it, or put back what it links to")
 	}
 	errs = append(errs, checkUTF8(s.CacheDir))
 	return errors.Join(errs...)

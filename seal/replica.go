@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"strings"
+
+	"github.com/sdr-engine/sdr/internal/linux"
 )
 
 // A ReplicaError says that sealed holds what phase 1 would destroy: a replica, which
@@ -52,7 +54,7 @@ const (
 //
 // PreCommit1 itself does not look: as with the reference, sealed is made again.
 func (s *Sector) CheckSealed(ctx context.Context) error {
-	sealed, err := os.Open(s.Sealed)
+	sealed, err := os.OpenFile(s.Sealed, os.O_RDONLY|linux.NoWait, 0) // a pipe is not waited for
 	if err != nil {
 		return nil
 	}

@@ -200,12 +200,13 @@ func (d *Dir) publish(f *os.File, temp, final string, replace bool) error {
 		return lost("its temporary file was removed or replaced while it was written")
 	}
 	err = d.link(f, final)
-	if errors.Is(err, fs.ErrExist) {
-		if !replace {
-			return lost("a file of that name has appeared while it was written")
-		}
+	switch {
+	case errors.Is(err, errors.ErrUnsupported):
+	case errors.Is(err, fs.ErrExist) && !replace:
+		return lost("a file of that name has appeared while it was written")
+	case errors.Is(err, fs.ErrExist):
 		err = d.replace(f, temp, final)
-	} else if errors.Is(err, fs.ErrNotExist) {
+	case errors.Is(err, fs.ErrNotExist):
 		return lost("it was removed while it was written")
 	}
 	if errors.Is(err, errors.ErrUnsupported) {

@@ -14,8 +14,6 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"sync"
-	"sync/atomic"
 	"syscall"
 	"unsafe"
 
@@ -37,7 +35,6 @@ type File struct {
 	direct *os.File // the same file past the page cache; nil if it was never asked for, or cannot be
 	sums   *Sums    // of what was written; nil for a scratch file
 	hash   io.Writer
-	behind atomic.Pointer[part] // written last, and not read back yet
 	mark   Mark                 // the file as it was committed
 
 	scratch bool // it has no name
@@ -308,15 +305,18 @@ func (d *File) commit(ctx context.Context, replace bool) error {
 	}
 	err := d.do(OpSync, d.path, func() error { return linux.Datasync(d.f) })
 	if err == nil {
+		// Before it is read back: who writes to it from now on is either seen in what is
+		// read, or in the file's time.
+		d.mark, err = markOf(ctx, d.path, d.f)
+	}
+	if err == nil {
 		err = d.Verify(ctx)
 	}
 	if err == nil {
 		err = d.do(OpPublish, d.path, func() error { return d.dir.publish(d.f, TempName(d.name), d.name, replace) })
 	}
-	if err == nil {
-		d.mark, err = MarkOf(d.path, d.f)
-	}
 	if err != nil {
+		d.mark = Mark{}
 		d.Abort()
 		if said := (*LostError)(nil); errors.As(err, &said) {
 			return err
@@ -331,53 +331,6 @@ func (d *File) commit(ctx context.Context, replace bool) error {
 	return nil
 }
 
-// CheckBehind reads back what was written before the n bytes at off, which are whole blocks
-// and were written just now, if it can be had past the page cache. So not all of the file
-// is left to be read back when it is complete. What is not right is read once more.
-func (d *File) CheckBehind(off, n int64) error {
-	if d.direct == nil || d.sums == nil {
-		return nil
-	}
-	before := d.behind.Swap(&part{off: off, n: int32(n)})
-	if before == nil {
-		return nil
-	}
-	return d.checkParts([]part{*before})
-}
-
-// checkParts reads parts, whole blocks, and compares them with what was written.
-func (d *File) checkParts(parts []part) error {
-	size := max(int(d.sums.block), sumBlock)
-	buffer, _ := buffers.Get().([]byte)
-	if len(buffer) < size {
-		buffer = alignedBuffer(size)
-	}
-	defer buffers.Put(buffer)
-	for _, p := range parts {
-		for off := p.off; off < p.end(); {
-			b := buffer[:min(int64(size), p.end()-off)]
-			for try := 0; ; try++ {
-				if err := d.ReadVia(Direct, b, off); err != nil {
-					return err
-				}
-				err := d.sums.Check(d.path, b, off)
-				if err == nil {
-					break
-				}
-				if try == 1 || !errors.As(err, new(*ChangedError)) {
-					return err
-				}
-			}
-			d.sums.see(off, int64(len(b)))
-			off += int64(len(b))
-		}
-	}
-	return nil
-}
-
-// buffers are of sumBlock bytes, for direct reads.
-var buffers sync.Pool
-
 // Verify reads the file back and compares it with what was written: past the page cache
 // where that can be done, otherwise after the cache has let go of it. What is not right at
 // first is read once more.
@@ -388,9 +341,6 @@ func (d *File) Verify(ctx context.Context) error {
 	}
 	if err == nil && d.sums != nil {
 		d.AllowDirect()
-		if parts, ok := d.sums.unseen(); ok && d.direct != nil && d.hash == nil {
-			return d.checkAll(ctx, parts)
-		}
 		check := func(hash io.Writer) error {
 			_ = linux.DropCache(d.f, 0, d.size)
 			return d.sums.CheckAll(ctx, d.path, func(b []byte, off int64) error {
@@ -408,29 +358,26 @@ func (d *File) Verify(ctx context.Context) error {
 	return err
 }
 
-// checkAll is checkParts until ctx is done.
-func (d *File) checkAll(ctx context.Context, parts []part) error {
-	for i := range parts {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		if err := d.checkParts(parts[i : i+1]); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // Recheck makes sure that what was committed is still under its name, as it was: the
 // same file, of that length, that nobody has written to. If its time does not say so, it is
-// read once more.
+// read once more. If it is our file and wrong, it does not keep its name.
 func (d *File) Recheck(ctx context.Context) error {
 	if d.mark.info == nil {
 		return nil
 	}
-	if same, err := d.mark.Same(); same || err != nil {
-		return err
+	same, err := d.mark.Same()
+	if err == nil && !same {
+		err = d.readAgain(ctx)
 	}
+	if errors.As(err, new(*ChangedError)) || errors.As(err, new(*LostError)) {
+		if now, statErr := os.Lstat(d.path); statErr == nil && os.SameFile(now, d.mark.info) {
+			err = errors.Join(err, os.Remove(d.path))
+		}
+	}
+	return err
+}
+
+func (d *File) readAgain(ctx context.Context) error {
 	r, err := Open(ctx, d.path)
 	if err != nil {
 		return fmt.Errorf("durable: looking at %s once more: %w", d.path, err)

@@ -25,9 +25,32 @@ func MarkOf(path string, f *os.File) (Mark, error) {
 	if err != nil {
 		return Mark{}, fmt.Errorf("durable: looking at %s: %w", path, err)
 	}
-	// More than the steps in which file systems count time.
-	const coarse = 50 * time.Millisecond
-	return Mark{path, info, time.Since(info.ModTime()) > coarse}, nil
+	return Mark{path, info, time.Since(info.ModTime()) > step(info)}, nil
+}
+
+// step is more than the steps in which a file's file system counts time: a jiffy, or, where
+// there are only whole seconds, two of them.
+func step(info os.FileInfo) time.Duration {
+	if info.ModTime().Nanosecond() == 0 {
+		return 2100 * time.Millisecond
+	}
+	return 50 * time.Millisecond
+}
+
+// markOf is MarkOf. For a file that takes longer to be read once more, it waits until a
+// later write would show.
+func markOf(ctx context.Context, path string, f *os.File) (Mark, error) {
+	const large = 64 << 20
+	m, err := MarkOf(path, f)
+	if err != nil || m.sure || m.info.Size() < large {
+		return m, err
+	}
+	select {
+	case <-time.After(step(m.info)):
+		return MarkOf(path, f)
+	case <-ctx.Done():
+		return m, context.Cause(ctx)
+	}
 }
 
 // Same looks at what is at the path now. The error is a *LostError if that is another file,
@@ -115,7 +138,7 @@ func (t *InPlace) Sync() error {
 // Compare reads the whole file back, past the page cache where that can be done, and holds
 // it against sums. What is not right at first is read once more.
 func (t *InPlace) Compare(ctx context.Context, sums *Sums) (Mark, error) {
-	mark, err := MarkOf(t.path, t.f)
+	mark, err := markOf(ctx, t.path, t.f)
 	if err != nil {
 		return mark, err
 	}

@@ -154,12 +154,21 @@ func TestReadBack(t *testing.T) {
 			t.Error(err)
 		}
 		flip(path, at)
-		if err := f.Recheck(t.Context()); !errors.As(err, &changed) {
-			t.Errorf("byte %d after Commit: error %v", at, err)
-		}
 		flip(path, at)
 		if err := f.Recheck(t.Context()); err != nil {
 			t.Errorf("as it was: %v", err)
+		}
+		flip(path, at)
+		if err := f.Recheck(t.Context()); !errors.As(err, &changed) {
+			t.Errorf("byte %d after Commit: error %v", at, err)
+		}
+		if left := names(t, filepath.Dir(path)); len(left) > 0 {
+			t.Errorf("wrong, but it has its name: %q", left)
+		}
+
+		f, _ = written(t, path, 3<<20+100)
+		if err := f.Commit(t.Context()); err != nil {
+			t.Fatal(err)
 		}
 		if err := os.Truncate(path, at); err != nil {
 			t.Fatal(err)
@@ -228,5 +237,54 @@ func TestDirLock(t *testing.T) {
 	first.Close()
 	if err := second.Lock(); err != nil {
 		t.Error(err)
+	}
+}
+
+// writer is another process's: it writes to a file while that is read back, behind where the
+// reading is.
+type writer struct {
+	path    string
+	written bool
+}
+
+func (w *writer) Before(op *durable.Op) error {
+	if op.Kind != durable.OpRead || op.Off == 0 || w.written {
+		return nil
+	}
+	w.written = true
+	f, err := os.OpenFile(w.path, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteAt([]byte{0xff}, 0)
+	return errors.Join(err, f.Close())
+}
+
+func (*writer) After(*durable.Op) error { return nil }
+
+// TestChangedWhileReadBack: what is written to a file after that part was read back shows when
+// it is looked at once more, and the file does not keep its name.
+func TestChangedWhileReadBack(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "data")
+	other := &writer{path: filepath.Join(filepath.Dir(path), ".data.tmp")}
+	f, err := durable.Create(durable.WithInjector(t.Context(), other), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const size = 8 << 20
+	if err := f.Reserve(size); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteAt(make([]byte, size), 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Commit(t.Context()); err != nil || !other.written {
+		t.Fatalf("error %v, written %v", err, other.written)
+	}
+	if err := f.Recheck(t.Context()); !errors.As(err, new(*durable.ChangedError)) {
+		t.Errorf("error %v", err)
+	}
+	if left := names(t, filepath.Dir(path)); len(left) > 0 {
+		t.Errorf("left %q", left)
 	}
 }

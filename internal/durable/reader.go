@@ -26,7 +26,7 @@ type Reader struct {
 func Open(ctx context.Context, path string) (*Reader, error) {
 	r := &Reader{path: path, faults: faultsOf(ctx)}
 	err := r.do(OpOpen, path, func() (err error) {
-		r.f, err = os.Open(path)
+		r.f, err = os.OpenFile(path, os.O_RDONLY|linux.NoWait, 0) // a pipe is not waited for
 		return err
 	})
 	return r, err

@@ -50,15 +50,12 @@ const sumBlock = 1 << 20
 // for when it is read back. Each byte is added once, by any goroutine.
 type Sums struct {
 	size, block int64
-	blocks      []atomic.Uint64 // of whole blocks; has and seen, too
+	blocks      []atomic.Uint64 // of whole blocks; has is set where one was added
 	mu          sync.Mutex
 	parts       []part // those that are no whole blocks
 }
 
-const (
-	has  = 1 << 32 // it was added
-	seen = 1 << 33 // and it has been read back, and was right
-)
+const has = 1 << 32
 
 // NewSums has no checksums of a file of that size yet. What is added as whole blocks, of
 // so many bytes, can be looked up by Check.
@@ -80,30 +77,6 @@ func (s *Sums) Add(b []byte, off int64) {
 		}
 		b, off = b[n:], off+n
 	}
-}
-
-// see notes that whole blocks have been read back.
-func (s *Sums) see(off, n int64) {
-	for ; n > 0; off, n = off+s.block, n-s.block {
-		s.blocks[off/s.block].Or(seen)
-	}
-}
-
-// unseen are the parts that have not been read back, in order; ok is false if what was
-// added is not whole blocks alone, without a gap.
-func (s *Sums) unseen() (parts []part, ok bool) {
-	s.mu.Lock()
-	ok = len(s.parts) == 0 && s.size%s.block == 0
-	s.mu.Unlock()
-	for i := range s.blocks[:s.size/s.block] {
-		switch b := s.blocks[i].Load(); {
-		case b == 0:
-			return nil, false
-		case b&seen == 0:
-			parts = append(parts, part{int64(i) * s.block, int32(s.block), uint32(b)})
-		}
-	}
-	return parts, ok
 }
 
 // Check compares b, which was read at off, with what was added. It must be whole blocks.

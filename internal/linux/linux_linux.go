@@ -204,7 +204,7 @@ func LinkTo(f, dir *os.File, name string) error {
 	if err == unix.ENOENT {
 		// Without /proc it says the same.
 		if _, statErr := os.Stat("/proc/self/fd"); statErr != nil {
-			return fmt.Errorf("%w (%w)", errors.ErrUnsupported, statErr)
+			return fmt.Errorf("%w: no /proc", errors.ErrUnsupported)
 		}
 	}
 	return unsupported(err)
