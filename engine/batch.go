@@ -52,9 +52,9 @@ type batchRun struct {
 
 // newBatchRun readies a batch; its lanes have no files yet.
 func (j *job) newBatchRun(h int, b batch, r *regions) *batchRun {
-	s := shapeOf(j.Proof, &j.Config)
+	s := j.shape
 	run := &batchRun{
-		c: &j.Config, regions: r, job: j, hasher: h, kernel: b.kernel, parents: j.Config.Parents,
+		c: &j.c, regions: r, job: j, hasher: h, kernel: b.kernel, parents: j.source,
 		counters: j.counters[h],
 		ring:     ring.New(s.slots),
 		rows:     sha256.NewRows(s.slots*s.run + sha256.Ahead),
@@ -86,11 +86,11 @@ func (j *job) runBatch(ctx context.Context, h, n int, r *regions) error {
 	span := run.counters.spans[n]
 	run.counters.at.Store(span.start)
 	defer run.close()
-	first := j.last() + 1 // of the lanes that are made
+	first := j.c.last() + 1 // of the lanes that are made
 	for _, l := range run.lanes {
-		s := j.Sectors[l.sector]
+		s := j.c.Sectors[l.sector]
 		// Opened even if ctx is done: what an earlier job left must go.
-		if err := l.open(ctx, s, &j.Config); err != nil && ctx.Err() == nil {
+		if err := l.open(ctx, s, j.Resolved); err != nil && ctx.Err() == nil {
 			l.fail(err)
 		} else {
 			first = min(first, s.First)
@@ -98,11 +98,11 @@ func (j *job) runBatch(ctx context.Context, h, n int, r *regions) error {
 	}
 	if ctx.Err() != nil {
 		run.err = context.Cause(ctx)
-	} else if run.layers = j.last() - first + 1; run.layers > 0 {
+	} else if run.layers = j.c.last() - first + 1; run.layers > 0 {
 		// The span is of all its sectors: layers of only those that failed are not made.
 		run.start = span.start + uint64(first-span.first)*run.counters.perLayer
 		run.counters.at.Store(run.start)
-		run.store = newStore(shapeOf(j.Proof, &j.Config), b.kernel, first, r.layers.Bytes())
+		run.store = newStore(j.shape, b.kernel, first, r.layers.Bytes())
 		run.store.handovers = run.layers - 1
 		run.run(ctx)
 	}

@@ -29,8 +29,10 @@ const (
 
 // FarSections are the index's sections, by the children's window, then the parents'.
 func FarSections(ctx context.Context, c Config) (all [windows][windows][]uint32, err error) {
-	c = c.WithDefaults()
-	j := newJob(&c)
+	j, err := newJob(c.unchecked())
+	if err != nil {
+		return all, err
+	}
 	defer j.startIndex(ctx)()
 	j.index.gate.Wait(1, j.index.ready.Load)
 	if j.index.err != nil {
@@ -55,8 +57,10 @@ func FarSections(ctx context.Context, c Config) (all [windows][windows][]uint32,
 // and returns those that are read back for a window of children, by the far parent that
 // they are of, in order of child, then slot.
 func SpillRoundTrip(ctx context.Context, c Config, label func(node uint64, label []byte), got func(child int, labels []byte, stride int)) error {
-	c = c.WithDefaults()
-	j := newJob(&c)
+	j, err := newJob(c.unchecked())
+	if err != nil {
+		return err
+	}
 	all, err := j.takeMemory(ctx)
 	if err != nil {
 		return err
@@ -67,7 +71,7 @@ func SpillRoundTrip(ctx context.Context, c Config, label func(node uint64, label
 	b := j.newBatchRun(0, j.split[0][0], all[0])
 	defer b.close()
 	b.ctx = ctx
-	s := newStore(shapeOf(c.Proof, &c), b.kernel, 1, all[0].layers.Bytes())
+	s := newStore(j.shape, b.kernel, 1, all[0].layers.Bytes())
 	b.store = s
 	if b.openSpill(); b.spilling.err != nil {
 		return b.spilling.err
@@ -110,8 +114,10 @@ var VerifySampleUntil = verifySample
 // ParentsTaken is how many bytes a job takes for parents: rows, rings, and what hashers
 // share once all of a layer's runs have been through it. Scratch memory is not counted.
 func ParentsTaken(c Config) (n uint64) {
-	c = c.WithDefaults()
-	j := newJob(&c)
+	j, err := newJob(c.unchecked())
+	if err != nil {
+		return 0
+	}
 	seen := map[*sharedParents]bool{}
 	for h, p := range j.parents {
 		b := j.newBatchRun(h, j.split[h][0], &regions{})
@@ -120,7 +126,7 @@ func ParentsTaken(c Config) (n uint64) {
 			continue
 		}
 		seen[p] = true
-		s := shapeOf(c.Proof, &c)
+		s := j.shape
 		dst := make([]uint32, s.run*porep.Degree)
 		for run := range s.runsInLayer() {
 			first := run * uint64(s.run)
@@ -138,8 +144,7 @@ func ParentsTaken(c Config) (n uint64) {
 
 // Asides is how many parents are put aside for each layer, and for how many there is room.
 func Asides(c Config, source ParentSource) (n, room int, err error) {
-	c = c.WithDefaults()
-	s := shapeOf(c.Proof, &c)
+	s := c.unchecked().shape
 	err = eachRow(source.Parents, s.listParents(), s.closing(), s.nodes, func() bool { return false }, func(child uint64, row []uint32) error {
 		below := s.asideBelow(child)
 		part := below / s.keyPart() // the first that is still there
@@ -160,11 +165,13 @@ func Asides(c Config, source ParentSource) (n, room int, err error) {
 // 64 slots of a node each, when the hasher is done with so many runs.
 func LabelsStaged(run, released uint64, source ParentSource) (bool, error) {
 	c := Config{Proof: porep.StackedDrg2KiBV1_1, Sectors: make([]Sector, 1), Parents: source, Staging: Producers, Stride: 1, Lookahead: 64}
-	c = c.WithDefaults()
-	j := newJob(&c)
+	j, err := newJob(c.unchecked())
+	if err != nil {
+		return false, err
+	}
 	b := j.newBatchRun(0, j.split[0][0], &regions{})
 	b.ctx = context.Background()
-	s := shapeOf(c.Proof, &c)
+	s := j.shape
 	stride := b.kernel.Stride()
 	b.store = newStore(s, b.kernel, 2, bytes.Repeat([]byte{1}, 2*int(s.nodes)*stride))
 	b.store.keyOf.Store(0)
@@ -176,7 +183,7 @@ func LabelsStaged(run, released uint64, source ParentSource) (bool, error) {
 	if err := source.Parents(parents, run); err != nil {
 		return false, err
 	}
-	err := b.stage(make([]int32, porep.Degree), run, 0, run, parents)
+	err = b.stage(make([]int32, porep.Degree), run, 0, run, parents)
 	return bytes.Contains(b.staged, []byte{1}), err
 }
 
@@ -194,12 +201,7 @@ const MostPasses = mostPasses
 
 // Kernels are the names of the kernels that the sectors are split over, batch by batch.
 func Kernels(c Config) (names []string) {
-	c = c.WithDefaults()
-	for _, batches := range c.split() {
-		for _, b := range batches {
-			names = append(names, b.kernel.Name)
-		}
-	}
+	c.settle().eachBatch(func(b batch) { names = append(names, b.kernel.Name) })
 	return names
 }
 

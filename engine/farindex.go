@@ -45,7 +45,7 @@ type indexSection struct {
 
 // startIndex starts the work on the index, if there is to be one, until stop.
 func (j *job) startIndex(ctx context.Context) (stop func()) {
-	s := shapeOf(j.Proof, &j.Config)
+	s := j.shape
 	if s.window == 0 {
 		return func() {}
 	}
@@ -69,7 +69,7 @@ func (x *farIndex) build(ctx context.Context, j *job) {
 	if x.err = j.spillFails("index", 0); x.err != nil {
 		return
 	}
-	for _, s := range j.Sectors {
+	for _, s := range j.c.Sectors {
 		if x.file, x.err = durable.Scratch(ctx, s.CacheDir); x.err == nil {
 			break
 		}
@@ -90,7 +90,7 @@ func (x *farIndex) build(ctx context.Context, j *job) {
 				if child >= windows {
 					return
 				}
-				errs[i] = w.window(ctx, j.Config.Parents, int(child))
+				errs[i] = w.window(ctx, j.source, int(child))
 			}
 		})
 	}

@@ -36,17 +36,14 @@ func (e *SpaceError) Error() string {
 		count(e.Files, "file"), e.Dir, sizeText(e.Want), sizeText(e.Free), sizeText(e.Want-e.Free))
 }
 
-// CheckMachine is Validate, and reports besides what this machine lacks for the job now, as
-// far as that can be told before any work: memory, in the ways that Alloc of hugepages
-// would refuse it, and space for the layers' files and others that the caller writes, on
-// each file system. Its errors are Validate's, *SpaceErrors, and those of hugepages.Check.
+// CheckMachine reports what this machine lacks for the job now, as far as that can be told
+// before any work: memory, in the ways that Alloc of hugepages would refuse it, and space
+// for the layers' files and others that the caller writes, on each file system. Its errors
+// are *SpaceErrors and those of hugepages.Check.
 //
 // Scratch files do not count: where there is no room for them a job goes without.
-func (c *Config) CheckMachine(others ...File) error {
-	if err := c.Validate(); err != nil {
-		return err
-	}
-	return errors.Join(c.checkMemory(), checkSpace(append(c.files(), others...)))
+func (r *Resolved) CheckMachine(others ...File) error {
+	return errors.Join(r.checkMemory(), checkSpace(append(r.c.files(), others...)))
 }
 
 // files are the layers that the job writes.
@@ -104,17 +101,16 @@ func givesBack(path string) uint64 {
 }
 
 // checkMemory looks whether there is memory for all hashers.
-func (c *Config) checkMemory() error {
-	d := c.WithDefaults()
+func (r *Resolved) checkMemory() error {
 	var all []hugepages.Options
-	for h, need := range d.Requirements() {
+	for h, need := range r.needs {
 		add := func(size uint64, purpose hugepages.Purpose, pages []hugepages.Pages) {
 			if size > 0 {
-				all = append(all, d.regionOptions(h, size, purpose, pages))
+				all = append(all, r.c.regionOptions(h, size, purpose, pages))
 			}
 		}
-		add(need.Layers, hugepages.Layers, d.Pages)
-		add(need.Rings, hugepages.Rings, d.Pages)
+		add(need.Layers, hugepages.Layers, r.c.Pages)
+		add(need.Rings, hugepages.Rings, r.c.Pages)
 		add(need.Buffers, hugepages.Buffers, bufferPages)
 	}
 	if err := hugepages.Check(all...); err != nil {

@@ -53,22 +53,31 @@ const measureSlices = 20
 // was there of layers from 2 on and of phase 2.
 //
 // Each hasher does the first of its batches.
-func Measure(ctx context.Context, c Config, window time.Duration) (m Measurement, err error) {
-	if c, err = c.prepared(); err != nil {
-		return m, err
+func Measure(ctx context.Context, c Config, window time.Duration) (Measurement, error) {
+	r, err := c.Resolve()
+	if err != nil {
+		return Measurement{}, err
 	}
-	if c.Proof.SectorSize().Nodes() < MinMeasured {
-		return m, &ConfigError{"proof", fmt.Sprintf("a sector of %v is too small to measure a part of", c.Proof.SectorSize())}
+	return r.Measure(ctx, window)
+}
+
+// Measure is Measure of what was resolved.
+func (r *Resolved) Measure(ctx context.Context, window time.Duration) (m Measurement, err error) {
+	if size := r.c.Proof.SectorSize(); size.Nodes() < MinMeasured {
+		return m, &ConfigError{"proof", fmt.Sprintf("a sector of %v is too small to measure a part of", size)}
 	}
 	if window <= 0 {
 		return m, &ConfigError{"window", fmt.Sprintf("%v, want more than nothing", window)}
 	}
-	j := newJob(&c)
-	half := c.Proof.SectorSize().Nodes() / 2
+	j, err := newJob(r)
+	if err != nil {
+		return m, err
+	}
+	half := r.shape.nodes / 2
 	for h, counters := range j.counters {
 		counters.setSpans(2*half, []span{{sectors: j.split[h][0].sectors, first: 2, last: 2, from: half}})
 	}
-	c.Progress.hashers.Store(&j.counters)
+	r.c.Progress.hashers.Store(&j.counters)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	regions, err := j.takeMemory(ctx)
@@ -77,10 +86,10 @@ func Measure(ctx context.Context, c Config, window time.Duration) (m Measurement
 	}
 	defer func() { err = errors.Join(err, free(regions)) }()
 	defer j.startIndex(ctx)()
-	m.Hashers = make([]HasherMeasurement, c.Hashers)
+	m.Hashers = make([]HasherMeasurement, r.c.Hashers)
 	var ready, wg sync.WaitGroup
-	ready.Add(c.Hashers)
-	for h := range c.Hashers {
+	ready.Add(r.c.Hashers)
+	for h := range r.c.Hashers {
 		wg.Go(func() {
 			if err := j.measure(ctx, h, regions[h], window, &ready, &m.Hashers[h]); err != nil {
 				cancel(err)
@@ -178,16 +187,15 @@ func (j *job) measuredBatch(ctx context.Context, h int, r *regions) (b *batchRun
 		}
 	}()
 	for _, l := range b.lanes {
-		s := j.Sectors[l.sector]
+		s := j.c.Sectors[l.sector]
 		l.id, l.first = s.ReplicaID, 2
-		g := shapeOf(j.Proof, &j.Config)
-		l.files, err = layers.Create(ctx, s.CacheDir, 2, 2, j.Proof.SectorSize(), g.block())
+		l.files, err = layers.Create(ctx, s.CacheDir, 2, 2, j.c.Proof.SectorSize(), j.shape.block())
 		if err != nil {
 			return b, &SectorError{l.sector, s.CacheDir, err}
 		}
 	}
 	b.layers = 1
-	b.store = newStore(shapeOf(j.Proof, &j.Config), b.kernel, 2, r.layers.Bytes())
+	b.store = newStore(j.shape, b.kernel, 2, r.layers.Bytes())
 	b.from = b.store.nodes / 2
 	b.from -= b.from % uint64(b.store.run) // producers count in runs from the layer's first node
 	b.store.done.Store(b.from)

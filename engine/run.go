@@ -81,7 +81,7 @@ func (e *SectorError) Error() string {
 // Unwrap returns the cause.
 func (e *SectorError) Unwrap() error { return e.Err }
 
-// Run labels c.Sectors, all layers of each. Each layer file appears when the layer
+// Run labels the sectors, all layers of each. Each layer file appears when the layer
 // is complete and on the disk. Layers from a sector's First on that are there are
 // removed first: their length says nothing about whose they are.
 //
@@ -90,24 +90,23 @@ func (e *SectorError) Unwrap() error { return e.Err }
 // otherwise, or ctx when it is done, ends the job within a second, as soon as the
 // disk has taken what it was given last. Whatever the error, layer files that are
 // there are complete and of this job, or of the one that has the cache dir, and memory,
-// threads and locks are free. Only if c is refused, by Validate, everything is left as
-// it was.
+// threads and locks are free.
 //
 // Hashers never leave their threads: a program with more than one should have
 // GOMAXPROCS at some more than the machine's CPUs, or its other goroutines wait.
-func Run(ctx context.Context, c Config) (result Result, err error) {
-	if c, err = c.prepared(); err != nil {
+func (r *Resolved) Run(ctx context.Context) (result Result, err error) {
+	j, err := newJob(r)
+	if err != nil {
 		return Result{}, err
 	}
-	j := newJob(&c)
 	var total uint64
-	for _, s := range c.Sectors {
-		total += uint64(c.last()-s.First+1) * c.Proof.SectorSize().Nodes()
+	for _, s := range r.c.Sectors {
+		total += uint64(r.c.last()-s.First+1) * r.shape.nodes
 	}
-	c.Progress.slowed.Store(nil)
-	c.Progress.unbound.Store(nil)
-	c.Progress.total.Store(total)
-	c.Progress.hashers.Store(&j.counters)
+	r.c.Progress.slowed.Store(nil)
+	r.c.Progress.unbound.Store(nil)
+	r.c.Progress.total.Store(total)
+	r.c.Progress.hashers.Store(&j.counters)
 
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -121,7 +120,7 @@ func Run(ctx context.Context, c Config) (result Result, err error) {
 	defer func() { err = errors.Join(err, free(regions)) }()
 	defer j.startIndex(ctx)()
 	var wg sync.WaitGroup
-	for h := range c.Hashers {
+	for h := range r.c.Hashers {
 		wg.Go(func() {
 			if err := j.runHasher(ctx, h, regions[h]); err != nil {
 				cancel(err)
@@ -132,26 +131,10 @@ func Run(ctx context.Context, c Config) (result Result, err error) {
 	return j.result(regions, context.Cause(ctx))
 }
 
-// prepared is c with its defaults and a source of parents, if it is valid.
-func (c Config) prepared() (Config, error) {
-	if err := c.Validate(); err != nil {
-		return c, err
-	}
-	c = c.WithDefaults()
-	if c.Parents == nil {
-		g, err := graph.New(c.Proof)
-		if err != nil {
-			return c, fmt.Errorf("engine: computing parents: %w", err)
-		}
-		c.Parents = g
-	}
-	return c, nil
-}
-
-// A job is a Config at work.
+// A job is a Resolved at work.
 type job struct {
-	Config
-	split     [][]batch        // by hasher
+	*Resolved
+	source    ParentSource     // of parents, where a hasher has no copy
 	parents   []*sharedParents // by hasher; those on one NUMA node share one
 	counters  []*hasherCounters
 	populated atomic.Int64   // hashers whose memory is taken
@@ -159,48 +142,43 @@ type job struct {
 	results   []sectorResult // by sector; each hasher writes those of its own
 }
 
-// newJob readies a Config, prepared, for work.
-func newJob(c *Config) *job {
-	j := &job{Config: *c, split: c.split()}
-	byNode := map[int]*sharedParents{}
-	for h := range c.Hashers {
-		key, source := c.parentsOf(h)
-		if byNode[key] == nil {
-			byNode[key] = newSharedParents(source, c)
+func newJob(r *Resolved) (*job, error) {
+	j := &job{Resolved: r, source: r.c.Parents}
+	if j.source == nil {
+		g, err := graph.New(r.c.Proof)
+		if err != nil {
+			return nil, fmt.Errorf("engine: computing parents: %w", err)
 		}
-		j.parents = append(j.parents, byNode[key])
+		j.source = g
 	}
-	j.results = make([]sectorResult, len(c.Sectors))
-	j.counters = make([]*hasherCounters, c.Hashers)
+	byNode := map[int]*sharedParents{}
+	for _, from := range r.from {
+		if byNode[from.key] == nil {
+			source := from.source
+			if source == nil {
+				source = j.source
+			}
+			byNode[from.key] = newSharedParents(source, r)
+		}
+		j.parents = append(j.parents, byNode[from.key])
+	}
+	j.results = make([]sectorResult, len(r.c.Sectors))
+	j.counters = make([]*hasherCounters, r.c.Hashers)
 	for h := range j.counters {
 		j.counters[h] = &hasherCounters{cpu: NoCPU, began: time.Now()}
 		spans := make([]span, len(j.split[h]))
 		for i, b := range j.split[h] {
-			spans[i] = span{sectors: b.sectors, first: c.last(), last: c.last()}
+			spans[i] = span{sectors: b.sectors, first: r.c.last(), last: r.c.last()}
 			for _, s := range b.sectors {
-				spans[i].first = min(spans[i].first, c.Sectors[s].First)
+				spans[i].first = min(spans[i].first, r.c.Sectors[s].First)
 			}
 		}
-		j.counters[h].setSpans(c.Proof.SectorSize().Nodes(), spans)
-		if len(c.Places) > 0 {
-			j.counters[h].cpu = int(c.Places[h].Hasher)
+		j.counters[h].setSpans(r.shape.nodes, spans)
+		if len(r.c.Places) > 0 {
+			j.counters[h].cpu = int(r.c.Places[h].Hasher)
 		}
 	}
-	return j
-}
-
-// parentsOf is where hasher h has its parents from, and a number that is the same for
-// those that share them: its memory's NUMA node.
-func (c *Config) parentsOf(h int) (key int, source ParentSource) {
-	if h < len(c.Places) {
-		if n, ok := c.Places[h].Memory.Number(); ok {
-			if copied, ok := c.NodeParents[n]; ok {
-				return n, copied
-			}
-			return n, c.Parents
-		}
-	}
-	return -1, c.Parents
+	return j, nil
 }
 
 type sectorResult struct {
@@ -228,7 +206,7 @@ func (j *job) result(regions []*regions, ended error) (Result, error) {
 		one := SectorResult{Digests: s.digests}
 		switch {
 		case s.err != nil:
-			one.Err = &SectorError{i, j.Sectors[i].CacheDir, s.err}
+			one.Err = &SectorError{i, j.c.Sectors[i].CacheDir, s.err}
 			errs = append(errs, one.Err)
 		case !s.done:
 			one.Err, undone = ended, true
@@ -285,9 +263,9 @@ func (j *job) takeMemory(ctx context.Context) (all []*regions, err error) {
 			all = nil
 		}
 	}()
-	for h, need := range j.Requirements() {
+	for h, need := range j.needs {
 		alloc := func(size uint64, purpose hugepages.Purpose, pages []hugepages.Pages) (*hugepages.Region, error) {
-			r, err := hugepages.Alloc(ctx, j.regionOptions(h, size, purpose, pages))
+			r, err := hugepages.Alloc(ctx, j.c.regionOptions(h, size, purpose, pages))
 			if err != nil {
 				return nil, fmt.Errorf("engine: taking memory for hasher %d: %w", h, err)
 			}
@@ -295,11 +273,11 @@ func (j *job) takeMemory(ctx context.Context) (all []*regions, err error) {
 		}
 		r := &regions{}
 		all = append(all, r)
-		if r.layers, err = alloc(need.Layers, hugepages.Layers, j.Pages); err != nil {
+		if r.layers, err = alloc(need.Layers, hugepages.Layers, j.c.Pages); err != nil {
 			return all, err
 		}
 		if need.Rings > 0 {
-			if r.ring, err = alloc(need.Rings, hugepages.Rings, j.Pages); err != nil {
+			if r.ring, err = alloc(need.Rings, hugepages.Rings, j.c.Pages); err != nil {
 				return all, err
 			}
 		}
@@ -324,8 +302,8 @@ func (j *job) runHasher(ctx context.Context, h int, r *regions) error {
 	failed := func(err error) { end(fmt.Errorf("engine: taking memory for hasher %d: %w", h, err)) }
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		if j.memoryHook != nil {
-			j.memoryHook(h)
+		if j.c.memoryHook != nil {
+			j.c.memoryHook(h)
 		}
 		for _, region := range r.all() {
 			if err := region.Populate(populating); err != nil && populating.Err() == nil {
@@ -339,8 +317,8 @@ func (j *job) runHasher(ctx context.Context, h int, r *regions) error {
 			r.there.Store(true)
 			r.gate.Wake()
 		}
-		if j.populated.Add(1) == int64(j.Hashers) && j.MemoryTaken != nil {
-			j.MemoryTaken()
+		if j.populated.Add(1) == int64(j.c.Hashers) && j.c.MemoryTaken != nil {
+			j.c.MemoryTaken()
 		}
 	})
 	defer wg.Wait()
@@ -362,8 +340,8 @@ func (j *job) runHasher(ctx context.Context, h int, r *regions) error {
 func (j *job) removeLayers(ctx context.Context, batches []batch) {
 	for _, b := range batches {
 		for _, i := range b.sectors {
-			s := j.Sectors[i]
-			if err := layers.Remove(ctx, s.CacheDir, s.First, j.last()); err != nil {
+			s := j.c.Sectors[i]
+			if err := layers.Remove(ctx, s.CacheDir, s.First, j.c.last()); err != nil {
 				j.results[i].err = err
 			}
 		}
@@ -377,12 +355,12 @@ func (j *job) place(cpus []topology.CPU, i int) (release func() error, err error
 	if len(cpus) == 0 {
 		return func() error { return nil }, nil
 	}
-	p, err := topology.Pin(j.Machine, cpus[i%len(cpus)])
+	p, err := topology.Pin(j.c.Machine, cpus[i%len(cpus)])
 	if err == nil {
 		return p.Release, nil
 	}
 	why := fmt.Errorf("engine: binding to a CPU: %w", err)
-	j.Progress.unbound.CompareAndSwap(nil, &why)
+	j.c.Progress.unbound.CompareAndSwap(nil, &why)
 	return func() error { return nil }, nil
 }
 
@@ -390,11 +368,11 @@ func (j *job) place(cpus []topology.CPU, i int) (release func() error, err error
 // are others.
 func (j *job) keepOff() (release func()) {
 	var hashing []topology.CPU
-	for _, p := range j.Places {
+	for _, p := range j.c.Places {
 		hashing = append(hashing, p.Hasher)
 	}
 	if len(hashing) > 0 {
-		if p, err := topology.KeepOff(j.Machine, hashing...); err == nil {
+		if p, err := topology.KeepOff(j.c.Machine, hashing...); err == nil {
 			return func() { _ = p.Release() } // if it fails, the thread ends with its goroutine
 		}
 	}
@@ -402,17 +380,17 @@ func (j *job) keepOff() (release func()) {
 }
 
 func (j *job) producerCPUs(h int) []topology.CPU {
-	if len(j.Places) == 0 {
+	if len(j.c.Places) == 0 {
 		return nil
 	}
-	return j.Places[h].Producers
+	return j.c.Places[h].Producers
 }
 
 func (j *job) hasherCPU(h int) []topology.CPU {
-	if len(j.Places) == 0 {
+	if len(j.c.Places) == 0 {
 		return nil
 	}
-	return []topology.CPU{j.Places[h].Hasher}
+	return []topology.CPU{j.c.Places[h].Hasher}
 }
 
 // replicaIDs are a batch's, one for each of the kernel's lanes; empty lanes have

@@ -32,8 +32,9 @@ type shape struct {
 	room     int    // OneLayer: how many far base parents of a window can be listed
 }
 
-func shapeOf(p porep.SealProof, c *Config) shape {
-	s := shape{nodes: p.SectorSize().Nodes()}
+// shapeOf is that of a Config with defaults written out.
+func shapeOf(c *Config) shape {
+	s := shape{nodes: c.Proof.SectorSize().Nodes()}
 	lookahead := c.Lookahead
 	if c.MemoryMode == OneLayer {
 		s.window = s.nodes / windows

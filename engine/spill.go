@@ -133,7 +133,7 @@ func (b *batchRun) tryOpenSpill() error {
 			continue
 		}
 		var file *durable.File
-		if file, err = durable.Scratch(b.ctx, b.job.Sectors[l.sector].CacheDir); err != nil {
+		if file, err = durable.Scratch(b.ctx, b.job.c.Sectors[l.sector].CacheDir); err != nil {
 			continue
 		}
 		if err = file.Reserve(size); err != nil {
@@ -244,10 +244,10 @@ func (b *batchRun) checkSpilled(labels []byte, child int) error {
 
 // spillFails is what a test wants an operation on a file for far parents to fail with.
 func (j *job) spillFails(operation string, window uint64) error {
-	if j.spillHook == nil {
+	if j.c.spillHook == nil {
 		return nil
 	}
-	return j.spillHook(operation, window)
+	return j.c.spillHook(operation, window)
 }
 
 // ioBuffers are a batch's buffers for labels on their way to files and back.

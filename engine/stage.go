@@ -161,7 +161,7 @@ func sharedPlaces(s shape) int {
 	return max(2*s.slots, min(sharedNodes, int(s.nodes))/s.run) + sharedAhead
 }
 
-// shares says whether hashers hand on parents from a source: those that are computed. To
+// shares reports whether hashers hand on parents from a source: those that are computed. To
 // read them from memory costs as much as the copy that would save it. A source that is
 // not there yet will be the graph.
 func (c *Config) shares(source ParentSource) bool {
@@ -169,10 +169,10 @@ func (c *Config) shares(source ParentSource) bool {
 	return c.Hashers > 1 && (computed || source == nil)
 }
 
-func newSharedParents(source ParentSource, c *Config) *sharedParents {
+func newSharedParents(source ParentSource, r *Resolved) *sharedParents {
 	p := &sharedParents{source: source}
-	if c.shares(source) {
-		s := shapeOf(c.Proof, c)
+	if r.c.shares(source) {
+		s := r.shape
 		p.run, p.nodes = uint64(s.run), s.nodes
 		p.places = make([]sharedRun, sharedPlaces(s))
 		for i := range p.places {
