@@ -4,15 +4,15 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/sdr-engine/sdr/engine/internal/ring"
 	"github.com/sdr-engine/sdr/sha256"
 )
 
-// A batchRun is a batch at work. Its goroutines:
+// A pipeline is a batch at work. Its goroutines:
 //
 //	producers  know the parents and where they lie; a run of nodes goes to
 //	           the hasher by way of a ring
@@ -22,7 +22,7 @@ import (
 //	gatherer   in OneLayer mode, reads them back, and the key
 //
 // The hasher waits for the others only if they are behind, and then says for what.
-type batchRun struct {
+type pipeline struct {
 	c        *Config
 	job      *job
 	hasher   int
@@ -38,27 +38,25 @@ type batchRun struct {
 	counters *hasherCounters
 	spilling spilling // OneLayer
 
-	start   uint64                  // what the hasher has behind it when the batch begins, in nodes
-	from    uint64                  // the node at which layer index 0 begins: 0, but for Measure
-	ends    func(nodes uint64) bool // Measure: whether to stop after so many nodes; nil otherwise
-	written line                    // positions below are in their files, in all lanes
-	ctx     context.Context         // when it is done, no more runs are staged
-	made    ring.Gate
-	back    ring.Gate
-	stopped atomic.Bool
-	mu      sync.Mutex
-	err     error // why all of it ended
+	begin  uint64 // the position of the first node to label
+	start  uint64 // what the hasher has behind it then, in nodes
+	flow   ring.Flow
+	hashed chan struct{} // closed when the hasher has ended
+	mu     sync.Mutex
+	err    error // why all of it ended
 }
 
 // newBatchRun readies a batch; its lanes have no files yet.
-func (j *job) newBatchRun(h int, b batch, r *regions) *batchRun {
+func (j *job) newBatchRun(h int, b batch, r *regions) *pipeline {
 	s := j.shape
-	run := &batchRun{
+	run := &pipeline{
 		c: &j.c, regions: r, job: j, hasher: h, kernel: b.kernel, parents: j.source,
 		counters: j.counters[h],
 		ring:     ring.New(s.slots),
+		hashed:   make(chan struct{}),
 		rows:     sha256.NewRows(s.slots*s.run + sha256.Ahead),
 	}
+	run.flow.Key.Store(-1)
 	run.counters.kernel.Store(&b.kernel.Name)
 	for _, i := range b.sectors {
 		run.lanes = append(run.lanes, &lane{sector: i})
@@ -69,7 +67,7 @@ func (j *job) newBatchRun(h int, b batch, r *regions) *batchRun {
 	return run
 }
 
-func (b *batchRun) close() {
+func (b *pipeline) close() {
 	if b.spilling.file != nil {
 		b.spilling.file.Abort()
 	}
@@ -124,8 +122,7 @@ func (j *job) runBatch(ctx context.Context, h, n int, r *regions) error {
 }
 
 // run has all goroutines at work until the batch is done or stopped.
-func (b *batchRun) run(ctx context.Context) {
-	b.ctx = ctx
+func (b *pipeline) run(ctx context.Context) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	finished := make(chan struct{})
@@ -139,21 +136,22 @@ func (b *batchRun) run(ctx context.Context) {
 	var others sync.WaitGroup
 	for i := range b.c.Producers {
 		others.Go(func() {
-			if err := b.produce(i); err != nil {
+			if err := b.produce(ctx, i); err != nil {
 				b.fail(err)
 			}
 		})
 	}
-	b.startWriting(&others)
+	b.startWriting(ctx, &others)
 	if b.store.window > 0 {
 		others.Go(func() {
-			if err := b.gather(); err != nil {
+			if err := b.gather(ctx); err != nil {
 				b.fail(err)
 			}
 		})
-		others.Go(b.spill)
+		others.Go(func() { b.spill(ctx) })
 	}
 	others.Go(func() {
+		defer close(b.hashed)
 		if err := b.hash(); err != nil {
 			b.fail(err)
 		}
@@ -163,7 +161,7 @@ func (b *batchRun) run(ctx context.Context) {
 }
 
 // fail ends the batch, and with it the job.
-func (b *batchRun) fail(err error) {
+func (b *pipeline) fail(err error) {
 	b.mu.Lock()
 	if b.err == nil {
 		b.err = err
@@ -178,18 +176,16 @@ func (b *batchRun) fail(err error) {
 // learns of labels made of it finds that set too, writes none of them, and no file gets
 // its name. Rows always lead to labels, stale ones or zeros, and memory is there until
 // all have ended.
-func (b *batchRun) stop() {
-	b.stopped.Store(true)
+func (b *pipeline) stop() {
+	b.flow.Stop()
 	b.ring.Close()
-	b.made.Wake()
-	b.back.Wake()
 	b.regions.gate.Wake()
 	if b.job.index != nil {
 		b.job.index.gate.Wake()
 	}
 }
 
-func (b *batchRun) allDead() bool {
+func (b *pipeline) allDead() bool {
 	for _, l := range b.lanes {
 		if !l.dead.Load() {
 			return false
@@ -198,14 +194,8 @@ func (b *batchRun) allDead() bool {
 	return true
 }
 
-// wait parks at a gate until done; false means that the batch was stopped.
-func (b *batchRun) wait(g *ring.Gate, done func() bool) bool {
-	g.Wait(16, func() bool { return done() || b.stopped.Load() })
-	return !b.stopped.Load()
-}
-
 // hash is the hasher.
-func (b *batchRun) hash() error {
+func (b *pipeline) hash() error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	release, err := b.job.place(b.job.hasherCPU(b.hasher), 0)
@@ -225,7 +215,8 @@ func (b *batchRun) hash() error {
 	chunk := s.chunk(b.kernel)
 	var run uint64
 	var ended time.Time
-	for index := range b.layers {
+	offset := b.start - b.begin // of what counts in all from positions
+	for index, node := 0, b.begin; index < b.layers; index, node = index+1, 0 {
 		layer := s.first + index
 		r.Layer = uint32(layer)
 		if err := b.enter(index); err != nil {
@@ -237,10 +228,6 @@ func (b *batchRun) hash() error {
 		stats := LayerStats{Layer: layer, Nodes: s.nodes, Hasher: b.hasher, Kernel: b.kernel.Name, Lanes: int(lanes)}
 		if !ended.IsZero() {
 			stats.Pause = start.Sub(ended)
-		}
-		node := uint64(0)
-		if index == 0 {
-			node = b.from
 		}
 		for ; node < s.nodes; run++ {
 			n := int(min(uint64(s.run), s.nodes-node))
@@ -262,17 +249,13 @@ func (b *batchRun) hash() error {
 			b.ring.Release(run)
 			node += uint64(n)
 			pos := s.position(index, node)
-			s.done.Store(pos)
+			b.flow.Labelled.Store(pos)
 			c.labels.Store(c.labels.Load() + uint64(n)*lanes)
 			c.nodes.Store(c.nodes.Load() + uint64(n))
-			c.at.Store(b.start + pos - b.from)
+			c.at.Store(offset + pos)
 			c.busy.Store(c.busy.Load() + uint64(time.Since(began)))
 			if wakes := s.wakes(chunk, node-1); pos/wakes != (pos-uint64(n))/wakes {
-				b.made.Wake()
-			}
-			if b.ends != nil && b.ends(node-b.from) {
-				b.stop()
-				return nil
+				b.flow.Made.Wake()
 			}
 		}
 		ended = time.Now()
@@ -286,7 +269,7 @@ func (b *batchRun) hash() error {
 }
 
 // note keeps a layer's figures for each of its sectors.
-func (b *batchRun) note(stats LayerStats) {
+func (b *pipeline) note(stats LayerStats) {
 	for _, l := range b.lanes {
 		if l.writer(stats.Layer) != nil {
 			stats.Sector = l.sector
@@ -296,8 +279,8 @@ func (b *batchRun) note(stats LayerStats) {
 }
 
 // ready waits until a run is staged and its labels have a place. It counts the time.
-func (b *batchRun) ready(run uint64, index int, node uint64, n int) bool {
-	if b.stopped.Load() {
+func (b *pipeline) ready(run uint64, index int, node uint64, n int) bool {
+	if b.flow.Stopped() {
 		return false
 	}
 	s := b.store
@@ -311,51 +294,44 @@ func (b *batchRun) ready(run uint64, index int, node uint64, n int) bool {
 	}
 	// The labels that lie there now must be in their files.
 	if end := s.position(index, node) + uint64(n); end > s.inMemory {
-		if !b.waitFor(WaitDisk, &b.back, func() bool { return b.written.Load() >= end-s.inMemory }) {
+		if !b.waitFor(WaitDisk, &b.flow.Back, func() bool { return b.flow.Written.Load() >= end-s.inMemory }) {
 			return false
 		}
 	}
 	if s.window > 0 && node%s.window == 0 {
 		window := s.position(index, node) / s.window
 		// So must be those far parents that lie in the window's place.
-		return b.waitFor(WaitDisk, &b.back, func() bool { return s.far.ready(window) && b.spilling.done.Load()+kept > window })
+		return b.waitFor(WaitDisk, &b.flow.Back, func() bool { return s.far.ready(window) && b.spilling.done.Load()+kept > window })
 	}
 	return true
 }
 
 // waitFor is wait for the hasher. It counts the time, if it is not done already.
-func (b *batchRun) waitFor(what Wait, g *ring.Gate, done func() bool) bool {
+func (b *pipeline) waitFor(what Wait, g *ring.Gate, done func() bool) bool {
 	if done() {
 		return true
 	}
 	began := b.counters.startWaiting(what)
 	defer b.counters.stopWaiting(what, began)
-	return b.wait(g, done)
+	return b.flow.Wait(g, done)
 }
 
 // enter readies the layer before for layer index index.
-func (b *batchRun) enter(index int) error {
+func (b *pipeline) enter(index int) error {
 	s := b.store
 	began := b.counters.startWaiting(WaitDisk)
 	defer b.counters.stopWaiting(WaitDisk, began)
 	if index > 0 && s.window > 0 {
-		if b.wait(&b.back, func() bool { return s.keyOf.Load() >= int64(index) }) {
+		if b.flow.Wait(&b.flow.Back, func() bool { return b.flow.Key.Load() >= int64(index) }) {
 			b.forget(index - 1)
 		}
 		return nil
 	}
-	joining := false
-	for _, l := range b.lanes {
-		if b.ends != nil {
-			break // what is in memory stands for the layer before
-		}
-		joining = joining || l.first > 1 && l.first == s.first+index
-	}
-	if joining {
+	if slices.ContainsFunc(b.lanes, func(l *lane) bool { return l.before != nil && l.first == s.first+index }) {
 		if err := b.loadFiles(index); err != nil {
 			return err
 		}
 	}
-	s.keyOf.Store(int64(index))
+	b.flow.Key.Store(int64(index))
 	return nil
 }

@@ -70,10 +70,9 @@ func SpillRoundTrip(ctx context.Context, c Config, label func(node uint64, label
 	j.index.gate.Wait(1, j.index.ready.Load)
 	b := j.newBatchRun(0, j.split[0][0], all[0])
 	defer b.close()
-	b.ctx = ctx
 	s := newStore(j.shape, b.kernel, 1, all[0].layers.Bytes())
 	b.store = s
-	if b.openSpill(); b.spilling.err != nil {
+	if b.openSpill(ctx); b.spilling.err != nil {
 		return b.spilling.err
 	}
 	stride := b.kernel.Stride()
@@ -90,7 +89,7 @@ func SpillRoundTrip(ctx context.Context, c Config, label func(node uint64, label
 	for child := kept; child < windows; child++ {
 		w := s.far.of(uint64(child))
 		w.place = nil
-		if !b.unspill(w, uint64(child)) {
+		if !b.unspill(ctx, w, uint64(child)) {
 			return errors.New("nothing is there")
 		}
 		if err := b.list(w, uint64(child)*s.window, s.listParents()); err != nil {
@@ -170,11 +169,10 @@ func LabelsStaged(run, released uint64, source ParentSource) (bool, error) {
 		return false, err
 	}
 	b := j.newBatchRun(0, j.split[0][0], &regions{})
-	b.ctx = context.Background()
 	s := j.shape
 	stride := b.kernel.Stride()
 	b.store = newStore(s, b.kernel, 2, bytes.Repeat([]byte{1}, 2*int(s.nodes)*stride))
-	b.store.keyOf.Store(0)
+	b.flow.Key.Store(0)
 	b.staged = make([]byte, s.slots*porep.Degree*stride)
 	for i := range released {
 		b.ring.Release(i)

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -30,7 +31,7 @@ type farParents struct {
 }
 
 // The place of a layer's first window, which has no far parents, is in the layer before's
-// last window that of expander parents put aside: see batchRun.handOver.
+// last window that of expander parents put aside: see pipeline.handOver.
 type farWindow struct {
 	labels  []byte
 	place   *spillPlace // how labels lie: as they were spilled, or, if nil, in order of child, then slot
@@ -74,24 +75,24 @@ func (w *farWindow) label(entry int, parent uint32, window uint64) (label int, o
 
 // gather keeps the far parents of the window that comes next ready, through all
 // layers.
-func (b *batchRun) gather() error {
+func (b *pipeline) gather(ctx context.Context) error {
 	defer b.job.keepOff()()
 	var order *readOrder
 	parents := b.store.listParents()
-	begin := b.from / b.store.window
+	begin := b.begin / b.store.window
 	for n := begin; n < uint64(b.layers)*windows; n++ {
 		index, from := int(n/windows), n%windows*b.store.window
 		end := from + b.store.window
 		w := b.store.far.of(n)
 		// What lies in its place is the last but one's.
-		if n >= begin+2 && !b.wait(&b.made, func() bool { return b.store.done.Load() >= (n-1)*b.store.window }) {
+		if n >= begin+2 && !b.flow.Wait(&b.flow.Made, func() bool { return b.flow.Labelled.Load() >= (n-1)*b.store.window }) {
 			return nil
 		}
 		if from == 0 && index > 0 {
 			if err := b.handOver(w, n, index, parents); err != nil {
 				return err
 			}
-			if b.stopped.Load() {
+			if b.flow.Stopped() {
 				return nil
 			}
 			continue
@@ -100,21 +101,21 @@ func (b *batchRun) gather() error {
 			b.haveNone(w, n)
 			continue
 		}
-		if !b.wait(&b.back, func() bool { return b.spilling.done.Load() > n-kept }) {
+		if !b.flow.Wait(&b.flow.Back, func() bool { return b.spilling.done.Load() > n-kept }) {
 			return nil
 		}
-		fromLayers := !b.unspill(w, n)
+		fromLayers := !b.unspill(ctx, w, n)
 		if err := b.list(w, from, parents); err != nil {
 			return err
 		}
-		if b.stopped.Load() {
+		if b.flow.Stopped() {
 			return nil // not all of it is listed
 		}
 		w.listed.Store(n + 1)
-		b.back.Wake()
+		b.flow.Back.Wake()
 		if fromLayers {
 			last := b.store.position(index, end-b.store.inMemory)
-			if !b.wait(&b.made, func() bool { return b.written.Load() >= last }) {
+			if !b.flow.Wait(&b.flow.Made, func() bool { return b.flow.Written.Load() >= last }) {
 				return nil
 			}
 			if order == nil {
@@ -125,20 +126,20 @@ func (b *batchRun) gather() error {
 			}
 		}
 		w.read.Store(n + 1)
-		b.back.Wake()
+		b.flow.Back.Wake()
 	}
 	return nil
 }
 
 // haveNone notes that a window has no far parents.
-func (b *batchRun) haveNone(w *farWindow, n uint64) {
+func (b *pipeline) haveNone(w *farWindow, n uint64) {
 	w.listed.Store(n + 1)
 	w.read.Store(n + 1)
-	b.back.Wake()
+	b.flow.Back.Wake()
 }
 
 // list works out where the far parents of a window lie.
-func (b *batchRun) list(w *farWindow, from uint64, parents []uint32) error {
+func (b *pipeline) list(w *farWindow, from uint64, parents []uint32) error {
 	s := b.store
 	w.list, w.starts = w.list[:0], w.starts[:0]
 	var next [windows]int
@@ -146,7 +147,7 @@ func (b *batchRun) list(w *farWindow, from uint64, parents []uint32) error {
 		next = w.place.starts
 	}
 	run := uint64(s.run)
-	err := s.eachFar(b.parents, parents, from, b.stopped.Load, func(child uint64, p uint32) error {
+	err := s.eachFar(b.parents, parents, from, b.flow.Stopped, func(child uint64, p uint32) error {
 		w.startRuns(child+1-from, run)
 		if len(w.list) == s.room {
 			return fmt.Errorf("engine: listing far parents: more than %d from node %d on", s.room, from)
@@ -160,7 +161,7 @@ func (b *batchRun) list(w *farWindow, from uint64, parents []uint32) error {
 		w.list = append(w.list, at)
 		return nil
 	})
-	if err != nil || b.stopped.Load() {
+	if err != nil || b.flow.Stopped() {
 		return err
 	}
 	w.startRuns(s.window, run)
@@ -262,7 +263,7 @@ func (o *readOrder) part(i int) []uint32 {
 // readFar reads the labels of a window's far parents from the layer's files, where all
 // are among those of the nodes before end: 13 times over in a layer, but each lane has
 // only its own file to lose.
-func (b *batchRun) readFar(w *farWindow, index int, end uint64, order *readOrder) error {
+func (b *pipeline) readFar(w *farWindow, index int, end uint64, order *readOrder) error {
 	order.sort(w.list)
 	stride := b.kernel.Stride()
 	return b.readParts(len(order.ends), func(part int, buffer []byte) error {
@@ -295,7 +296,7 @@ func (b *batchRun) readFar(w *farWindow, index int, end uint64, order *readOrder
 // readPart bytes each, until one fails or the batch is stopped. There is one set of
 // buffers: the gatherer's, but that the hasher reads where lanes begin, when there is no
 // gatherer, or it has nothing to read.
-func (b *batchRun) readParts(n int, do func(part int, buffer []byte) error) (err error) {
+func (b *pipeline) readParts(n int, do func(part int, buffer []byte) error) (err error) {
 	var next atomic.Int64
 	var once sync.Once
 	var wg sync.WaitGroup
@@ -307,7 +308,7 @@ func (b *batchRun) readParts(n int, do func(part int, buffer []byte) error) (err
 			if buffer == nil {
 				buffer = make([]byte, readPart)
 			}
-			for !b.stopped.Load() {
+			for !b.flow.Stopped() {
 				part := int(next.Add(1)) - 1
 				if part >= n {
 					return
@@ -325,7 +326,7 @@ func (b *batchRun) readParts(n int, do func(part int, buffer []byte) error) (err
 
 // loadFiles fills the memory for the layer before layer index index in those lanes
 // that begin with it.
-func (b *batchRun) loadFiles(index int) error {
+func (b *pipeline) loadFiles(index int) error {
 	s := b.store
 	layer := s.first + index
 	return b.readParts(int(divUp(s.nodes, readNodes)), func(part int, buffer []byte) error {
@@ -337,7 +338,7 @@ func (b *batchRun) loadFiles(index int) error {
 
 // loadLanes reads some labels of a layer in all lanes that are wanted and puts them
 // in their places in memory.
-func (b *batchRun) loadLanes(memory []byte, layer int, first uint64, labels []byte, wanted func(*lane) bool) error {
+func (b *pipeline) loadLanes(memory []byte, layer int, first uint64, labels []byte, wanted func(*lane) bool) error {
 	stride := uint64(b.kernel.Stride())
 	nodes := memory[first*stride:][:uint64(len(labels)/porep.NodeSize)*stride]
 	for i, l := range b.lanes {

@@ -52,10 +52,10 @@ func (s *store) isClosing(index int, node uint64) bool {
 
 // handOver makes what is labelled in the layer before layer index index that one's key.
 // W is the place of window n, that layer's first.
-func (b *batchRun) handOver(w *farWindow, n uint64, index int, parents []uint32) error {
+func (b *pipeline) handOver(w *farWindow, n uint64, index int, parents []uint32) error {
 	early := true
 	if b.store.isClosing(index-1, b.store.nodes-1) {
-		if err := b.putAside(w, parents); err != nil || b.stopped.Load() {
+		if err := b.putAside(w, parents); err != nil || b.flow.Stopped() {
 			return err
 		}
 		early = !w.tooMany
@@ -64,8 +64,8 @@ func (b *batchRun) handOver(w *farWindow, n uint64, index int, parents []uint32)
 	if err := b.loadKey(index, early); err != nil {
 		return err
 	}
-	b.store.keyOf.Store(int64(index))
-	b.back.Wake()
+	b.flow.Key.Store(int64(index))
+	b.flow.Back.Wake()
 	return nil
 }
 
@@ -73,12 +73,12 @@ func (b *batchRun) handOver(w *farWindow, n uint64, index int, parents []uint32)
 // over, unless it is too much: the 32 and 64 GiB graphs of the first version, whose
 // expander parents crowd in the low parts, have two and three times as much as there is
 // room for.
-func (b *batchRun) putAside(w *farWindow, parents []uint32) error {
+func (b *pipeline) putAside(w *farWindow, parents []uint32) error {
 	s := b.store
 	from, run, stride := s.closing(), uint64(s.run), uint64(b.kernel.Stride())
 	w.place, w.tooMany = nil, false
 	w.list, w.starts = w.list[:0], w.starts[:0]
-	stopped := func() bool { return w.tooMany || b.stopped.Load() }
+	stopped := func() bool { return w.tooMany || b.flow.Stopped() }
 	return eachRow(b.parents.Parents, parents, from, s.nodes, stopped, func(child uint64, row []uint32) error {
 		w.startRuns(child+1-from, run)
 		below := s.asideBelow(child)
@@ -100,7 +100,7 @@ func (b *batchRun) putAside(w *farWindow, parents []uint32) error {
 // loadKey fills the memory for the layer before layer index index with what is
 // labelled in it: the newest from memory, the others from the files. Early says that parts
 // may be handed over before all of it is labelled.
-func (b *batchRun) loadKey(index int, early bool) error {
+func (b *pipeline) loadKey(index int, early bool) error {
 	s := b.store
 	part, old, stride := s.keyPart(), s.nodes-s.inMemory, uint64(b.kernel.Stride())
 	return b.readParts(int(s.nodes/part), func(i int, buffer []byte) error {
@@ -110,7 +110,7 @@ func (b *batchRun) loadKey(index int, early bool) error {
 		if early {
 			handed = s.position(index-1, s.handedOver(uint64(i)))
 		}
-		if !b.wait(&b.made, func() bool { return s.done.Load() >= handed }) {
+		if !b.flow.Wait(&b.flow.Made, func() bool { return b.flow.Labelled.Load() >= handed }) {
 			return nil
 		}
 		wanted := func(*lane) bool { return true }

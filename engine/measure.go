@@ -112,23 +112,13 @@ func (j *job) measure(ctx context.Context, h int, r *regions, window time.Durati
 	ready.Wait()
 
 	*m = HasherMeasurement{Kernel: b.kernel.Name, Batches: len(j.split[h]), Lanes: len(b.lanes)}
-	slice := window / (measureSlices + 1)
-	began := time.Now()
-	sliceBegan, sliceNodes := began, uint64(0)
-	first := true
-	b.ends = func(nodes uint64) bool {
-		now := time.Now()
-		if took := now.Sub(sliceBegan); took >= slice {
-			if !first {
-				m.Slices = append(m.Slices, float64(nodes-sliceNodes)/took.Seconds())
-			}
-			first = false
-			sliceBegan, sliceNodes = now, nodes
-		}
-		m.Nodes, m.Took = nodes, now.Sub(began)
-		return m.Took >= window
-	}
+	var sampling sync.WaitGroup
+	sampling.Go(func() {
+		m.sample(b.hashed, b.counters, window)
+		b.stop()
+	})
 	b.run(ctx)
+	sampling.Wait()
 	m.Waited = b.counters.ended()
 	for _, l := range b.lanes {
 		if err := l.failure(); err != nil {
@@ -138,29 +128,56 @@ func (j *job) measure(ctx context.Context, h int, r *regions, window time.Durati
 	if b.err != nil {
 		return b.err
 	}
-	if err := b.verifyMemory(b.from, b.store.done.Load()); err != nil || b.store.window == 0 {
+	if err := b.verifyMemory(b.begin, b.flow.Labelled.Load()); err != nil || b.store.window == 0 {
 		return err
 	}
-	m.Pause, err = b.measurePause(m)
+	m.Pause, err = b.measurePause(ctx, m)
 	return err
+}
+
+// sample looks how far the hasher is at the end of each slice, until the window is over
+// and something is labelled, or the hasher has ended.
+func (m *HasherMeasurement) sample(hashed <-chan struct{}, c *hasherCounters, window time.Duration) {
+	slice := window / (measureSlices + 1)
+	began := time.Now()
+	last, lastNodes, first := began, uint64(0), true
+	timer := time.NewTimer(window)
+	defer timer.Stop()
+	for ended := false; !ended && (m.Took < window || m.Nodes == 0); {
+		timer.Reset(max(time.Millisecond/4, min(slice, window-m.Took)))
+		select {
+		case <-timer.C:
+		case <-hashed:
+			ended = true
+		}
+		now, nodes := time.Now(), c.nodes.Load()
+		if took := now.Sub(last); took >= slice {
+			if !first {
+				m.Slices = append(m.Slices, float64(nodes-lastNodes)/took.Seconds())
+			}
+			first = false
+			last, lastNodes = now, nodes
+		}
+		m.Nodes, m.Took = nodes, now.Sub(began)
+	}
 }
 
 // measurePause reads what was labelled back, or as much of it as tells how fast the disk
 // is.
-func (b *batchRun) measurePause(m *HasherMeasurement) (time.Duration, error) {
+func (b *pipeline) measurePause(ctx context.Context, m *HasherMeasurement) (time.Duration, error) {
 	const most = 2 << 30 // bytes
 	s := b.store
 	part := s.keyPart()
-	from, end := roundUp(b.from, part)/part, b.written.Load()/part
+	from, end := roundUp(b.begin, part)/part, b.flow.Written.Load()/part
 	if end <= from {
 		return 0, nil
 	}
 	parts := min(end-from, max(1, most/(part*porep.NodeSize*uint64(len(b.lanes)))))
-	b.stopped.Store(false) // for those who have ended
+	b.flow.Restart() // for those who have ended
 	began := time.Now()
 	err := b.readParts(int(parts), func(i int, buffer []byte) error {
-		if b.ctx.Err() != nil {
-			return context.Cause(b.ctx)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
 		}
 		return b.loadLanes(s.key, s.first, (from+uint64(i))*part, buffer[:part*porep.NodeSize], func(*lane) bool { return true })
 	})
@@ -178,9 +195,8 @@ func (b *batchRun) measurePause(m *HasherMeasurement) (time.Duration, error) {
 
 // measuredBatch is a hasher's first batch, with random labels in memory and, where
 // it reads them, in the file for far parents.
-func (j *job) measuredBatch(ctx context.Context, h int, r *regions) (b *batchRun, err error) {
+func (j *job) measuredBatch(ctx context.Context, h int, r *regions) (b *pipeline, err error) {
 	b = j.newBatchRun(h, j.split[h][0], r)
-	b.ctx = ctx
 	defer func() {
 		if err != nil {
 			b.close()
@@ -196,10 +212,10 @@ func (j *job) measuredBatch(ctx context.Context, h int, r *regions) (b *batchRun
 	}
 	b.layers = 1
 	b.store = newStore(j.shape, b.kernel, 2, r.layers.Bytes())
-	b.from = b.store.nodes / 2
-	b.from -= b.from % uint64(b.store.run) // producers count in runs from the layer's first node
-	b.store.done.Store(b.from)
-	b.written.Store(b.from)
+	b.begin = b.store.nodes / 2
+	b.begin -= b.begin % uint64(b.store.run) // producers count in runs from the layer's first node
+	b.flow.Labelled.Store(b.begin)
+	b.flow.Written.Store(b.begin)
 	for _, region := range r.all() {
 		if err := region.Populate(ctx); err != nil {
 			return b, fmt.Errorf("engine: taking memory for hasher %d: %w", h, err)
@@ -219,17 +235,17 @@ func (j *job) measuredBatch(ctx context.Context, h int, r *regions) (b *batchRun
 // fillSpill readies the file for far parents, with random labels for those of windows
 // before the part that is measured. A job that cannot have the file is slower: that is
 // not what is to be measured, and an error.
-func (b *batchRun) fillSpill(ctx context.Context) error {
+func (b *pipeline) fillSpill(ctx context.Context) error {
 	x, p := b.job.index, &b.spilling
 	defer context.AfterFunc(ctx, x.gate.Wake)()
 	x.gate.Wait(1, func() bool { return x.ready.Load() || ctx.Err() != nil })
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if b.openSpill(); p.err != nil {
+	if b.openSpill(ctx); p.err != nil {
 		return fmt.Errorf("engine: readying far parents: %w", p.err)
 	}
-	begin := b.from / b.store.window
+	begin := b.begin / b.store.window
 	p.done.Store(begin)
 	buffer := b.buffers().spill
 	fillRandom(ctx, buffer, uint64(b.hasher)+1)
@@ -280,7 +296,7 @@ func fillRandom(ctx context.Context, mem []byte, seed uint64) {
 
 // verifyMemory recomputes, by way of the standard library, a sample of the labels
 // of nodes from to to−1 of layer index 0 from the labels that are in memory.
-func (b *batchRun) verifyMemory(from, to uint64) error {
+func (b *pipeline) verifyMemory(from, to uint64) error {
 	const samples = 64
 	s := b.store
 	parents := make([]uint32, porep.Degree)
@@ -326,7 +342,7 @@ func (b *batchRun) verifyMemory(from, to uint64) error {
 	return nil
 }
 
-func (b *batchRun) labelFromMemory(lane int, id porep.ReplicaID, node uint64, parents []uint32) (label [porep.NodeSize]byte, err error) {
+func (b *pipeline) labelFromMemory(lane int, id porep.ReplicaID, node uint64, parents []uint32) (label [porep.NodeSize]byte, err error) {
 	s := b.store
 	var all [porep.Degree][porep.NodeSize]byte
 	for slot, p := range parents {

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync/atomic"
@@ -23,7 +24,7 @@ import (
 // the layer before to be read.
 //
 // A file that fails, because the disk is full for example, is not used again: far
-// parents then come from the layers' files (see batchRun.readFar).
+// parents then come from the layers' files (see pipeline.readFar).
 type spilling struct {
 	file   *durable.File
 	places *[windows]spillPlace // by the children's window
@@ -72,49 +73,49 @@ func divUp[N int | uint64](n, by N) N { return (n + by - 1) / by }
 func roundUp[N int | uint64](n, to N) N { return divUp(n, to) * to }
 
 // spill is the goroutine that fills the file.
-func (b *batchRun) spill() {
+func (b *pipeline) spill(ctx context.Context) {
 	defer b.job.keepOff()()
 	s, x := b.store, b.job.index
-	if !b.wait(&x.gate, x.ready.Load) {
+	if !b.flow.Wait(&x.gate, x.ready.Load) {
 		return
 	}
 	if b.spilling.file == nil { // Measure has it open
-		b.openSpill()
+		b.openSpill(ctx)
 	}
 	nodes := make([]uint32, farChunk)
-	for n := b.from / s.window; n < uint64(b.layers)*windows; n++ {
-		if !b.wait(&b.made, func() bool { return s.done.Load() >= (n+1)*s.window }) {
+	for n := b.begin / s.window; n < uint64(b.layers)*windows; n++ {
+		if !b.flow.Wait(&b.flow.Made, func() bool { return b.flow.Labelled.Load() >= (n+1)*s.window }) {
 			return
 		}
 		from := int(n % windows)
 		for child := from + kept; child < windows && !b.spilling.lost.Load(); child++ {
 			if err := b.spillSection(nodes, n, child, from); err != nil {
-				b.loseSpill(err)
+				b.loseSpill(ctx, err)
 			}
 		}
 		b.spilling.done.Store(n + 1)
-		b.back.Wake()
+		b.flow.Back.Wake()
 	}
 }
 
 // openSpill makes the file in the first cache dir that takes it.
-func (b *batchRun) openSpill() {
+func (b *pipeline) openSpill(ctx context.Context) {
 	p := &b.spilling
-	if p.err = b.tryOpenSpill(); p.err != nil {
-		b.loseSpill(p.err)
+	if p.err = b.tryOpenSpill(ctx); p.err != nil {
+		b.loseSpill(ctx, p.err)
 	}
 }
 
 // loseSpill notes that the file is not to be used, and why.
-func (b *batchRun) loseSpill(err error) {
+func (b *pipeline) loseSpill(ctx context.Context, err error) {
 	b.spilling.lost.Store(true)
-	if b.ctx.Err() == nil {
+	if ctx.Err() == nil {
 		err = fmt.Errorf("engine: far parents are read from layer files: %w", err)
 		b.c.Progress.slowed.CompareAndSwap(nil, &err)
 	}
 }
 
-func (b *batchRun) tryOpenSpill() error {
+func (b *pipeline) tryOpenSpill(ctx context.Context) error {
 	p, x := &b.spilling, b.job.index
 	if x.err != nil {
 		return x.err
@@ -133,7 +134,7 @@ func (b *batchRun) tryOpenSpill() error {
 			continue
 		}
 		var file *durable.File
-		if file, err = durable.Scratch(b.ctx, b.job.c.Sectors[l.sector].CacheDir); err != nil {
+		if file, err = durable.Scratch(ctx, b.job.c.Sectors[l.sector].CacheDir); err != nil {
 			continue
 		}
 		if err = file.Reserve(size); err != nil {
@@ -154,7 +155,7 @@ func (b *batchRun) tryOpenSpill() error {
 
 // spillSection writes the labels of a window that are far parents of children in a
 // later one. Nodes is for farChunk of them.
-func (b *batchRun) spillSection(nodes []uint32, window uint64, child, from int) error {
+func (b *pipeline) spillSection(nodes []uint32, window uint64, child, from int) error {
 	if err := b.job.spillFails("write", window); err != nil {
 		return err
 	}
@@ -164,7 +165,7 @@ func (b *batchRun) spillSection(nodes []uint32, window uint64, child, from int) 
 	buffer := b.buffers().spill
 	at := place.offset + int64(place.starts[from])*int64(stride)
 	for chunk := range section.chunks {
-		if b.stopped.Load() {
+		if b.flow.Stopped() {
 			return nil
 		}
 		parents, err := x.read(nodes, section, chunk)
@@ -184,14 +185,14 @@ func (b *batchRun) spillSection(nodes []uint32, window uint64, child, from int) 
 }
 
 // spillChunk writes the labels of a section's chunk.
-func (b *batchRun) spillChunk(child, from, chunk int, labels []byte, at int64) error {
+func (b *pipeline) spillChunk(child, from, chunk int, labels []byte, at int64) error {
 	b.spilling.sums[child][from][chunk] = durable.Checksum(labels)
 	return b.spilling.file.WriteVia(b.c.way(), labels, at)
 }
 
 // unspill reads the far parents of a window. False means that they are not in the
 // file.
-func (b *batchRun) unspill(w *farWindow, window uint64) bool {
+func (b *pipeline) unspill(ctx context.Context, w *farWindow, window uint64) bool {
 	p := &b.spilling
 	w.place = nil
 	if p.lost.Load() {
@@ -200,14 +201,14 @@ func (b *batchRun) unspill(w *farWindow, window uint64) bool {
 	place, stride := &p.places[window%windows], b.kernel.Stride()
 	err := b.job.spillFails("read", window)
 	labels := w.labels[:place.labels*stride]
-	for at := 0; at < len(labels) && err == nil && !b.stopped.Load(); at += spillPart {
+	for at := 0; at < len(labels) && err == nil && !b.flow.Stopped(); at += spillPart {
 		err = p.file.ReadVia(b.c.way(), labels[at:min(at+spillPart, len(labels))], place.offset+int64(at))
 	}
-	if err == nil && !b.stopped.Load() {
+	if err == nil && !b.flow.Stopped() {
 		err = b.checkSpilled(labels, int(window%windows))
 	}
 	if err != nil {
-		b.loseSpill(err)
+		b.loseSpill(ctx, err)
 		return false
 	}
 	w.place = place
@@ -218,7 +219,7 @@ const spillPart = 4 << 20 // bytes read at a time
 
 // checkSpilled compares the labels of a window of children with what was written. A chunk
 // that is not right is read once more, past the cache.
-func (b *batchRun) checkSpilled(labels []byte, child int) error {
+func (b *pipeline) checkSpilled(labels []byte, child int) error {
 	p, stride := &b.spilling, b.kernel.Stride()
 	place := &p.places[child]
 	for from, sums := range p.sums[child] {
@@ -258,7 +259,7 @@ type ioBuffers struct {
 }
 
 // buffers cuts them out of their memory. All but the writers' are for OneLayer mode.
-func (b *batchRun) buffers() (all ioBuffers) {
+func (b *pipeline) buffers() (all ioBuffers) {
 	s := &b.store.shape
 	var mem []byte
 	if b.regions.buffers != nil {

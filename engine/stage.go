@@ -12,7 +12,7 @@ import (
 func (s *store) slotOf(run uint64) int { return int(run % uint64(s.slots)) }
 
 // produce is a producer: it stages run after run until there are no more.
-func (b *batchRun) produce(i int) error {
+func (b *pipeline) produce(ctx context.Context, i int) error {
 	release, err := b.job.place(b.job.producerCPUs(b.hasher), i)
 	if err != nil {
 		return err
@@ -24,7 +24,7 @@ func (b *batchRun) produce(i int) error {
 	list := make([]int32, s.run*porep.Degree)
 	for {
 		run := b.ring.Claim()
-		inJob := run + b.from/uint64(s.run)
+		inJob := run + b.begin/uint64(s.run)
 		index, node := int(inJob/inLayer), inJob%inLayer*uint64(s.run)
 		if index >= b.layers || !b.ring.Free(run) {
 			return nil
@@ -38,8 +38,8 @@ func (b *batchRun) produce(i int) error {
 			return err
 		}
 		// Whoever cancels may have reasons to doubt what he gave.
-		if b.ctx.Err() != nil {
-			return context.Cause(b.ctx)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
 		}
 		if err := b.stage(list, run, index, node, rows); err != nil {
 			return err
@@ -50,7 +50,7 @@ func (b *batchRun) produce(i int) error {
 
 // stage works out where the parents of a run lie and, as far as they are labelled,
 // gets them closer to the hasher, unless that would be too late.
-func (b *batchRun) stage(list []int32, run uint64, index int, node uint64, parents []uint32) error {
+func (b *pipeline) stage(list []int32, run uint64, index int, node uint64, parents []uint32) error {
 	s := b.store
 	n := len(parents) / porep.Degree
 	slot := s.slotOf(run)
@@ -60,7 +60,7 @@ func (b *batchRun) stage(list []int32, run uint64, index int, node uint64, paren
 		if s.isClosing(index, node) {
 			window++ // in whose place parents are put aside; the one before was listed earlier
 		}
-		if !b.wait(&b.back, func() bool { return s.far.of(window).listed.Load() == window+1 }) {
+		if !b.flow.Wait(&b.flow.Back, func() bool { return s.far.of(window).listed.Load() == window+1 }) {
 			return nil
 		}
 	}
@@ -81,7 +81,7 @@ func (b *batchRun) stage(list []int32, run uint64, index int, node uint64, paren
 // isLate says whether the hasher has hardly anything left. Then it is better off with a
 // run as it is, now, than with one whose labels are close by: without parents it cannot
 // go on at all. In a ring of fewer than 8 slots, no run is late.
-func (b *batchRun) isLate(run uint64) bool {
+func (b *pipeline) isLate(run uint64) bool {
 	return run < b.ring.Released()+uint64(b.store.slots)/8
 }
 
@@ -89,11 +89,11 @@ func (b *batchRun) isLate(run uint64) bool {
 // shared cache, all at once so that the misses overlap, and with Producers copies
 // them into the slot: the hasher then reads from memory that is small enough for its
 // TLB, whereas layers are not. List has room for all of a run's parents.
-func (b *batchRun) bringClose(list []int32, rows sha256.Rows, slot, index int, node uint64, parents []uint32) {
+func (b *pipeline) bringClose(list []int32, rows sha256.Rows, slot, index int, node uint64, parents []uint32) {
 	s := b.store
 	// What is there now: looked at once, since it only grows.
-	labelled := max(s.done.Load(), s.position(index, 0)) - s.position(index, 0)
-	key := s.first+index > 1 && s.keyOf.Load() >= int64(index)
+	labelled := max(b.flow.Labelled.Load(), s.position(index, 0)) - s.position(index, 0)
+	key := s.first+index > 1 && b.flow.Key.Load() >= int64(index)
 	far := s.window > 0 && s.far.ready(s.position(index, node)/s.window)
 	n := 0
 	for at := 0; at < len(parents); at += porep.Degree {

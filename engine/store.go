@@ -2,20 +2,18 @@ package engine
 
 import (
 	"fmt"
-	"sync/atomic"
 
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/sha256"
 )
 
-// A store is where a batch's labels lie in memory. Positions count nodes from the
-// first node of the batch's first layer, which is layer index 0, on through all
-// layers.
+// A store is where a batch's labels lie in memory. Positions are those of
+// ring.Flow.
 //
 // The hasher writes labels at ever higher positions and publishes how far it is;
 // below that, anybody may read, as long as the hasher has not come so far that the
 // place is written again: that is not before the writers have written it to its
-// file, and what of it will be far parents is spilled (see batchRun.ready).
+// file, and what of it will be far parents is spilled (see pipeline.ready).
 type store struct {
 	shape
 	kernel *sha256.Kernel
@@ -31,17 +29,11 @@ type store struct {
 
 	handovers int // OneLayer: layers whose key is handed over to the next, from layer index 0 on
 
-	// keyOf is the layer index whose layer before is all there, in every lane, but for what
-	// is put aside; -1 is none.
-	keyOf atomic.Int64
-
-	done line // positions below are labelled
 }
 
 // newStore cuts a store out of mem, which has nodesInMemory nodes.
 func newStore(s shape, k *sha256.Kernel, first int, mem []byte) *store {
 	st := &store{shape: s, kernel: k, first: first}
-	st.keyOf.Store(-1)
 	cut := func(nodes uint64) (part []byte) {
 		n := nodes * uint64(k.Stride())
 		part, mem = mem[:n:n], mem[n:]

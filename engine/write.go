@@ -24,7 +24,7 @@ type writing struct {
 
 // write is one of the goroutines. Way is how; buffer is nil if a chunk's labels can
 // be written from where they lie.
-func (b *batchRun) write(w *writing, way durable.Way, buffer []byte) {
+func (b *pipeline) write(ctx context.Context, w *writing, way durable.Way, buffer []byte) {
 	defer b.job.keepOff()()
 	chunk := b.store.chunk(b.kernel)
 	inLayer := b.store.nodes / chunk
@@ -37,12 +37,12 @@ func (b *batchRun) write(w *writing, way durable.Way, buffer []byte) {
 		if index >= b.layers {
 			return
 		}
-		if !b.wait(&b.made, func() bool { return b.store.done.Load() >= (n+1)*chunk }) {
+		if !b.flow.Wait(&b.flow.Made, func() bool { return b.flow.Labelled.Load() >= (n+1)*chunk }) {
 			return
 		}
 		b.writeChunk(way, buffer, index, node, chunk)
-		if w.wrote(b, n, chunk, index) && b.ends == nil {
-			b.commit(index)
+		if w.wrote(b, n, chunk, index) {
+			b.commit(ctx, index)
 		}
 		if b.allDead() {
 			b.stop()
@@ -52,7 +52,7 @@ func (b *batchRun) write(w *writing, way durable.Way, buffer []byte) {
 }
 
 // writeChunk writes the labels of all lanes from a node on.
-func (b *batchRun) writeChunk(way durable.Way, buffer []byte, index int, node, n uint64) {
+func (b *pipeline) writeChunk(way durable.Way, buffer []byte, index int, node, n uint64) {
 	layer := b.store.first + index
 	nodes := b.store.out(index, node, int(n))
 	size := n * porep.NodeSize
@@ -78,7 +78,7 @@ func (b *batchRun) writeChunk(way durable.Way, buffer []byte, index int, node, n
 }
 
 // wrote notes that a chunk is written, and says whether it was its layer's last.
-func (w *writing) wrote(b *batchRun, n, chunk uint64, index int) (last bool) {
+func (w *writing) wrote(b *pipeline, n, chunk uint64, index int) (last bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.done[n%uint64(len(w.done))] = true
@@ -86,15 +86,15 @@ func (w *writing) wrote(b *batchRun, n, chunk uint64, index int) (last bool) {
 		w.done[w.low%uint64(len(w.done))] = false
 		w.low++
 	}
-	b.written.Store(w.low * chunk)
-	b.back.Wake()
-	b.made.Wake()
+	b.flow.Written.Store(w.low * chunk)
+	b.flow.Back.Wake()
+	b.flow.Made.Wake()
 	w.inHand[index]--
 	return w.inHand[index] == 0
 }
 
 // commit gives a layer's files their names.
-func (b *batchRun) commit(index int) {
+func (b *pipeline) commit(ctx context.Context, index int) {
 	layer := b.store.first + index
 	for _, l := range b.lanes {
 		file := l.writer(layer)
@@ -105,9 +105,9 @@ func (b *batchRun) commit(index int) {
 		if b.c.Digests {
 			file.Hash(digest)
 		}
-		switch err := file.Commit(b.ctx); {
-		case err != nil && b.ctx.Err() != nil:
-			b.fail(context.Cause(b.ctx)) // it was cut short
+		switch err := file.Commit(ctx); {
+		case err != nil && ctx.Err() != nil:
+			b.fail(context.Cause(ctx)) // it was cut short
 		case err != nil:
 			l.fail(fmt.Errorf("layer %d: %w", layer, err))
 		case b.c.Digests:
@@ -115,7 +115,7 @@ func (b *batchRun) commit(index int) {
 		}
 	}
 	// In OneLayer mode the layer is read once more, as the next one's key.
-	if b.store.window == 0 || index == b.layers-1 || b.store.keyOf.Load() > int64(index) {
+	if b.store.window == 0 || index == b.layers-1 || b.flow.Key.Load() > int64(index) {
 		b.forget(index)
 	}
 }
@@ -123,7 +123,7 @@ func (b *batchRun) commit(index int) {
 // forget takes a layer's files out of the page cache, except for what is not on the disk
 // yet. So it comes after commit, and after the last time that they are read; which of the
 // two is later differs, and each calls it when the other may have been done.
-func (b *batchRun) forget(index int) {
+func (b *pipeline) forget(index int) {
 	for _, l := range b.lanes {
 		if file := l.writer(b.store.first + index); file != nil {
 			file.Forget()
@@ -132,7 +132,7 @@ func (b *batchRun) forget(index int) {
 }
 
 // startWriting starts the goroutines.
-func (b *batchRun) startWriting(wg *sync.WaitGroup) {
+func (b *pipeline) startWriting(ctx context.Context, wg *sync.WaitGroup) {
 	chunk := b.store.chunk(b.kernel)
 	perLayer := b.store.nodes / chunk
 	w := &writing{
@@ -141,12 +141,11 @@ func (b *batchRun) startWriting(wg *sync.WaitGroup) {
 		inHand: make([]uint64, b.layers),
 	}
 	for i := range w.inHand {
-		w.inHand[i] = perLayer
+		w.inHand[i] = perLayer // one that is not written from its first node on never gets its name
 	}
-	w.next = b.from / chunk
+	w.next = b.begin / chunk
 	w.low = w.next
-	w.inHand[0] -= w.next
 	for _, buffer := range b.buffers().write {
-		wg.Go(func() { b.write(w, b.c.way(), buffer) })
+		wg.Go(func() { b.write(ctx, w, b.c.way(), buffer) })
 	}
 }
