@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 
+	"github.com/sdr-engine/sdr/engine/internal/onelayer"
 	"github.com/sdr-engine/sdr/internal/linux"
 	"github.com/sdr-engine/sdr/layers"
 	"github.com/sdr-engine/sdr/sha256"
@@ -66,7 +67,7 @@ func (r *Resolved) checkSettings(asked *Config) error {
 	errs = append(errs, asked.checkPlaces()...)
 	if proofIsKnown && asked.aheadOfWindow() {
 		size := c.Proof.SectorSize()
-		fail("lookahead", "%d nodes, but in %v mode producers can only be a window ahead, %d nodes of a sector of %v", c.Lookahead, c.MemoryMode, size.Nodes()/windows, size)
+		fail("lookahead", "%d nodes, but in %v mode producers can only be a window ahead, %d nodes of a sector of %v", c.Lookahead, c.MemoryMode, size.Nodes()/onelayer.Windows, size)
 	}
 	return errors.Join(errs...)
 }
@@ -204,12 +205,12 @@ func (r *Resolved) checkBudget(asked *Config) error {
 
 // tooSmall reports whether a sector has no room for OneLayer mode's windows.
 func (c *Config) tooSmall() bool {
-	return c.MemoryMode == OneLayer && c.Proof.SectorSize().Nodes() < windows*2
+	return c.MemoryMode == OneLayer && c.Proof.SectorSize().Nodes() < onelayer.Windows*2
 }
 
 // aheadOfWindow reports whether producers would be more than a window ahead.
 func (c *Config) aheadOfWindow() bool {
-	window := c.Proof.SectorSize().Nodes() / windows
+	window := c.Proof.SectorSize().Nodes() / onelayer.Windows
 	return c.MemoryMode == OneLayer && uint64(max(0, c.Lookahead)) > max(window, uint64(max(0, c.Stride)))
 }
 

@@ -28,30 +28,6 @@ func (l lopsided) Parents(dst []uint32, first uint64) error {
 	return nil
 }
 
-// TestAsides: what is put aside when a layer's key is handed over has room, in all graphs
-// but the two whose parents are not even, and is about as much as there is room for: less
-// would have the hasher wait.
-func TestAsides(t *testing.T) {
-	proofs := []porep.SealProof{porep.StackedDrg2KiBV1, porep.StackedDrg2KiBV1_1, porep.StackedDrg8MiBV1, porep.StackedDrg8MiBV1_1, porep.StackedDrg512MiBV1, porep.StackedDrg512MiBV1_1}
-	if longTests {
-		proofs = append(proofs, porep.StackedDrg32GiBV1, porep.StackedDrg32GiBV1_1)
-	}
-	for _, proof := range proofs {
-		g, err := graph.New(proof)
-		if err != nil {
-			t.Fatal(err)
-		}
-		aside, room, err := engine.Asides(engine.Config{Proof: proof, MemoryMode: engine.OneLayer}, g)
-		uneven := proof == porep.StackedDrg32GiBV1 // and 64 GiB
-		if err != nil || (aside > room) != uneven {
-			t.Errorf("%v: %d are put aside, %v; there is room for %d", proof, aside, err, room)
-		}
-		if window := int(proof.SectorSize().Nodes() / engine.Windows); proof.SectorSize() > 1<<20 && aside < window*8/10 {
-			t.Errorf("%v: %d are put aside, of windows of %d nodes", proof, aside, window)
-		}
-	}
-}
-
 // TestHandOver: the layers are right if the hasher is so slow where a layer ends that
 // each part of the key is handed over as soon as may be, if producers are so far ahead
 // that they wait for what is put aside, and if that is too much. Producers that are stopped

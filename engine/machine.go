@@ -118,18 +118,3 @@ func (r *Resolved) checkMemory() error {
 	}
 	return nil
 }
-
-// regionOptions are those of a part of hasher h's memory.
-func (c *Config) regionOptions(h int, size uint64, purpose hugepages.Purpose, pages []hugepages.Pages) hugepages.Options {
-	o := hugepages.Options{
-		Size: size, Purpose: purpose, Pages: pages, Sample: 4096,
-		HugeTLBFS: c.HugeTLBFS, Raise: c.RaisePages, Strict: c.StrictNUMA, Pool: c.Memory,
-	}
-	if c.StrictNUMA {
-		o.Sample = 0 // every page
-	}
-	if len(c.Places) > 0 {
-		o.Node = c.Places[h].Memory
-	}
-	return o
-}

@@ -4,12 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/sdr-engine/sdr/engine/internal/ring"
+	"github.com/sdr-engine/sdr/engine/internal/onelayer"
 	"github.com/sdr-engine/sdr/graph"
 	"github.com/sdr-engine/sdr/hugepages"
 	"github.com/sdr-engine/sdr/layers"
@@ -118,7 +117,8 @@ func (r *Resolved) Run(ctx context.Context) (result Result, err error) {
 		return j.result(nil, err)
 	}
 	defer func() { err = errors.Join(err, free(regions)) }()
-	defer j.startIndex(ctx)()
+	j.startIndex(ctx)
+	defer j.index.Close()
 	var wg sync.WaitGroup
 	for h := range r.c.Hashers {
 		wg.Go(func() {
@@ -137,9 +137,9 @@ type job struct {
 	source    ParentSource     // of parents, where a hasher has no copy
 	parents   []*sharedParents // by hasher; those on one NUMA node share one
 	counters  []*hasherCounters
-	populated atomic.Int64   // hashers whose memory is taken
-	index     *farIndex      // nil but in OneLayer mode
-	results   []sectorResult // by sector; each hasher writes those of its own
+	populated atomic.Int64    // hashers whose memory is taken
+	index     *onelayer.Index // nil but in OneLayer mode
+	results   []sectorResult  // by sector; each hasher writes those of its own
 }
 
 func newJob(r *Resolved) (*job, error) {
@@ -219,79 +219,6 @@ func (j *job) result(regions []*regions, ended error) (Result, error) {
 	return r, errors.Join(errs...)
 }
 
-func statsOf(regions []*regions) (all []MemoryStats) {
-	for h, r := range regions {
-		all = append(all, MemoryStats{h, uint64(len(r.layers.Bytes())), r.layers.Pages(), r.layers.Backing(), r.layers.Placement()})
-	}
-	return all
-}
-
-// regions are one hasher's memory outside the Go heap.
-type regions struct {
-	layers  *hugepages.Region
-	ring    *hugepages.Region // nil unless labels are staged in it
-	buffers *hugepages.Region // nil if none go through it
-
-	there atomic.Bool // all of it was taken from the machine and verified
-	gate  ring.Gate   // for who waits for that
-}
-
-// all are those that there are, in the order in which they are first used.
-func (r *regions) all() []*hugepages.Region {
-	return slices.DeleteFunc([]*hugepages.Region{r.ring, r.buffers, r.layers}, func(r *hugepages.Region) bool { return r == nil })
-}
-
-// free frees all memory of all hashers.
-func free(all []*regions) (err error) {
-	for _, r := range all {
-		for _, region := range r.all() {
-			err = errors.Join(err, region.Free())
-		}
-	}
-	return err
-}
-
-// bufferPages keeps the kernel's pool of huge pages for layers.
-var bufferPages = []hugepages.Pages{hugepages.Transparent, hugepages.Small}
-
-// takeMemory allocates every hasher's memory, so that too little of it shows
-// before any work. With an error, none is kept.
-func (j *job) takeMemory(ctx context.Context) (all []*regions, err error) {
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, free(all))
-			all = nil
-		}
-	}()
-	for h, need := range j.needs {
-		alloc := func(size uint64, purpose hugepages.Purpose, pages []hugepages.Pages) (*hugepages.Region, error) {
-			r, err := hugepages.Alloc(ctx, j.c.regionOptions(h, size, purpose, pages))
-			if err != nil {
-				return nil, fmt.Errorf("engine: taking memory for hasher %d: %w", h, err)
-			}
-			return r, nil
-		}
-		r := &regions{}
-		all = append(all, r)
-		if r.layers, err = alloc(need.Layers, hugepages.Layers, j.c.Pages); err != nil {
-			return all, err
-		}
-		if need.Rings > 0 {
-			if r.ring, err = alloc(need.Rings, hugepages.Rings, j.c.Pages); err != nil {
-				return all, err
-			}
-		}
-		if need.Buffers > 0 {
-			// A write from scattered small pages is many pieces to a disk's driver: on a
-			// virtual machine, 6 % of both cores instead of 1 %.
-			if r.buffers, err = alloc(need.Buffers, hugepages.Buffers, bufferPages); err != nil {
-				return all, err
-			}
-		}
-	}
-	return all, nil
-}
-
 // runHasher labels one hasher's batches, one after another, in the same memory.
 func (j *job) runHasher(ctx context.Context, h int, r *regions) error {
 	// The kernel clears pages as they are first touched; the hasher need not wait
@@ -333,6 +260,72 @@ func (j *job) runHasher(ctx context.Context, h int, r *regions) error {
 	stop()
 	wg.Wait()
 	return context.Cause(ctx)
+}
+
+// runBatch labels batch n of a hasher. Its sectors' failures are in j.results; the error is one
+// that ends the job.
+func (j *job) runBatch(ctx context.Context, h, n int, r *regions) error {
+	p := j.newPipeline(h, j.split[h][n], r)
+	span := p.counters.spans[n]
+	p.counters.at.Store(span.start)
+	defer p.close()
+	first := j.c.last() + 1 // of the lanes that are made
+	for _, l := range p.lanes {
+		s := j.c.Sectors[l.sector]
+		// Opened even if ctx is done: what an earlier job left must go.
+		if err := l.open(ctx, s, j.Resolved); err != nil && ctx.Err() == nil {
+			l.fail(err)
+		} else {
+			first = min(first, s.First)
+		}
+	}
+	if ctx.Err() != nil {
+		p.err = context.Cause(ctx)
+	} else if layers := j.c.last() - first + 1; layers > 0 {
+		// The span is of all its sectors: layers of only those that failed are not made.
+		p.start = span.start + uint64(first-span.first)*p.counters.perLayer
+		p.counters.at.Store(p.start)
+		p.layOut(first, layers, 0)
+		p.run(ctx)
+	}
+	for _, l := range p.lanes {
+		if p.err == nil && l.failure() == nil {
+			if err := l.files.Recheck(ctx); err != nil {
+				l.fail(err)
+			}
+		}
+		result := &j.results[l.sector]
+		result.err = l.failure()
+		result.digests = l.digests
+		result.done = result.err == nil && p.err == nil
+	}
+	if p.err == nil {
+		p.counters.at.Store(span.end) // what a sector that failed leaves undone will not be done
+	}
+	return p.err
+}
+
+// startIndex starts the work on onelayer's index, if there is to be one.
+func (j *job) startIndex(ctx context.Context) {
+	if j.shape.oneLayer == nil {
+		return
+	}
+	var dirs []string
+	for _, s := range j.c.Sectors {
+		dirs = append(dirs, s.CacheDir)
+	}
+	j.index = onelayer.StartIndex(ctx, j.surroundings(), dirs)
+}
+
+// surroundings are what package onelayer has from the job.
+func (j *job) surroundings() onelayer.Surroundings {
+	return onelayer.Surroundings{
+		Shape:       j.shape.oneLayer,
+		BaseParents: func(dst []uint32, first uint64) error { return baseParents(j.source, dst, first) },
+		Parents:     j.source.Parents,
+		KeepOff:     j.keepOff,
+		Fails:       j.c.spillHook,
+	}
 }
 
 // removeLayers removes what an earlier job left of sectors that will not have their

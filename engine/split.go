@@ -6,7 +6,6 @@ import (
 	"math/bits"
 	"slices"
 
-	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/sha256"
 	"github.com/sdr-engine/sdr/topology"
 )
@@ -142,57 +141,6 @@ func total(batches []*sha256.Kernel, cycles func(*sha256.Kernel) float64) (sum f
 		sum += cycles(k)
 	}
 	return sum
-}
-
-// A Requirement is the memory that a hasher takes, in bytes.
-type Requirement struct {
-	Layers  uint64 // labels of layers, of the largest of its batches
-	Rings   uint64 // labels staged
-	Buffers uint64 // labels on their way to files, and back
-	// Far is far parents listed and sorted. The index of them, which hashers share,
-	// counts for the first.
-	Far uint64
-	// Parents is what producers work out, and where it lies for the hasher. What
-	// hashers with memory on one NUMA node share counts for the first of them.
-	Parents uint64
-}
-
-// Total is all of it.
-func (r Requirement) Total() uint64 { return r.Layers + r.Rings + r.Buffers + r.Far + r.Parents }
-
-// requirements are those of each hasher.
-func (r *Resolved) requirements() (all []Requirement) {
-	c, g := &r.c, r.shape
-	shared := map[int]bool{}
-	for h, batches := range r.split {
-		need := Requirement{Parents: parentBytes(g, c.Producers)}
-		if from := r.from[h]; c.shares(from.source) && !shared[from.key] {
-			shared[from.key] = true
-			need.Parents += sharedBytes(g)
-		}
-		for _, b := range batches {
-			stride := uint64(b.kernel.Stride())
-			need.Layers = max(need.Layers, g.nodesInMemory(b.kernel.Stride())*stride)
-			if c.Staging == Producers {
-				need.Rings = max(need.Rings, uint64(g.slots*g.run)*porep.Degree*stride)
-			}
-			need.Buffers = max(need.Buffers, bufferBytes(b.kernel, g))
-			need.Far = farBytes(g)
-		}
-		if h == 0 {
-			need.Far += indexBytes(g)
-		}
-		all = append(all, need)
-	}
-	return all
-}
-
-// memory is what all of them take.
-func (r *Resolved) memory() (total uint64) {
-	for _, need := range r.needs {
-		total += need.Total()
-	}
-	return total
 }
 
 func count(n int, what string) string {
