@@ -31,6 +31,7 @@ func atRun(c *engine.Config, at uint64, do func()) {
 // TestLayerChanges: a layer that is not what was made of it any more, when the job ends, is
 // the sector's failure, in every memory mode.
 func TestLayerChanges(t *testing.T) {
+	t.Parallel()
 	flip := func(path string) error {
 		b, err := os.ReadFile(path)
 		if err != nil {
@@ -80,6 +81,7 @@ func TestLayerChanges(t *testing.T) {
 // TestWiped: a host removes what is in a cache dir, or the dir, and begins again while the
 // old job is still at work. The old one ends, and what has the layers' names is the new one's.
 func TestWiped(t *testing.T) {
+	t.Parallel()
 	if runtime.GOOS != "linux" {
 		t.Skip("locks are Linux's")
 	}

@@ -33,6 +33,7 @@ func (l lopsided) Parents(dst []uint32, first uint64) error {
 // that they wait for what is put aside, and if that is too much. Producers that are stopped
 // for some milliseconds a run see to the first.
 func TestHandOver(t *testing.T) {
+	t.Parallel()
 	const count = 3
 	proof := porep.StackedDrg8MiBV1_1
 	if testing.Short() {
@@ -49,15 +50,18 @@ func TestHandOver(t *testing.T) {
 		staging                  engine.Staging
 		slow                     int // runs at the end
 	}
+	ways := []way{
+		{2, min(256, window), min(512, window), engine.Producers, 16},
+		{1, min(64, window), window, engine.Hybrid, 0},
+	}
+	if longTests {
+		ways = append(ways, way{1, min(256, window), min(512, window), engine.Inline, 16}, way{4, min(256, window), min(512, window), engine.Producers, 16})
+	}
 	for _, tt := range []struct {
 		source engine.ParentSource
 		ways   []way
 	}{
-		{g, []way{
-			{1, min(256, window), min(512, window), engine.Inline, 16},
-			{4, min(256, window), min(512, window), engine.Producers, 16},
-			{1, min(64, window), window, engine.Hybrid, 0},
-		}},
+		{g, ways},
 		{lopsided(window), []way{{1, min(64, window), min(128, window), engine.Producers, 64}}},
 	} {
 		label := func(c engine.Config) (all []string) {

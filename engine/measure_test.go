@@ -12,7 +12,11 @@ import (
 // TestMeasure: every kernel and mode has a part of a layer measured and recomputed,
 // and leaves nothing.
 func TestMeasure(t *testing.T) {
+	t.Parallel()
 	for _, kernel := range allKernels() {
+		if isWide(kernel) && !longTests {
+			continue // filling all lanes' memory takes seconds
+		}
 		for _, mode := range []engine.MemoryMode{engine.TwoLayers, engine.OneLayer} {
 			c := engine.Config{Proof: porep.StackedDrg8MiBV1_1, Sectors: sectors(t, 3), Kernel: kernel, MemoryMode: mode, Hashers: 2}
 			m, err := engine.Measure(t.Context(), c, 50*time.Millisecond)
@@ -36,6 +40,7 @@ func TestMeasure(t *testing.T) {
 // TestMeasureWhole: a part that goes to the layer's end is measured as well. There is a
 // pause before the next only where that has to be read.
 func TestMeasureWhole(t *testing.T) {
+	t.Parallel()
 	for _, mode := range []engine.MemoryMode{engine.TwoLayers, engine.OneLayer} {
 		c := engine.Config{Proof: porep.StackedDrg8MiBV1_1, Sectors: sectors(t, 1), MemoryMode: mode}
 		m, err := engine.Measure(t.Context(), c, time.Hour)
@@ -73,6 +78,7 @@ func TestMeasureBadInput(t *testing.T) {
 // TestMeasureStrides: a part begins with a run of the producers, however long those
 // are.
 func TestMeasureStrides(t *testing.T) {
+	t.Parallel()
 	for _, stride := range []int{1, 96, 1000, 1 << 16} {
 		c := engine.Config{Proof: porep.StackedDrg8MiBV1_1, Sectors: sectors(t, 1), Stride: stride, Staging: engine.Producers}
 		if _, err := engine.Measure(t.Context(), c, 20*time.Millisecond); err != nil {

@@ -108,6 +108,7 @@ func TestWatch(t *testing.T) {
 // TestSnapshots: what others read while a job runs fits together: nothing goes back,
 // what is left and what was done are all there is, and layers follow one another.
 func TestSnapshots(t *testing.T) {
+	t.Parallel()
 	kernel := "generic/1"
 	for _, k := range sha256.Kernels() {
 		if k.Usable() && k.Lanes == 1 && k.Name != kernel {

@@ -20,6 +20,7 @@ var errSpill = errors.New("no space today")
 // are the same. As long as nothing does, and however slow it is, it is used for every
 // window that has far parents, and no more once it has failed.
 func TestSpillFails(t *testing.T) {
+	t.Parallel()
 	const count, far = 4, engine.Windows - engine.WindowsKept
 	want := engine.Config{Proof: porep.StackedDrg2KiBV1_1, Sectors: sectors(t, 3), Kernel: "generic/1", Hashers: 1}
 	engine.SetLayers(&want, count)

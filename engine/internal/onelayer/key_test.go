@@ -1,7 +1,6 @@
 package onelayer_test
 
 import (
-	"os"
 	"testing"
 
 	"github.com/sdr-engine/sdr/engine/internal/onelayer"
@@ -14,7 +13,7 @@ import (
 // would have the hasher wait.
 func TestAsides(t *testing.T) {
 	proofs := []porep.SealProof{porep.StackedDrg2KiBV1, porep.StackedDrg2KiBV1_1, porep.StackedDrg8MiBV1, porep.StackedDrg8MiBV1_1, porep.StackedDrg512MiBV1, porep.StackedDrg512MiBV1_1}
-	if os.Getenv("SDR_LONG_TESTS") != "" {
+	if longTests {
 		proofs = append(proofs, porep.StackedDrg32GiBV1, porep.StackedDrg32GiBV1_1)
 	}
 	for _, proof := range proofs {
