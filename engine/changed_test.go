@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -32,12 +31,13 @@ func atRun(c *engine.Config, at uint64, do func()) {
 // the sector's failure, in every memory mode.
 func TestLayerChanges(t *testing.T) {
 	t.Parallel()
+	r, _ := seeded(t)
 	flip := func(path string) error {
 		b, err := os.ReadFile(path)
 		if err != nil {
 			return err
 		}
-		b[rand.IntN(len(b))] ^= 1 << rand.IntN(8)
+		b[r.IntN(len(b))] ^= 1 << r.IntN(8)
 		f, err := os.OpenFile(path, os.O_WRONLY, 0)
 		if err != nil {
 			return err
@@ -47,7 +47,7 @@ func TestLayerChanges(t *testing.T) {
 	}
 	for name, change := range map[string]func(path string) error{
 		"bit":     flip,
-		"cut":     func(path string) error { return os.Truncate(path, rand.Int64N(2048)) },
+		"cut":     func(path string) error { return os.Truncate(path, r.Int64N(2048)) },
 		"removed": os.Remove,
 		"replaced": func(path string) error {
 			return errors.Join(os.Remove(path), os.WriteFile(path, make([]byte, 2048), 0o666))
@@ -85,6 +85,7 @@ func TestWiped(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("locks are Linux's")
 	}
+	r, _ := seeded(t)
 	sector := func(dir string, id byte) engine.Config {
 		c := oneSector(dir)
 		c.Sectors[0].ReplicaID[0] = id
@@ -124,7 +125,7 @@ func TestWiped(t *testing.T) {
 			old, again := sector(dir, 1), sector(dir, 2)
 			sameDir := name == "files removed" || name == "another host's files"
 			// Within the first layer: none has its name.
-			atRun(&old, rand.Uint64N(old.Proof.SectorSize().Nodes()), func() {
+			atRun(&old, r.Uint64N(old.Proof.SectorSize().Nodes()), func() {
 				if err := wipe(dir); err != nil {
 					t.Error(err)
 				}

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -138,28 +137,31 @@ func (p gatherersParents) BaseParents(dst []uint32, first uint64) error {
 	return p.Graph.BaseParents(dst, first)
 }
 
-// TestCancelGatherer: listing a window's parents, which takes seconds in a large
-// sector, ends with the job.
+// TestCancelGatherer: a job that is cancelled while a window's parents are listed ends. How
+// soon the list does is package onelayer's TestStopListing.
 func TestCancelGatherer(t *testing.T) {
-	c := oneSector(t.TempDir())
-	c.Proof = porep.StackedDrg8MiBV1_1
-	c.MemoryMode = engine.OneLayer
-	g, err := graph.New(c.Proof)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	var asked atomic.Int64
-	c.Parents = gatherersParents{g, func() {
-		asked.Add(1)
-		cancel()
-		time.Sleep(50 * time.Millisecond) // by when the job has noticed
-	}}
-	if _, err := engine.Run(ctx, c); !errors.Is(err, context.Canceled) {
-		t.Errorf("error %v", err)
-	}
-	if n := asked.Load(); n >= 8 {
-		t.Errorf("two whole windows were listed, in %d parts", n)
+	for _, part := range []int64{1, 28*4 + 1} { // the first of the index, which asks for 28 windows, and of the gatherer
+		c := oneSector(t.TempDir())
+		c.Proof = porep.StackedDrg8MiBV1_1
+		c.MemoryMode = engine.OneLayer
+		g, err := graph.New(c.Proof)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		var asked atomic.Int64
+		c.Parents = gatherersParents{g, func() {
+			if asked.Add(1) == part {
+				cancel()
+			}
+		}}
+		if _, err := engine.Run(ctx, c); !errors.Is(err, context.Canceled) {
+			t.Errorf("error %v", err)
+		}
+		if got := fileNames(t, c.Sectors[0].CacheDir); len(got) > 0 {
+			t.Errorf("left %q", got)
+		}
 	}
 }
 

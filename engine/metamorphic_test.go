@@ -60,6 +60,20 @@ func digests(t testing.TB, p porep.SealProof, sectors []engine.Sector) (all []st
 	return all
 }
 
+// seeded is a source of random numbers, and what it began with: SDR_SEED, which repeats a
+// run, or the time.
+func seeded(t testing.TB) (r *rand.Rand, seed uint64) {
+	t.Helper()
+	seed = uint64(time.Now().UnixNano())
+	if text := os.Getenv("SDR_SEED"); text != "" {
+		if _, err := fmt.Sscan(text, &seed); err != nil {
+			t.Fatalf("SDR_SEED: %v", err)
+		}
+	}
+	t.Logf("SDR_SEED=%d", seed)
+	return rand.New(rand.NewPCG(seed, 0)), seed
+}
+
 // randomConfig is a configuration that must make the same files as any other.
 func randomConfig(r *rand.Rand, c engine.Config) engine.Config {
 	pick := func(names []string) string { return names[r.IntN(len(names))] }
@@ -112,17 +126,10 @@ func describe(c engine.Config) string {
 }
 
 // TestMetamorphic: the same sectors make the same files, whatever the kernel, the
-// lanes, the staging, the memory mode and so on. SDR_SEED repeats a run.
+// lanes, the staging, the memory mode and so on.
 func TestMetamorphic(t *testing.T) {
 	t.Parallel()
-	seed := uint64(time.Now().UnixNano())
-	if text := os.Getenv("SDR_SEED"); text != "" {
-		if _, err := fmt.Sscan(text, &seed); err != nil {
-			t.Fatal(err)
-		}
-	}
-	t.Logf("SDR_SEED=%d", seed)
-	r := rand.New(rand.NewPCG(seed, 0))
+	r, _ := seeded(t)
 	tests := []struct {
 		proof   porep.SealProof
 		sectors int
@@ -178,9 +185,7 @@ func TestMetamorphic(t *testing.T) {
 func TestManyLayers(t *testing.T) {
 	t.Parallel()
 	const count = 7
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
-	r := rand.New(rand.NewPCG(seed, 0))
+	r, _ := seeded(t)
 	plain := engine.Config{Proof: porep.StackedDrg2KiBV1_1, Sectors: sectors(t, 4), Kernel: "generic/1", Hashers: 1, Staging: engine.Inline}
 	engine.SetLayers(&plain, count)
 	if _, err := engine.Run(t.Context(), plain); err != nil {
@@ -308,9 +313,7 @@ func TestNeighbours(t *testing.T) {
 // TestStress: producers that stop and dawdle at random change no byte and stop
 // nobody for ever, and a cancel at any time leaves nothing behind.
 func TestStress(t *testing.T) {
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
-	r := rand.New(rand.NewPCG(seed, 0))
+	r, seed := seeded(t)
 	c := engine.Config{Proof: porep.StackedDrg2KiBV1_1, Sectors: sectors(t, 4)}
 	if _, err := engine.Run(t.Context(), c); err != nil {
 		t.Fatal(err)

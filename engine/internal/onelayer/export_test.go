@@ -108,3 +108,31 @@ func Asides(s *Shape, source Source) (n, room int, err error) {
 	})
 	return n, s.room, err
 }
+
+// Indexers is how many goroutines make an index.
+const Indexers = indexers
+
+// IndexErr is why an index could not be made.
+func IndexErr(ctx context.Context, s Surroundings, dir string) error {
+	x := StartIndex(ctx, s, []string{dir})
+	defer x.Close()
+	x.gate.Wait(1, x.ready.Load)
+	return x.err
+}
+
+// Empty is a Store in which nothing is labelled, and that has no files.
+func Empty(s Surroundings) *Store {
+	k := sha256.Best(1)
+	return New(s, nil, Batch{
+		Kernel: k, Lanes: 1, First: 1, Layers: 2, Flow: new(ring.Flow),
+		Labels: make([]byte, s.LabelNodes(k.Stride())*uint64(k.Stride())),
+	})
+}
+
+// List lists the far parents of the last window.
+func List(s *Store) error {
+	return s.list(s.of(Windows-1), (Windows-1)*s.Window, s.listParents())
+}
+
+// PutAside puts parents of the last nodes aside.
+func PutAside(s *Store) error { return s.putAside(s.of(Windows), s.listParents()) }
