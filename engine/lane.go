@@ -120,3 +120,24 @@ func (l *lane) failure() error {
 	defer l.mu.Unlock()
 	return l.err
 }
+
+// replicaIDs are a batch's, one for each of the kernel's lanes; empty lanes have
+// zeros.
+func replicaIDs(lanes []*lane, n int) [][32]byte {
+	ids := make([][32]byte, n)
+	for i, l := range lanes {
+		ids[i] = l.id
+	}
+	return ids
+}
+
+// labelsOf is how many nodes of a layer count as labels: those of lanes that make
+// the layer.
+func labelsOf(lanes []*lane, layer int) (n uint64) {
+	for _, l := range lanes {
+		if l.writer(layer) != nil {
+			n++
+		}
+	}
+	return n
+}
