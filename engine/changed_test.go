@@ -19,12 +19,12 @@ import (
 )
 
 // atRun has do called by a producer before it stages a certain run.
-func atRun(c *engine.Config, at uint64, do func()) {
-	engine.SetHook(c, func(_ int, run uint64) {
+func atRun(at uint64, do func()) engine.Hooks {
+	return engine.Hooks{Stage: func(_ int, run uint64) {
 		if run == at {
 			do()
 		}
-	})
+	}}
 }
 
 // TestLayerChanges: a layer that is not what was made of it any more, when the job ends, is
@@ -58,13 +58,13 @@ func TestLayerChanges(t *testing.T) {
 				c := oneSector(t.TempDir())
 				c.MemoryMode, c.Stride, c.Producers = mode, 1, 1
 				path := layers.Path(c.Sectors[0].CacheDir, 1)
-				atRun(&c, c.Proof.SectorSize().Nodes()+1, func() {
+				hooks := atRun(c.Proof.SectorSize().Nodes()+1, func() {
 					waitFor(t, func() bool { _, err := os.Stat(path); return err == nil })
 					if err := change(path); err != nil {
 						t.Error(err)
 					}
 				})
-				result, err := engine.Run(t.Context(), c)
+				result, err := hooks.Run(t.Context(), c)
 				if err == nil || len(result.Sectors) != 1 || result.Sectors[0].Err == nil {
 					t.Fatalf("%s, %v: error %v, result %v", name, mode, err, result.Sectors)
 				}
@@ -125,7 +125,7 @@ func TestWiped(t *testing.T) {
 			old, again := sector(dir, 1), sector(dir, 2)
 			sameDir := name == "files removed" || name == "another host's files"
 			// Within the first layer: none has its name.
-			atRun(&old, r.Uint64N(old.Proof.SectorSize().Nodes()), func() {
+			hooks := atRun(r.Uint64N(old.Proof.SectorSize().Nodes()), func() {
 				if err := wipe(dir); err != nil {
 					t.Error(err)
 				}
@@ -134,7 +134,7 @@ func TestWiped(t *testing.T) {
 					t.Errorf("%s: beside the old job: %v", name, err)
 				}
 			})
-			if _, err := engine.Run(t.Context(), old); !errors.As(err, new(*durable.LostError)) {
+			if _, err := hooks.Run(t.Context(), old); !errors.As(err, new(*durable.LostError)) {
 				t.Fatalf("%s: the old job: %v", name, err)
 			}
 			if name == "another host's files" {

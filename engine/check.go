@@ -46,8 +46,8 @@ func (r *Resolved) checkSettings(asked *Config) error {
 	}
 	c := &r.c
 	proofIsKnown := c.Proof.Check() == nil
-	if proofIsKnown && c.moreLayers == 0 {
-		between("layers", c.last(), 1, c.Proof.Layers())
+	if proofIsKnown && r.hooks.Layers == 0 {
+		between("layers", r.last, 1, c.Proof.Layers())
 	}
 	between("hashers", c.Hashers, 1, max(1, len(c.Sectors)))
 	between("producers", c.Producers, 1, maxProducers)
@@ -115,8 +115,8 @@ func (r *Resolved) checkSectors() (errs []error) {
 		fail := func(part, format string, args ...any) {
 			errs = append(errs, &ConfigError{fmt.Sprintf("%s of sector %d", part, i), fmt.Sprintf(format, args...)})
 		}
-		if s.First < 0 || s.First > c.last() {
-			fail("first layer", "%d is not between 1 and %d", s.First, c.last())
+		if s.First < 0 || s.First > r.last {
+			fail("first layer", "%d is not between 1 and %d", s.First, r.last)
 		}
 		dir, err := statDir(s.CacheDir)
 		if err != nil {
@@ -129,7 +129,7 @@ func (r *Resolved) checkSectors() (errs []error) {
 		if j, found := dirs.add(dir, i); found {
 			fail("cache dir", "%s is also the cache dir of sector %d", s.CacheDir, j)
 		}
-		for layer := 1; layer <= c.last(); layer++ {
+		for layer := 1; layer <= r.last; layer++ {
 			path := layers.Path(s.CacheDir, layer)
 			switch fi, err := os.Stat(path); {
 			case err == nil && !fi.Mode().IsRegular():

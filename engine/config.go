@@ -102,18 +102,6 @@ type Config struct {
 	MemoryTaken func()
 	// Progress, if not nil, is kept up to date while Run runs.
 	Progress *Progress
-
-	// moreLayers, in tests, gives a small sector as many layers as a large one.
-	moreLayers int
-	// hook, in tests, is called by a producer before it stages a run.
-	hook func(hasher int, run uint64)
-	// memoryHook, in tests, is called before a hasher's memory is taken from the
-	// machine.
-	memoryHook func(hasher int)
-	// spillHook, in tests, is called before far parents are put into an index, and
-	// before their labels' file is made ("open"), written or read, with the window,
-	// counted through all layers; its error is that operation's.
-	spillHook func(operation string, window uint64) error
 }
 
 // Sector is one sector of a job.
@@ -207,17 +195,6 @@ func (w Writing) String() string { return nameOf(writingNames, int(w)) }
 func ParseWriting(name string) (Writing, error) {
 	i, err := indexOf("way of writing", writingNames, name)
 	return Writing(i), err
-}
-
-// last is the last layer to label.
-func (c *Config) last() int {
-	if c.moreLayers > 0 {
-		return c.moreLayers
-	}
-	if c.Layers == 0 {
-		return c.Proof.Layers()
-	}
-	return c.Layers
 }
 
 func (c *Config) way() durable.Way {

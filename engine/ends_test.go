@@ -40,19 +40,21 @@ func TestEnds(t *testing.T) {
 // batch, or before any.
 func TestCancelEarly(t *testing.T) {
 	for name, tt := range map[string]struct {
-		edit func(*engine.Config, context.CancelFunc)
+		edit func(*engine.Config, *engine.Hooks, context.CancelFunc)
 		is   func(error) bool
 	}{
 		"in the first batch": {
-			func(c *engine.Config, cancel context.CancelFunc) { engine.SetHook(c, func(int, uint64) { cancel() }) },
+			func(_ *engine.Config, h *engine.Hooks, cancel context.CancelFunc) {
+				h.Stage = func(int, uint64) { cancel() }
+			},
 			func(err error) bool { return errors.Is(err, context.Canceled) },
 		},
 		"while memory is taken": {
-			func(_ *engine.Config, cancel context.CancelFunc) { cancel() },
+			func(_ *engine.Config, _ *engine.Hooks, cancel context.CancelFunc) { cancel() },
 			func(err error) bool { return errors.Is(err, context.Canceled) },
 		},
 		"no memory for the second hasher": {
-			func(c *engine.Config, _ context.CancelFunc) {
+			func(c *engine.Config, _ *engine.Hooks, _ context.CancelFunc) {
 				c.Hashers, c.Staging = 2, engine.Inline
 				c.Memory = &hugepages.Accounting{Budget: c.Requirements()[0].Layers}
 			},
@@ -67,8 +69,9 @@ func TestCancelEarly(t *testing.T) {
 			beginAt(t, &c.Sectors[1], 2)
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			tt.edit(&c, cancel)
-			if _, err := engine.Run(ctx, c); !tt.is(err) || errors.As(err, new(*engine.SectorError)) {
+			var hooks engine.Hooks
+			tt.edit(&c, &hooks, cancel)
+			if _, err := hooks.Run(ctx, c); !tt.is(err) || errors.As(err, new(*engine.SectorError)) {
 				t.Errorf("error %v", err)
 			}
 			for i, s := range c.Sectors {
@@ -95,7 +98,7 @@ func TestMemoryFailsBusy(t *testing.T) {
 	c := oneSector(t.TempDir())
 	second := c
 	second.Memory = &hugepages.Accounting{Budget: 1}
-	engine.SetHook(&c, func(_ int, run uint64) {
+	hooks := engine.Hooks{Stage: func(_ int, run uint64) {
 		if run > 0 {
 			return
 		}
@@ -104,8 +107,8 @@ func TestMemoryFailsBusy(t *testing.T) {
 		if !errors.As(err, &failed) || !errors.Is(failed, linux.ErrLocked) || !errors.As(err, new(*hugepages.AllocError)) {
 			t.Errorf("second job: %v", err)
 		}
-	})
-	if _, err := engine.Run(t.Context(), c); err != nil {
+	}}
+	if _, err := hooks.Run(t.Context(), c); err != nil {
 		t.Error(err)
 	}
 	if got := fileNames(t, c.Sectors[0].CacheDir); len(got) != 2 {

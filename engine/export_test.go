@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bytes"
+	"context"
 	"time"
 	"unsafe"
 
@@ -9,24 +10,23 @@ import (
 	"github.com/sdr-engine/sdr/porep"
 )
 
-// SetHook has producers call f before they stage a run.
-func SetHook(c *Config, f func(hasher int, run uint64)) { c.hook = f }
+// Hooks are what tests see, and change, of a job.
+type Hooks = hooks
 
-// SetMemoryHook has f called before a hasher's memory is taken from the machine.
-func SetMemoryHook(c *Config, f func(hasher int)) { c.memoryHook = f }
-
-// SetSpillHook has f called before an operation on the file for far parents, with the
-// window, and its error be the operation's.
-func SetSpillHook(c *Config, f func(operation string, window uint64) error) { c.spillHook = f }
+// Run is Run of c with the hooks.
+func (h *hooks) Run(ctx context.Context, c Config) (Result, error) {
+	r, err := c.resolve(true, *h)
+	if err != nil {
+		return Result{}, err
+	}
+	return r.Run(ctx)
+}
 
 // WindowsKept and Windows are OneLayer mode's.
 const (
 	WindowsKept = memorymode.WindowsKept
 	Windows     = memorymode.Windows
 )
-
-// SetLayers gives a job more layers than its proof has.
-func SetLayers(c *Config, n int) { c.moreLayers = n }
 
 // VerifySampleUntil is VerifySample until ctx is done.
 var VerifySampleUntil = verifySample

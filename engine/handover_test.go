@@ -64,10 +64,10 @@ func TestHandOver(t *testing.T) {
 		{g, ways},
 		{lopsided(window), []way{{1, min(64, window), min(128, window), engine.Producers, 64}}},
 	} {
-		label := func(c engine.Config) (all []string) {
+		label := func(c engine.Config, hooks engine.Hooks) (all []string) {
 			c.Proof, c.Parents, c.Sectors, c.Hashers, c.Producers = proof, tt.source, sectors(t, 1), 1, 1
-			engine.SetLayers(&c, count)
-			if _, err := engine.Run(t.Context(), c); err != nil {
+			hooks.Layers = count
+			if _, err := hooks.Run(t.Context(), c); err != nil {
 				t.Fatal(err)
 			}
 			for layer := 1; layer <= count; layer++ {
@@ -75,19 +75,19 @@ func TestHandOver(t *testing.T) {
 			}
 			return all
 		}
-		want := label(engine.Config{})
+		want := label(engine.Config{}, engine.Hooks{})
 		for _, w := range tt.ways {
 			k := kernels.Best(w.lanes)
 			if k == nil {
 				continue
 			}
 			c := engine.Config{Kernel: k.Name, MemoryMode: engine.OneLayer, Staging: w.staging, Stride: w.stride, Lookahead: w.lookahead}
-			engine.SetHook(&c, func(_ int, run uint64) {
+			hooks := engine.Hooks{Stage: func(_ int, run uint64) {
 				if runs := uint64(nodes / w.stride); run%runs+uint64(w.slow) >= runs {
 					time.Sleep(2 * time.Millisecond)
 				}
-			})
-			if diff := cmp.Diff(want, label(c)); diff != "" {
+			}}
+			if diff := cmp.Diff(want, label(c, hooks)); diff != "" {
 				t.Errorf("%T, %+v: other layers:\n%s", tt.source, w, diff)
 			}
 		}

@@ -49,7 +49,7 @@ func newJob(r *Resolved) (*job, error) {
 		j.counters[h] = &hasherCounters{cpu: NoCPU, began: time.Now()}
 		spans := make([]span, len(j.split[h]))
 		for i, b := range j.split[h] {
-			spans[i] = span{sectors: b.sectors, first: r.c.last(), last: r.c.last()}
+			spans[i] = span{sectors: b.sectors, first: r.last, last: r.last}
 			for _, s := range b.sectors {
 				spans[i].first = min(spans[i].first, r.c.Sectors[s].First)
 			}
@@ -72,8 +72,8 @@ func (j *job) runHasher(ctx context.Context, h int, r *regions) error {
 	failed := func(err error) { end(fmt.Errorf("engine: taking memory for hasher %d: %w", h, err)) }
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		if j.c.memoryHook != nil {
-			j.c.memoryHook(h)
+		if j.hooks.Memory != nil {
+			j.hooks.Memory(h)
 		}
 		for _, region := range r.all() {
 			if err := region.Populate(populating); err != nil && populating.Err() == nil {
@@ -112,7 +112,7 @@ func (j *job) runBatch(ctx context.Context, h, n int, r *regions) error {
 	span := p.counters.spans[n]
 	p.counters.at.Store(span.start)
 	defer p.close()
-	first := j.c.last() + 1 // of the lanes that are made
+	first := j.last + 1 // of the lanes that are made
 	for _, l := range p.lanes {
 		s := j.c.Sectors[l.sector]
 		// Opened even if ctx is done: what an earlier job left must go.
@@ -124,7 +124,7 @@ func (j *job) runBatch(ctx context.Context, h, n int, r *regions) error {
 	}
 	if ctx.Err() != nil {
 		p.err = context.Cause(ctx)
-	} else if layers := j.c.last() - first + 1; layers > 0 {
+	} else if layers := j.last - first + 1; layers > 0 {
 		// The span is of all its sectors: layers of only those that failed are not made.
 		p.start = span.start + uint64(first-span.first)*p.counters.perLayer
 		p.counters.at.Store(p.start)
@@ -167,7 +167,7 @@ func (j *job) surroundings() onelayer.Surroundings {
 		BaseParents: func(dst []uint32, first uint64) error { return baseParents(j.source, dst, first) },
 		Parents:     j.source.Parents,
 		KeepOff:     j.keepOff,
-		Fails:       j.c.spillHook,
+		Fails:       j.hooks.Spill,
 	}
 }
 
@@ -177,7 +177,7 @@ func (j *job) removeLayers(ctx context.Context, batches []batch) {
 	for _, b := range batches {
 		for _, i := range b.sectors {
 			s := j.c.Sectors[i]
-			if err := layers.Remove(ctx, s.CacheDir, s.First, j.c.last()); err != nil {
+			if err := layers.Remove(ctx, s.CacheDir, s.First, j.last); err != nil {
 				j.results[i].err = err
 			}
 		}

@@ -33,9 +33,9 @@ func (l *lane) open(ctx context.Context, s Sector, r *Resolved) (err error) {
 	c, block := &r.c, r.shape.block()
 	l.id, l.first = s.ReplicaID, s.First
 	if c.Digests {
-		l.digests = make([]LayerDigest, c.last()-l.first+1)
+		l.digests = make([]LayerDigest, r.last-l.first+1)
 	}
-	if l.files, err = layers.Create(ctx, s.CacheDir, l.first, c.last(), c.Proof.SectorSize(), block); err != nil || l.first == 1 {
+	if l.files, err = layers.Create(ctx, s.CacheDir, l.first, r.last, c.Proof.SectorSize(), block); err != nil || l.first == 1 {
 		return err
 	}
 	if l.before, err = durable.Open(ctx, layers.Path(s.CacheDir, l.first-1)); err != nil {

@@ -43,14 +43,14 @@ func (e *SpaceError) Error() string {
 //
 // Scratch files do not count: where there is no room for them a job goes without.
 func (r *Resolved) CheckMachine(others ...File) error {
-	return errors.Join(r.checkMemory(), checkSpace(append(r.c.files(), others...)))
+	return errors.Join(r.checkMemory(), checkSpace(append(r.files(), others...)))
 }
 
 // files are the layers that the job writes.
-func (c *Config) files() (all []File) {
-	for _, s := range c.Sectors {
-		for layer := max(1, s.First); layer <= c.last(); layer++ {
-			all = append(all, File{layers.Path(s.CacheDir, layer), uint64(c.Proof.SectorSize())})
+func (r *Resolved) files() (all []File) {
+	for _, s := range r.c.Sectors {
+		for layer := max(1, s.First); layer <= r.last; layer++ {
+			all = append(all, File{layers.Path(s.CacheDir, layer), uint64(r.c.Proof.SectorSize())})
 		}
 	}
 	return all

@@ -187,8 +187,8 @@ func TestManyLayers(t *testing.T) {
 	const count = 7
 	r, _ := seeded(t)
 	plain := engine.Config{Proof: porep.StackedDrg2KiBV1_1, Sectors: sectors(t, 4), Kernel: "generic/1", Hashers: 1, Staging: engine.Inline}
-	engine.SetLayers(&plain, count)
-	if _, err := engine.Run(t.Context(), plain); err != nil {
+	hooks := engine.Hooks{Layers: count}
+	if _, err := hooks.Run(t.Context(), plain); err != nil {
 		t.Fatal(err)
 	}
 	all := func() (all []string) {
@@ -206,14 +206,13 @@ func TestManyLayers(t *testing.T) {
 	}
 	for range rounds {
 		c := randomConfig(r, engine.Config{Proof: plain.Proof, Sectors: append([]engine.Sector(nil), plain.Sectors...)})
-		engine.SetLayers(&c, count)
 		var firsts []int
 		for i := range c.Sectors {
 			// Layer 2 is the last whose sample is looked at: the proof has no more.
 			beginAt(t, &c.Sectors[i], 1+r.IntN(3))
 			firsts = append(firsts, c.Sectors[i].First)
 		}
-		if _, err := engine.Run(t.Context(), c); err != nil {
+		if _, err := hooks.Run(t.Context(), c); err != nil {
 			t.Fatalf("%s, from layers %d: %v", describe(c), firsts, err)
 		}
 		if diff := cmp.Diff(want, all()); diff != "" {
@@ -340,7 +339,7 @@ func TestStress(t *testing.T) {
 		}
 		var mu sync.Mutex
 		dawdle := rand.New(rand.NewPCG(seed, uint64(round)))
-		engine.SetHook(&c, func(_ int, run uint64) {
+		hooks := engine.Hooks{Stage: func(_ int, run uint64) {
 			mu.Lock()
 			n := dawdle.IntN(100)
 			mu.Unlock()
@@ -352,8 +351,8 @@ func TestStress(t *testing.T) {
 			case n < 30:
 				runtime.Gosched()
 			}
-		})
-		_, err := engine.Run(ctx, c)
+		}}
+		_, err := hooks.Run(ctx, c)
 		cancel()
 		switch {
 		case err != nil && (!errors.Is(err, context.Canceled) || cancelAt == 1<<60):
@@ -399,8 +398,8 @@ func TestFailedFirst(t *testing.T) {
 	const count = 4
 	for blocked := range 2 {
 		c := engine.Config{Proof: porep.StackedDrg2KiBV1_1, Sectors: sectors(t, 2), Kernel: k.Name, Hashers: 1, Progress: new(engine.Progress)}
-		engine.SetLayers(&c, count)
-		if _, err := engine.Run(t.Context(), c); err != nil {
+		hooks := engine.Hooks{Layers: count}
+		if _, err := hooks.Run(t.Context(), c); err != nil {
 			t.Fatal(err)
 		}
 		other := 1 - blocked
@@ -411,7 +410,7 @@ func TestFailedFirst(t *testing.T) {
 		beginAt(t, &c.Sectors[other], 3)
 		lowest := count
 		var mu sync.Mutex
-		engine.SetHook(&c, func(int, uint64) {
+		hooks.Stage = func(int, uint64) {
 			mu.Lock()
 			defer mu.Unlock()
 			h := c.Progress.Hashers()[0]
@@ -419,8 +418,8 @@ func TestFailedFirst(t *testing.T) {
 			if left := h.Left.First + h.Left.Later; left > 2*64 {
 				t.Errorf("%d nodes are left of 128", left)
 			}
-		})
-		_, err := engine.Run(t.Context(), c)
+		}
+		_, err := hooks.Run(t.Context(), c)
 		var failed *engine.SectorError
 		if !errors.As(err, &failed) || failed.Sector != blocked {
 			t.Fatal(err)

@@ -28,8 +28,8 @@ func (p *pipeline) produce(ctx context.Context, i int) error {
 		if index >= p.layers || !p.ring.Free(run) {
 			return nil
 		}
-		if p.job.c.hook != nil {
-			p.job.c.hook(p.hasher, run)
+		if p.job.hooks.Stage != nil {
+			p.job.hooks.Stage(p.hasher, run)
 		}
 		n := int(min(uint64(s.run), s.nodes-node))
 		rows := parents[:n*porep.Degree]

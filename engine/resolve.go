@@ -23,6 +23,20 @@ type Resolved struct {
 	from  []parentsOf // by hasher
 	shape shape
 	needs []Requirement // by hasher
+	last  int           // the last layer to label
+	hooks hooks
+}
+
+// hooks are what tests see, and change, of a job.
+type hooks struct {
+	// Layers, if not 0, gives a small sector as many layers as a large one.
+	Layers int
+	// Stage is called by a producer before it stages a run.
+	Stage func(hasher int, run uint64)
+	// Memory is called before a hasher's memory is taken from the machine.
+	Memory func(hasher int)
+	// Spill is onelayer.Surroundings' Fails.
+	Spill func(operation string, window uint64) error
 }
 
 // A parentsOf is where a hasher has its parents from, and a number that is the same for
@@ -35,7 +49,7 @@ type parentsOf struct {
 // Resolve works out what follows from c, or reports every problem of c at once, each a
 // *ConfigError or an error of the package that the value belongs to. It looks at the
 // sectors' cache dirs, and at nothing else of the machine: CheckMachine does.
-func (c Config) Resolve() (*Resolved, error) { return c.resolve(true) }
+func (c Config) Resolve() (*Resolved, error) { return c.resolve(true, hooks{}) }
 
 // CheckSettings reports every problem of c's settings as Resolve does, for so many sectors
 // whose cache dirs nobody knows yet. It does not look at Sectors.
@@ -44,7 +58,7 @@ func (c Config) CheckSettings(sectors int) error {
 		return err
 	}
 	c.Sectors = make([]Sector, max(0, sectors))
-	_, err := c.resolve(false)
+	_, err := c.resolve(false, hooks{})
 	return err
 }
 
@@ -129,12 +143,15 @@ func Run(ctx context.Context, c Config) (Result, error) {
 }
 
 // resolve is Resolve, or CheckSettings of c's sectors.
-func (c *Config) resolve(withDirs bool) (*Resolved, error) {
+func (c *Config) resolve(withDirs bool, h hooks) (*Resolved, error) {
 	numberErr := checkNumber(len(c.Sectors))
 	if len(c.Sectors) > MaxSectors {
 		return nil, errors.Join(c.checkNames(), numberErr) // all else would take its time
 	}
 	r := c.settle()
+	if r.hooks = h; h.Layers > 0 {
+		r.last = h.Layers
+	}
 	errs := []error{c.checkNames(), numberErr, r.checkSettings(c)}
 	if withDirs && c.Proof.Check() == nil {
 		errs = append(errs, r.checkSectors()...)
@@ -161,7 +178,10 @@ func (c *Config) unchecked() *Resolved {
 
 // settle is the first half of resolving, of any Config: defaults, and who labels what.
 func (c *Config) settle() *Resolved {
-	r := &Resolved{c: c.clone()}
+	r := &Resolved{c: c.clone(), last: c.Layers}
+	if r.last == 0 {
+		r.last = c.Proof.Layers()
+	}
 	d := &r.c
 	for i := range d.Sectors {
 		d.Sectors[i].First = max(d.Sectors[i].First, 1)

@@ -95,7 +95,7 @@ func (r *Resolved) Run(ctx context.Context) (result Result, err error) {
 	}
 	var total uint64
 	for _, s := range r.c.Sectors {
-		total += uint64(r.c.last()-s.First+1) * r.shape.nodes
+		total += uint64(r.last-s.First+1) * r.shape.nodes
 	}
 	r.c.Progress.slowed.Store(nil)
 	r.c.Progress.unbound.Store(nil)

@@ -23,8 +23,8 @@ func TestSpillFails(t *testing.T) {
 	t.Parallel()
 	const count, far = 4, engine.Windows - engine.WindowsKept
 	want := engine.Config{Proof: porep.StackedDrg2KiBV1_1, Sectors: sectors(t, 3), Kernel: "generic/1", Hashers: 1}
-	engine.SetLayers(&want, count)
-	if _, err := engine.Run(t.Context(), want); err != nil {
+	hooks := engine.Hooks{Layers: count}
+	if _, err := hooks.Run(t.Context(), want); err != nil {
 		t.Fatal(err)
 	}
 	tested := []*kernels.Kernel{kernels.Best(1)}
@@ -57,7 +57,7 @@ func TestSpillFails(t *testing.T) {
 			c.Sectors, c.Kernel, c.MemoryMode = sectors(t, 3), kernel, engine.OneLayer
 			var mu sync.Mutex
 			var reads []uint64
-			engine.SetSpillHook(&c, func(operation string, window uint64) error {
+			hooks.Spill = func(operation string, window uint64) error {
 				mu.Lock()
 				defer mu.Unlock()
 				if operation == "read" {
@@ -70,9 +70,9 @@ func TestSpillFails(t *testing.T) {
 					return fmt.Errorf("window %d: %w", window, errSpill)
 				}
 				return nil
-			})
+			}
 			c.Progress = new(engine.Progress)
-			if _, err := engine.Run(t.Context(), c); err != nil {
+			if _, err := hooks.Run(t.Context(), c); err != nil {
 				t.Fatalf("%s, %+v: %v", kernel, tt, err)
 			}
 			fails := tt.operation != "none" && tt.operation != "slow"
