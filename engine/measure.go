@@ -115,7 +115,7 @@ func (j *job) measure(ctx context.Context, h int, r *regions, window time.Durati
 	*m = HasherMeasurement{Kernel: p.kernel.Name, Batches: len(j.split[h]), Lanes: len(p.lanes)}
 	var sampling sync.WaitGroup
 	sampling.Go(func() {
-		m.sample(p.hashed, p.counters, window)
+		m.sample(p.hashed, p.counters.nodes.Load, window)
 		p.stop()
 	})
 	p.run(ctx)
@@ -137,22 +137,22 @@ func (j *job) measure(ctx context.Context, h int, r *regions, window time.Durati
 }
 
 // sample looks how far the hasher is at the end of each slice, until the window is over
-// and something is labelled, or the hasher has ended.
-func (m *HasherMeasurement) sample(hashed <-chan struct{}, c *hasherCounters, window time.Duration) {
+// and something is labelled, or the hasher has ended. A slice in which it had no time for a
+// single run is as long as it takes.
+func (m *HasherMeasurement) sample(hashed <-chan struct{}, labelled func() uint64, window time.Duration) {
 	slice := window / (measureSlices + 1)
 	began := time.Now()
 	last, lastNodes, first := began, uint64(0), true
-	timer := time.NewTimer(window)
+	timer := time.NewTimer(slice)
 	defer timer.Stop()
 	for ended := false; !ended && (m.Took < window || m.Nodes == 0); {
-		timer.Reset(max(time.Millisecond/4, min(slice, window-m.Took)))
 		select {
 		case <-timer.C:
 		case <-hashed:
 			ended = true
 		}
-		now, nodes := time.Now(), c.nodes.Load()
-		if took := now.Sub(last); took >= slice {
+		now, nodes := time.Now(), labelled()
+		if took := now.Sub(last); took >= slice && nodes > lastNodes {
 			if !first {
 				m.Slices = append(m.Slices, float64(nodes-lastNodes)/took.Seconds())
 			}
@@ -160,6 +160,11 @@ func (m *HasherMeasurement) sample(hashed <-chan struct{}, c *hasherCounters, wi
 			last, lastNodes = now, nodes
 		}
 		m.Nodes, m.Took = nodes, now.Sub(began)
+		next := min(slice-now.Sub(last), window-m.Took)
+		if next <= 0 {
+			next = max(slice/8, 100*time.Microsecond)
+		}
+		timer.Reset(next)
 	}
 }
 

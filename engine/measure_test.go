@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -84,5 +85,28 @@ func TestMeasureStrides(t *testing.T) {
 		if _, err := engine.Measure(t.Context(), c, 20*time.Millisecond); err != nil {
 			t.Errorf("stride %d: %v", stride, err)
 		}
+	}
+}
+
+// TestMeasureBusy: a hasher that has no time for a single run while it is looked at, since
+// others have its core, has made no slice yet, and none of which the rate is 0; a window
+// is not over before anything is labelled.
+func TestMeasureBusy(t *testing.T) {
+	var nodes []uint64
+	for n := range uint64(6) {
+		for range 40 {
+			nodes = append(nodes, 1000*n)
+		}
+	}
+	m := engine.SampleAt(nodes, 100*time.Microsecond)
+	if m.Nodes == 0 {
+		t.Errorf("%+v", m)
+	}
+	m = engine.SampleAt(append(nodes, 6000), 20*time.Millisecond)
+	if len(m.Slices) > 0 && slices.Min(m.Slices) <= 0 {
+		t.Errorf("rates %v", m.Slices)
+	}
+	if len(m.Slices) > 6 || m.Nodes == 0 {
+		t.Errorf("%d nodes, %d slices", m.Nodes, len(m.Slices))
 	}
 }
