@@ -62,8 +62,8 @@ func TestForget(t *testing.T) {
 	for mode := engine.TwoLayers; mode <= engine.OneLayer; mode++ {
 		for writing := engine.WriteDefault; writing <= engine.WriteBehind; writing++ {
 			c := engine.Config{Proof: porep.StackedDrg2KiBV1_1, Sectors: sectors(t, 1), Hashers: 1, MemoryMode: mode, Writing: writing}
-			engine.SetLayers(&c, count)
-			if _, err := engine.Run(t.Context(), c); err != nil {
+			hooks := engine.Hooks{Layers: count}
+			if _, err := hooks.Run(t.Context(), c); err != nil {
 				t.Fatal(err)
 			}
 			for layer := 1; layer <= count; layer++ {

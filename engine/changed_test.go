@@ -3,7 +3,7 @@ package engine_test
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -19,23 +19,25 @@ import (
 )
 
 // atRun has do called by a producer before it stages a certain run.
-func atRun(c *engine.Config, at uint64, do func()) {
-	engine.SetHook(c, func(_ int, run uint64) {
+func atRun(at uint64, do func()) engine.Hooks {
+	return engine.Hooks{Stage: func(_ int, run uint64) {
 		if run == at {
 			do()
 		}
-	})
+	}}
 }
 
 // TestLayerChanges: a layer that is not what was made of it any more, when the job ends, is
 // the sector's failure, in every memory mode.
 func TestLayerChanges(t *testing.T) {
+	t.Parallel()
+	r, _ := seeded(t)
 	flip := func(path string) error {
 		b, err := os.ReadFile(path)
 		if err != nil {
 			return err
 		}
-		b[rand.IntN(len(b))] ^= 1 << rand.IntN(8)
+		b[r.IntN(len(b))] ^= 1 << r.IntN(8)
 		f, err := os.OpenFile(path, os.O_WRONLY, 0)
 		if err != nil {
 			return err
@@ -45,7 +47,7 @@ func TestLayerChanges(t *testing.T) {
 	}
 	for name, change := range map[string]func(path string) error{
 		"bit":     flip,
-		"cut":     func(path string) error { return os.Truncate(path, rand.Int64N(2048)) },
+		"cut":     func(path string) error { return os.Truncate(path, r.Int64N(2048)) },
 		"removed": os.Remove,
 		"replaced": func(path string) error {
 			return errors.Join(os.Remove(path), os.WriteFile(path, make([]byte, 2048), 0o666))
@@ -56,17 +58,19 @@ func TestLayerChanges(t *testing.T) {
 				c := oneSector(t.TempDir())
 				c.MemoryMode, c.Stride, c.Producers = mode, 1, 1
 				path := layers.Path(c.Sectors[0].CacheDir, 1)
-				atRun(&c, c.Proof.SectorSize().Nodes()+1, func() {
+				hooks := atRun(c.Proof.SectorSize().Nodes()+1, func() {
 					waitFor(t, func() bool { _, err := os.Stat(path); return err == nil })
 					if err := change(path); err != nil {
 						t.Error(err)
 					}
 				})
-				result, err := engine.Run(t.Context(), c)
+				result, err := hooks.Run(t.Context(), c)
 				if err == nil || len(result.Sectors) != 1 || result.Sectors[0].Err == nil {
 					t.Fatalf("%s, %v: error %v, result %v", name, mode, err, result.Sectors)
 				}
-				if !errors.As(err, new(*durable.ChangedError)) && !errors.As(err, new(*durable.LostError)) {
+				// In OneLayer mode who reads the layer back may be the first to see it.
+				cut := name == "cut" && errors.Is(err, io.ErrUnexpectedEOF)
+				if !cut && !errors.As(err, new(*durable.ChangedError)) && !errors.As(err, new(*durable.LostError)) {
 					t.Errorf("%s, %v: error %v", name, mode, err)
 				}
 			}
@@ -77,9 +81,11 @@ func TestLayerChanges(t *testing.T) {
 // TestWiped: a host removes what is in a cache dir, or the dir, and begins again while the
 // old job is still at work. The old one ends, and what has the layers' names is the new one's.
 func TestWiped(t *testing.T) {
+	t.Parallel()
 	if runtime.GOOS != "linux" {
 		t.Skip("locks are Linux's")
 	}
+	r, _ := seeded(t)
 	sector := func(dir string, id byte) engine.Config {
 		c := oneSector(dir)
 		c.Sectors[0].ReplicaID[0] = id
@@ -119,7 +125,7 @@ func TestWiped(t *testing.T) {
 			old, again := sector(dir, 1), sector(dir, 2)
 			sameDir := name == "files removed" || name == "another host's files"
 			// Within the first layer: none has its name.
-			atRun(&old, rand.Uint64N(old.Proof.SectorSize().Nodes()), func() {
+			hooks := atRun(r.Uint64N(old.Proof.SectorSize().Nodes()), func() {
 				if err := wipe(dir); err != nil {
 					t.Error(err)
 				}
@@ -128,7 +134,7 @@ func TestWiped(t *testing.T) {
 					t.Errorf("%s: beside the old job: %v", name, err)
 				}
 			})
-			if _, err := engine.Run(t.Context(), old); !errors.As(err, new(*durable.LostError)) {
+			if _, err := hooks.Run(t.Context(), old); !errors.As(err, new(*durable.LostError)) {
 				t.Fatalf("%s: the old job: %v", name, err)
 			}
 			if name == "another host's files" {

@@ -7,19 +7,13 @@
 package engine
 
 import (
-	"errors"
 	"fmt"
-	"os"
-	"runtime"
 	"slices"
 
 	"github.com/sdr-engine/sdr/hugepages"
 	"github.com/sdr-engine/sdr/internal/durable"
-	"github.com/sdr-engine/sdr/internal/linux"
 	"github.com/sdr-engine/sdr/internal/memorymode"
-	"github.com/sdr-engine/sdr/layers"
 	"github.com/sdr-engine/sdr/porep"
-	"github.com/sdr-engine/sdr/sha256"
 	"github.com/sdr-engine/sdr/topology"
 )
 
@@ -108,18 +102,6 @@ type Config struct {
 	MemoryTaken func()
 	// Progress, if not nil, is kept up to date while Run runs.
 	Progress *Progress
-
-	// moreLayers, in tests, gives a small sector as many layers as a large one.
-	moreLayers int
-	// hook, in tests, is called by a producer before it stages a run.
-	hook func(hasher int, run uint64)
-	// memoryHook, in tests, is called before a hasher's memory is taken from the
-	// machine.
-	memoryHook func(hasher int)
-	// spillHook, in tests, is called before far parents are put into an index, and
-	// before their labels' file is made ("open"), written or read, with the window,
-	// counted through all layers; its error is that operation's.
-	spillHook func(operation string, window uint64) error
 }
 
 // Sector is one sector of a job.
@@ -215,17 +197,6 @@ func ParseWriting(name string) (Writing, error) {
 	return Writing(i), err
 }
 
-// last is the last layer to label.
-func (c *Config) last() int {
-	if c.moreLayers > 0 {
-		return c.moreLayers
-	}
-	if c.Layers == 0 {
-		return c.Proof.Layers()
-	}
-	return c.Layers
-}
-
 func (c *Config) way() durable.Way {
 	switch {
 	case c.Writing == WriteUncached:
@@ -295,252 +266,3 @@ const (
 // MaxSectors is the most sectors of a job: more than a machine of 256 cores labels in a
 // day, if they are of 32 GiB. Far more are a slip of the hand.
 const MaxSectors = 1 << 12
-
-// WithDefaults is c with every default of a number written out.
-func (c Config) WithDefaults() Config {
-	c.Sectors = slices.Clone(c.Sectors)
-	for i := range c.Sectors {
-		c.Sectors[i].First = max(c.Sectors[i].First, 1)
-	}
-	if c.Hashers == 0 {
-		if c.Hashers = len(c.Places); c.Hashers == 0 {
-			c.Hashers = max(1, min(len(c.Sectors), runtime.GOMAXPROCS(0)))
-		}
-	}
-	if c.Stride == 0 {
-		c.Stride = defaultStride
-	}
-	if c.Producers == 0 {
-		c.Producers = 1
-		for _, p := range c.Places {
-			c.Producers = max(c.Producers, len(p.Producers))
-		}
-	}
-	if c.Staging == AutoStaging {
-		c.Staging = c.autoStaging()
-	}
-	if c.Lookahead == 0 {
-		c.Lookahead = max(c.autoLookahead(), c.Stride)
-	}
-	if c.Progress == nil {
-		c.Progress = new(Progress)
-	}
-	return c
-}
-
-// autoStaging is Producers where a CPU is left for them. A layer is larger than any
-// TLB, and a hasher that reads from a ring instead loses 5 % less, one of two lanes
-// 10 %, of four or more 15 to 20 %. How it is with AVX-512, which is through with 16
-// lanes twice as fast, is not known: a ring with their labels fills a 32 MiB cache.
-func (c *Config) autoStaging() Staging {
-	if c.Hashers < 1 || c.Hashers >= runtime.NumCPU() {
-		return Inline
-	}
-	if c.MemoryMode == OneLayer {
-		return Hybrid // the others' work leaves no time for copies
-	}
-	if c.anyKernel(func(k *sha256.Kernel) bool { return k.Group > 1 }) {
-		return Hybrid
-	}
-	return Producers
-}
-
-func (c *Config) autoLookahead() int {
-	switch {
-	case c.Staging == Inline || c.MemoryMode == OneLayer:
-		return sharedLookahead
-	case c.Staging == Hybrid || c.anyKernel(func(k *sha256.Kernel) bool { return k.Lanes > 1 }):
-		return defaultLookahead
-	}
-	return oneLaneLookahead
-}
-
-// anyKernel says whether one of those that the sectors are split over is such.
-func (c *Config) anyKernel(is func(*sha256.Kernel) bool) bool {
-	for _, batches := range c.split() {
-		for _, b := range batches {
-			if is(b.kernel) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// Validate reports every problem of c at once, each a *ConfigError or an error
-// of the package that the value belongs to. Run calls it.
-func (c *Config) Validate() error {
-	var errs []error
-	fail := func(part, format string, args ...any) {
-		errs = append(errs, &ConfigError{part, fmt.Sprintf(format, args...)})
-	}
-	between := func(part string, value, low, high int) {
-		if value < low || value > high {
-			fail(part, "%d is not between %d and %d", value, low, high)
-		}
-	}
-	proofErr := c.Proof.Check()
-	if proofErr != nil {
-		errs = append(errs, proofErr)
-	}
-	var kernelErr error
-	if c.Kernel != "" {
-		if _, kernelErr = sha256.ByName(c.Kernel); kernelErr != nil {
-			errs = append(errs, kernelErr)
-		}
-	}
-	switch n := len(c.Sectors); {
-	case n == 0:
-		fail("sectors", "none given")
-	case n > MaxSectors:
-		fail("sectors", "%d are more than one job takes, %d", n, MaxSectors)
-		return errors.Join(errs...) // all else would take its time
-	}
-	d := c.WithDefaults()
-	if proofErr == nil && c.moreLayers == 0 {
-		between("layers", c.last(), 1, c.Proof.Layers())
-	}
-	between("hashers", d.Hashers, 1, max(1, len(c.Sectors)))
-	between("producers", d.Producers, 1, maxProducers)
-	between("stride", d.Stride, 1, maxStride)
-	if d.Stride >= 1 && d.Stride <= maxStride {
-		between("lookahead", d.Lookahead, d.Stride, maxLookahead)
-	}
-	if d.Staging < AutoStaging || d.Staging > Hybrid {
-		fail("staging", "unknown, %d", d.Staging)
-	}
-	if d.MemoryMode < TwoLayers || d.MemoryMode > OneLayer {
-		fail("memory mode", "unknown, %d", d.MemoryMode)
-	}
-	if d.Writing < WriteDefault || d.Writing > WriteBehind {
-		fail("writing", "unknown, %d", d.Writing)
-	}
-	errs = append(errs, c.validatePlaces()...)
-	if proofErr == nil && c.aheadOfWindow() {
-		size := c.Proof.SectorSize()
-		fail("lookahead", "%d nodes, but in %v mode producers can only be a window ahead, %d nodes of a sector of %v", c.Lookahead, c.MemoryMode, size.Nodes()/windows, size)
-	}
-	if proofErr == nil {
-		errs = append(errs, c.validateSectors()...)
-	}
-	if len(errs) == 0 {
-		if err := c.validateAhead(); err != nil {
-			errs = append(errs, err)
-		}
-	}
-	if len(errs) == 0 {
-		if err := c.validateMemory(); err != nil {
-			errs = append(errs, err)
-		}
-	}
-	return errors.Join(errs...)
-}
-
-func (c *Config) validatePlaces() (errs []error) {
-	fail := func(format string, args ...any) {
-		errs = append(errs, &ConfigError{"places", fmt.Sprintf(format, args...)})
-	}
-	if len(c.Places) == 0 {
-		return nil
-	}
-	if c.Hashers != 0 && c.Hashers != len(c.Places) {
-		fail("%d for %d hashers", len(c.Places), c.Hashers)
-	}
-	if len(c.Places) > len(c.Sectors) {
-		fail("%d for %d sectors", len(c.Places), len(c.Sectors))
-	}
-	if c.Machine == nil {
-		fail("without the machine that they are on")
-		return errs
-	}
-	if !c.Machine.Live() {
-		fail("on a machine that was read from a dump, want the one that this runs on")
-	}
-	taken := map[topology.CPU]bool{}
-	for _, p := range c.Places {
-		if taken[p.Hasher] {
-			fail("CPU %d hashes twice", p.Hasher)
-		}
-		taken[p.Hasher] = true
-		for _, cpu := range append([]topology.CPU{p.Hasher}, p.Producers...) {
-			if !c.Machine.Allowed().Contains(cpu) {
-				fail("CPU %d is not one of those allowed, %v", cpu, c.Machine.Allowed())
-			}
-		}
-	}
-	return errs
-}
-
-func (c *Config) validateSectors() (errs []error) {
-	dirs := newDirSet()
-	for i, s := range c.Sectors {
-		fail := func(part, format string, args ...any) {
-			errs = append(errs, &ConfigError{fmt.Sprintf("%s of sector %d", part, i), fmt.Sprintf(format, args...)})
-		}
-		if s.First < 0 || s.First > c.last() {
-			fail("first layer", "%d is not between 1 and %d", s.First, c.last())
-		}
-		dir, err := statDir(s.CacheDir)
-		if err != nil {
-			fail("cache dir", "%v", err)
-			continue
-		}
-		if s.First > 1 && s.Before == (LayerDigest{}) {
-			fail("first layer", "%d, but without the digest of layer %d, which it goes on from", s.First, s.First-1)
-		}
-		if j, found := dirs.add(dir, i); found {
-			fail("cache dir", "%s is also the cache dir of sector %d", s.CacheDir, j)
-		}
-		for layer := 1; layer <= c.last(); layer++ {
-			path := layers.Path(s.CacheDir, layer)
-			switch fi, err := os.Stat(path); {
-			case err == nil && !fi.Mode().IsRegular():
-				fail("cache dir", "%s is there and is not a file (%s)", path, fi.Mode().Type())
-			case layer < s.First && err != nil:
-				fail("first layer", "%d, but layer %d is missing: %v", s.First, layer, err)
-			case layer < s.First && fi.Size() != int64(c.Proof.SectorSize()):
-				fail("first layer", "%d, but %s has %d bytes, want %d", s.First, path, fi.Size(), uint64(c.Proof.SectorSize()))
-			}
-		}
-	}
-	return errs
-}
-
-// A dirSet finds directories that are the same, whatever their names.
-type dirSet struct {
-	byID  map[linux.Identity]int
-	other []os.FileInfo // where the system gives files no numbers
-	index []int         // of those
-}
-
-func newDirSet() *dirSet { return &dirSet{byID: map[linux.Identity]int{}} }
-
-// add adds a directory with a number, or returns that of the same one.
-func (d *dirSet) add(dir os.FileInfo, i int) (first int, found bool) {
-	id, ok := linux.IdentityOf(dir)
-	if ok {
-		if first, found = d.byID[id]; !found {
-			d.byID[id] = i
-		}
-		return first, found
-	}
-	if j := slices.IndexFunc(d.other, func(o os.FileInfo) bool { return os.SameFile(o, dir) }); j >= 0 {
-		return d.index[j], true
-	}
-	d.other, d.index = append(d.other, dir), append(d.index, i)
-	return 0, false
-}
-
-func statDir(path string) (os.FileInfo, error) {
-	if path == "" {
-		return nil, errors.New("none given")
-	}
-	fi, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if !fi.IsDir() {
-		return nil, fmt.Errorf("%s is not a folder", path)
-	}
-	return fi, nil
-}

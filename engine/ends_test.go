@@ -9,7 +9,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -41,19 +40,21 @@ func TestEnds(t *testing.T) {
 // batch, or before any.
 func TestCancelEarly(t *testing.T) {
 	for name, tt := range map[string]struct {
-		edit func(*engine.Config, context.CancelFunc)
+		edit func(*engine.Config, *engine.Hooks, context.CancelFunc)
 		is   func(error) bool
 	}{
 		"in the first batch": {
-			func(c *engine.Config, cancel context.CancelFunc) { engine.SetHook(c, func(int, uint64) { cancel() }) },
+			func(_ *engine.Config, h *engine.Hooks, cancel context.CancelFunc) {
+				h.Stage = func(int, uint64) { cancel() }
+			},
 			func(err error) bool { return errors.Is(err, context.Canceled) },
 		},
 		"while memory is taken": {
-			func(_ *engine.Config, cancel context.CancelFunc) { cancel() },
+			func(_ *engine.Config, _ *engine.Hooks, cancel context.CancelFunc) { cancel() },
 			func(err error) bool { return errors.Is(err, context.Canceled) },
 		},
 		"no memory for the second hasher": {
-			func(c *engine.Config, _ context.CancelFunc) {
+			func(c *engine.Config, _ *engine.Hooks, _ context.CancelFunc) {
 				c.Hashers, c.Staging = 2, engine.Inline
 				c.Memory = &hugepages.Accounting{Budget: c.Requirements()[0].Layers}
 			},
@@ -68,8 +69,9 @@ func TestCancelEarly(t *testing.T) {
 			beginAt(t, &c.Sectors[1], 2)
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			tt.edit(&c, cancel)
-			if _, err := engine.Run(ctx, c); !tt.is(err) || errors.As(err, new(*engine.SectorError)) {
+			var hooks engine.Hooks
+			tt.edit(&c, &hooks, cancel)
+			if _, err := hooks.Run(ctx, c); !tt.is(err) || errors.As(err, new(*engine.SectorError)) {
 				t.Errorf("error %v", err)
 			}
 			for i, s := range c.Sectors {
@@ -96,7 +98,7 @@ func TestMemoryFailsBusy(t *testing.T) {
 	c := oneSector(t.TempDir())
 	second := c
 	second.Memory = &hugepages.Accounting{Budget: 1}
-	engine.SetHook(&c, func(_ int, run uint64) {
+	hooks := engine.Hooks{Stage: func(_ int, run uint64) {
 		if run > 0 {
 			return
 		}
@@ -105,8 +107,8 @@ func TestMemoryFailsBusy(t *testing.T) {
 		if !errors.As(err, &failed) || !errors.Is(failed, linux.ErrLocked) || !errors.As(err, new(*hugepages.AllocError)) {
 			t.Errorf("second job: %v", err)
 		}
-	})
-	if _, err := engine.Run(t.Context(), c); err != nil {
+	}}
+	if _, err := hooks.Run(t.Context(), c); err != nil {
 		t.Error(err)
 	}
 	if got := fileNames(t, c.Sectors[0].CacheDir); len(got) != 2 {
@@ -138,28 +140,31 @@ func (p gatherersParents) BaseParents(dst []uint32, first uint64) error {
 	return p.Graph.BaseParents(dst, first)
 }
 
-// TestCancelGatherer: listing a window's parents, which takes seconds in a large
-// sector, ends with the job.
+// TestCancelGatherer: a job that is cancelled while a window's parents are listed ends. How
+// soon the list does is package onelayer's TestStopListing.
 func TestCancelGatherer(t *testing.T) {
-	c := oneSector(t.TempDir())
-	c.Proof = porep.StackedDrg8MiBV1_1
-	c.MemoryMode = engine.OneLayer
-	g, err := graph.New(c.Proof)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	var asked atomic.Int64
-	c.Parents = gatherersParents{g, func() {
-		asked.Add(1)
-		cancel()
-		time.Sleep(50 * time.Millisecond) // by when the job has noticed
-	}}
-	if _, err := engine.Run(ctx, c); !errors.Is(err, context.Canceled) {
-		t.Errorf("error %v", err)
-	}
-	if n := asked.Load(); n >= 8 {
-		t.Errorf("two whole windows were listed, in %d parts", n)
+	for _, part := range []int64{1, 28*4 + 1} { // the first of the index, which asks for 28 windows, and of the gatherer
+		c := oneSector(t.TempDir())
+		c.Proof = porep.StackedDrg8MiBV1_1
+		c.MemoryMode = engine.OneLayer
+		g, err := graph.New(c.Proof)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		var asked atomic.Int64
+		c.Parents = gatherersParents{g, func() {
+			if asked.Add(1) == part {
+				cancel()
+			}
+		}}
+		if _, err := engine.Run(ctx, c); !errors.Is(err, context.Canceled) {
+			t.Errorf("error %v", err)
+		}
+		if got := fileNames(t, c.Sectors[0].CacheDir); len(got) > 0 {
+			t.Errorf("left %q", got)
+		}
 	}
 }
 

@@ -115,7 +115,13 @@ func TestGolden(t *testing.T) {
 							continue
 						case longTests && !plain && (other || isWide(kernel)) && kernel != kernels.Best(1).Name:
 							continue // all sectors in all ways, and all kernels, but not each in each
-						case !longTests && (isWide(kernel) || !plain && (other || kernel != kernels.Best(1).Name)):
+						case longTests:
+						case kernel == kernels.Best(1).Name:
+							// Each way of staging, and each mode.
+							if !plain && (other || (staging == engine.Hybrid) != (mode == engine.OneLayer)) || staging == engine.Inline && mode == engine.OneLayer {
+								continue
+							}
+						case isWide(kernel), !plain, other:
 							continue
 						}
 					}
@@ -166,8 +172,11 @@ func checkGolden(t *testing.T, sectors []golden.Sector, c engine.Config) engine.
 func TestLayer1(t *testing.T) {
 	for _, c := range golden.Layers1() {
 		for _, kernel := range usableKernels() {
-			if isWide(kernel) && !longTests && c.RegisteredProof != porep.StackedDrg32GiBV1_1.String() {
-				continue // seconds each
+			if kernel != kernels.Best(1).Name && !longTests && c.RegisteredProof != porep.StackedDrg32GiBV1_1.String() {
+				continue // seconds each: every kernel has one graph, and every graph one kernel
+			}
+			if k, err := kernels.ByName(kernel); err == nil && isWide(kernel) && kernels.Best(k.Lanes) != k && !longTests {
+				continue // of many lanes, only those that are chosen
 			}
 			t.Run(c.RegisteredProof+"/"+kernel, func(t *testing.T) {
 				t.Parallel()

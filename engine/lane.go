@@ -29,19 +29,19 @@ type lane struct {
 
 // open starts the lane's files. It makes sure that the layer before is what it was when it
 // was made, and remembers its blocks: each is looked at again when it is read.
-func (l *lane) open(ctx context.Context, s Sector, c *Config) (err error) {
+func (l *lane) open(ctx context.Context, s Sector, r *Resolved) (err error) {
+	c, block := &r.c, r.shape.block()
 	l.id, l.first = s.ReplicaID, s.First
 	if c.Digests {
-		l.digests = make([]LayerDigest, c.last()-l.first+1)
+		l.digests = make([]LayerDigest, r.last-l.first+1)
 	}
-	g := shapeOf(c.Proof, c)
-	if l.files, err = layers.Create(ctx, s.CacheDir, l.first, c.last(), c.Proof.SectorSize(), g.block()); err != nil || l.first == 1 {
+	if l.files, err = layers.Create(ctx, s.CacheDir, l.first, r.last, c.Proof.SectorSize(), block); err != nil || l.first == 1 {
 		return err
 	}
 	if l.before, err = durable.Open(ctx, layers.Path(s.CacheDir, l.first-1)); err != nil {
 		return fmt.Errorf("opening layer %d: %w", l.first-1, err)
 	}
-	if err := l.trustBefore(ctx, s, c, g.block()); err != nil {
+	if err := l.trustBefore(ctx, s, c, block); err != nil {
 		return err
 	}
 	return verifySample(ctx, c.Proof, s, s.First-1, samplesBefore, rand.Uint64())
@@ -119,4 +119,25 @@ func (l *lane) failure() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.err
+}
+
+// replicaIDs are a batch's, one for each of the kernel's lanes; empty lanes have
+// zeros.
+func replicaIDs(lanes []*lane, n int) [][32]byte {
+	ids := make([][32]byte, n)
+	for i, l := range lanes {
+		ids[i] = l.id
+	}
+	return ids
+}
+
+// labelsOf is how many nodes of a layer count as labels: those of lanes that make
+// the layer.
+func labelsOf(lanes []*lane, layer int) (n uint64) {
+	for _, l := range lanes {
+		if l.writer(layer) != nil {
+			n++
+		}
+	}
+	return n
 }

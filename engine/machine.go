@@ -36,24 +36,21 @@ func (e *SpaceError) Error() string {
 		count(e.Files, "file"), e.Dir, sizeText(e.Want), sizeText(e.Free), sizeText(e.Want-e.Free))
 }
 
-// CheckMachine is Validate, and reports besides what this machine lacks for the job now, as
-// far as that can be told before any work: memory, in the ways that Alloc of hugepages
-// would refuse it, and space for the layers' files and others that the caller writes, on
-// each file system. Its errors are Validate's, *SpaceErrors, and those of hugepages.Check.
+// CheckMachine reports what this machine lacks for the job now, as far as that can be told
+// before any work: memory, in the ways that Alloc of hugepages would refuse it, and space
+// for the layers' files and others that the caller writes, on each file system. Its errors
+// are *SpaceErrors and those of hugepages.Check.
 //
 // Scratch files do not count: where there is no room for them a job goes without.
-func (c *Config) CheckMachine(others ...File) error {
-	if err := c.Validate(); err != nil {
-		return err
-	}
-	return errors.Join(c.checkMemory(), checkSpace(append(c.files(), others...)))
+func (r *Resolved) CheckMachine(others ...File) error {
+	return errors.Join(r.checkMemory(), checkSpace(append(r.files(), others...)))
 }
 
 // files are the layers that the job writes.
-func (c *Config) files() (all []File) {
-	for _, s := range c.Sectors {
-		for layer := max(1, s.First); layer <= c.last(); layer++ {
-			all = append(all, File{layers.Path(s.CacheDir, layer), uint64(c.Proof.SectorSize())})
+func (r *Resolved) files() (all []File) {
+	for _, s := range r.c.Sectors {
+		for layer := max(1, s.First); layer <= r.last; layer++ {
+			all = append(all, File{layers.Path(s.CacheDir, layer), uint64(r.c.Proof.SectorSize())})
 		}
 	}
 	return all
@@ -104,36 +101,20 @@ func givesBack(path string) uint64 {
 }
 
 // checkMemory looks whether there is memory for all hashers.
-func (c *Config) checkMemory() error {
-	d := c.WithDefaults()
+func (r *Resolved) checkMemory() error {
 	var all []hugepages.Options
-	for h, need := range d.Requirements() {
+	for h, need := range r.needs {
 		add := func(size uint64, purpose hugepages.Purpose, pages []hugepages.Pages) {
 			if size > 0 {
-				all = append(all, d.regionOptions(h, size, purpose, pages))
+				all = append(all, r.c.regionOptions(h, size, purpose, pages))
 			}
 		}
-		add(need.Layers, hugepages.Layers, d.Pages)
-		add(need.Rings, hugepages.Rings, d.Pages)
+		add(need.Layers, hugepages.Layers, r.c.Pages)
+		add(need.Rings, hugepages.Rings, r.c.Pages)
 		add(need.Buffers, hugepages.Buffers, bufferPages)
 	}
 	if err := hugepages.Check(all...); err != nil {
 		return fmt.Errorf("engine: looking for memory: %w", err)
 	}
 	return nil
-}
-
-// regionOptions are those of a part of hasher h's memory.
-func (c *Config) regionOptions(h int, size uint64, purpose hugepages.Purpose, pages []hugepages.Pages) hugepages.Options {
-	o := hugepages.Options{
-		Size: size, Purpose: purpose, Pages: pages, Sample: 4096,
-		HugeTLBFS: c.HugeTLBFS, Raise: c.RaisePages, Strict: c.StrictNUMA, Pool: c.Memory,
-	}
-	if c.StrictNUMA {
-		o.Sample = 0 // every page
-	}
-	if len(c.Places) > 0 {
-		o.Node = c.Places[h].Memory
-	}
-	return o
 }

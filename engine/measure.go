@@ -53,22 +53,31 @@ const measureSlices = 20
 // was there of layers from 2 on and of phase 2.
 //
 // Each hasher does the first of its batches.
-func Measure(ctx context.Context, c Config, window time.Duration) (m Measurement, err error) {
-	if c, err = c.prepared(); err != nil {
-		return m, err
+func Measure(ctx context.Context, c Config, window time.Duration) (Measurement, error) {
+	r, err := c.Resolve()
+	if err != nil {
+		return Measurement{}, err
 	}
-	if c.Proof.SectorSize().Nodes() < MinMeasured {
-		return m, &ConfigError{"proof", fmt.Sprintf("a sector of %v is too small to measure a part of", c.Proof.SectorSize())}
+	return r.Measure(ctx, window)
+}
+
+// Measure is Measure of what was resolved.
+func (r *Resolved) Measure(ctx context.Context, window time.Duration) (m Measurement, err error) {
+	if size := r.c.Proof.SectorSize(); size.Nodes() < MinMeasured {
+		return m, &ConfigError{"proof", fmt.Sprintf("a sector of %v is too small to measure a part of", size)}
 	}
 	if window <= 0 {
 		return m, &ConfigError{"window", fmt.Sprintf("%v, want more than nothing", window)}
 	}
-	j := newJob(&c)
-	half := c.Proof.SectorSize().Nodes() / 2
+	j, err := newJob(r)
+	if err != nil {
+		return m, err
+	}
+	half := r.shape.nodes / 2
 	for h, counters := range j.counters {
 		counters.setSpans(2*half, []span{{sectors: j.split[h][0].sectors, first: 2, last: 2, from: half}})
 	}
-	c.Progress.hashers.Store(&j.counters)
+	r.c.Progress.hashers.Store(&j.counters)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	regions, err := j.takeMemory(ctx)
@@ -76,11 +85,12 @@ func Measure(ctx context.Context, c Config, window time.Duration) (m Measurement
 		return m, err
 	}
 	defer func() { err = errors.Join(err, free(regions)) }()
-	defer j.startIndex(ctx)()
-	m.Hashers = make([]HasherMeasurement, c.Hashers)
+	j.startIndex(ctx)
+	defer j.index.Close()
+	m.Hashers = make([]HasherMeasurement, r.c.Hashers)
 	var ready, wg sync.WaitGroup
-	ready.Add(c.Hashers)
-	for h := range c.Hashers {
+	ready.Add(r.c.Hashers)
+	for h := range r.c.Hashers {
 		wg.Go(func() {
 			if err := j.measure(ctx, h, regions[h], window, &ready, &m.Hashers[h]); err != nil {
 				cancel(err)
@@ -94,156 +104,132 @@ func Measure(ctx context.Context, c Config, window time.Duration) (m Measurement
 
 // measure is one hasher's part. All hashers begin together, when each is ready.
 func (j *job) measure(ctx context.Context, h int, r *regions, window time.Duration, ready *sync.WaitGroup, m *HasherMeasurement) error {
-	b, err := j.measuredBatch(ctx, h, r)
+	p, err := j.measuredBatch(ctx, h, r)
 	ready.Done()
 	if err != nil {
 		return err
 	}
-	defer b.close()
+	defer p.close()
 	ready.Wait()
 
-	*m = HasherMeasurement{Kernel: b.kernel.Name, Batches: len(j.split[h]), Lanes: len(b.lanes)}
-	slice := window / (measureSlices + 1)
-	began := time.Now()
-	sliceBegan, sliceNodes := began, uint64(0)
-	first := true
-	b.ends = func(nodes uint64) bool {
-		now := time.Now()
-		if took := now.Sub(sliceBegan); took >= slice {
-			if !first {
-				m.Slices = append(m.Slices, float64(nodes-sliceNodes)/took.Seconds())
-			}
-			first = false
-			sliceBegan, sliceNodes = now, nodes
-		}
-		m.Nodes, m.Took = nodes, now.Sub(began)
-		return m.Took >= window
-	}
-	b.run(ctx)
-	m.Waited = b.counters.ended()
-	for _, l := range b.lanes {
+	*m = HasherMeasurement{Kernel: p.kernel.Name, Batches: len(j.split[h]), Lanes: len(p.lanes)}
+	var sampling sync.WaitGroup
+	sampling.Go(func() {
+		m.sample(p.hashed, p.counters.nodes.Load, window)
+		p.stop()
+	})
+	p.run(ctx)
+	sampling.Wait()
+	m.Waited = p.counters.ended()
+	for _, l := range p.lanes {
 		if err := l.failure(); err != nil {
 			return err
 		}
 	}
-	if b.err != nil {
-		return b.err
+	if p.err != nil {
+		return p.err
 	}
-	if err := b.verifyMemory(b.from, b.store.done.Load()); err != nil || b.store.window == 0 {
+	if err := p.verifyMemory(p.begin, p.flow.Labelled.Load()); err != nil || p.store.one == nil {
 		return err
 	}
-	m.Pause, err = b.measurePause(m)
+	m.Pause, err = p.measurePause(ctx, m)
 	return err
+}
+
+// sample looks how far the hasher is at the end of each slice, until the window is over
+// and something is labelled, or the hasher has ended. A slice in which it had no time for a
+// single run is as long as it takes.
+func (m *HasherMeasurement) sample(hashed <-chan struct{}, labelled func() uint64, window time.Duration) {
+	slice := window / (measureSlices + 1)
+	began := time.Now()
+	last, lastNodes, first := began, uint64(0), true
+	timer := time.NewTimer(slice)
+	defer timer.Stop()
+	for ended := false; !ended && (m.Took < window || m.Nodes == 0); {
+		select {
+		case <-timer.C:
+		case <-hashed:
+			ended = true
+		}
+		now, nodes := time.Now(), labelled()
+		if took := now.Sub(last); took >= slice && nodes > lastNodes {
+			if !first {
+				m.Slices = append(m.Slices, float64(nodes-lastNodes)/took.Seconds())
+			}
+			first = false
+			last, lastNodes = now, nodes
+		}
+		m.Nodes, m.Took = nodes, now.Sub(began)
+		next := min(slice-now.Sub(last), window-m.Took)
+		if next <= 0 {
+			next = max(slice/8, 100*time.Microsecond)
+		}
+		timer.Reset(next)
+	}
 }
 
 // measurePause reads what was labelled back, or as much of it as tells how fast the disk
 // is.
-func (b *batchRun) measurePause(m *HasherMeasurement) (time.Duration, error) {
+func (p *pipeline) measurePause(ctx context.Context, m *HasherMeasurement) (time.Duration, error) {
 	const most = 2 << 30 // bytes
-	s := b.store
-	part := s.keyPart()
-	from, end := roundUp(b.from, part)/part, b.written.Load()/part
+	s, part := p.store, p.store.oneLayer.Part
+	from, end := roundUp(p.begin, part)/part, p.flow.Written.Load()/part
 	if end <= from {
 		return 0, nil
 	}
-	parts := min(end-from, max(1, most/(part*porep.NodeSize*uint64(len(b.lanes)))))
-	b.stopped.Store(false) // for those who have ended
+	parts := min(end-from, max(1, most/(part*porep.NodeSize*uint64(len(p.lanes)))))
+	p.flow.Restart() // for those who have ended
 	began := time.Now()
-	err := b.readParts(int(parts), func(i int, buffer []byte) error {
-		if b.ctx.Err() != nil {
-			return context.Cause(b.ctx)
+	err := p.files.Each(int(parts), func(i int, buffer []byte) error {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
 		}
-		return b.loadLanes(s.key, s.first, (from+uint64(i))*part, buffer[:part*porep.NodeSize], func(*lane) bool { return true })
+		first, stride := (from+uint64(i))*part, uint64(p.kernel.Stride())
+		return p.files.Load(s.before(0)[first*stride:][:part*stride], s.first, first, buffer[:part*porep.NodeSize], false)
 	})
-	took := time.Since(began).Seconds()
-	for _, l := range b.lanes {
+	read := time.Since(began).Seconds() / float64(parts*part)
+	for _, l := range p.lanes {
 		err = errors.Join(err, l.failure())
 	}
-	// What is in memory need not be read, and what is read early is hidden behind what is
-	// labelled meanwhile, unless that takes less time.
-	all := took * float64(s.nodes-s.inMemory) / float64(parts*part)
-	early := all * float64(s.earlyParts()*part) / float64(s.nodes-s.inMemory)
-	closing := m.Took.Seconds() * float64(s.lastNodes()) / float64(m.Nodes)
-	return time.Duration((all - min(early, closing)) * float64(time.Second)), err
+	pause := s.oneLayer.Pause(read, m.Took.Seconds()/float64(m.Nodes))
+	return time.Duration(pause * float64(time.Second)), err
 }
 
 // measuredBatch is a hasher's first batch, with random labels in memory and, where
 // it reads them, in the file for far parents.
-func (j *job) measuredBatch(ctx context.Context, h int, r *regions) (b *batchRun, err error) {
-	b = j.newBatchRun(h, j.split[h][0], r)
-	b.ctx = ctx
+func (j *job) measuredBatch(ctx context.Context, h int, r *regions) (p *pipeline, err error) {
+	p = j.newPipeline(h, j.split[h][0], r)
 	defer func() {
 		if err != nil {
-			b.close()
+			p.close()
 		}
 	}()
-	for _, l := range b.lanes {
-		s := j.Sectors[l.sector]
+	for _, l := range p.lanes {
+		s := j.c.Sectors[l.sector]
 		l.id, l.first = s.ReplicaID, 2
-		g := shapeOf(j.Proof, &j.Config)
-		l.files, err = layers.Create(ctx, s.CacheDir, 2, 2, j.Proof.SectorSize(), g.block())
+		l.files, err = layers.Create(ctx, s.CacheDir, 2, 2, j.c.Proof.SectorSize(), j.shape.block())
 		if err != nil {
-			return b, &SectorError{l.sector, s.CacheDir, err}
+			return p, &SectorError{l.sector, s.CacheDir, err}
 		}
 	}
-	b.layers = 1
-	b.store = newStore(shapeOf(j.Proof, &j.Config), b.kernel, 2, r.layers.Bytes())
-	b.from = b.store.nodes / 2
-	b.from -= b.from % uint64(b.store.run) // producers count in runs from the layer's first node
-	b.store.done.Store(b.from)
-	b.written.Store(b.from)
+	half := j.shape.nodes / 2
+	p.layOut(2, 1, half-half%uint64(j.shape.run)) // producers count in runs from the layer's first node
 	for _, region := range r.all() {
 		if err := region.Populate(ctx); err != nil {
-			return b, fmt.Errorf("engine: taking memory for hasher %d: %w", h, err)
+			return p, fmt.Errorf("engine: taking memory for hasher %d: %w", h, err)
 		}
 	}
 	if _, err := r.layers.Verify(ctx); err != nil {
-		return b, fmt.Errorf("engine: taking memory for hasher %d: %w", h, err)
+		return p, fmt.Errorf("engine: taking memory for hasher %d: %w", h, err)
 	}
 	r.there.Store(true)
 	fillRandom(ctx, r.layers.Bytes(), uint64(h))
-	if b.store.window == 0 {
-		return b, nil
+	if p.store.one == nil {
+		return p, nil
 	}
-	return b, b.fillSpill(ctx)
-}
-
-// fillSpill readies the file for far parents, with random labels for those of windows
-// before the part that is measured. A job that cannot have the file is slower: that is
-// not what is to be measured, and an error.
-func (b *batchRun) fillSpill(ctx context.Context) error {
-	x, p := b.job.index, &b.spilling
-	defer context.AfterFunc(ctx, x.gate.Wake)()
-	x.gate.Wait(1, func() bool { return x.ready.Load() || ctx.Err() != nil })
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	if b.openSpill(); p.err != nil {
-		return fmt.Errorf("engine: readying far parents: %w", p.err)
-	}
-	begin := b.from / b.store.window
-	p.done.Store(begin)
-	buffer := b.buffers().spill
-	fillRandom(ctx, buffer, uint64(b.hasher)+1)
-	stride := b.kernel.Stride()
-	for child := int(begin); child < windows; child++ {
-		place := &p.places[child]
-		for from := range int(begin) {
-			at := place.offset + int64(place.starts[from])*int64(stride)
-			left := roundUp(place.n[from], spillAlign(stride)) * stride
-			for chunk := range p.sums[child][from] {
-				if ctx.Err() != nil {
-					return context.Cause(ctx)
-				}
-				n := min(left, farChunk*stride)
-				if err := b.spillChunk(child, from, chunk, buffer[:n], at); err != nil {
-					return err
-				}
-				at, left = at+int64(n), left-n
-			}
-		}
-	}
-	return nil
+	spill := cutBuffers(p.kernel, &j.shape, r.buffers).spill
+	fillRandom(ctx, spill, uint64(h)+1)
+	return p, p.store.one.Fill(ctx)
 }
 
 // fillRandom fills memory with numbers that no processor can foresee, quickly. When
@@ -272,39 +258,34 @@ func fillRandom(ctx context.Context, mem []byte, seed uint64) {
 
 // verifyMemory recomputes, by way of the standard library, a sample of the labels
 // of nodes from to to−1 of layer index 0 from the labels that are in memory.
-func (b *batchRun) verifyMemory(from, to uint64) error {
+func (p *pipeline) verifyMemory(from, to uint64) error {
 	const samples = 64
-	s := b.store
+	s := p.store
 	parents := make([]uint32, porep.Degree)
 	r := rand.New(rand.NewPCG(from, to))
-	if s.window > 0 {
-		from = max(from, to-min(to, s.inMemory/2))
-	}
-	kept := uint64(0) // base parents before this node are no longer in memory
-	if s.window > 0 && to > s.inMemory {
-		kept = to - s.inMemory
-	}
+	from = max(from, to-min(to, s.inMemory/2))
+	kept := to - min(to, s.inMemory) // base parents before this node are no longer in memory
 	checked := 0
 	for tries := 0; checked < samples && tries < 100*samples && from < to; tries++ {
 		node := from + r.Uint64N(to-from)
-		if err := b.parents.Parents(parents, node); err != nil {
+		if err := p.job.source.Parents(parents, node); err != nil {
 			return err
 		}
 		inMemory := true
-		for _, p := range parents[:porep.BaseDegree] {
-			inMemory = inMemory && uint64(p) >= kept
+		for _, parent := range parents[:porep.BaseDegree] {
+			inMemory = inMemory && uint64(parent) >= kept
 		}
 		if !inMemory {
 			continue
 		}
 		checked++
-		for lane, l := range b.lanes {
-			want, err := b.labelFromMemory(lane, l.id, node, parents)
+		for lane, l := range p.lanes {
+			want, err := p.labelFromMemory(lane, l.id, node, parents)
 			if err != nil {
 				return err
 			}
 			var got [porep.NodeSize]byte
-			if err := b.kernel.Unpack(got[:], s.out(0, node, 1), lane); err != nil {
+			if err := p.kernel.Unpack(got[:], s.out(0, node, 1), lane); err != nil {
 				return err
 			}
 			if got != want {
@@ -318,15 +299,15 @@ func (b *batchRun) verifyMemory(from, to uint64) error {
 	return nil
 }
 
-func (b *batchRun) labelFromMemory(lane int, id porep.ReplicaID, node uint64, parents []uint32) (label [porep.NodeSize]byte, err error) {
-	s := b.store
+func (p *pipeline) labelFromMemory(lane int, id porep.ReplicaID, node uint64, parents []uint32) (label [porep.NodeSize]byte, err error) {
+	s := p.store
 	var all [porep.Degree][porep.NodeSize]byte
-	for slot, p := range parents {
-		labels := s.out(0, uint64(p), 1)
+	for slot, parent := range parents {
+		labels := s.out(0, uint64(parent), 1)
 		if slot >= porep.BaseDegree {
-			labels = s.before(0)[uint64(p)*uint64(b.kernel.Stride()):][:b.kernel.Stride()]
+			labels = s.before(0)[uint64(parent)*uint64(p.kernel.Stride()):][:p.kernel.Stride()]
 		}
-		if err := b.kernel.Unpack(all[slot][:], labels, lane); err != nil {
+		if err := p.kernel.Unpack(all[slot][:], labels, lane); err != nil {
 			return label, err
 		}
 	}

@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -12,7 +13,11 @@ import (
 // TestMeasure: every kernel and mode has a part of a layer measured and recomputed,
 // and leaves nothing.
 func TestMeasure(t *testing.T) {
+	t.Parallel()
 	for _, kernel := range allKernels() {
+		if isWide(kernel) && !longTests {
+			continue // filling all lanes' memory takes seconds
+		}
 		for _, mode := range []engine.MemoryMode{engine.TwoLayers, engine.OneLayer} {
 			c := engine.Config{Proof: porep.StackedDrg8MiBV1_1, Sectors: sectors(t, 3), Kernel: kernel, MemoryMode: mode, Hashers: 2}
 			m, err := engine.Measure(t.Context(), c, 50*time.Millisecond)
@@ -36,6 +41,7 @@ func TestMeasure(t *testing.T) {
 // TestMeasureWhole: a part that goes to the layer's end is measured as well. There is a
 // pause before the next only where that has to be read.
 func TestMeasureWhole(t *testing.T) {
+	t.Parallel()
 	for _, mode := range []engine.MemoryMode{engine.TwoLayers, engine.OneLayer} {
 		c := engine.Config{Proof: porep.StackedDrg8MiBV1_1, Sectors: sectors(t, 1), MemoryMode: mode}
 		m, err := engine.Measure(t.Context(), c, time.Hour)
@@ -73,10 +79,34 @@ func TestMeasureBadInput(t *testing.T) {
 // TestMeasureStrides: a part begins with a run of the producers, however long those
 // are.
 func TestMeasureStrides(t *testing.T) {
+	t.Parallel()
 	for _, stride := range []int{1, 96, 1000, 1 << 16} {
 		c := engine.Config{Proof: porep.StackedDrg8MiBV1_1, Sectors: sectors(t, 1), Stride: stride, Staging: engine.Producers}
 		if _, err := engine.Measure(t.Context(), c, 20*time.Millisecond); err != nil {
 			t.Errorf("stride %d: %v", stride, err)
 		}
+	}
+}
+
+// TestMeasureBusy: a hasher that has no time for a single run while it is looked at, since
+// others have its core, has made no slice yet, and none of which the rate is 0; a window
+// is not over before anything is labelled.
+func TestMeasureBusy(t *testing.T) {
+	var nodes []uint64
+	for n := range uint64(6) {
+		for range 40 {
+			nodes = append(nodes, 1000*n)
+		}
+	}
+	m := engine.SampleAt(nodes, 100*time.Microsecond)
+	if m.Nodes == 0 {
+		t.Errorf("%+v", m)
+	}
+	m = engine.SampleAt(append(nodes, 6000), 20*time.Millisecond)
+	if len(m.Slices) > 0 && slices.Min(m.Slices) <= 0 {
+		t.Errorf("rates %v", m.Slices)
+	}
+	if len(m.Slices) > 6 || m.Nodes == 0 {
+		t.Errorf("%d nodes, %d slices", m.Nodes, len(m.Slices))
 	}
 }

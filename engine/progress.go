@@ -3,14 +3,11 @@ package engine
 import (
 	"sync/atomic"
 	"time"
+
+	"github.com/sdr-engine/sdr/engine/internal/ring"
 )
 
-// A line is a counter on cache lines of its own: one goroutine writes it, others
-// read it.
-type line struct {
-	atomic.Uint64
-	_ [120]byte
-}
+type line = ring.Line
 
 // A Wait is what a hasher can wait for.
 type Wait int

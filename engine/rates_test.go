@@ -108,6 +108,7 @@ func TestWatch(t *testing.T) {
 // TestSnapshots: what others read while a job runs fits together: nothing goes back,
 // what is left and what was done are all there is, and layers follow one another.
 func TestSnapshots(t *testing.T) {
+	t.Parallel()
 	kernel := "generic/1"
 	for _, k := range sha256.Kernels() {
 		if k.Usable() && k.Lanes == 1 && k.Name != kernel {
@@ -169,10 +170,10 @@ func TestWaitMemory(t *testing.T) {
 	for _, strict := range []bool{true, false} {
 		c := engine.Config{Proof: porep.StackedDrg8MiBV1_1, Sectors: sectors(t, 1), Layers: 1, StrictNUMA: strict, Progress: new(engine.Progress)}
 		release := make(chan struct{})
-		engine.SetMemoryHook(&c, func(int) { <-release })
+		hooks := engine.Hooks{Memory: func(int) { <-release }}
 		ended := make(chan error, 1)
 		go func() {
-			_, err := engine.Run(t.Context(), c)
+			_, err := hooks.Run(t.Context(), c)
 			ended <- err
 		}()
 		var h engine.HasherProgress
@@ -200,10 +201,10 @@ func TestWaitMemoryCancel(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	c := engine.Config{Proof: porep.StackedDrg2KiBV1_1, Sectors: sectors(t, 1), StrictNUMA: true, Progress: new(engine.Progress)}
 	woken := make(chan struct{})
-	engine.SetMemoryHook(&c, func(int) { <-woken })
+	hooks := engine.Hooks{Memory: func(int) { <-woken }}
 	ended := make(chan error, 1)
 	go func() {
-		_, err := engine.Run(ctx, c)
+		_, err := hooks.Run(ctx, c)
 		ended <- err
 	}()
 	for all := c.Progress.Hashers(); len(all) == 0 || all[0].Waited[engine.WaitMemory] == 0; all = c.Progress.Hashers() {

@@ -6,7 +6,6 @@ import (
 	"math/bits"
 	"slices"
 
-	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/sha256"
 	"github.com/sdr-engine/sdr/topology"
 )
@@ -144,153 +143,6 @@ func total(batches []*sha256.Kernel, cycles func(*sha256.Kernel) float64) (sum f
 	return sum
 }
 
-// CyclesPerNode is, for the hasher that has most to do, the core cycles for a node of
-// each of its batches: by it, kernels and numbers of hashers compare.
-func (c *Config) CyclesPerNode() (most float64) {
-	d := c.WithDefaults()
-	for _, batches := range d.split() {
-		var sum float64
-		for _, b := range batches {
-			sum += d.cycles(b.kernel)
-		}
-		most = max(most, sum)
-	}
-	return most
-}
-
-// LanesInMemory is how many lanes, empty ones too, a hasher has in memory at a time,
-// at most.
-func (c *Config) LanesInMemory() (most int) {
-	d := c.WithDefaults()
-	for _, batches := range d.split() {
-		for _, b := range batches {
-			most = max(most, b.kernel.Lanes)
-		}
-	}
-	return most
-}
-
-// A Requirement is the memory that a hasher takes, in bytes.
-type Requirement struct {
-	Layers  uint64 // labels of layers, of the largest of its batches
-	Rings   uint64 // labels staged
-	Buffers uint64 // labels on their way to files, and back
-	// Far is far parents listed and sorted. The index of them, which hashers share,
-	// counts for the first.
-	Far uint64
-	// Parents is what producers work out, and where it lies for the hasher. What
-	// hashers with memory on one NUMA node share counts for the first of them.
-	Parents uint64
-}
-
-// Total is all of it.
-func (r Requirement) Total() uint64 { return r.Layers + r.Rings + r.Buffers + r.Far + r.Parents }
-
-// Requirements is the memory that each hasher of the job takes.
-func (c *Config) Requirements() []Requirement {
-	d := c.WithDefaults()
-	g := shapeOf(d.Proof, &d)
-	var all []Requirement
-	shared := map[int]bool{}
-	for h, batches := range d.split() {
-		r := Requirement{Parents: parentBytes(g, d.Producers)}
-		if key, source := d.parentsOf(h); d.shares(source) && !shared[key] {
-			shared[key] = true
-			r.Parents += sharedBytes(g)
-		}
-		for _, b := range batches {
-			stride := uint64(b.kernel.Stride())
-			r.Layers = max(r.Layers, g.nodesInMemory(b.kernel.Stride())*stride)
-			if d.Staging == Producers {
-				r.Rings = max(r.Rings, uint64(g.slots*g.run)*porep.Degree*stride)
-			}
-			r.Buffers = max(r.Buffers, bufferBytes(b.kernel, g))
-			r.Far = farBytes(g)
-		}
-		if h == 0 {
-			r.Far += indexBytes(g)
-		}
-		all = append(all, r)
-	}
-	return all
-}
-
-func (c *Config) memory() (total uint64) {
-	for _, r := range c.Requirements() {
-		total += r.Total()
-	}
-	return total
-}
-
-// validateAhead holds what producers are ahead against maxAhead.
-func (c *Config) validateAhead() error {
-	for _, r := range c.Requirements() {
-		if n := r.Rings + r.Parents; n > maxAhead {
-			d := c.WithDefaults()
-			return &ConfigError{"lookahead", fmt.Sprintf("%s, %d nodes ahead in runs of %d, take %s of each hasher's memory, want %s at most: lower one of the three",
-				count(d.Producers, "producer"), d.Lookahead, d.Stride, sizeText(n), sizeText(maxAhead))}
-		}
-	}
-	return nil
-}
-
-// validateMemory holds the job against its budget, and says what would fit, or else what
-// the smallest would take. C has no defaults written out: each job tried has its own.
-func (c *Config) validateMemory() error {
-	if c.tooSmall() {
-		return &ConfigError{"memory mode", fmt.Sprintf("%v has no room for windows in a sector of %v", c.MemoryMode, c.Proof.SectorSize())}
-	}
-	need := c.memory()
-	if c.Budget == 0 || need <= c.Budget {
-		return nil
-	}
-	most := c.WithDefaults().Hashers
-	take := "take"
-	if len(c.Sectors) == 1 {
-		take = "takes"
-	}
-	reason := fmt.Sprintf("%s, but %s on %s in %v mode %s %s", sizeText(c.Budget),
-		count(len(c.Sectors), "sector"), count(most, "hasher"), c.MemoryMode, take, sizeText(need))
-	smallest, smallestText := need, ""
-	for _, mode := range []MemoryMode{TwoLayers, OneLayer} {
-		for hashers := most; hashers >= 1; hashers-- {
-			for _, kernel := range []string{c.Kernel, oneLane().Name} {
-				other := *c
-				other.MemoryMode, other.Hashers, other.Kernel, other.Places = mode, hashers, kernel, nil
-				if other.tooSmall() || other.aheadOfWindow() {
-					continue
-				}
-				takes := other.memory()
-				text := fmt.Sprintf("%v mode with %s", mode, count(hashers, "hasher"))
-				if kernel != c.Kernel {
-					text += " and kernel " + kernel
-				}
-				if takes <= c.Budget {
-					return &ConfigError{"budget", fmt.Sprintf("%s; %s takes %s", reason, text, sizeText(takes))}
-				}
-				if takes < smallest {
-					smallest, smallestText = takes, text
-				}
-			}
-		}
-	}
-	if smallestText == "" {
-		return &ConfigError{"budget", reason + "; nothing smaller would do"}
-	}
-	return &ConfigError{"budget", fmt.Sprintf("%s; nothing fits: the smallest, %s, takes %s", reason, smallestText, sizeText(smallest))}
-}
-
-// tooSmall says whether a sector has no room for OneLayer mode's windows.
-func (c *Config) tooSmall() bool {
-	return c.MemoryMode == OneLayer && c.Proof.SectorSize().Nodes() < windows*2
-}
-
-// aheadOfWindow says whether producers would be more than a window ahead.
-func (c *Config) aheadOfWindow() bool {
-	window := c.Proof.SectorSize().Nodes() / windows
-	return c.MemoryMode == OneLayer && uint64(max(0, c.Lookahead)) > max(window, uint64(max(0, c.Stride)))
-}
-
 func count(n int, what string) string {
 	if n == 1 {
 		return "1 " + what
@@ -306,5 +158,3 @@ func sizeText(n uint64) string {
 	}
 	return fmt.Sprintf("%s (%d bytes)", topology.SizeText(n), n)
 }
-
-func oneLane() *sha256.Kernel { return sha256.Best(1) }

@@ -1,64 +1,26 @@
 package engine
 
 import (
-	"fmt"
-	"sync/atomic"
-
-	"github.com/sdr-engine/sdr/porep"
+	"github.com/sdr-engine/sdr/engine/internal/onelayer"
 	"github.com/sdr-engine/sdr/sha256"
 )
 
-// A store is where a batch's labels lie in memory. Positions count nodes from the
-// first node of the batch's first layer, which is layer index 0, on through all
-// layers.
-//
-// The hasher writes labels at ever higher positions and publishes how far it is;
-// below that, anybody may read, as long as the hasher has not come so far that the
-// place is written again: that is not before the writers have written it to its
-// file, and what of it will be far parents is spilled (see batchRun.ready).
+// A store is where a batch's labels lie in memory. The hasher writes labels at ever higher
+// positions and publishes how far it is: see ring.Flow. Below that, anybody may read, as long
+// as the hasher has not come so far that the place is written again: see pipeline.ready.
 type store struct {
 	shape
 	kernel *sha256.Kernel
-	first  int // layer number of layer index 0
+	first  int // the number of layer index 0
 
-	// TwoLayers: layer index i is in layers[i%2].
-	layers [2][]byte
-	// OneLayer: the layer before, until it is handed over; the newest labels of this
-	// one, node modulo inMemory; and base parents from further back.
-	key    []byte
-	newest []byte
-	far    *farParents
-
-	handovers int // OneLayer: layers whose key is handed over to the next, from layer index 0 on
-
-	// keyOf is the layer index whose layer before is all there, in every lane, but for what
-	// is put aside; -1 is none.
-	keyOf atomic.Int64
-
-	done line // positions below are labelled
+	layers [2][]byte       // TwoLayers: layer index i is in layers[i%2]
+	one    *onelayer.Store // OneLayer; nil otherwise
 }
 
-// newStore cuts a store out of mem, which has nodesInMemory nodes.
-func newStore(s shape, k *sha256.Kernel, first int, mem []byte) *store {
-	st := &store{shape: s, kernel: k, first: first}
-	st.keyOf.Store(-1)
-	cut := func(nodes uint64) (part []byte) {
-		n := nodes * uint64(k.Stride())
-		part, mem = mem[:n:n], mem[n:]
-		return part
-	}
-	if s.window == 0 {
-		st.layers = [2][]byte{cut(s.nodes), cut(s.nodes)}
-		return st
-	}
-	st.key, st.newest = cut(s.nodes), cut(s.inMemory)
-	st.far = &farParents{}
-	for i := range st.far.windows {
-		st.far.windows[i].labels = cut(uint64(s.farLabels(k.Stride())))
-		st.far.windows[i].list = make([]uint32, 0, s.room)
-		st.far.windows[i].starts = make([]int, 0, s.window/uint64(s.run))
-	}
-	return st
+// cutLayers cuts TwoLayers' memory out of mem.
+func (s *store) cutLayers(mem []byte) {
+	n := s.nodes * uint64(s.kernel.Stride())
+	s.layers = [2][]byte{mem[:n:n], mem[n : 2*n : 2*n]}
 }
 
 // position is that of a node.
@@ -66,84 +28,33 @@ func (s *store) position(index int, node uint64) uint64 { return uint64(index)*s
 
 // out is where the labels of a run go.
 func (s *store) out(index int, node uint64, n int) []byte {
-	stride := uint64(s.kernel.Stride())
-	if s.window == 0 {
-		return s.layers[index%2][node*stride:][:uint64(n)*stride]
+	if s.one != nil {
+		return s.one.Out(node, n)
 	}
-	return s.newest[node%s.inMemory*stride:][:uint64(n)*stride]
+	stride := uint64(s.kernel.Stride())
+	return s.layers[index%2][node*stride:][:uint64(n)*stride]
 }
 
-// before is the memory of the layer before layer index 0, or of key.
+// before is the memory of the layer before layer index index.
 func (s *store) before(index int) []byte {
-	if s.window == 0 {
-		return s.layers[(index+1)%2]
+	if s.one != nil {
+		return s.one.Key()
 	}
-	return s.key
+	return s.layers[(index+1)%2]
 }
 
 // locate sets rows to where the parents of the run's nodes lie.
 func (s *store) locate(rows sha256.Rows, index int, node uint64, parents []uint32) error {
-	layer := sha256.Layer{Number: uint32(s.first + index)}
-	if s.window == 0 {
-		layer.Labels = s.layers[index%2]
-		if layer.Number > 1 {
-			layer.Key = s.before(index)
-		}
-		return rows.Locate(s.kernel, &layer, parents)
+	if s.one != nil {
+		return s.one.Locate(rows, index, node, parents)
 	}
-	used := porep.BaseDegree
+	layer := sha256.Layer{Number: uint32(s.first + index), Labels: s.layers[index%2]}
 	if layer.Number > 1 {
-		used = porep.Degree
+		layer.Key = s.before(index)
 	}
-	var far, aside *farWindow
-	var entry, asideEntry int // the next in their lists
-	if node >= s.inMemory {
-		far = s.far.of(s.position(index, node) / s.window)
-		entry = far.entryOf(node%s.window, s.run)
-	}
-	if s.isClosing(index, node) {
-		if w := s.far.of(uint64(index+1) * windows); !w.tooMany {
-			aside, asideEntry = w, w.entryOf(node-s.closing(), s.run)
-		}
-	}
-	stride := uint64(s.kernel.Stride())
-	for row := range len(parents) / porep.Degree {
-		child := node + uint64(row)
-		below := uint64(0) // expander parents below that are put aside
-		if aside != nil {
-			below = s.asideBelow(child)
-		}
-		for slot, p := range parents[row*porep.Degree:][:used] {
-			if uint64(p) >= s.nodes {
-				return fmt.Errorf("engine: locating parents of node %d: parent %d in a layer of %d nodes", child, p, s.nodes)
-			}
-			switch {
-			case slot >= porep.BaseDegree && uint64(p) < below:
-				label, ok := aside.label(asideEntry, p, s.window)
-				if !ok {
-					return fmt.Errorf("engine: locating parents of node %d: parent %d is not where it was put aside", child, p)
-				}
-				rows.Set(s.kernel, row, slot, aside.labels[uint64(label)*stride:])
-				asideEntry++
-			case slot >= porep.BaseDegree:
-				rows.Set(s.kernel, row, slot, s.key[uint64(p)*stride:])
-			case !s.isFar(child, p):
-				rows.Set(s.kernel, row, slot, s.newest[uint64(p)%s.inMemory*stride:])
-			default:
-				label, ok := far.label(entry, p, s.window)
-				if !ok {
-					return fmt.Errorf("engine: locating parents of node %d: parent %d is not where its window has it", child, p)
-				}
-				rows.Set(s.kernel, row, slot, far.labels[uint64(label)*stride:])
-				entry++
-			}
-		}
-	}
-	return nil
+	return rows.Locate(s.kernel, &layer, parents)
 }
 
-// isFar says whether a base parent's place will have been written again when its
-// child is labelled.
-func (s *shape) isFar(child uint64, parent uint32) bool {
-	return s.window > 0 && uint64(parent)+s.inMemory <= child
-}
+// isFar reports whether a base parent's place will have been written again when its
+// child is labelled. With two layers in memory, none's will.
+func (s *shape) isFar(child uint64, parent uint32) bool { return uint64(parent)+s.inMemory <= child }

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"sync"
 
-	"github.com/sdr-engine/sdr/internal/durable"
+	"github.com/sdr-engine/sdr/engine/internal/ring"
 	"github.com/sdr-engine/sdr/porep"
 )
 
@@ -22,47 +22,47 @@ type writing struct {
 	inHand []uint64 // by layer index: chunks of it that are not written
 }
 
-// write is one of the goroutines. Way is how; buffer is nil if a chunk's labels can
-// be written from where they lie.
-func (b *batchRun) write(w *writing, way durable.Way, buffer []byte) {
-	defer b.job.keepOff()()
-	chunk := b.store.chunk(b.kernel)
-	inLayer := b.store.nodes / chunk
+// write is one of the goroutines. Buffer is nil if a chunk's labels can be written from
+// where they lie.
+func (p *pipeline) write(ctx context.Context, w *writing, buffer []byte) {
+	defer p.job.keepOff()()
+	chunk := p.store.chunk(p.kernel)
+	inLayer := p.store.nodes / chunk
 	for {
 		w.mu.Lock()
 		n := w.next
 		w.next++
 		w.mu.Unlock()
 		index, node := int(n/inLayer), n%inLayer*chunk
-		if index >= b.layers {
+		if index >= p.layers {
 			return
 		}
-		if !b.wait(&b.made, func() bool { return b.store.done.Load() >= (n+1)*chunk }) {
+		if !p.flow.Wait(&p.flow.Made, func() bool { return p.flow.Labelled.Load() >= (n+1)*chunk }) {
 			return
 		}
-		b.writeChunk(way, buffer, index, node, chunk)
-		if w.wrote(b, n, chunk, index) && b.ends == nil {
-			b.commit(index)
+		p.writeChunk(buffer, index, node, chunk)
+		if w.wrote(&p.flow, n, chunk, index) {
+			p.commit(ctx, index)
 		}
-		if b.allDead() {
-			b.stop()
+		if p.allDead() {
+			p.stop()
 			return
 		}
 	}
 }
 
 // writeChunk writes the labels of all lanes from a node on.
-func (b *batchRun) writeChunk(way durable.Way, buffer []byte, index int, node, n uint64) {
-	layer := b.store.first + index
-	nodes := b.store.out(index, node, int(n))
+func (p *pipeline) writeChunk(buffer []byte, index int, node, n uint64) {
+	layer := p.store.first + index
+	nodes := p.store.out(index, node, int(n))
 	size := n * porep.NodeSize
 	if buffer != nil {
-		if err := b.kernel.UnpackLanes(buffer[:uint64(len(b.lanes))*size], nodes); err != nil {
-			b.fail(err)
+		if err := p.kernel.UnpackLanes(buffer[:uint64(len(p.lanes))*size], nodes); err != nil {
+			p.fail(err)
 			return
 		}
 	}
-	for i, l := range b.lanes {
+	for i, l := range p.lanes {
 		file := l.writer(layer)
 		if file == nil {
 			continue
@@ -71,14 +71,14 @@ func (b *batchRun) writeChunk(way durable.Way, buffer []byte, index int, node, n
 		if buffer != nil {
 			labels = buffer[uint64(i)*size:][:size]
 		}
-		if err := file.Write(way, labels, int64(node)*porep.NodeSize); err != nil {
+		if err := file.Write(p.job.c.way(), labels, int64(node)*porep.NodeSize); err != nil {
 			l.fail(fmt.Errorf("layer %d: %w", layer, err))
 		}
 	}
 }
 
-// wrote notes that a chunk is written, and says whether it was its layer's last.
-func (w *writing) wrote(b *batchRun, n, chunk uint64, index int) (last bool) {
+// wrote notes that a chunk is written, and reports whether it was its layer's last.
+func (w *writing) wrote(flow *ring.Flow, n, chunk uint64, index int) (last bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.done[n%uint64(len(w.done))] = true
@@ -86,67 +86,66 @@ func (w *writing) wrote(b *batchRun, n, chunk uint64, index int) (last bool) {
 		w.done[w.low%uint64(len(w.done))] = false
 		w.low++
 	}
-	b.written.Store(w.low * chunk)
-	b.back.Wake()
-	b.made.Wake()
+	flow.Written.Store(w.low * chunk)
+	flow.Back.Wake()
+	flow.Made.Wake()
 	w.inHand[index]--
 	return w.inHand[index] == 0
 }
 
 // commit gives a layer's files their names.
-func (b *batchRun) commit(index int) {
-	layer := b.store.first + index
-	for _, l := range b.lanes {
+func (p *pipeline) commit(ctx context.Context, index int) {
+	layer := p.store.first + index
+	for _, l := range p.lanes {
 		file := l.writer(layer)
 		if file == nil {
 			continue
 		}
 		digest := sha256.New()
-		if b.c.Digests {
+		if p.job.c.Digests {
 			file.Hash(digest)
 		}
-		switch err := file.Commit(b.ctx); {
-		case err != nil && b.ctx.Err() != nil:
-			b.fail(context.Cause(b.ctx)) // it was cut short
+		switch err := file.Commit(ctx); {
+		case err != nil && ctx.Err() != nil:
+			p.fail(context.Cause(ctx)) // it was cut short
 		case err != nil:
 			l.fail(fmt.Errorf("layer %d: %w", layer, err))
-		case b.c.Digests:
+		case p.job.c.Digests:
 			l.digests[layer-l.first] = LayerDigest(digest.Sum(nil))
 		}
 	}
 	// In OneLayer mode the layer is read once more, as the next one's key.
-	if b.store.window == 0 || index == b.layers-1 || b.store.keyOf.Load() > int64(index) {
-		b.forget(index)
+	if p.store.one == nil || index == p.layers-1 || p.flow.Key.Load() > int64(index) {
+		p.forget(index)
 	}
 }
 
 // forget takes a layer's files out of the page cache, except for what is not on the disk
 // yet. So it comes after commit, and after the last time that they are read; which of the
 // two is later differs, and each calls it when the other may have been done.
-func (b *batchRun) forget(index int) {
-	for _, l := range b.lanes {
-		if file := l.writer(b.store.first + index); file != nil {
+func (p *pipeline) forget(index int) {
+	for _, l := range p.lanes {
+		if file := l.writer(p.store.first + index); file != nil {
 			file.Forget()
 		}
 	}
 }
 
 // startWriting starts the goroutines.
-func (b *batchRun) startWriting(wg *sync.WaitGroup) {
-	chunk := b.store.chunk(b.kernel)
-	perLayer := b.store.nodes / chunk
+func (p *pipeline) startWriting(ctx context.Context, wg *sync.WaitGroup) {
+	chunk := p.store.chunk(p.kernel)
+	perLayer := p.store.nodes / chunk
 	w := &writing{
 		// No more than what is in memory, and in hand, can be written out of order.
-		done:   make([]bool, b.store.inMemory/chunk+writers+2),
-		inHand: make([]uint64, b.layers),
+		done:   make([]bool, p.store.inMemory/chunk+writers+2),
+		inHand: make([]uint64, p.layers),
 	}
 	for i := range w.inHand {
-		w.inHand[i] = perLayer
+		w.inHand[i] = perLayer // one that is not written from its first node on never gets its name
 	}
-	w.next = b.from / chunk
+	w.next = p.begin / chunk
 	w.low = w.next
-	w.inHand[0] -= w.next
-	for _, buffer := range b.buffers().write {
-		wg.Go(func() { b.write(w, b.c.way(), buffer) })
+	for _, buffer := range p.buffers {
+		wg.Go(func() { p.write(ctx, w, buffer) })
 	}
 }

@@ -94,10 +94,11 @@ func PreCommit1Together(ctx context.Context, sectors []Sector, o Options) ([]Out
 		o.Progress = new(Progress)
 	}
 	o.Progress.enter(StageChecks, 0)
-	c, err := checkAll(sectors, &o)
+	resolved, err := checkAll(sectors, &o)
 	if err != nil {
 		return nil, err
 	}
+	ids := make([]porep.ReplicaID, len(sectors))
 	works := make([]*work, len(sectors))
 	defer func() {
 		for _, w := range works {
@@ -109,7 +110,10 @@ func PreCommit1Together(ctx context.Context, sectors []Sector, o Options) ([]Out
 		if works[i], err = prepare(ctx, &sectors[i], o.Progress, i); err != nil {
 			return nil, err
 		}
-		c.Sectors[i].ReplicaID = works[i].out.ReplicaID
+		ids[i] = works[i].out.ReplicaID
+	}
+	if resolved, err = resolved.WithReplicaIDs(ids); err != nil {
+		return nil, err
 	}
 
 	if err := o.begin(); err != nil {
@@ -130,7 +134,7 @@ func PreCommit1Together(ctx context.Context, sectors []Sector, o Options) ([]Out
 		}
 	}()
 	o.Progress.enter(StageLabels, 0)
-	result, err := engine.Run(placing, c)
+	result, err := resolved.Run(placing)
 	if err != nil && !slices.ContainsFunc(result.Sectors, func(s engine.SectorResult) bool { return s.Err == nil }) {
 		cancel(err) // nobody needs the rest
 	}
@@ -159,9 +163,9 @@ func PreCommit1Together(ctx context.Context, sectors []Sector, o Options) ([]Out
 
 // checkAll looks at everything that may be wrong with the input, and returns what
 // the engine is to do.
-func checkAll(sectors []Sector, o *Options) (engine.Config, error) {
+func checkAll(sectors []Sector, o *Options) (*engine.Resolved, error) {
 	if len(sectors) == 0 {
-		return engine.Config{}, errors.New("seal: checking sectors: none given")
+		return nil, errors.New("seal: checking sectors: none given")
 	}
 	c := engineConfig(sectors[0].Proof, *o)
 	var errs []error
@@ -177,7 +181,12 @@ func checkAll(sectors []Sector, o *Options) (engine.Config, error) {
 		}
 		c.Sectors = append(c.Sectors, engine.Sector{CacheDir: s.CacheDir})
 	}
-	return c, errors.Join(append(errs, CheckPaths(sectors), c.CheckMachine(files...))...)
+	errs = append(errs, CheckPaths(sectors))
+	resolved, err := c.Resolve()
+	if err == nil {
+		err = resolved.CheckMachine(files...)
+	}
+	return resolved, errors.Join(append(errs, err)...)
 }
 
 // A work is a sector while it is sealed.
@@ -310,14 +319,18 @@ func GenerateSDR(ctx context.Context, p porep.SealProof, cacheDir string, id por
 func GenerateSDRTogether(ctx context.Context, p porep.SealProof, sectors []engine.Sector, o Options) (engine.Result, error) {
 	c := engineConfig(p, o)
 	c.Sectors = sectors
-	if err := c.CheckMachine(); err != nil {
+	resolved, err := c.Resolve()
+	if err != nil {
+		return engine.Result{}, err
+	}
+	if err := resolved.CheckMachine(); err != nil {
 		return engine.Result{}, err
 	}
 	if o.Progress == nil {
-		return engine.Run(ctx, c)
+		return resolved.Run(ctx)
 	}
 	o.Progress.enter(StageLabels, 0)
-	result, err := engine.Run(ctx, c)
+	result, err := resolved.Run(ctx)
 	if err == nil {
 		o.Progress.enter(StageDone, 0)
 	}

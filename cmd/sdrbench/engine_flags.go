@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path/filepath"
 	"runtime"
 
 	"github.com/spf13/cobra"
@@ -192,8 +191,7 @@ func (f *engineFlags) validate(c engine.Config, sectors int) error {
 		errs = append(errs, fmt.Errorf("--hashers: %d, but there is work for %d: %s", f.hashers, sectors, count(sectors, "sector")))
 	}
 	c.Hashers = 0
-	c.Sectors = []engine.Sector{{CacheDir: string(filepath.Separator)}} // a folder that is there
-	return errors.Join(append(errs, c.Validate())...)
+	return errors.Join(append(errs, c.CheckSettings(1))...)
 }
 
 // prepare is config, and finds all else that is wrong and can be told without taking

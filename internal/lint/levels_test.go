@@ -53,6 +53,7 @@ var levels = []row{
 	{2, "layers", []string{"porep", "internal/durable", "internal/linux"}},
 	{2, "placement", []string{"internal/memorymode", "topology"}},
 	{2, "reserve", []string{"internal/linux", "topology"}},
+	{2, "engine/internal/onelayer", []string{"engine/internal/ring", "internal/durable", "internal/linux", "internal/memorymode", "porep", "sha256"}},
 
 	{3, "engine", []string{lowerLevels}},
 	{4, "seal", []string{lowerLevels}},

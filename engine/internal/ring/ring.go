@@ -23,7 +23,6 @@ package ring
 import (
 	"sync"
 	"sync/atomic"
-	"unsafe"
 )
 
 // Looks before parking: a look is some nanoseconds.
@@ -32,21 +31,11 @@ const (
 	consumerLooks = 4096
 )
 
-// A line keeps what different cores write on different cache lines, and on
-// different pairs of them, which processors fetch together.
-type line struct {
-	n atomic.Uint64
-	_ [120]byte
-}
-
-// SlotBytes is what a ring takes for each of its slots.
-const SlotBytes = unsafe.Sizeof(line{})
-
 // A Ring is one consumer's. Make it with New.
 type Ring struct {
-	ready    []line // by slot: the number, from 1, of the run that was published last
-	claimed  line
-	released line // runs below this one are done with
+	ready    []Line // by slot: the number, from 1, of the run that was published last
+	claimed  Line
+	released Line // runs below this one are done with
 	closed   atomic.Bool
 
 	producers, consumer Gate
@@ -55,7 +44,7 @@ type Ring struct {
 
 // New makes a ring of so many slots, at least 1.
 func New(slots int) *Ring {
-	r := &Ring{ready: make([]line, max(1, slots))}
+	r := &Ring{ready: make([]Line, max(1, slots))}
 	r.half = uint64(len(r.ready)+1) / 2
 	return r
 }
@@ -67,23 +56,23 @@ func (r *Ring) Slots() int { return len(r.ready) }
 func (r *Ring) Slot(run uint64) int { return int(run % uint64(len(r.ready))) }
 
 // Claim gives a producer the next run that nobody has, from 0.
-func (r *Ring) Claim() uint64 { return r.claimed.n.Add(1) - 1 }
+func (r *Ring) Claim() uint64 { return r.claimed.Add(1) - 1 }
 
 // Free waits until run's slot may be written. False means that the ring is closed.
 func (r *Ring) Free(run uint64) bool {
-	free := func() bool { return run < r.released.n.Load()+uint64(len(r.ready)) || r.closed.Load() }
+	free := func() bool { return run < r.released.Load()+uint64(len(r.ready)) || r.closed.Load() }
 	r.producers.Wait(producerLooks, free)
 	return !r.closed.Load()
 }
 
 // Publish gives run's slot to the consumer.
 func (r *Ring) Publish(run uint64) {
-	r.ready[r.Slot(run)].n.Store(run + 1)
+	r.ready[r.Slot(run)].Store(run + 1)
 	r.consumer.Wake()
 }
 
 // IsReady says whether run was published.
-func (r *Ring) IsReady(run uint64) bool { return r.ready[r.Slot(run)].n.Load() == run+1 }
+func (r *Ring) IsReady(run uint64) bool { return r.ready[r.Slot(run)].Load() == run+1 }
 
 // Ready waits until run is published. False means that the ring is closed.
 func (r *Ring) Ready(run uint64) bool {
@@ -94,14 +83,14 @@ func (r *Ring) Ready(run uint64) bool {
 
 // Release says that the consumer is done with run, and with all before it.
 func (r *Ring) Release(run uint64) {
-	r.released.n.Store(run + 1)
+	r.released.Store(run + 1)
 	if (run+1)%r.half == 0 {
 		r.producers.Wake()
 	}
 }
 
 // Released is how many runs the consumer is done with.
-func (r *Ring) Released() uint64 { return r.released.n.Load() }
+func (r *Ring) Released() uint64 { return r.released.Load() }
 
 // Close makes all waiting end, now and later.
 func (r *Ring) Close() {

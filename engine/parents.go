@@ -1,129 +1,11 @@
 package engine
 
 import (
-	"context"
 	"sync"
+	"unsafe"
 
 	"github.com/sdr-engine/sdr/porep"
-	"github.com/sdr-engine/sdr/sha256"
 )
-
-// slotOf is the ring's slot of a run.
-func (s *store) slotOf(run uint64) int { return int(run % uint64(s.slots)) }
-
-// produce is a producer: it stages run after run until there are no more.
-func (b *batchRun) produce(i int) error {
-	release, err := b.job.place(b.job.producerCPUs(b.hasher), i)
-	if err != nil {
-		return err
-	}
-	defer release()
-	s := b.store
-	inLayer := s.runsInLayer()
-	parents := make([]uint32, s.run*porep.Degree)
-	list := make([]int32, s.run*porep.Degree)
-	for {
-		run := b.ring.Claim()
-		inJob := run + b.from/uint64(s.run)
-		index, node := int(inJob/inLayer), inJob%inLayer*uint64(s.run)
-		if index >= b.layers || !b.ring.Free(run) {
-			return nil
-		}
-		if b.c.hook != nil {
-			b.c.hook(b.hasher, run)
-		}
-		n := int(min(uint64(s.run), s.nodes-node))
-		rows := parents[:n*porep.Degree]
-		if err := b.job.parents[b.hasher].get(rows, node, s.first+index == 1); err != nil {
-			return err
-		}
-		// Whoever cancels may have reasons to doubt what he gave.
-		if b.ctx.Err() != nil {
-			return context.Cause(b.ctx)
-		}
-		if err := b.stage(list, run, index, node, rows); err != nil {
-			return err
-		}
-		b.ring.Publish(run)
-	}
-}
-
-// stage works out where the parents of a run lie and, as far as they are labelled,
-// gets them closer to the hasher, unless that would be too late.
-func (b *batchRun) stage(list []int32, run uint64, index int, node uint64, parents []uint32) error {
-	s := b.store
-	n := len(parents) / porep.Degree
-	slot := s.slotOf(run)
-	rows := b.rows.Slice(slot*s.run, slot*s.run+n)
-	if s.window > 0 {
-		window := s.position(index, node) / s.window
-		if s.isClosing(index, node) {
-			window++ // in whose place parents are put aside; the one before was listed earlier
-		}
-		if !b.wait(&b.back, func() bool { return s.far.of(window).listed.Load() == window+1 }) {
-			return nil
-		}
-	}
-	if err := s.locate(rows, index, node, parents); err != nil {
-		return err
-	}
-	if b.c.Staging != Inline && !b.isLate(run) {
-		b.bringClose(list, rows, slot, index, node, parents)
-	}
-	if slot == 0 {
-		// The hasher prefetches past the last slot's rows: the first ones follow.
-		behind := b.rows.Slice(s.slots*s.run, b.rows.Len())
-		behind.Copy(rows)
-	}
-	return nil
-}
-
-// isLate says whether the hasher has hardly anything left. Then it is better off with a
-// run as it is, now, than with one whose labels are close by: without parents it cannot
-// go on at all. In a ring of fewer than 8 slots, no run is late.
-func (b *batchRun) isLate(run uint64) bool {
-	return run < b.ring.Released()+uint64(b.store.slots)/8
-}
-
-// bringClose gets the labels of a run's parents, those that are there, into the
-// shared cache, all at once so that the misses overlap, and with Producers copies
-// them into the slot: the hasher then reads from memory that is small enough for its
-// TLB, whereas layers are not. List has room for all of a run's parents.
-func (b *batchRun) bringClose(list []int32, rows sha256.Rows, slot, index int, node uint64, parents []uint32) {
-	s := b.store
-	// What is there now: looked at once, since it only grows.
-	labelled := max(s.done.Load(), s.position(index, 0)) - s.position(index, 0)
-	key := s.first+index > 1 && s.keyOf.Load() >= int64(index)
-	far := s.window > 0 && s.far.ready(s.position(index, node)/s.window)
-	n := 0
-	for at := 0; at < len(parents); at += porep.Degree {
-		child := node + uint64(at/porep.Degree)
-		for i, p := range parents[at:][:porep.BaseDegree] {
-			there := uint64(p) < labelled
-			if s.isFar(child, p) {
-				there = far
-			}
-			// Written in any case: half of these branches would be mispredicted.
-			list[n] = int32(at + i)
-			if there {
-				n++
-			}
-		}
-		if key {
-			for i := porep.BaseDegree; i < porep.Degree; i++ {
-				list[n] = int32(at + i)
-				n++
-			}
-		}
-	}
-	list = list[:n]
-	if b.c.Staging == Hybrid {
-		rows.Prefetch(b.kernel, list)
-	} else {
-		size := s.run * porep.Degree * b.kernel.Stride()
-		rows.Stage(b.kernel, list, b.staged[slot*size:][:size])
-	}
-}
 
 // sharedParents are the parents of runs that some hasher's producer worked out and
 // those of others, a little behind, can use: all hashers go through the same graph.
@@ -161,7 +43,7 @@ func sharedPlaces(s shape) int {
 	return max(2*s.slots, min(sharedNodes, int(s.nodes))/s.run) + sharedAhead
 }
 
-// shares says whether hashers hand on parents from a source: those that are computed. To
+// shares reports whether hashers hand on parents from a source: those that are computed. To
 // read them from memory costs as much as the copy that would save it. A source that is
 // not there yet will be the graph.
 func (c *Config) shares(source ParentSource) bool {
@@ -169,10 +51,10 @@ func (c *Config) shares(source ParentSource) bool {
 	return c.Hashers > 1 && (computed || source == nil)
 }
 
-func newSharedParents(source ParentSource, c *Config) *sharedParents {
+func newSharedParents(source ParentSource, r *Resolved) *sharedParents {
 	p := &sharedParents{source: source}
-	if c.shares(source) {
-		s := shapeOf(c.Proof, c)
+	if r.c.shares(source) {
+		s := r.shape
 		p.run, p.nodes = uint64(s.run), s.nodes
 		p.places = make([]sharedRun, sharedPlaces(s))
 		for i := range p.places {
@@ -265,4 +147,18 @@ func (p *sharedParents) compute(dst []uint32, first uint64, onlyBase bool) error
 		return baseParents(p.source, dst, first)
 	}
 	return p.source.Parents(dst, first)
+}
+
+func baseParents(source ParentSource, dst []uint32, first uint64) error {
+	if b, ok := source.(BaseSource); ok {
+		return b.BaseParents(dst, first)
+	}
+	return source.Parents(dst, first)
+}
+
+// sharedBytes is the memory of the parents that hashers share.
+func sharedBytes(s shape) uint64 {
+	const parent = 4
+	places := uint64(sharedPlaces(s))
+	return places*uint64(unsafe.Sizeof(sharedRun{})) + min(places*uint64(s.run), s.nodes)*porep.Degree*parent
 }

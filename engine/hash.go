@@ -1,0 +1,154 @@
+package engine
+
+import (
+	"fmt"
+	"runtime"
+	"slices"
+	"time"
+
+	"github.com/sdr-engine/sdr/engine/internal/ring"
+	"github.com/sdr-engine/sdr/sha256"
+)
+
+// hash is the hasher.
+func (p *pipeline) hash() error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	release, err := p.job.place(p.job.hasherCPU(p.hasher), 0)
+	if err != nil {
+		return err
+	}
+	defer release()
+	if err := p.kernel.SelfTest(); err != nil {
+		return fmt.Errorf("engine: %w", err)
+	}
+
+	if p.job.c.StrictNUMA && !p.waitFor(WaitMemory, &p.regions.gate, p.regions.there.Load) {
+		return nil // why is in p.err
+	}
+	s, c := p.store, p.counters
+	r := sha256.Run{ReplicaIDs: replicaIDs(p.lanes, p.kernel.Lanes)}
+	chunk := s.chunk(p.kernel)
+	var run uint64
+	var ended time.Time
+	offset := p.start - p.begin // of what counts in all from positions
+	for index, node := 0, p.begin; index < p.layers; index, node = index+1, 0 {
+		layer := s.first + index
+		r.Layer = uint32(layer)
+		if err := p.enter(index); err != nil {
+			return err
+		}
+		lanes := labelsOf(p.lanes, layer)
+		before := c.ended()
+		start := time.Now()
+		stats := LayerStats{Layer: layer, Nodes: s.nodes, Hasher: p.hasher, Kernel: p.kernel.Name, Lanes: int(lanes)}
+		if !ended.IsZero() {
+			stats.Pause = start.Sub(ended)
+		}
+		for ; node < s.nodes; run++ {
+			n := int(min(uint64(s.run), s.nodes-node))
+			if !p.ready(run, index, node, n) {
+				return nil // why is in p.err, or all lanes are dead
+			}
+			began := time.Now()
+			at := s.run * s.slotOf(run)
+			rows := n
+			if p.ring.IsReady(run+1) && n == s.run {
+				rows += min(sha256.Ahead, s.run)
+			}
+			r.First = node
+			r.Out = s.out(index, node, n)
+			r.Rows = p.rows.Slice(at, at+rows)
+			if err := p.kernel.LabelRun(&r); err != nil {
+				return err
+			}
+			p.ring.Release(run)
+			node += uint64(n)
+			pos := s.position(index, node)
+			p.flow.Labelled.Store(pos)
+			c.labels.Store(c.labels.Load() + uint64(n)*lanes)
+			c.nodes.Store(c.nodes.Load() + uint64(n))
+			c.at.Store(offset + pos)
+			c.busy.Store(c.busy.Load() + uint64(time.Since(began)))
+			if wakes := s.wakes(chunk, node-1); pos/wakes != (pos-uint64(n))/wakes {
+				p.flow.Made.Wake()
+			}
+		}
+		ended = time.Now()
+		stats.Hashing = ended.Sub(start)
+		for i, w := range c.ended() {
+			stats.Waited[i] = w - before[i]
+		}
+		p.note(stats)
+	}
+	return nil
+}
+
+// note keeps a layer's figures for each of its sectors.
+func (p *pipeline) note(stats LayerStats) {
+	for _, l := range p.lanes {
+		if l.writer(stats.Layer) != nil {
+			stats.Sector = l.sector
+			p.job.results[l.sector].stats = append(p.job.results[l.sector].stats, stats)
+		}
+	}
+}
+
+// ready waits until a run is staged and its labels have a place. It counts the time.
+func (p *pipeline) ready(run uint64, index int, node uint64, n int) bool {
+	if p.flow.Stopped() {
+		return false
+	}
+	s := p.store
+	if !p.ring.IsReady(run) {
+		began := p.counters.startWaiting(WaitParents)
+		ok := p.ring.Ready(run)
+		p.counters.stopWaiting(WaitParents, began)
+		if !ok {
+			return false
+		}
+	}
+	// The labels that lie there now must be in their files.
+	if end := s.position(index, node) + uint64(n); end > s.inMemory {
+		if !p.waitFor(WaitDisk, &p.flow.Back, func() bool { return p.flow.Written.Load() >= end-s.inMemory }) {
+			return false
+		}
+	}
+	if s.one != nil && node%s.oneLayer.Window == 0 {
+		// So must be those of far parents, which lie in the window's place.
+		pos := s.position(index, node)
+		return p.waitFor(WaitDisk, &p.flow.Back, func() bool { return s.one.Ready(pos) })
+	}
+	return true
+}
+
+// waitFor parks the hasher at a gate until done; false means that the batch was stopped. It
+// counts the time.
+func (p *pipeline) waitFor(what Wait, g *ring.Gate, done func() bool) bool {
+	if done() {
+		return true
+	}
+	began := p.counters.startWaiting(what)
+	defer p.counters.stopWaiting(what, began)
+	return p.flow.Wait(g, done)
+}
+
+// enter readies the layer before for layer index index.
+func (p *pipeline) enter(index int) error {
+	s := p.store
+	began := p.counters.startWaiting(WaitDisk)
+	defer p.counters.stopWaiting(WaitDisk, began)
+	if index > 0 && s.one != nil {
+		if p.flow.Wait(&p.flow.Back, func() bool { return p.flow.Key.Load() >= int64(index) }) {
+			p.forget(index - 1)
+		}
+		return nil
+	}
+	if slices.ContainsFunc(p.lanes, func(l *lane) bool { return l.before != nil && l.first == s.first+index }) {
+		if err := p.files.loadWhole(s.before(index), s.first+index-1, s.nodes); err != nil {
+			return err
+		}
+	}
+	p.flow.Key.Store(int64(index))
+	return nil
+}

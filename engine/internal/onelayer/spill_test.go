@@ -1,0 +1,158 @@
+package onelayer_test
+
+import (
+	"encoding/binary"
+	"os"
+	"slices"
+	"testing"
+
+	"github.com/sdr-engine/sdr/engine/internal/onelayer"
+	"github.com/sdr-engine/sdr/graph"
+	"github.com/sdr-engine/sdr/porep"
+	kernels "github.com/sdr-engine/sdr/sha256"
+)
+
+// parents are a graph's.
+type parents interface {
+	Parents(dst []uint32, first uint64) error
+}
+
+const part = 1 << 15 // nodes
+
+var longTests = os.Getenv("SDR_LONG_TESTS") != ""
+
+// surroundings are what a job has of the graph for package onelayer, with runs of so many
+// nodes.
+func (g spillGraph) surroundings(run int) onelayer.Surroundings {
+	return onelayer.Surroundings{
+		Shape:       onelayer.ShapeOf(g.proof.SectorSize().Nodes(), run, part),
+		BaseParents: g.source.Parents,
+		Parents:     g.source.Parents,
+		KeepOff:     func() func() { return func() {} },
+	}
+}
+
+// crowded is a graph in which most nodes of an 8 MiB sector have a base parent among its
+// first 8192, so many that no two windows of a real graph of that size have more in
+// common.
+type crowded struct{}
+
+func (crowded) Parents(dst []uint32, first uint64) error {
+	clear(dst)
+	for i := range uint64(len(dst) / porep.Degree) {
+		child := first + i
+		row := dst[i*porep.Degree:][:porep.BaseDegree]
+		for slot := range row {
+			row[slot] = uint32(max(child, 1) - 1)
+		}
+		if child%8 != 0 {
+			row[2] = uint32(min(child, child*7919%8192))
+		}
+	}
+	return nil
+}
+
+type spillGraph struct {
+	name   string
+	proof  porep.SealProof
+	source parents
+}
+
+func spillGraphs(t *testing.T) (all []spillGraph) {
+	t.Helper()
+	for _, proof := range []porep.SealProof{porep.StackedDrg2KiBV1, porep.StackedDrg2KiBV1_1, porep.StackedDrg8MiBV1_1} {
+		g, err := graph.New(proof)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, spillGraph{proof.String(), proof, g})
+	}
+	return append(all, spillGraph{"crowded", porep.StackedDrg8MiBV1_1, crowded{}})
+}
+
+// farParents are, by window of children, the base parents more than windows kept
+// behind, in order of child, then slot.
+func farParents(t *testing.T, of spillGraph) (all [onelayer.Windows][]uint32) {
+	t.Helper()
+	nodes := of.proof.SectorSize().Nodes()
+	window := nodes / onelayer.Windows
+	parents := make([]uint32, porep.Degree)
+	for child := range nodes {
+		if err := of.source.Parents(parents, child); err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range parents[:porep.BaseDegree] {
+			if uint64(p)+onelayer.Kept*window <= child {
+				all[child/window] = append(all[child/window], p)
+			}
+		}
+	}
+	return all
+}
+
+// TestFarSections: the index has every far parent, those of two windows together, in
+// their children's order.
+func TestFarSections(t *testing.T) {
+	for _, g := range spillGraphs(t) {
+		var want [onelayer.Windows][onelayer.Windows][]uint32
+		window := g.proof.SectorSize().Nodes() / onelayer.Windows
+		for child, parents := range farParents(t, g) {
+			for _, p := range parents {
+				of := uint64(p) / window
+				want[child][of] = append(want[child][of], p)
+			}
+		}
+		dir := t.TempDir()
+		got, err := onelayer.FarSections(t.Context(), g.surroundings(128), dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for child := range want {
+			for of := range want[child] {
+				if a, b := want[child][of], got[child][of]; !slices.Equal(a, b) {
+					t.Errorf("%s: children in window %d have %d far parents in window %d that are not the %d wanted", g.name, child, len(b), of, len(a))
+				}
+			}
+		}
+		if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+			t.Errorf("%s: left %v, %v", g.name, left, err)
+		}
+	}
+}
+
+// TestSpillRoundTrip: every far parent's label, those where sections begin and end
+// too, comes back where its window lists it, whole, for kernels of any stride.
+func TestSpillRoundTrip(t *testing.T) {
+	for _, g := range spillGraphs(t) {
+		want := farParents(t, g)
+		done := map[int]bool{}
+		for _, k := range kernels.Kernels() {
+			if !k.Usable() || done[k.Stride()] || k.Lanes > 8 && g.proof.SectorSize() > 1<<20 && !longTests {
+				continue
+			}
+			done[k.Stride()] = true
+			windows := 0
+			err := onelayer.SpillRoundTrip(t.Context(), g.surroundings(128), k, t.TempDir(), func(node uint64, label []byte) {
+				for at := 0; at < len(label); at += 8 {
+					binary.LittleEndian.PutUint64(label[at:], node*4096+uint64(at))
+				}
+			}, func(child int, labels []byte, stride int) {
+				windows++
+				if n := len(labels) / stride; n != len(want[child]) {
+					t.Errorf("%s, %s: window %d has %d labels, want %d", g.name, k.Name, child, n, len(want[child]))
+					return
+				}
+				for i, p := range want[child] {
+					for at := 0; at < stride; at += 8 {
+						if got := binary.LittleEndian.Uint64(labels[i*stride+at:]); got != uint64(p)*4096+uint64(at) {
+							t.Fatalf("%s, %s: window %d, far parent %d: at %d of node %d's label is %d of %d's", g.name, k.Name, child, i, at, p, got%4096, got/4096)
+						}
+					}
+				}
+			})
+			if err != nil || windows != onelayer.Windows-onelayer.Kept {
+				t.Errorf("%s, %s: %d windows, %v", g.name, k.Name, windows, err)
+			}
+		}
+	}
+}

@@ -1,0 +1,185 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sdr-engine/sdr/engine/internal/onelayer"
+	"github.com/sdr-engine/sdr/graph"
+	"github.com/sdr-engine/sdr/layers"
+)
+
+// A job is a Resolved at work.
+type job struct {
+	*Resolved
+	source    ParentSource     // of parents, where a hasher has no copy
+	parents   []*sharedParents // by hasher; those on one NUMA node share one
+	counters  []*hasherCounters
+	populated atomic.Int64    // hashers whose memory is taken
+	index     *onelayer.Index // nil but in OneLayer mode
+	results   []sectorResult  // by sector; each hasher writes those of its own
+}
+
+func newJob(r *Resolved) (*job, error) {
+	j := &job{Resolved: r, source: r.c.Parents}
+	if j.source == nil {
+		g, err := graph.New(r.c.Proof)
+		if err != nil {
+			return nil, fmt.Errorf("engine: computing parents: %w", err)
+		}
+		j.source = g
+	}
+	byNode := map[int]*sharedParents{}
+	for _, from := range r.from {
+		if byNode[from.key] == nil {
+			source := from.source
+			if source == nil {
+				source = j.source
+			}
+			byNode[from.key] = newSharedParents(source, r)
+		}
+		j.parents = append(j.parents, byNode[from.key])
+	}
+	j.results = make([]sectorResult, len(r.c.Sectors))
+	j.counters = make([]*hasherCounters, r.c.Hashers)
+	for h := range j.counters {
+		j.counters[h] = &hasherCounters{cpu: NoCPU, began: time.Now()}
+		spans := make([]span, len(j.split[h]))
+		for i, b := range j.split[h] {
+			spans[i] = span{sectors: b.sectors, first: r.last, last: r.last}
+			for _, s := range b.sectors {
+				spans[i].first = min(spans[i].first, r.c.Sectors[s].First)
+			}
+		}
+		j.counters[h].setSpans(r.shape.nodes, spans)
+		if len(r.c.Places) > 0 {
+			j.counters[h].cpu = int(r.c.Places[h].Hasher)
+		}
+	}
+	return j, nil
+}
+
+// runHasher labels one hasher's batches, one after another, in the same memory.
+func (j *job) runHasher(ctx context.Context, h int, r *regions) error {
+	// The kernel clears pages as they are first touched; the hasher need not wait
+	// for that, unless each page must be known to be where it should.
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	populating, stop := context.WithCancel(ctx)
+	failed := func(err error) { end(fmt.Errorf("engine: taking memory for hasher %d: %w", h, err)) }
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if j.hooks.Memory != nil {
+			j.hooks.Memory(h)
+		}
+		for _, region := range r.all() {
+			if err := region.Populate(populating); err != nil && populating.Err() == nil {
+				failed(err)
+				return
+			}
+		}
+		if _, err := r.layers.Verify(populating); err != nil && populating.Err() == nil {
+			failed(err)
+		} else if err == nil {
+			r.there.Store(true)
+			r.gate.Wake()
+		}
+		if j.populated.Add(1) == int64(j.c.Hashers) && j.c.MemoryTaken != nil {
+			j.c.MemoryTaken()
+		}
+	})
+	defer wg.Wait()
+	defer stop()
+	for n := range j.split[h] {
+		err := j.runBatch(ctx, h, n, r)
+		if err != nil {
+			j.removeLayers(ctx, j.split[h][n+1:])
+			return err
+		}
+	}
+	stop()
+	wg.Wait()
+	return context.Cause(ctx)
+}
+
+// runBatch labels batch n of a hasher. Its sectors' failures are in j.results; the error is one
+// that ends the job.
+func (j *job) runBatch(ctx context.Context, h, n int, r *regions) error {
+	p := j.newPipeline(h, j.split[h][n], r)
+	span := p.counters.spans[n]
+	p.counters.at.Store(span.start)
+	defer p.close()
+	first := j.last + 1 // of the lanes that are made
+	for _, l := range p.lanes {
+		s := j.c.Sectors[l.sector]
+		// Opened even if ctx is done: what an earlier job left must go.
+		if err := l.open(ctx, s, j.Resolved); err != nil && ctx.Err() == nil {
+			l.fail(err)
+		} else {
+			first = min(first, s.First)
+		}
+	}
+	if ctx.Err() != nil {
+		p.err = context.Cause(ctx)
+	} else if layers := j.last - first + 1; layers > 0 {
+		// The span is of all its sectors: layers of only those that failed are not made.
+		p.start = span.start + uint64(first-span.first)*p.counters.perLayer
+		p.counters.at.Store(p.start)
+		p.layOut(first, layers, 0)
+		p.run(ctx)
+	}
+	for _, l := range p.lanes {
+		if p.err == nil && l.failure() == nil {
+			if err := l.files.Recheck(ctx); err != nil {
+				l.fail(err)
+			}
+		}
+		result := &j.results[l.sector]
+		result.err = l.failure()
+		result.digests = l.digests
+		result.done = result.err == nil && p.err == nil
+	}
+	if p.err == nil {
+		p.counters.at.Store(span.end) // what a sector that failed leaves undone will not be done
+	}
+	return p.err
+}
+
+// startIndex starts the work on onelayer's index, if there is to be one.
+func (j *job) startIndex(ctx context.Context) {
+	if j.shape.oneLayer == nil {
+		return
+	}
+	var dirs []string
+	for _, s := range j.c.Sectors {
+		dirs = append(dirs, s.CacheDir)
+	}
+	j.index = onelayer.StartIndex(ctx, j.surroundings(), dirs)
+}
+
+// surroundings are what package onelayer has from the job.
+func (j *job) surroundings() onelayer.Surroundings {
+	return onelayer.Surroundings{
+		Shape:       j.shape.oneLayer,
+		BaseParents: func(dst []uint32, first uint64) error { return baseParents(j.source, dst, first) },
+		Parents:     j.source.Parents,
+		KeepOff:     j.keepOff,
+		Fails:       j.hooks.Spill,
+	}
+}
+
+// removeLayers removes what an earlier job left of sectors that will not have their
+// turn: it would look as if it were this job's.
+func (j *job) removeLayers(ctx context.Context, batches []batch) {
+	for _, b := range batches {
+		for _, i := range b.sectors {
+			s := j.c.Sectors[i]
+			if err := layers.Remove(ctx, s.CacheDir, s.First, j.last); err != nil {
+				j.results[i].err = err
+			}
+		}
+	}
+}

@@ -1,0 +1,163 @@
+package engine
+
+import (
+	"context"
+	"sync"
+
+	"github.com/sdr-engine/sdr/engine/internal/onelayer"
+	"github.com/sdr-engine/sdr/engine/internal/ring"
+	"github.com/sdr-engine/sdr/sha256"
+)
+
+// A pipeline is a batch at work. Its goroutines:
+//
+//	producers  know the parents and where they lie; a run of nodes goes to
+//	           the hasher by way of a ring: produce.go
+//	hasher     the only one that writes labels: hash.go
+//	writers    write them to the files: write.go
+//
+// and in OneLayer mode those of package onelayer. The hasher waits for the others only if
+// they are behind, and then says for what.
+type pipeline struct {
+	job      *job
+	hasher   int
+	kernel   *sha256.Kernel
+	lanes    []*lane
+	counters *hasherCounters
+	regions  *regions
+	ring     *ring.Ring
+	rows     sha256.Rows // of all slots, and once more those of the first nodes, behind the last
+	staged   []byte      // labels of all slots' parents
+	files    *reading
+	buffers  [writers][]byte // of writers: see cutBuffers
+
+	store  *store
+	layers int    // how many there are to label
+	begin  uint64 // the position of the first node to label
+	start  uint64 // what the hasher has behind it then, in nodes
+
+	flow   ring.Flow
+	hashed chan struct{} // closed when the hasher has ended
+	mu     sync.Mutex
+	err    error // why all of it ended
+}
+
+// newPipeline readies a batch; its lanes have no files yet.
+func (j *job) newPipeline(h int, b batch, r *regions) *pipeline {
+	p := &pipeline{
+		job: j, hasher: h, kernel: b.kernel, counters: j.counters[h], regions: r,
+		ring:   ring.New(j.shape.slots),
+		rows:   sha256.NewRows(j.shape.slots*j.shape.run + sha256.Ahead),
+		hashed: make(chan struct{}),
+	}
+	p.flow.Key.Store(-1)
+	p.counters.kernel.Store(&b.kernel.Name)
+	for _, i := range b.sectors {
+		p.lanes = append(p.lanes, &lane{sector: i})
+	}
+	if r.ring != nil {
+		p.staged = r.ring.Bytes()
+	}
+	return p
+}
+
+// layOut readies memory for layers from a certain one on, of which the nodes before
+// position begin are labelled.
+func (p *pipeline) layOut(first, layers int, begin uint64) {
+	j := p.job
+	p.layers, p.begin = layers, begin
+	p.flow.Labelled.Store(begin)
+	p.flow.Written.Store(begin)
+	buffers := cutBuffers(p.kernel, &j.shape, p.regions.buffers)
+	p.buffers = buffers.write
+	p.files = &reading{
+		lanes: p.lanes, kernel: p.kernel, way: j.c.way(), buffers: buffers.read, flow: &p.flow, keepOff: j.keepOff,
+		dirOf: func(l *lane) string { return j.c.Sectors[l.sector].CacheDir },
+	}
+	p.store = &store{shape: j.shape, kernel: p.kernel, first: first}
+	if j.shape.oneLayer == nil {
+		p.store.cutLayers(p.regions.layers.Bytes())
+		return
+	}
+	p.store.one = onelayer.New(j.surroundings(), j.index, onelayer.Batch{
+		Kernel: p.kernel, Lanes: len(p.lanes), First: first, Layers: layers, Begin: begin,
+		Flow: &p.flow, Files: p.files, Way: j.c.way(),
+		Labels: p.regions.layers.Bytes(), Buffer: buffers.spill,
+		Slowed: func(err error) { j.c.Progress.slowed.CompareAndSwap(nil, &err) },
+	})
+}
+
+func (p *pipeline) close() {
+	if p.store != nil && p.store.one != nil {
+		p.store.one.Close()
+	}
+	for _, l := range p.lanes {
+		l.close()
+	}
+}
+
+// run has all goroutines at work until the batch is done or stopped.
+func (p *pipeline) run(ctx context.Context) {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	finished := make(chan struct{})
+	wg.Go(func() {
+		select {
+		case <-ctx.Done():
+			p.fail(context.Cause(ctx))
+		case <-finished:
+		}
+	})
+	var others sync.WaitGroup
+	for i := range p.job.c.Producers {
+		others.Go(func() {
+			if err := p.produce(ctx, i); err != nil {
+				p.fail(err)
+			}
+		})
+	}
+	p.startWriting(ctx, &others)
+	if p.store.one != nil {
+		p.store.one.Start(ctx, &others, p.fail)
+	}
+	others.Go(func() {
+		defer close(p.hashed)
+		if err := p.hash(); err != nil {
+			p.fail(err)
+		}
+	})
+	others.Wait()
+	close(finished)
+}
+
+// fail ends the batch, and with it the job.
+func (p *pipeline) fail(err error) {
+	p.mu.Lock()
+	if p.err == nil {
+		p.err = err
+	}
+	p.mu.Unlock()
+	p.stop()
+}
+
+// stop makes every goroutine end. Who is cut short (in stage, in onelayer's list, spill,
+// unspill, readFar and handOver) returns as if it were done, and what it leaves half done is
+// published like anything else. That is safe: the flow was stopped before, so a writer that
+// learns of labels made of it finds that too, writes none of them, and no file gets
+// its name. Rows always lead to labels, stale ones or zeros, and memory is there until
+// all have ended.
+func (p *pipeline) stop() {
+	p.flow.Stop()
+	p.ring.Close()
+	p.regions.gate.Wake()
+	p.job.index.Wake()
+}
+
+func (p *pipeline) allDead() bool {
+	for _, l := range p.lanes {
+		if !l.dead.Load() {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,112 @@
+package engine
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/sdr-engine/sdr/engine/internal/ring"
+	"github.com/sdr-engine/sdr/internal/durable"
+	"github.com/sdr-engine/sdr/internal/linux"
+	"github.com/sdr-engine/sdr/porep"
+	"github.com/sdr-engine/sdr/sha256"
+)
+
+// Reading labels back from layer files.
+const (
+	readers   = 4       // goroutines
+	readPart  = 1 << 20 // bytes of one lane, at a time
+	readNodes = readPart / porep.NodeSize
+)
+
+// A reading gets labels back from a batch's layer files. There is one set of buffers: the
+// gatherer's, but that the hasher reads where lanes begin, when there is no gatherer, or it
+// has nothing to read.
+type reading struct {
+	lanes   []*lane
+	kernel  *sha256.Kernel
+	way     durable.Way
+	buffers [readers][]byte // of readPart bytes, or of what a layer has; or nil: made when needed
+	flow    *ring.Flow
+	keepOff func() (release func())
+	dirOf   func(*lane) string
+}
+
+// readBytes is the memory into which each reader reads.
+func readBytes(s shape) uint64 {
+	return roundUp(min(readPart, s.nodes*porep.NodeSize), linux.DirectAlign)
+}
+
+// Each calls do for parts 0 to n−1, from several goroutines with a buffer each, until one
+// fails or the batch is stopped.
+func (r *reading) Each(n int, do func(part int, buffer []byte) error) (err error) {
+	var next atomic.Int64
+	var once sync.Once
+	var wg sync.WaitGroup
+	for i := range min(readers, n) {
+		wg.Go(func() {
+			defer r.keepOff()()
+			buffer := r.buffers[i]
+			if buffer == nil {
+				buffer = make([]byte, readPart)
+			}
+			for !r.flow.Stopped() {
+				part := int(next.Add(1)) - 1
+				if part >= n {
+					return
+				}
+				if e := do(part, buffer); e != nil {
+					once.Do(func() { err = e })
+					next.Store(int64(n))
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return err
+}
+
+// Read reads labels of a layer in one lane, from a node on. If that fails, the lane does.
+// False means that they are not there.
+func (r *reading) Read(i, layer int, labels []byte, node uint64) bool {
+	ok, err := r.lanes[i].read(r.way, layer, labels, node)
+	if err != nil {
+		r.lanes[i].fail(fmt.Errorf("reading layer %d back: %w", layer, err))
+		return false
+	}
+	return ok
+}
+
+// Load puts labels of a layer into their places in nodes, in all lanes, or only in those
+// that begin with the next layer. Labels has room for one lane's.
+func (r *reading) Load(nodes []byte, layer int, first uint64, labels []byte, onlyJoining bool) error {
+	for i, l := range r.lanes {
+		if onlyJoining && l.first != layer+1 || !r.Read(i, layer, labels, first) {
+			continue
+		}
+		if err := r.kernel.Pack(nodes, labels, i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Dirs are the cache dirs of lanes that have not failed.
+func (r *reading) Dirs() (dirs []string) {
+	for _, l := range r.lanes {
+		if !l.dead.Load() {
+			dirs = append(dirs, r.dirOf(l))
+		}
+	}
+	return dirs
+}
+
+// loadWhole fills the memory for a layer in those lanes that begin with the next one.
+func (r *reading) loadWhole(memory []byte, layer int, nodes uint64) error {
+	stride := uint64(r.kernel.Stride())
+	return r.Each(int(divUp(nodes, readNodes)), func(part int, buffer []byte) error {
+		first := uint64(part) * readNodes
+		labels := buffer[:min(readNodes, nodes-first)*porep.NodeSize]
+		return r.Load(memory[first*stride:][:uint64(len(labels)/porep.NodeSize)*stride], layer, first, labels, true)
+	})
+}
