@@ -17,7 +17,7 @@ import (
 	"github.com/sdr-engine/sdr/internal/durable"
 	"github.com/sdr-engine/sdr/internal/layers"
 	"github.com/sdr-engine/sdr/internal/linux"
-	"github.com/sdr-engine/sdr/internal/memorymode"
+	"github.com/sdr-engine/sdr/placement"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/sha256"
 	"github.com/sdr-engine/sdr/topology"
@@ -175,22 +175,22 @@ func ParseStaging(name string) (Staging, error) {
 }
 
 // MemoryMode is what of each sector is held in memory.
-type MemoryMode = memorymode.Mode
+type MemoryMode = placement.MemoryMode
 
 // The modes. N is the sector's size.
 const (
 	// TwoLayers: the layer being made and the one before, 2 N.
-	TwoLayers = memorymode.TwoLayers
+	TwoLayers = placement.TwoLayers
 	// OneLayer: the layer before, and of the one being made the last eighth, 1.2 N. Base
 	// parents from before that go, as they are made, to a file without a name in one of a
 	// batch's cache dirs, about N/2 for each of its lanes, and are read back ahead of time.
 	// Without room for that file they are read from the layers', many times over.
-	OneLayer = memorymode.OneLayer
+	OneLayer = placement.OneLayer
 )
 
 // ParseMemoryMode reads a memory mode by its name.
 func ParseMemoryMode(name string) (MemoryMode, error) {
-	i, err := indexOf("memory mode", memorymode.Names(), name)
+	i, err := indexOf("memory mode", []string{TwoLayers.String(), OneLayer.String()}, name)
 	return MemoryMode(i), err
 }
 
