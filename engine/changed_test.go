@@ -14,7 +14,6 @@ import (
 	"github.com/sdr-engine/sdr/engine"
 	"github.com/sdr-engine/sdr/internal/durable"
 	"github.com/sdr-engine/sdr/internal/layers"
-	"github.com/sdr-engine/sdr/internal/linux"
 	"github.com/sdr-engine/sdr/porep"
 )
 
@@ -66,7 +65,7 @@ func TestLayerChanges(t *testing.T) {
 				if err == nil || len(result.Sectors) != 1 || result.Sectors[0].Err == nil {
 					t.Fatalf("%s, %v: error %v, result %v", name, mode, err, result.Sectors)
 				}
-				if !errors.As(err, new(*durable.ChangedError)) && !errors.As(err, new(*durable.LostError)) {
+				if !errors.Is(err, engine.ErrChanged) && !errors.Is(err, engine.ErrLost) {
 					t.Errorf("%s, %v: error %v", name, mode, err)
 				}
 			}
@@ -124,11 +123,11 @@ func TestWiped(t *testing.T) {
 					t.Error(err)
 				}
 				_, err := engine.Run(context.Background(), again)
-				if sameDir && !errors.Is(err, linux.ErrLocked) || !sameDir && err != nil {
+				if sameDir && !errors.Is(err, engine.ErrBusy) || !sameDir && err != nil {
 					t.Errorf("%s: beside the old job: %v", name, err)
 				}
 			})
-			if _, err := engine.Run(t.Context(), old); !errors.As(err, new(*durable.LostError)) {
+			if _, err := engine.Run(t.Context(), old); !errors.Is(err, engine.ErrLost) {
 				t.Fatalf("%s: the old job: %v", name, err)
 			}
 			if name == "another host's files" {

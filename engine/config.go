@@ -96,7 +96,7 @@ type Config struct {
 	// Memory counts the job's memory by purpose. Default: not counted.
 	Memory *hugepages.Accounting
 	// Writing is the way to the disk, and, in OneLayer mode, which reads what it wrote,
-	// back from there. Default: durable.Direct.
+	// back from there. Default: WriteDirect.
 	Writing Writing
 
 	// Digests has Result tell the SHA-256 of each layer, from which a later job may go on.
@@ -197,12 +197,12 @@ func ParseMemoryMode(name string) (MemoryMode, error) {
 // Writing is the way to the disk of finished labels.
 type Writing int
 
-// The ways: see durable.Way.
+// The ways. One that the system or the file system does not have falls back to the next.
 const (
-	WriteDefault Writing = iota
-	WriteDirect
-	WriteUncached
-	WriteBehind
+	WriteDefault  Writing = iota
+	WriteDirect           // past the page cache: no copy, and no memory taken from others
+	WriteUncached         // through the page cache, where nothing is left
+	WriteBehind           // through the page cache, where it stays as long as nobody needs the memory
 )
 
 var writingNames = []string{"default", "direct", "uncached", "behind"}

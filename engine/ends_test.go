@@ -17,7 +17,6 @@ import (
 	"github.com/sdr-engine/sdr/graph"
 	"github.com/sdr-engine/sdr/hugepages"
 	"github.com/sdr-engine/sdr/internal/layers"
-	"github.com/sdr-engine/sdr/internal/linux"
 	"github.com/sdr-engine/sdr/porep"
 )
 
@@ -102,7 +101,7 @@ func TestMemoryFailsBusy(t *testing.T) {
 		}
 		_, err := engine.Run(t.Context(), second)
 		var failed *engine.SectorError
-		if !errors.As(err, &failed) || !errors.Is(failed, linux.ErrLocked) || !errors.As(err, new(*hugepages.AllocError)) {
+		if !errors.As(err, &failed) || !errors.Is(failed, engine.ErrBusy) || !errors.As(err, new(*hugepages.AllocError)) {
 			t.Errorf("second job: %v", err)
 		}
 	})
