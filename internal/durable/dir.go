@@ -188,7 +188,7 @@ type LostError struct {
 	Reason string
 }
 
-// Is says that it is ErrLost.
+// Is reports whether target is ErrLost.
 func (e *LostError) Is(target error) bool { return target == ErrLost }
 
 func (e *LostError) Error() string {

@@ -29,7 +29,7 @@ type ChangedError struct {
 	Written  uint32 // both: Checksum
 }
 
-// Is says that it is ErrChanged.
+// Is reports whether target is ErrChanged.
 func (e *ChangedError) Is(target error) bool { return target == ErrChanged }
 
 func (e *ChangedError) Error() string {
