@@ -13,8 +13,7 @@ import (
 
 	"github.com/sdr-engine/sdr/engine"
 	"github.com/sdr-engine/sdr/internal/durable"
-	"github.com/sdr-engine/sdr/internal/linux"
-	"github.com/sdr-engine/sdr/layers"
+	"github.com/sdr-engine/sdr/internal/layers"
 	"github.com/sdr-engine/sdr/porep"
 )
 
@@ -70,7 +69,7 @@ func TestLayerChanges(t *testing.T) {
 				}
 				// In OneLayer mode who reads the layer back may be the first to see it.
 				cut := name == "cut" && errors.Is(err, io.ErrUnexpectedEOF)
-				if !cut && !errors.As(err, new(*durable.ChangedError)) && !errors.As(err, new(*durable.LostError)) {
+				if !cut && !errors.Is(err, engine.ErrChanged) && !errors.Is(err, engine.ErrLost) {
 					t.Errorf("%s, %v: error %v", name, mode, err)
 				}
 			}
@@ -130,11 +129,11 @@ func TestWiped(t *testing.T) {
 					t.Error(err)
 				}
 				_, err := engine.Run(context.Background(), again)
-				if sameDir && !errors.Is(err, linux.ErrLocked) || !sameDir && err != nil {
+				if sameDir && !errors.Is(err, engine.ErrBusy) || !sameDir && err != nil {
 					t.Errorf("%s: beside the old job: %v", name, err)
 				}
 			})
-			if _, err := hooks.Run(t.Context(), old); !errors.As(err, new(*durable.LostError)) {
+			if _, err := hooks.Run(t.Context(), old); !errors.Is(err, engine.ErrLost) {
 				t.Fatalf("%s: the old job: %v", name, err)
 			}
 			if name == "another host's files" {

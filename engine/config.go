@@ -12,7 +12,7 @@ import (
 
 	"github.com/sdr-engine/sdr/hugepages"
 	"github.com/sdr-engine/sdr/internal/durable"
-	"github.com/sdr-engine/sdr/internal/memorymode"
+	"github.com/sdr-engine/sdr/placement"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/topology"
 )
@@ -90,7 +90,7 @@ type Config struct {
 	// Memory counts the job's memory by purpose. Default: not counted.
 	Memory *hugepages.Accounting
 	// Writing is the way to the disk, and, in OneLayer mode, which reads what it wrote,
-	// back from there. Default: durable.Direct.
+	// back from there. Default: WriteDirect.
 	Writing Writing
 
 	// Digests has Result tell the SHA-256 of each layer, from which a later job may go on.
@@ -157,34 +157,34 @@ func ParseStaging(name string) (Staging, error) {
 }
 
 // MemoryMode is what of each sector is held in memory.
-type MemoryMode = memorymode.Mode
+type MemoryMode = placement.MemoryMode
 
 // The modes. N is the sector's size.
 const (
 	// TwoLayers: the layer being made and the one before, 2 N.
-	TwoLayers = memorymode.TwoLayers
+	TwoLayers = placement.TwoLayers
 	// OneLayer: the layer before, and of the one being made the last eighth, 1.2 N. Base
 	// parents from before that go, as they are made, to a file without a name in one of a
 	// batch's cache dirs, about N/2 for each of its lanes, and are read back ahead of time.
 	// Without room for that file they are read from the layers', many times over.
-	OneLayer = memorymode.OneLayer
+	OneLayer = placement.OneLayer
 )
 
 // ParseMemoryMode reads a memory mode by its name.
 func ParseMemoryMode(name string) (MemoryMode, error) {
-	i, err := indexOf("memory mode", memorymode.Names(), name)
+	i, err := indexOf("memory mode", []string{TwoLayers.String(), OneLayer.String()}, name)
 	return MemoryMode(i), err
 }
 
 // Writing is the way to the disk of finished labels.
 type Writing int
 
-// The ways: see durable.Way.
+// The ways. One that the system or the file system does not have falls back to the next.
 const (
-	WriteDefault Writing = iota
-	WriteDirect
-	WriteUncached
-	WriteBehind
+	WriteDefault  Writing = iota
+	WriteDirect           // past the page cache: no copy, and no memory taken from others
+	WriteUncached         // through the page cache, where nothing is left
+	WriteBehind           // through the page cache, where it stays as long as nobody needs the memory
 )
 
 var writingNames = []string{"default", "direct", "uncached", "behind"}

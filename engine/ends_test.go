@@ -15,8 +15,7 @@ import (
 	"github.com/sdr-engine/sdr/engine"
 	"github.com/sdr-engine/sdr/graph"
 	"github.com/sdr-engine/sdr/hugepages"
-	"github.com/sdr-engine/sdr/internal/linux"
-	"github.com/sdr-engine/sdr/layers"
+	"github.com/sdr-engine/sdr/internal/layers"
 	"github.com/sdr-engine/sdr/porep"
 )
 
@@ -104,7 +103,7 @@ func TestMemoryFailsBusy(t *testing.T) {
 		}
 		_, err := engine.Run(t.Context(), second)
 		var failed *engine.SectorError
-		if !errors.As(err, &failed) || !errors.Is(failed, linux.ErrLocked) || !errors.As(err, new(*hugepages.AllocError)) {
+		if !errors.As(err, &failed) || !errors.Is(failed, engine.ErrBusy) || !errors.As(err, new(*hugepages.AllocError)) {
 			t.Errorf("second job: %v", err)
 		}
 	}}

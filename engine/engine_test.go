@@ -20,8 +20,7 @@ import (
 	"github.com/sdr-engine/sdr/hugepages"
 	"github.com/sdr-engine/sdr/internal/durable"
 	"github.com/sdr-engine/sdr/internal/golden"
-	"github.com/sdr-engine/sdr/internal/linux"
-	"github.com/sdr-engine/sdr/layers"
+	"github.com/sdr-engine/sdr/internal/layers"
 	"github.com/sdr-engine/sdr/porep"
 	kernels "github.com/sdr-engine/sdr/sha256"
 )
@@ -481,7 +480,7 @@ func TestWriterFails(t *testing.T) {
 	}
 	c.Parents = hooked{g, func() { os.Remove(filepath.Join(filepath.Dir(path), durable.TempName(filepath.Base(path)))) }}
 	_, err = engine.Run(t.Context(), c)
-	if !errors.As(err, new(*durable.LostError)) || !strings.Contains(err.Error(), "layer 1") {
+	if !errors.Is(err, engine.ErrLost) || !strings.Contains(err.Error(), "layer 1") {
 		t.Errorf("error %v", err)
 	}
 	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
@@ -507,7 +506,7 @@ func TestBusy(t *testing.T) {
 	if _, err := engine.Run(t.Context(), first); err != nil {
 		t.Error(err)
 	}
-	if runtime.GOOS == "linux" && !errors.Is(second, linux.ErrLocked) {
+	if runtime.GOOS == "linux" && !errors.Is(second, engine.ErrBusy) {
 		t.Errorf("second job: %v", second)
 	}
 	if got := fileNames(t, first.Sectors[0].CacheDir); len(got) != 2 {

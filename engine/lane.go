@@ -9,7 +9,7 @@ import (
 	"sync/atomic"
 
 	"github.com/sdr-engine/sdr/internal/durable"
-	"github.com/sdr-engine/sdr/layers"
+	"github.com/sdr-engine/sdr/internal/layers"
 	"github.com/sdr-engine/sdr/porep"
 )
 

@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/sdr-engine/sdr/layers"
+	"github.com/sdr-engine/sdr/internal/layers"
 	"github.com/sdr-engine/sdr/porep"
 )
 

@@ -15,7 +15,11 @@ import (
 // the job, and no layer that was made with it gets its name.
 func TestParentCacheChanges(t *testing.T) {
 	const node = 40
-	cache, err := parentcache.Ensure(t.Context(), porep.StackedDrg2KiBV1_1, t.TempDir(), nil)
+	dir := t.TempDir()
+	if _, err := parentcache.Generate(t.Context(), porep.StackedDrg2KiBV1_1, dir, nil); err != nil {
+		t.Fatal(err)
+	}
+	cache, err := parentcache.Open(t.Context(), porep.StackedDrg2KiBV1_1, dir)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,7 +25,12 @@ func (w Wait) String() string {
 }
 
 // Waits is how long a hasher waited, by what for.
-type Waits [waits]time.Duration
+type Waits [3]time.Duration
+
+// Shares are parts of a time, 0 to 1, by what a hasher waited for.
+type Shares [3]float64
+
+var _ [waits]time.Duration = Waits{} // as many as there are
 
 // Total is all of it.
 func (w Waits) Total() (sum time.Duration) {

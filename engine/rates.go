@@ -31,7 +31,7 @@ type Rates struct {
 type HasherRates struct {
 	Labels float64        // a second, of sectors
 	Nodes  float64        // a second, with all lanes
-	Waited [waits]float64 // part of the time, 0 to 1, by what for
+	Waited Shares
 }
 
 // Total is the part of the time that the hasher waited for anything.
@@ -50,7 +50,7 @@ func (r Rates) Cycles(hz float64) float64 { return ratio(hz*float64(r.Hashing), 
 func (h HasherRates) Cycles(hz float64) float64 { return ratio(hz, h.Labels) }
 
 // Waited is the mean of what the hashers that had something to do waited.
-func (r Rates) Waited() (mean [waits]float64) {
+func (r Rates) Waited() (mean Shares) {
 	for _, h := range r.Hashers {
 		for w, share := range h.Waited {
 			mean[w] += ratio(share, float64(r.Hashing))

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/sdr-engine/sdr/engine"
-	"github.com/sdr-engine/sdr/layers"
+	"github.com/sdr-engine/sdr/internal/layers"
 	"github.com/sdr-engine/sdr/porep"
 	kernels "github.com/sdr-engine/sdr/sha256"
 )

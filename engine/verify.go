@@ -10,7 +10,7 @@ import (
 
 	"github.com/sdr-engine/sdr/graph"
 	"github.com/sdr-engine/sdr/internal/durable"
-	"github.com/sdr-engine/sdr/layers"
+	"github.com/sdr-engine/sdr/internal/layers"
 	"github.com/sdr-engine/sdr/porep"
 )
 

@@ -1,22 +1,19 @@
 package graph
 
 import (
-	"cmp"
 	"encoding/binary"
 	"math/bits"
-	"slices"
 
 	"golang.org/x/crypto/blake2b"
 
 	"github.com/sdr-engine/sdr/porep"
 )
 
-// An expander computes expander parents and finds their uses.
+// An expander computes expander parents.
 type expander interface {
 	// parents writes the expander parents of consecutive nodes, at most batch of
 	// them, into rows of porep.Degree elements.
 	parents(rows []uint32, first uint64)
-	appendUses(dst []Use, label uint32) []Use
 }
 
 // newExpander takes the smallest elements that hold half an index, because the
@@ -126,38 +123,4 @@ func (p *permutation[E]) parents(rows []uint32, first uint64) {
 			n += out >> indexBits
 		}
 	}
-}
-
-// unpermute is the inverse of the permutation of indices.
-func (p *permutation[E]) unpermute(index uint64) uint64 {
-	low := uint64(1)<<p.half - 1
-	for {
-		l, r := index>>p.half, index&low
-		r ^= uint64(p.tables[2][l])
-		l ^= uint64(p.tables[1][r])
-		r ^= uint64(p.tables[0][l])
-		index = r<<p.half | l
-		if index>>p.indexBits == 0 {
-			return index
-		}
-	}
-}
-
-func (p *permutation[E]) appendUses(dst []Use, label uint32) []Use {
-	old := len(dst)
-	// A label is permuted index & mask / 8.
-	first := uint64(label) * porep.ExpDegree
-	if first > p.mask {
-		return dst
-	}
-	for index := first; index>>p.indexBits == 0; index += p.mask + 1 {
-		for i := range uint64(porep.ExpDegree) {
-			use := p.unpermute(index + i)
-			dst = append(dst, Use{uint32(use / porep.ExpDegree), uint8(use % porep.ExpDegree)})
-		}
-	}
-	slices.SortFunc(dst[old:], func(a, b Use) int {
-		return cmp.Or(cmp.Compare(a.Node, b.Node), cmp.Compare(a.Slot, b.Slot))
-	})
-	return dst
 }

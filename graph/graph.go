@@ -105,24 +105,6 @@ func (g *Graph) BaseParents(dst []uint32, first uint64) error {
 	return nil
 }
 
-// A Use says that a node has some label as its expander parent number Slot,
-// from 0 to 7.
-type Use struct {
-	Node uint32
-	Slot uint8
-}
-
-// AppendUses appends every use of a label of the layer before as an expander
-// parent, in order of node, then slot.
-//
-// A label has 8 uses. The graphs of API version 1.0.0 are the exception where
-// indices do not fit 32 bits: for 32 GiB one half of the labels has 16 uses, for
-// 64 GiB a quarter has 32, and the others have none. A label beyond the layer
-// has none either.
-func (g *Graph) AppendUses(dst []Use, label uint32) []Use {
-	return g.expander.appendUses(dst, label)
-}
-
 // A RangeError says why a run of nodes has no parents.
 type RangeError struct {
 	First  uint64 // the run's first node

@@ -1,7 +1,6 @@
 package graph
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -187,13 +186,13 @@ func TestBaseParents(t *testing.T) {
 	}
 }
 
-// usesOf is what AppendUses must append for every label, from Parents.
-func usesOf(t testing.TB, g *Graph) [][]Use {
-	uses := make([][]Use, g.Nodes())
+// usesOf is what appendUses must append for every label, from Parents.
+func usesOf(t testing.TB, g *Graph) [][]use {
+	uses := make([][]use, g.Nodes())
 	parents := mustParents(t, g, 0, int(g.Nodes()))
 	for node := range g.Nodes() {
 		for slot, label := range parents[node*degree+porep.BaseDegree:][:porep.ExpDegree] {
-			uses[label] = append(uses[label], Use{uint32(node), uint8(slot)})
+			uses[label] = append(uses[label], use{uint32(node), uint8(slot)})
 		}
 	}
 	return uses
@@ -206,9 +205,9 @@ func TestEveryUseIsFound(t *testing.T) {
 		}
 		t.Run(p.String(), func(t *testing.T) {
 			g := graphOf(t, p)
-			var got []Use
+			var got []use
 			for label, want := range usesOf(t, g) {
-				got = g.AppendUses(got[:0], uint32(label))
+				got = g.appendUses(got[:0], uint32(label))
 				if !slices.Equal(want, got) {
 					t.Fatalf("uses of label %d: %v, want %v", label, got, want)
 				}
@@ -220,7 +219,7 @@ func TestEveryUseIsFound(t *testing.T) {
 	}
 }
 
-// AppendUses inverts Parents: what it finds is so, in order, appended, and as
+// appendUses inverts Parents: what it finds is so, in order, appended, and as
 // much as the API version says; and what Parents says is found.
 func TestUses(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
@@ -228,10 +227,10 @@ func TestUses(t *testing.T) {
 		g := graphOf(t, p)
 		label := uint32(drawNode(rt, g))
 
-		before := []Use{{7, 7}}
-		uses := g.AppendUses(before, label)
+		before := []use{{7, 7}}
+		uses := g.appendUses(before, label)
 		if uses[0] != before[0] {
-			rt.Fatalf("%v: AppendUses changed what was there to %v", p, uses[0])
+			rt.Fatalf("%v: appendUses changed what was there to %v", p, uses[0])
 		}
 		uses = uses[1:]
 		want := porep.ExpDegree
@@ -248,29 +247,25 @@ func TestUses(t *testing.T) {
 			rt.Fatalf("%v: uses of label %d not in order or not unique: %v", p, label, uses)
 		}
 		for _, u := range uses {
-			if got := mustParents(t, g, uint64(u.Node), 1)[porep.BaseDegree+u.Slot]; got != label {
-				rt.Fatalf("%v: parent %d of node %d is %d, want %d", p, u.Slot, u.Node, got, label)
+			if got := mustParents(t, g, uint64(u.node), 1)[porep.BaseDegree+u.slot]; got != label {
+				rt.Fatalf("%v: parent %d of node %d is %d, want %d", p, u.slot, u.node, got, label)
 			}
 		}
 
 		node := uint32(drawNode(rt, g))
 		for slot, parent := range mustParents(t, g, uint64(node), 1)[porep.BaseDegree:] {
-			if u := (Use{node, uint8(slot)}); !slices.Contains(g.AppendUses(nil, parent), u) {
+			if u := (use{node, uint8(slot)}); !slices.Contains(g.appendUses(nil, parent), u) {
 				rt.Fatalf("%v: use %v of label %d not found", p, u, parent)
 			}
 		}
 	})
 }
 
-func compareUses(a, b Use) int {
-	return cmp.Or(cmp.Compare(a.Node, b.Node), cmp.Compare(a.Slot, b.Slot))
-}
-
 func TestUsesBeyondTheLayer(t *testing.T) {
 	for _, p := range porep.SealProofs() {
 		g := graphOf(t, p)
 		for _, label := range []uint64{g.Nodes(), 1<<32 - 1} {
-			if uses := g.AppendUses(nil, uint32(label)); len(uses) != 0 {
+			if uses := g.appendUses(nil, uint32(label)); len(uses) != 0 {
 				t.Errorf("%v: label %d beyond the layer has uses %v", p, label, uses)
 			}
 		}
@@ -323,9 +318,9 @@ func TestNoAllocation(t *testing.T) {
 		if n := testing.AllocsPerRun(10, func() { failed = g.Parents(dst, 12345) }); n != 0 || failed != nil {
 			t.Errorf("%v: Parents allocates %v times, error %v", p, n, failed)
 		}
-		uses := make([]Use, 0, 4*porep.ExpDegree)
-		if n := testing.AllocsPerRun(10, func() { g.AppendUses(uses, 12345) }); n != 0 {
-			t.Errorf("%v: AppendUses allocates %v times", p, n)
+		uses := make([]use, 0, 4*porep.ExpDegree)
+		if n := testing.AllocsPerRun(10, func() { g.appendUses(uses, 12345) }); n != 0 {
+			t.Errorf("%v: appendUses allocates %v times", p, n)
 		}
 	}
 }
@@ -344,7 +339,7 @@ func TestConcurrentUse(t *testing.T) {
 			if !slices.Equal(got, want[i*count*degree:][:count*degree]) {
 				t.Errorf("parents of %d nodes from %d on differ when computed at the same time", count, i*count)
 			}
-			if uses := g.AppendUses(nil, uint32(i)); len(uses) != porep.ExpDegree {
+			if uses := g.appendUses(nil, uint32(i)); len(uses) != porep.ExpDegree {
 				t.Errorf("%d uses of label %d", len(uses), i)
 			}
 		})
@@ -426,10 +421,10 @@ func BenchmarkAppendUses(b *testing.B) {
 	for _, p := range benchmarkProofs() {
 		b.Run(fmt.Sprintf("proof=%v", p.SectorSize()), func(b *testing.B) {
 			g := graphOf(b, p)
-			var uses []Use
+			var uses []use
 			label := uint32(0)
 			for b.Loop() {
-				uses = g.AppendUses(uses[:0], label%uint32(g.Nodes()))
+				uses = g.appendUses(uses[:0], label%uint32(g.Nodes()))
 				label += 0x9e3779b1
 			}
 		})

@@ -1,7 +1,6 @@
 package hugepages
 
 import (
-	"maps"
 	"sync"
 )
 
@@ -34,16 +33,6 @@ func (a *Accounting) Total() Usage {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.total
-}
-
-// ByPurpose is the usage of each purpose that ever had a region.
-func (a *Accounting) ByPurpose() map[Purpose]Usage {
-	if a == nil {
-		return nil
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return maps.Clone(a.by)
 }
 
 // try keeps n bytes of the budget, or returns a *LimitError. count or drop follows.

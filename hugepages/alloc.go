@@ -24,7 +24,7 @@ func allocate(ctx context.Context, o Options, s system) (*Region, error) {
 	if err := o.check(s); err != nil {
 		return nil, err
 	}
-	o.CPUs = slices.Clone(o.CPUs)
+	o.cpus = slices.Clone(o.cpus)
 	kinds, fromFile, err := o.kinds()
 	if err != nil {
 		return nil, err
@@ -55,8 +55,6 @@ func (o *Options) check(s system) error {
 	switch {
 	case o.Size == 0 || o.Size > maxSize:
 		return &OptionError{"Size", o.Size, fmt.Sprintf("1 to %d", maxSize)}
-	case o.Threads < 0:
-		return &OptionError{"Threads", o.Threads, "0 for the default, or more"}
 	case o.Sample < 0:
 		return &OptionError{"Sample", o.Sample, "0 for all pages, or more"}
 	case o.Pages != nil && len(o.Pages) == 0:
@@ -65,11 +63,6 @@ func (o *Options) check(s system) error {
 	for _, p := range o.Pages {
 		if p < Huge1G || p > Small {
 			return &OptionError{"Pages", o.Pages, "Huge1G, Huge2M, Transparent, Small"}
-		}
-	}
-	for _, cpu := range o.CPUs {
-		if cpu < 0 || cpu >= maxNumber {
-			return &OptionError{"CPUs", cpu, fmt.Sprintf("0 to %d", maxNumber-1)}
 		}
 	}
 	if n, bound := o.Node.Number(); bound {
@@ -124,11 +117,11 @@ func (o *Options) warrants(p Pages) bool {
 	}
 }
 
-func (o *Options) onHeap() bool { return o.Checked && raceEnabled }
+func (o *Options) onHeap() bool { return o.checked && raceEnabled }
 
 // guard is how many bytes are unreadable on either side of the pages.
 func (o *Options) guard() uint64 {
-	if o.Checked {
+	if o.checked {
 		return Small.Size()
 	}
 	return 0
@@ -181,7 +174,7 @@ func (r *Region) alloc(ctx context.Context, fromFile bool) (err error) {
 			return err
 		}
 	}
-	if r.o.Checked {
+	if r.o.checked {
 		poison(r.room)
 	}
 	return nil
@@ -189,7 +182,7 @@ func (r *Region) alloc(ctx context.Context, fromFile bool) (err error) {
 
 func poison(b []byte) {
 	for i := range b {
-		b[i] = PoisonByte
+		b[i] = poisonByte
 	}
 }
 
@@ -276,7 +269,7 @@ func (r *Region) mapHuge(ctx context.Context, room uint64, fromFile bool) error 
 	if fromFile {
 		data = 0 // shared
 	}
-	if r.o.Checked {
+	if r.o.checked {
 		if err := r.mapHidden(room, data); err != nil {
 			return err
 		}
@@ -288,7 +281,7 @@ func (r *Region) mapHuge(ctx context.Context, room uint64, fromFile bool) error 
 	if err != nil {
 		return err
 	}
-	if !r.o.Checked {
+	if !r.o.checked {
 		r.span, r.room = mem, mem
 		return nil
 	}

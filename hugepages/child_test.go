@@ -250,7 +250,7 @@ const checkedSize = 2 * 4096
 
 // touch writes to a byte that is not of the region, or not any more.
 func touch(at int) error {
-	r, err := hugepages.Alloc(context.Background(), hugepages.Options{Size: checkedSize, Checked: true})
+	r, err := hugepages.Alloc(context.Background(), hugepages.Options{Size: checkedSize}.WithChecks(true))
 	if err != nil {
 		return err
 	}
@@ -260,7 +260,7 @@ func touch(at int) error {
 }
 
 func afterFree() error {
-	r, err := hugepages.Alloc(context.Background(), hugepages.Options{Size: checkedSize, Checked: true})
+	r, err := hugepages.Alloc(context.Background(), hugepages.Options{Size: checkedSize}.WithChecks(true))
 	if err != nil {
 		return err
 	}
@@ -287,7 +287,7 @@ func TestChecked(t *testing.T) {
 // race writes to a region from two goroutines, which only checked mode shows to
 // the race detector.
 func race() error {
-	r, err := hugepages.Alloc(context.Background(), hugepages.Options{Size: checkedSize, Checked: true})
+	r, err := hugepages.Alloc(context.Background(), hugepages.Options{Size: checkedSize}.WithChecks(true))
 	if err != nil {
 		return err
 	}

@@ -92,30 +92,33 @@ type Options struct {
 	// known to be, on Node, and an error of Alloc that memory cannot be bound to
 	// it. Default: Placement tells.
 	Strict bool
-	// CPUs are the Linux CPU numbers that Populate's threads are bound to.
-	// Default: those of Node that this process may run on, or, for any node,
-	// wherever the scheduler puts the threads.
-	CPUs []int
-	// Threads is how many threads Populate uses. Default: one for each of the
-	// CPUs, or, for any node, for each that the process may use; at most 8.
-	Threads int
 	// Sample is how many pages, spread evenly, Verify asks the kernel about.
 	// Default: every page.
 	Sample int
 	// Pool counts the region until it is freed, and may set a budget. Default: not
 	// counted.
 	Pool *Accounting
-	// Checked is for tests. Unreadable pages lie either side of the region's pages,
-	// every byte is PoisonByte at first instead of zero, and Free looks whether those
+
+	// What follows is for tests.
+
+	// cpus are the Linux CPU numbers that Populate's threads are bound to.
+	// Default: those of Node that this process may run on, or, for any node,
+	// wherever the scheduler puts the threads.
+	cpus []int
+	// threads is how many threads Populate uses. Default: one for each of the
+	// CPUs, or, for any node, for each that the process may use; at most 8.
+	threads int
+	// In a checked region, unreadable pages lie either side of the region's pages,
+	// every byte is poisonByte at first instead of zero, and Free looks whether those
 	// between the end of the region and that of its last page still are, then leaves
 	// the addresses unreadable instead of to others. In a program that the race
 	// detector watches, the memory is of the Go heap, the only one that the
 	// detector sees, on Small pages; Free counts as a write of every byte.
-	Checked bool
+	checked bool
 }
 
-// PoisonByte is what fresh bytes are in checked mode.
-const PoisonByte = 0xDB
+// poisonByte is what fresh bytes are in checked mode.
+const poisonByte = 0xDB
 
 // A Region is memory that the collector does not see: no Go pointer may be
 // stored in it. It is zero at first. Populate and Verify may run while others
@@ -124,8 +127,8 @@ type Region struct {
 	o       Options
 	system  system
 	pages   Pages
-	refused []Refusal
-	bound   error // why the region is not bound to its node, if that is so
+	refused []Refusal // kinds of page that were tried before
+	bound   error     // why the region is not bound to its node, if that is so
 
 	span     []byte // all addresses that are the region's
 	room     []byte // of these, its pages
@@ -151,9 +154,6 @@ func (r *Region) Bytes() []byte { return r.bytes }
 // kernel made.
 func (r *Region) Pages() Pages { return r.pages }
 
-// Refused says which kinds of page were tried before, and why they could not be had.
-func (r *Region) Refused() []Refusal { return r.refused }
-
 func (r *Region) huge() bool { return r.pages == Huge1G || r.pages == Huge2M }
 
 // page is how large a page may be at least: a transparent one may turn out small.
@@ -164,19 +164,19 @@ func (r *Region) page() uint64 {
 	return Small.Size()
 }
 
-// An OverrunError says that somebody wrote behind the end of a region, which only
+// An overrunError says that somebody wrote behind the end of a region, which only
 // checked mode notices.
-type OverrunError struct {
+type overrunError struct {
 	Size uint64 // of the region
 	At   uint64 // the first byte that was written to
 }
 
-func (e *OverrunError) Error() string {
+func (e *overrunError) Error() string {
 	return fmt.Sprintf("hugepages: freeing %d bytes: byte %d, behind the end, was written to", e.Size, e.At)
 }
 
-// Free gives everything back. A second call does nothing. The error is an
-// *OverrunError, or what the kernel said; the region is freed in either case.
+// Free gives everything back. A second call does nothing. The error is what the kernel
+// said; the region is freed all the same.
 func (r *Region) Free() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -185,16 +185,16 @@ func (r *Region) Free() error {
 	}
 	r.freed = true
 	var overrun error
-	if r.o.Checked {
+	if r.o.checked {
 		raceWrite(r.bytes)
 		for i, b := range r.room[r.o.Size:] {
-			if b != PoisonByte {
-				overrun = &OverrunError{r.o.Size, r.o.Size + uint64(i)}
+			if b != poisonByte {
+				overrun = &overrunError{r.o.Size, r.o.Size + uint64(i)}
 				break
 			}
 		}
 	}
-	err := r.release(r.o.Checked)
+	err := r.release(r.o.checked)
 	if err != nil {
 		err = fmt.Errorf("hugepages: freeing %d bytes: %w", r.o.Size, err)
 	}

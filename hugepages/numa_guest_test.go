@@ -124,7 +124,7 @@ func TestNUMAGuestWrongNode(t *testing.T) {
 		}
 		err := r.Populate(t.Context())
 		place := r.Placement()
-		if place.Wrong != place.Pages/2 || place.Local != place.Pages/2 || place.LocalShare() != 0.5 || place.ByNode[1] != place.Wrong {
+		if place.Wrong != place.Pages/2 || place.Local != place.Pages/2 || place.ByNode[1] != place.Wrong {
 			t.Errorf("strict %v: %+v", strict, place)
 		}
 		var wrong *hugepages.PlacementError
@@ -249,7 +249,7 @@ func TestNUMAGuestExhaustedLater(t *testing.T) {
 }
 
 func exhaustLater(t *testing.T, threads int) {
-	o := hugepages.Options{Size: 256 << 20, Pages: only(hugepages.Small), Node: hugepages.OnNode(1), Strict: true, Threads: threads}
+	o := hugepages.Options{Size: 256 << 20, Pages: only(hugepages.Small), Node: hugepages.OnNode(1), Strict: true}.WithThreads(threads)
 	strict := alloc(t, o)
 	o.Strict = false
 	lax := alloc(t, o)

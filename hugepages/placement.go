@@ -20,17 +20,6 @@ type Placement struct {
 	Err     error // why pages are unknown or not bound; nil if they are only not there yet
 }
 
-// LocalShare is the part of the checked pages that are on Node, from 0 to 1.
-func (p Placement) LocalShare() float64 {
-	if p.Checked == 0 {
-		return 0
-	}
-	return float64(p.Local) / float64(p.Checked)
-}
-
-// Sampled says whether not every page was checked.
-func (p Placement) Sampled() bool { return p.Checked < p.Pages }
-
 func (p Placement) String() string {
 	where := "any NUMA node"
 	if n, ok := p.Node.Number(); ok {
@@ -53,14 +42,8 @@ func (r *Region) Placement() Placement {
 	return Placement{Node: r.o.Node, Pages: pages, Err: r.bound}
 }
 
-// HugeBytes is how much of the region is on huge pages by now; of Transparent
-// ones that is the kernel's choice.
-func (r *Region) HugeBytes() (uint64, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.hugeBytes()
-}
-
+// hugeBytes is how much of the region is on huge pages by now; of Transparent
+// ones that is the kernel's choice. The caller has r.mu.
 func (r *Region) hugeBytes() (uint64, error) {
 	switch {
 	case r.freed:

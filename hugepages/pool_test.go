@@ -117,7 +117,7 @@ func TestRaise(t *testing.T) {
 					}
 					folder := pool(t, p)
 					before := readPool(t, folder, "nr_hugepages")
-					o := hugepages.Options{Size: 2*p.Size() - 5, Pages: only(p), Node: node, Raise: true, Strict: true, Checked: checked}
+					o := hugepages.Options{Size: 2*p.Size() - 5, Pages: only(p), Node: node, Raise: true, Strict: true}.WithChecks(checked)
 					if p == hugepages.Huge1G {
 						o.Size = 1 << 30
 					}
@@ -286,7 +286,7 @@ func TestHugeTLBFS(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, checked := range []bool{false, true} {
-		o := hugepages.Options{Size: 3<<21 + 7, HugeTLBFS: sub, Raise: true, Node: hugepages.OnNode(0), Strict: true, Checked: checked}
+		o := hugepages.Options{Size: 3<<21 + 7, HugeTLBFS: sub, Raise: true, Node: hugepages.OnNode(0), Strict: true}.WithChecks(checked)
 		r := alloc(t, o)
 		if hugepages.RaceEnabled && checked {
 			continue

@@ -138,13 +138,13 @@ func (p *population) unbind() {
 
 // crew is how many threads populate, on which CPUs; nil is anywhere.
 func (r *Region) crew() (cpus []int, threads int) {
-	cpus = r.o.CPUs
+	cpus = r.o.cpus
 	if node, bound := r.o.Node.Number(); bound && len(cpus) == 0 {
 		if allowed, err := linux.Affinity(0); err == nil {
 			cpus = slices.DeleteFunc(r.system.list(nodePath(node, "cpulist")), func(cpu int) bool { return !slices.Contains(allowed, cpu) })
 		}
 	}
-	threads = r.o.Threads
+	threads = r.o.threads
 	if threads == 0 {
 		threads = min(runtime.GOMAXPROCS(0), maxThreads)
 		if len(cpus) > 0 {
@@ -158,7 +158,7 @@ func (r *Region) crew() (cpus []int, threads int) {
 func (p *population) work(ctx context.Context) error {
 	if len(p.cpus) > 0 {
 		restore, err := pin(p.cpus)
-		if err != nil && len(p.o.CPUs) > 0 {
+		if err != nil && len(p.o.cpus) > 0 {
 			return &PopulateError{0, p.o.Size, fmt.Errorf("binding a thread to CPUs %v: %w", p.cpus, err)}
 		}
 		defer restore()

@@ -49,17 +49,6 @@ func Open(ctx context.Context, p porep.SealProof, dir string) (*Cache, error) {
 	return mapFile(p, f, filepath.Join(dir, name(p)))
 }
 
-// Ensure opens the parent cache of p in dir, after it has generated it if there
-// is no valid one. A hook, which may be nil, is told what happens; a wrong file
-// comes as StepReject.
-func Ensure(ctx context.Context, p porep.SealProof, dir string, hook func(Event)) (*Cache, error) {
-	f, err := provide(ctx, p, dir, hook)
-	if err != nil {
-		return nil, err
-	}
-	return mapFile(p, f, filepath.Join(dir, name(p)))
-}
-
 // mapFile maps f, which the cache closes.
 func mapFile(p porep.SealProof, f *verified, path string) (*Cache, error) {
 	data, err := mmap.MapRegion(f.File, int(Size(p)), mmap.RDONLY, 0, 0)

@@ -20,7 +20,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/sdr-engine/sdr/internal/memorymode"
 	"github.com/sdr-engine/sdr/topology"
 )
 
@@ -78,25 +77,6 @@ func ParsePolicy(text string) (Policy, topology.CPUSet, error) {
 		return 0, topology.CPUSet{}, &PolicyError{text, err}
 	}
 	return List, cpus, nil
-}
-
-// A MemoryMode is how much of the layers a sector has in memory.
-type MemoryMode = memorymode.Mode
-
-// The memory modes.
-const (
-	TwoLayers = memorymode.TwoLayers // the layer before and the one being labelled
-	OneLayer  = memorymode.OneLayer  // the layer before, and windows
-)
-
-// ParseMemoryMode reads "two-layers" or "one-layer". The error is a *RequestError.
-func ParseMemoryMode(text string) (MemoryMode, error) {
-	for _, m := range []MemoryMode{TwoLayers, OneLayer} {
-		if text == m.String() {
-			return m, nil
-		}
-	}
-	return 0, &RequestError{"memory mode", fmt.Sprintf("%q", text), "two-layers or one-layer"}
 }
 
 const (

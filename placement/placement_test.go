@@ -556,7 +556,8 @@ func verify(t interface {
 			if !usable.Contains(cpu) {
 				t.Errorf("job %d is on CPU %d, which is not among %v", i, cpu, usable)
 			}
-			if complex, _ := m.ComplexOf(cpu); complex != j.Complex {
+			at, _ := m.CoreOf(cpu)
+			if complex := m.Cores()[at].Complex; complex != j.Complex {
 				t.Errorf("job %d, in complex %d, is on CPU %d in complex %d", i, j.Complex, cpu, complex)
 			}
 			core, _ := m.CoreNumber(cpu)

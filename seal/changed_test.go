@@ -106,8 +106,8 @@ func TestFilesChange(t *testing.T) {
 					}
 					return parents.Parents(dst, first)
 				})
-				if _, err := seal.PreCommit1(t.Context(), s, o); err == nil {
-					t.Fatalf("%s, tree-d there before %v: changed, and no error", name, existing)
+				if _, err := seal.PreCommit1(t.Context(), s, o); !errors.Is(err, seal.ErrChanged) {
+					t.Fatalf("%s, tree-d there before %v: changed, and error %v", name, existing, err)
 				}
 			}
 		}

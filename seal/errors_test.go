@@ -19,7 +19,6 @@ import (
 
 	"github.com/sdr-engine/sdr/engine"
 	"github.com/sdr-engine/sdr/graph"
-	"github.com/sdr-engine/sdr/internal/linux"
 	"github.com/sdr-engine/sdr/merkle"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/seal"
@@ -289,22 +288,53 @@ type parentsFunc func(dst []uint32, first uint64) error
 
 func (f parentsFunc) Parents(dst []uint32, first uint64) error { return f(dst, first) }
 
-// TestBusy: a second job of the same sector is refused, and the first not disturbed.
+// TestBusy: a second job of the same sector is refused, by whatever it shares with the
+// first, and the first not disturbed.
 func TestBusy(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("locks are Linux's")
 	}
 	g := small(t)
 	s := newSector(t, g)
+	sameCache, sameSealed := newSector(t, g), newSector(t, g)
+	sameCache.CacheDir, sameSealed.Sealed = s.CacheDir, s.Sealed
 	graph := must(graph.New(s.Proof))
-	var second error
+	var second, cache, sealed, labels, together error
 	check(t, g, s, seal.Options{Engine: engine.Config{Parents: parentsFunc(func(dst []uint32, first uint64) error {
 		if second == nil {
 			_, second = seal.PreCommit1(t.Context(), s, seal.Options{})
+			_, cache = seal.PreCommit1(t.Context(), sameCache, seal.Options{})
+			_, sealed = seal.PreCommit1(t.Context(), sameSealed, seal.Options{})
+			_, labels = seal.GenerateSDR(t.Context(), s.Proof, s.CacheDir, porep.ReplicaID{}, seal.Options{})
+			_, together = seal.PreCommit1Together(t.Context(), []seal.Sector{newSector(t, g), sameCache}, seal.Options{})
 		}
 		return graph.Parents(dst, first)
 	})}})
-	checkError(t, second, new(*seal.PathError), []string{"sealed", s.Sealed, linux.ErrLocked.Error()})
+	for name, err := range map[string]error{
+		"the same sector": second, "the same cache dir": cache, "the same sealed": sealed, "the same cache dir, labels alone": labels,
+		"the same cache dir, beside another sector": together,
+	} {
+		if !errors.Is(err, seal.ErrBusy) || errors.Is(err, seal.ErrLost) || errors.Is(err, seal.ErrChanged) {
+			t.Errorf("%s: error %v", name, err)
+		}
+	}
+	checkError(t, second, new(*seal.PathError), []string{"sealed", s.Sealed, seal.ErrBusy.Error()})
+}
+
+// TestLost: what the job is making is removed.
+func TestLost(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("elsewhere an open file cannot be removed, or is not missed")
+	}
+	s := newSector(t, small(t))
+	graph := must(graph.New(s.Proof))
+	_, err := seal.PreCommit1(t.Context(), s, seal.Options{Engine: engine.Config{Parents: parentsFunc(func(dst []uint32, first uint64) error {
+		_ = os.Remove(filepath.Join(s.CacheDir, ".sc-02-data-layer-2.dat.tmp"))
+		return graph.Parents(dst, first)
+	})}})
+	if !errors.Is(err, seal.ErrLost) || errors.Is(err, seal.ErrBusy) {
+		t.Errorf("error %v", err)
+	}
 }
 
 // TestTreeDLink: a tree-d that is a link is used where it leads to one, as hosts

@@ -12,7 +12,7 @@ import (
 	"github.com/sdr-engine/sdr/engine"
 	"github.com/sdr-engine/sdr/internal/errorfs"
 	"github.com/sdr-engine/sdr/internal/golden"
-	"github.com/sdr-engine/sdr/layers"
+	"github.com/sdr-engine/sdr/internal/layers"
 	"github.com/sdr-engine/sdr/seal"
 )
 

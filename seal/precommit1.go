@@ -67,6 +67,7 @@ func (e *DataError) Error() string {
 // meanwhile. What it leaves under a final name
 // after an error is complete and of this sector; sealed is then as it was, empty,
 // or complete.
+// The error is ErrBusy if another job has the sector.
 func PreCommit1(ctx context.Context, s Sector, o Options) (*Output, error) {
 	outs, err := PreCommit1Together(ctx, []Sector{s}, o)
 	if err != nil {
@@ -514,6 +515,9 @@ func (t *existingTree) Recheck(ctx context.Context, data io.ReaderAt) error {
 	same, err := t.mark.Same()
 	if err == nil && !same {
 		_, err = merkle.CheckTree(ctx, t, data, t.size, runtime.GOMAXPROCS(0), nil)
+		if errors.As(err, new(*merkle.TreeError)) { // it was right when the job began
+			err = fmt.Errorf("%s: %w: %w", t.path, ErrChanged, err)
+		}
 	}
 	return err
 }

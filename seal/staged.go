@@ -38,8 +38,10 @@ type Append struct {
 	Waiting func()
 }
 
-// A StagedBusyError says that another job adds a piece to a staged file.
+// A StagedBusyError says that another job adds a piece to a staged file. It wraps ErrBusy.
 type StagedBusyError struct{ Path string }
+
+func (e *StagedBusyError) Unwrap() error { return ErrBusy }
 
 func (e *StagedBusyError) Error() string {
 	return fmt.Sprintf("seal: adding piece: staged %q is held by another job that adds a piece; try again when that has ended", e.Path)

@@ -256,7 +256,7 @@ func TestAppendErrors(t *testing.T) {
 		t.Skip("locks are Linux's")
 	}
 	var busy *StagedBusyError
-	if err := appendTo(t, staged, real, func(a *Append) { a.NoWait = true }); !errors.As(err, &busy) || busy.Path != staged {
+	if err := appendTo(t, staged, real, func(a *Append) { a.NoWait = true }); !errors.As(err, &busy) || busy.Path != staged || !errors.Is(err, ErrBusy) {
 		t.Errorf("error %v", err)
 	}
 
@@ -267,7 +267,7 @@ func TestAppendErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer making.Abort()
-	if err := appendTo(t, other, real, func(a *Append) { a.Record = true }); !errors.Is(err, linux.ErrLocked) {
+	if err := appendTo(t, other, real, func(a *Append) { a.Record = true }); !errors.Is(err, ErrBusy) {
 		t.Errorf("error %v", err)
 	}
 	if _, err := os.Stat(other); !errors.Is(err, os.ErrNotExist) {

@@ -89,9 +89,9 @@ func parseNumber(digits string) (n uint64, ok bool) {
 	return n, true
 }
 
-// ParseCPUMask reads the kernel's mask format: hexadecimal words of 32 bits, the
+// parseCPUMask reads the kernel's mask format: hexadecimal words of 32 bits, the
 // highest first, "3,ffffffff". Errors are of type *ParseError.
-func ParseCPUMask(text string) (CPUSet, error) {
+func parseCPUMask(text string) (CPUSet, error) {
 	failed := func(reason string, args ...any) (CPUSet, error) {
 		return CPUSet{}, &ParseError{"CPU mask", text, fmt.Sprintf(reason, args...)}
 	}

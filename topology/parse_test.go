@@ -79,7 +79,7 @@ func TestParseCPUMask(t *testing.T) {
 		"80000000" + strings.Repeat(",00000000", 255): "8191",
 		strings.Repeat("0,", 1000) + "1":              "0",
 	} {
-		set, err := ParseCPUMask(text)
+		set, err := parseCPUMask(text)
 		if err != nil || set.String() != want {
 			t.Errorf("%.40q: %s, %v, want %s", text, set, err, want)
 		}
@@ -96,7 +96,7 @@ func TestParseCPUMask(t *testing.T) {
 		"1" + strings.Repeat(",0", 256): "CPU 8192 is above the largest, 8191",
 	} {
 		var wrong *ParseError
-		if set, err := ParseCPUMask(text); !errors.As(err, &wrong) || set.Len() != 0 || !strings.Contains(err.Error(), want) || wrong.Text != text {
+		if set, err := parseCPUMask(text); !errors.As(err, &wrong) || set.Len() != 0 || !strings.Contains(err.Error(), want) || wrong.Text != text {
 			t.Errorf("%.40q: %s, %v, want %q", text, set, err, want)
 		}
 	}
@@ -199,7 +199,7 @@ func FuzzParseCPUMask(f *testing.F) {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		set, err := ParseCPUMask(text)
+		set, err := parseCPUMask(text)
 		checkParsed(t, text, set, err)
 		if err != nil {
 			return

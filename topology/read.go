@@ -213,7 +213,7 @@ func (r *reader) cpuSet(dir string, lists, masks []string) (CPUSet, bool) {
 		}
 	}
 	for _, name := range masks {
-		if set, ok := parsed(r, dir+"/"+name, ParseCPUMask); ok {
+		if set, ok := parsed(r, dir+"/"+name, parseCPUMask); ok {
 			return set, true
 		}
 	}

@@ -181,14 +181,6 @@ func (m *Machine) CoreOf(cpu CPU) (CoreIndex, bool) {
 	return i, ok
 }
 
-// ComplexOf is the core complex of a CPU that is online.
-func (m *Machine) ComplexOf(cpu CPU) (ComplexIndex, bool) {
-	if i, ok := m.coreOf[cpu]; ok {
-		return m.cores[i].Complex, true
-	}
-	return 0, false
-}
-
 // NUMAOf is the NUMA node of a CPU that is online. A CPU that the kernel puts
 // into no node counts for the first node that has memory, and Degraded says so.
 func (m *Machine) NUMAOf(cpu CPU) (NUMAIndex, bool) {

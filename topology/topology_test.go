@@ -80,9 +80,6 @@ func checkMachine(t *testing.T, m *Machine) {
 			if at, ok := m.CoreOf(cpu); !ok || at != CoreIndex(i) {
 				t.Errorf("CPU %d is in core #%d, %v, want #%d", cpu, at, ok, i)
 			}
-			if at, ok := m.ComplexOf(cpu); !ok || at != core.Complex {
-				t.Errorf("CPU %d is in complex #%d, %v, want #%d", cpu, at, ok, core.Complex)
-			}
 			if at, ok := m.NUMAOf(cpu); !ok || at != core.NUMANode {
 				t.Errorf("CPU %d is in node #%d, %v, want #%d", cpu, at, ok, core.NUMANode)
 			}

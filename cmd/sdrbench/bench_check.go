@@ -14,7 +14,7 @@ import (
 	"sync"
 
 	"github.com/sdr-engine/sdr/engine"
-	"github.com/sdr-engine/sdr/layers"
+	"github.com/sdr-engine/sdr/internal/layers"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/seal"
 )

@@ -174,12 +174,22 @@ func (d *Dir) removeStale(name string) error {
 	return nil
 }
 
+// What errors.Is finds in every error of its kind, for those who cannot say *LostError and
+// *ChangedError.
+var (
+	ErrLost    = errors.New("a file was lost")
+	ErrChanged = errors.New("a file was changed")
+)
+
 // A LostError says that the file that a job has made, or is making, is no longer what its
 // names lead to: the job must not go on as if it were.
 type LostError struct {
 	Path   string // where the file is, or was to appear
 	Reason string
 }
+
+// Is reports whether target is ErrLost.
+func (e *LostError) Is(target error) bool { return target == ErrLost }
 
 func (e *LostError) Error() string {
 	return fmt.Sprintf("durable: keeping %s: %s: another job, or a person, is at work there", e.Path, e.Reason)

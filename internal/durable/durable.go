@@ -35,7 +35,7 @@ type File struct {
 	direct *os.File // the same file past the page cache; nil if it was never asked for, or cannot be
 	sums   *Sums    // of what was written; nil for a scratch file
 	hash   io.Writer
-	mark   Mark                 // the file as it was committed
+	mark   Mark // the file as it was committed
 
 	scratch bool // it has no name
 	faults

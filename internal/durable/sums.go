@@ -29,6 +29,9 @@ type ChangedError struct {
 	Written  uint32 // both: Checksum
 }
 
+// Is reports whether target is ErrChanged.
+func (e *ChangedError) Is(target error) bool { return target == ErrChanged }
+
 func (e *ChangedError) Error() string {
 	return fmt.Sprintf("durable: reading back %s: bytes %d to %d are not what was written (checksum %08x, was %08x): a failing disk, or another process, has changed them",
 		e.Path, e.Off, e.Off+e.Len-1, e.Found, e.Written)

@@ -50,7 +50,7 @@ var levels = []row{
 	{2, "internal/errorfs", []string{"internal/durable"}},
 	{2, "parentcache", []string{"internal/linux", "internal/durable", "hugepages", "graph", "porep", "github.com/edsrzf/mmap-go"}},
 	{2, "merkle", []string{"porep", "sha256"}},
-	{2, "layers", []string{"porep", "internal/durable", "internal/linux"}},
+	{2, "internal/layers", []string{"porep", "internal/durable", "internal/linux"}},
 	{2, "placement", []string{"internal/memorymode", "topology"}},
 	{2, "reserve", []string{"internal/linux", "topology"}},
 	{2, "engine/internal/onelayer", []string{"engine/internal/ring", "internal/durable", "internal/linux", "internal/memorymode", "porep", "sha256"}},
@@ -59,7 +59,7 @@ var levels = []row{
 	{4, "seal", []string{lowerLevels}},
 
 	{5, "cmd/sdrbench", []string{
-		publicPackages, "internal/coreclock", "internal/durable", "internal/linux", "internal/portlimits",
+		publicPackages, "internal/coreclock", "internal/durable", "internal/layers", "internal/linux", "internal/portlimits",
 		"charm.land/bubbles/v2", "charm.land/bubbletea/v2", "charm.land/lipgloss/v2",
 		"github.com/BurntSushi/toml", "github.com/ipfs/go-cid", "github.com/klauspost/cpuid/v2", "github.com/multiformats/go-multihash",
 		"github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org/x/perf", "golang.org/x/term",
@@ -74,6 +74,8 @@ var testModules = []string{
 	"golang.org/x/sys/cpu",
 	"pgregory.net/rapid",
 }
+
+const docsFolder = "docs" // programs that draw, run by hand: they are in no build
 
 const thisFolder = "internal/lint" // tests only, imported by nobody: it has no level
 
@@ -168,6 +170,9 @@ func checkImports(t tree, rows []row) (problems []string) {
 			continue
 		}
 		folder := path.Dir(f.name)
+		if folder == docsFolder && strings.HasPrefix(string(f.data), "//go:build ignore\n") {
+			continue
+		}
 		r, ok := findRow(rows, folder)
 		if folder == thisFolder {
 			r, ok = row{folder: thisFolder}, true

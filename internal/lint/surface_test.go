@@ -11,6 +11,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,7 +24,7 @@ const surfaceFile = "testdata/surface.txt"
 // TestSurface compares what public packages export with a file, so that each change of it
 // is a decision: SDR_UPDATE=1 writes the file anew. What is exported says nothing that a user
 // of the module cannot say: no type of an internal package or of another module, and none
-// that is not exported.
+// that is not exported. Nor do the comments on it name what an internal package has.
 func TestSurface(t *testing.T) {
 	t.Parallel()
 	root := projectRoot(t)
@@ -81,7 +82,7 @@ func surfaceOf(dir, folder string) (lines, problems []string) {
 		if match, err := ctx.MatchFile(dir, name); err != nil || !match {
 			continue
 		}
-		file, err := parser.ParseFile(s.fset, filepath.Join(dir, name), nil, parser.SkipObjectResolution)
+		file, err := parser.ParseFile(s.fset, filepath.Join(dir, name), nil, parser.ParseComments|parser.SkipObjectResolution)
 		if err != nil {
 			return nil, []string{err.Error()}
 		}
@@ -109,6 +110,7 @@ func (s *surface) file(f *ast.File) {
 		s.imports[name] = p
 	}
 	for _, d := range f.Decls {
+		s.comments(f, d)
 		switch d := d.(type) {
 		case *ast.FuncDecl:
 			if !d.Name.IsExported() {
@@ -127,6 +129,47 @@ func (s *surface) file(f *ast.File) {
 			for _, spec := range d.Specs {
 				s.spec(d.Tok, spec)
 			}
+		}
+	}
+}
+
+// internalName is one of an internal package, as comments write it.
+var internalName = func() *regexp.Regexp {
+	var names []string
+	for _, r := range levels {
+		if within(r.folder, "internal") || strings.Contains(r.folder, "/internal/") {
+			names = append(names, path.Base(r.folder))
+		}
+	}
+	return regexp.MustCompile(`\b(` + strings.Join(names, "|") + `)\.[A-Z]\w*`)
+}()
+
+// comments looks at what users read of a declaration: the comment above it if it is a
+// function's, and all within otherwise.
+func (s *surface) comments(f *ast.File, d ast.Decl) {
+	from, to := d.Pos(), d.End()
+	switch d := d.(type) {
+	case *ast.FuncDecl:
+		if to = from; !d.Name.IsExported() {
+			return
+		}
+		if d.Doc != nil {
+			from = d.Doc.Pos()
+		}
+	case *ast.GenDecl:
+		if d.Tok == token.TYPE && len(d.Specs) == 1 && !d.Specs[0].(*ast.TypeSpec).Name.IsExported() {
+			return
+		}
+		if d.Doc != nil {
+			from = d.Doc.Pos()
+		}
+	}
+	for _, group := range f.Comments {
+		if group.Pos() < from || group.End() > to {
+			continue
+		}
+		if name := internalName.FindString(group.Text()); name != "" {
+			s.problems = append(s.problems, fmt.Sprintf("%s: a comment names %s, which is not for users of this module", s.fset.Position(group.Pos()), name))
 		}
 	}
 }

@@ -53,7 +53,7 @@ func (s *Shape) farLabels(stride int) int {
 // LabelNodes is for how many nodes' labels a Store has memory, of a kernel with a certain
 // stride.
 func (s *Shape) LabelNodes(stride int) uint64 {
-	return memorymode.OneLayer.InMemory(s.Nodes) + memorymode.WindowsFar*(uint64(s.farLabels(stride))-s.Window)
+	return memorymode.InMemory(s.Nodes) + memorymode.WindowsFar*(uint64(s.farLabels(stride))-s.Window)
 }
 
 // BufferBytes is the memory from which far parents are written.

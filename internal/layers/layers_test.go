@@ -15,8 +15,8 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/sdr-engine/sdr/internal/durable"
+	"github.com/sdr-engine/sdr/internal/layers"
 	"github.com/sdr-engine/sdr/internal/linux"
-	"github.com/sdr-engine/sdr/layers"
 )
 
 const size = 32 << 10
