@@ -29,8 +29,8 @@ type Rates struct {
 
 // HasherRates is how one hasher went.
 type HasherRates struct {
-	Labels float64        // a second, of sectors
-	Nodes  float64        // a second, with all lanes
+	Labels float64 // a second, of sectors
+	Nodes  float64 // a second, with all lanes
 	Waited Shares
 }
 
