@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -193,6 +194,14 @@ func (e *LostError) Is(target error) bool { return target == ErrLost }
 
 func (e *LostError) Error() string {
 	return fmt.Sprintf("durable: keeping %s: %s: another job, or a person, is at work there", e.Path, e.Reason)
+}
+
+// cut makes a read that ended early, where the file had more, a *LostError.
+func cut(path string, err error) error {
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return &LostError{path, "it has been cut short"}
+	}
+	return err
 }
 
 // publish gives f the name final. The name leads to f itself, by its descriptor, not to

@@ -355,7 +355,7 @@ func (d *File) Verify(ctx context.Context) error {
 			err = check(nil)
 		}
 	}
-	return err
+	return cut(d.path, err)
 }
 
 // Recheck makes sure that what was committed is still under its name, as it was: the
@@ -385,7 +385,7 @@ func (d *File) readAgain(ctx context.Context) error {
 	defer r.Close()
 	defer r.Forget(0, d.size)
 	r.Forget(0, d.size)
-	return d.sums.CheckAll(ctx, d.path, func(b []byte, off int64) error { return r.Read(Direct, b, off) })
+	return cut(d.path, d.sums.CheckAll(ctx, d.path, func(b []byte, off int64) error { return r.Read(Direct, b, off) }))
 }
 
 // Abort removes the unfinished file. After Commit it does nothing.

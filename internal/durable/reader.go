@@ -68,7 +68,7 @@ func (r *Reader) Read(way Way, b []byte, off int64) error {
 // then it is a *ChangedError.
 func (r *Reader) ReadBack(way Way, b []byte, off int64) error {
 	if err := r.Read(way, b, off); err != nil {
-		return err
+		return cut(r.path, err)
 	}
 	err := r.sums.Check(r.path, b, off)
 	if changed := (*ChangedError)(nil); !errors.As(err, &changed) {
@@ -76,7 +76,7 @@ func (r *Reader) ReadBack(way Way, b []byte, off int64) error {
 	}
 	r.Forget(off, int64(len(b)))
 	if err := r.Read(Direct, b, off); err != nil {
-		return err
+		return cut(r.path, err)
 	}
 	return r.sums.Check(r.path, b, off)
 }

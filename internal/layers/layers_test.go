@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -53,7 +52,7 @@ func write(t *rapid.T, dir string, labels []byte, way durable.Way, order []int, 
 	if err := ws.Layer(3).Read(way, read, 0); err != nil || !bytes.Equal(read, labels) {
 		t.Errorf("what was written reads otherwise (%v)", err)
 	}
-	if err := ws.Layer(3).Read(way, read, 32); !errors.Is(err, io.ErrUnexpectedEOF) {
+	if err := ws.Layer(3).Read(way, read, 32); !errors.As(err, new(*durable.LostError)) {
 		t.Errorf("reading past the end: %v", err)
 	}
 	ws.Layer(3).Forget()
