@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"os"
 	"regexp"
 	"slices"
@@ -10,7 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"charm.land/bubbles/v2/progress"
 	tea "charm.land/bubbletea/v2"
 	"charm.land/lipgloss/v2"
 	"golang.org/x/term"
@@ -136,17 +136,16 @@ func (l *live) View() tea.View {
 
 // A liveStyle is how the view looks.
 type liveStyle struct {
-	bar               progress.Model
+	full, empty       lipgloss.Style // parts of the bar
 	faint, some, many lipgloss.Style // the table's head; waits of more than 1 and 10 %
 }
 
-func newLiveStyle(noColor bool) liveStyle {
-	s := liveStyle{bar: progress.New(progress.WithFillCharacters('█', '░'), progress.WithoutPercentage())}
+func newLiveStyle(noColor bool) (s liveStyle) {
 	if noColor {
-		s.bar.FullColor, s.bar.EmptyColor = lipgloss.NoColor{}, lipgloss.NoColor{}
 		return s
 	}
-	s.bar.FullColor, s.bar.EmptyColor = lipgloss.Cyan, lipgloss.BrightBlack
+	s.full = s.full.Foreground(lipgloss.Cyan)
+	s.empty = s.empty.Foreground(lipgloss.BrightBlack)
 	s.faint = s.faint.Foreground(lipgloss.BrightBlack)
 	s.some = s.some.Foreground(lipgloss.Yellow)
 	s.many = s.many.Foreground(lipgloss.Red)
@@ -195,8 +194,9 @@ func (s *liveStyle) jobLine(r *reading, width int) string {
 	}
 	room := keep(parts, widths, []int{0, 2, 6, 4, 3, 1, 5}, width)
 	if parts[1] != "" {
-		s.bar.SetWidth(min(minBar+room, maxBar))
-		parts[1] = s.bar.ViewAs(float64(r.done) / float64(r.total))
+		columns := min(minBar+room, maxBar)
+		full := int(math.Round(float64(columns) * float64(min(r.done, r.total)) / float64(r.total)))
+		parts[1] = s.full.Render(strings.Repeat("█", full)) + s.empty.Render(strings.Repeat("░", columns-full))
 	}
 	parts = slices.DeleteFunc(parts, func(p string) bool { return p == "" })
 	return lipgloss.NewStyle().MaxWidth(max(0, width)).Render(strings.Join(parts, "  "))

@@ -59,7 +59,7 @@ var levels = []row{
 
 	{5, "cmd/sdrbench", []string{
 		publicPackages, "internal/coreclock", "internal/durable", "internal/linux", "internal/portlimits",
-		"charm.land/bubbles/v2", "charm.land/bubbletea/v2", "charm.land/lipgloss/v2",
+		"charm.land/bubbletea/v2", "charm.land/lipgloss/v2",
 		"github.com/BurntSushi/toml", "github.com/ipfs/go-cid", "github.com/klauspost/cpuid/v2", "github.com/multiformats/go-multihash",
 		"github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org/x/perf", "golang.org/x/term",
 	}},
