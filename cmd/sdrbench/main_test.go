@@ -134,6 +134,23 @@ func namesIn(dir string) (names []string, err error) {
 	return names, err
 }
 
+func wantFiles(t *testing.T, dir string, want ...string) {
+	t.Helper()
+	got, err := namesIn(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got) != len(want) {
+		t.Errorf("%s holds %q, want %q", dir, got, want)
+		return
+	}
+	for i := range want {
+		if got[i] != want[i] {
+			t.Errorf("%s holds %q, want %q", dir, got, want)
+		}
+	}
+}
+
 // A result is what a run of the command left.
 type result struct {
 	exit           int
