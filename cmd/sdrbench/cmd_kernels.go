@@ -17,6 +17,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sdr-engine/sdr/cmd/sdrbench/internal/view"
 	"github.com/sdr-engine/sdr/internal/coreclock"
 	"github.com/sdr-engine/sdr/internal/portlimits"
 	"github.com/sdr-engine/sdr/sha256"
@@ -94,7 +95,7 @@ func (e *noCPUError) Error() string {
 	if e.allowed.Len() == 0 {
 		return "measuring kernels: no CPU is known that this process may use"
 	}
-	return fmt.Sprintf("measuring kernels: jobs hold all that this process may use, %s: --cpu measures beside one", numbers("CPU", e.allowed))
+	return fmt.Sprintf("measuring kernels: jobs hold all that this process may use, %s: --cpu measures beside one", view.Numbers("CPU", e.allowed))
 }
 
 func (a *app) runKernels(ctx context.Context, f kernelsFlags) (err error) {
@@ -128,7 +129,7 @@ func (a *app) runKernels(ctx context.Context, f kernelsFlags) (err error) {
 
 // cpuToMeasure is the last CPU, the furthest from where interrupts go, of those whose
 // core no job holds; an efficiency core's only if there is no other.
-func cpuToMeasure(m *topology.Machine, held holder) (topology.CPU, error) {
+func cpuToMeasure(m *topology.Machine, held view.Holder) (topology.CPU, error) {
 	var free, efficient []topology.CPU
 	for _, cpu := range m.Allowed().Slice() {
 		core, ok := m.CoreOf(cpu)
@@ -436,7 +437,7 @@ limits
 		fmt.Fprintf(&b, "  %7.3f  (%.3f to %.3f)  %s\n", figure.Cycles, figure.Low, figure.High, figure.Name)
 	}
 	for _, why := range slices.Sorted(maps.Keys(unknown)) {
-		fmt.Fprintf(&b, "  %s not known: %s\n", count(unknown[why], "figure"), why)
+		fmt.Fprintf(&b, "  %s not known: %s\n", view.Count(unknown[why], "figure"), why)
 	}
 	return b.String()
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/sdr-engine/sdr/cmd/sdrbench/internal/view"
 	"github.com/sdr-engine/sdr/reserve"
 	"github.com/sdr-engine/sdr/topology"
 )
@@ -75,14 +76,14 @@ func (a *app) runTopo(ctx context.Context, f topoFlags) error {
 	if err != nil {
 		return err
 	}
-	p := topoPicture{m: m, held: heldCores(m, held), columns: 100}
+	p := view.Machine{Machine: m, Held: heldCores(m, held), Columns: 100}
 	if out, ok := a.out.(*os.File); ok && term.IsTerminal(int(out.Fd())) {
-		p.color = !a.settings.noColor && !a.settings.plainTerminal
+		p.Color = !a.settings.noColor && !a.settings.plainTerminal
 		if width, _, err := term.GetSize(int(out.Fd())); err == nil && width > 0 {
-			p.columns = width
+			p.Columns = width
 		}
 	}
-	return a.print("%s", p.text())
+	return a.print("%s", p.Text())
 }
 
 // checkRoot refuses a folder that holds no machine at all, so that a wrong one is not
@@ -108,11 +109,8 @@ func readMachine(root string) (*topology.Machine, error) {
 	return topology.ReadRoot(root)
 }
 
-// A holder says who holds the core of a CPU: "process 1234, job …".
-type holder func(topology.CPU) (who string, ok bool)
-
 // heldCores is who holds the core that a CPU belongs to.
-func heldCores(m *topology.Machine, jobs []reserve.Holder) holder {
+func heldCores(m *topology.Machine, jobs []reserve.Holder) view.Holder {
 	who := map[topology.CPU]string{}
 	for _, job := range jobs {
 		for _, core := range job.Cores {

@@ -14,6 +14,7 @@ var sample = []row{
 	{0, "words", nil},
 	{1, "hash", []string{"words"}},
 	{1, "table", []string{"words", "internal/os"}},
+	{1, "table/internal/row", nil},
 	{2, "run", []string{lowerLevels}},
 	{3, "cmd/tool", []string{publicPackages, "github.com/spf13/cobra"}},
 }
@@ -56,6 +57,7 @@ func TestRules(t *testing.T) {
 		{"import: higher level", imports, importing("words/a.go", module+"/run"), []string{"words/a.go:5: imports " + module + "/run: level 2, but words is level 0"}},
 		{"import: higher than lower levels", imports, importing("run/a.go", module+"/cmd/tool"), []string{"level 3, but run is level 2"}},
 		{"import: internal is not public", imports, importing("cmd/tool/a.go", module+"/internal/os"), []string{"which the row of cmd/tool does not name"}},
+		{"import: internal anywhere is not public", imports, importing("cmd/tool/a.go", module+"/table/internal/row"), []string{"which the row of cmd/tool does not name"}},
 		{"import: no row for the target", imports, importing("run/a.go", module+"/new"), []string{"run/a.go:5: imports " + module + "/new: which has no row"}},
 		{"import: the module's root", imports, importing("run/a.go", module), []string{"which has no row"}},
 		{"import: a module with a longer name", imports, importing("run/a.go", module+"2/words"), []string{"use the standard library"}},
