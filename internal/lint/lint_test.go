@@ -39,6 +39,7 @@ func TestTree(t *testing.T) {
 		{"architecture", func() []string { return checkArchitecture(files, levels) }},
 		{"gofmt", func() []string { return checkGofmt(files) }},
 		{"assembly", func() []string { return checkAssembly(files) }},
+		{"system calls", func() []string { return checkSystemCalls(files) }},
 		{"words", func() []string { return checkWords(files) }},
 		{"package comments", func() []string { return checkPackageComments(files) }},
 	} {

@@ -105,6 +105,9 @@ func TestRules(t *testing.T) {
 		{"assembly: macro's argument", checkAssembly, src{"a.h": "#define OP(code) WORD code\n"}, []string{"a.h:1: an instruction encoded with WORD"}},
 		{"assembly: other files", checkAssembly, src{"a.go": "package p // BYTE $1\n"}, nil},
 
+		{"calls: numbers", checkSystemCalls, src{"a/a.go": "package p\n\nimport \"syscall\"\n\nvar _, _, _ = syscall.EIO, syscall.SIGTERM, syscall.O_NONBLOCK\n"}, nil},
+		{"calls: a call", checkSystemCalls, src{"a/a_linux.go": "package p\n\nimport \"syscall\"\n\nvar _ = syscall.Statfs\n"}, []string{"a/a_linux.go:5: uses syscall.Statfs"}},
+		{"calls: at home, and in a test", checkSystemCalls, src{"internal/linux/a.go": "package linux\n\nvar _ = syscall.Statfs\n", "a/a_test.go": "package p\n\nvar _ = syscall.Statfs\n"}, nil},
 		{"words: clean", checkWords, src{"a.md": "network/ a/workbench XX" + "XXXX to" + "do\n"}, nil},
 		{"words: path", checkWords, src{".ci/run": "x\ncd " + machinePath + "y\n"}, []string{".ci/run:2: names " + machinePath}},
 		{"words: note", checkWords, src{"a.go": "// TO" + "DO: later\n", "b.s": "\n// FIX" + "ME\n", "c": "XX" + "X\n"}, []string{"a.go:1: says TO" + "DO", "b.s:2: says FIX" + "ME", "c:1: says XX" + "X"}},

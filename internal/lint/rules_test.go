@@ -138,6 +138,35 @@ func checkAssembly(t tree) (problems []string) {
 	return problems
 }
 
+// notCalls are what package syscall is for outside internal/linux: numbers of errors
+// and signals, flags, what such a value has for a type.
+var notCalls = regexp.MustCompile(`^(E[A-Z0-9]+|SIG[A-Z0-9]+|[A-Z]+_[A-Z0-9_]+|Errno|Signal|Stat_t)$`)
+
+// checkSystemCalls refuses raw system calls outside internal/linux, which knows which
+// of them must be tried again and what other systems have instead. Tests may do what
+// they like.
+func checkSystemCalls(t tree) (problems []string) {
+	for _, f := range t.goSources() {
+		if path.Dir(f.name) == "internal/linux" || strings.HasSuffix(f.name, "_test.go") {
+			continue
+		}
+		files := token.NewFileSet()
+		parsed, err := parser.ParseFile(files, f.name, f.data, 0)
+		if err != nil {
+			continue // checkGofmt reports it
+		}
+		ast.Inspect(parsed, func(n ast.Node) bool {
+			if s, ok := n.(*ast.SelectorExpr); ok {
+				if pkg, ok := s.X.(*ast.Ident); ok && pkg.Name == "syscall" && pkg.Obj == nil && !notCalls.MatchString(s.Sel.Name) {
+					problems = append(problems, fmt.Sprintf("%s:%d: uses syscall.%s: only internal/linux makes system calls, move it there", f.name, files.Position(s.Pos()).Line, s.Sel.Name))
+				}
+			}
+			return true
+		})
+	}
+	return problems
+}
+
 // Words are spelled in parts here, or this file would not pass its own check.
 var (
 	machinePath = "/wo" + "rk/"
