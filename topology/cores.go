@@ -98,6 +98,13 @@ func (r *reader) caches(cpu CPU) (caches []cache) {
 			r.notes.addCPU(cpu, "which CPUs share its cache of level %d is not known", level)
 			continue
 		}
+		// Text that was made by hand, as in hwloc's tests, may have one list for all CPUs.
+		if !c.cpus.Contains(cpu) {
+			if mask, ok := r.cpuSet(name, nil, []string{"shared_cpu_map"}); ok && mask.Contains(cpu) {
+				r.notes.addCPU(cpu, "the list of CPUs that share its cache of level %d does not name it: the mask counts", level)
+				c.cpus = mask
+			}
+		}
 		c.cpus = c.cpus.Intersect(r.m.online)
 		c.size, _ = parsed(r, name+"/size", ParseSize)
 		caches = append(caches, c)

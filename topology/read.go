@@ -242,6 +242,9 @@ func (r *reader) online() {
 	if set.Len() == 0 {
 		set, from = NewCPUSet(r.processors...), "those in "+cpuinfoFile
 	}
+	if set.Len() == 0 {
+		set, from = r.packagedCPUs(), "those whose package is known"
+	}
 	if set.Len() == 0 && r.m.live {
 		set, _ = processAffinity(r.src)
 		from = "those in this process's affinity mask"
@@ -253,9 +256,25 @@ func (r *reader) online() {
 	r.m.online = set
 }
 
+// packagedCPUs are the CPUs of which the system says at least which package they are in.
+func (r *reader) packagedCPUs() CPUSet {
+	return r.cpusWith(func(cpu CPU) bool {
+		_, ok := r.text(cpuFolder(cpu) + "/topology/physical_package_id")
+		return ok
+	})
+}
+
 // listedCPUs are the CPUs with a topology. One that is offline keeps its folder, but not
 // what is in it.
 func (r *reader) listedCPUs() CPUSet {
+	return r.cpusWith(func(cpu CPU) bool {
+		_, ok := r.siblings(cpu)
+		return ok
+	})
+}
+
+// cpusWith are the CPUs that are not known to be offline and have what is asked for.
+func (r *reader) cpusWith(it func(CPU) bool) CPUSet {
 	var cpus []CPU
 	for _, n := range numbered(r.list(cpuDir), "cpu", "") {
 		if n >= MaxCPUs {
@@ -265,7 +284,7 @@ func (r *reader) listedCPUs() CPUSet {
 		if state, ok := r.text(cpuFolder(cpu) + "/online"); ok && state != "1" {
 			continue
 		}
-		if _, ok := r.siblings(cpu); ok {
+		if it(cpu) {
 			cpus = append(cpus, cpu)
 		}
 	}
@@ -412,6 +431,9 @@ func (r *reader) soleMemory() {
 			return
 		}
 		sole = i
+	}
+	if ids, ok := parsed(r, nodeDir+"/has_memory", parseNodeList); ok && len(ids) > 1 {
+		return // the others' folders are not there
 	}
 	if text, ok := r.text(meminfoFile); sole < 0 || !ok || !strings.Contains(text, meminfoFields[0]) {
 		return
