@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"path/filepath"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -265,21 +263,4 @@ func newPlanJSON(m *topology.Machine, proof porep.SealProof, p *placement.Plan, 
 		out.Helps = append(out.Helps, planHelp(h))
 	}
 	return out
-}
-
-// heldOn lists the jobs that hold cores, unless the machine is another one's dump.
-func (a *app) heldOn(ctx context.Context, root, lockDir string) ([]reserve.Holder, error) {
-	if filepath.Clean(root) != "/" {
-		return nil, nil
-	}
-	held, err := a.patience().Held(ctx, lockDir)
-	if errors.Is(err, errors.ErrUnsupported) {
-		return nil, nil // without locks nobody holds anything
-	}
-	return held, err
-}
-
-func (a *app) lockDirFlag(cmd *cobra.Command, to *string) {
-	cmd.Flags().StringVar(to, "lock-dir", a.settings.lockDir, "`DIR` where the machine's jobs hold cores; SDR_LOCK_DIR changes the default")
-	_ = cmd.MarkFlagDirname("lock-dir")
 }

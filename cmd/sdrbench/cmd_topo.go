@@ -3,15 +3,12 @@ package main
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"os"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
 	"github.com/sdr-engine/sdr/cmd/sdrbench/internal/view"
-	"github.com/sdr-engine/sdr/reserve"
 	"github.com/sdr-engine/sdr/topology"
 )
 
@@ -84,46 +81,6 @@ func (a *app) runTopo(ctx context.Context, f topoFlags) error {
 		}
 	}
 	return a.print("%s", p.Text())
-}
-
-// checkRoot refuses a folder that holds no machine at all, so that a wrong one is not
-// taken for a machine of which nothing is known.
-func checkRoot(root string) error {
-	info, err := os.Stat(root)
-	if err != nil || !info.IsDir() {
-		return nil // whoever reads it says what is wrong
-	}
-	for _, name := range []string{"sys", "proc"} {
-		if info, err := os.Stat(filepath.Join(root, name)); err == nil && info.IsDir() {
-			return nil
-		}
-	}
-	return usageError{fmt.Errorf("--root: %q holds neither a sys nor a proc folder, so no machine", root)}
-}
-
-// readMachine reads the machine of a folder, "/" for this one, or of a dump file.
-func readMachine(root string) (*topology.Machine, error) {
-	if info, err := os.Stat(root); err == nil && !info.IsDir() {
-		return topology.ReadDump(root)
-	}
-	return topology.ReadRoot(root)
-}
-
-// heldCores is who holds the core that a CPU belongs to.
-func heldCores(m *topology.Machine, jobs []reserve.Holder) view.Holder {
-	who := map[topology.CPU]string{}
-	for _, job := range jobs {
-		for _, core := range job.Cores {
-			if number, ok := m.CoreNumber(core); ok {
-				who[number] = job.Who()
-			}
-		}
-	}
-	return func(cpu topology.CPU) (string, bool) {
-		core, _ := m.CoreNumber(cpu)
-		w, ok := who[core]
-		return w, ok
-	}
 }
 
 // topoJSON is a contract with scripts. Lists are never null; nodes are named by the
