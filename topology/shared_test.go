@@ -20,7 +20,8 @@ import (
 // sharedDumps are dumps of real machines as hwloc's test suite has them, NAME.tar.bz2,
 // and beside each what hwloc reads in it. They are not ours to copy: a directory "shared"
 // beside this project, or beside a directory that holds it, has them; SDR_SHARED names
-// another. In CI they are there, so that this test cannot be skipped for ever.
+// another. In CI they are there, so that this test cannot be skipped for ever, unless
+// SDR_SHARED is none: a CI of somebody who has none of them.
 func sharedDumps(t *testing.T) []string {
 	at, err := os.Getwd()
 	if err != nil {
@@ -38,7 +39,7 @@ func sharedDumps(t *testing.T) []string {
 		}
 	}
 	why := fmt.Sprintf("no dumps of machines, *.tar.bz2, in topologies below any of %q: put them into ../shared beside the project, or name their directory's parent in SDR_SHARED", dirs)
-	if os.Getenv("CI") == "true" {
+	if os.Getenv("CI") == "true" && dirs[0] != "none" {
 		t.Fatal(why)
 	}
 	t.Skip(why)
