@@ -106,7 +106,7 @@ mod: ## are the modules what go.sum says, and go.mod what `go mod tidy` makes?
 
 .PHONY: vet
 vet: ## the rules of the house: levels, gofmt, vet for amd64 and arm64, other platforms compile
-	go test -count=1 ./internal/lint
+	SDR_LONG_TESTS=1 go test -count=1 ./internal/lint
 
 # Named by version, so that a new version is a new file.
 $(STATICCHECK):

@@ -3,7 +3,6 @@ package topology
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -243,32 +242,5 @@ func TestImmutable(t *testing.T) {
 	if after := pictureOf(m); len(after.Degraded) != len(before.Degraded) || strings.Join(after.Cores, after.Model) != strings.Join(before.Cores, before.Model) ||
 		strings.Join(after.Nodes, after.Features) != strings.Join(before.Nodes, before.Features) || strings.Join(after.Complexes, "") != strings.Join(before.Complexes, "") {
 		t.Errorf("%+v, was %+v", after, before)
-	}
-}
-
-// TestListsAndMaps: a cache's list that does not name its own CPU yields to its map, and that
-// is noted; without any list, CPUs are those with a directory.
-func TestListsAndMaps(t *testing.T) {
-	src := uneven()
-	want := len(readText(t, uneven()).Complexes()[0].Cores)
-	for cpu := range 6 {
-		src.addFile(fmt.Sprintf("%s/cpu%d/cache/index3/shared_cpu_list", cpuDir, cpu), "9")
-		src.addFile(fmt.Sprintf("%s/cpu%d/cache/index3/shared_cpu_map", cpuDir, cpu), "3f")
-	}
-	m := readText(t, src)
-	if got := len(m.Complexes()[0].Cores); got != want {
-		t.Errorf("%d cores share an L3, want %d", got, want)
-	}
-	if text := strings.Join(m.Degraded(), "\n"); !strings.Contains(text, "index3/shared_cpu_list does not name it") {
-		t.Errorf("degraded:\n%s", text)
-	}
-
-	old := newTextSource()
-	for cpu := range 3 {
-		old.addFile(fmt.Sprintf("%s/cpu%d/topology/physical_package_id", cpuDir, cpu), "0")
-	}
-	old.addFile(cpuDir+"/cpu2/online", "0")
-	if got := readText(t, old).CPUs().String(); got != "0-1" {
-		t.Errorf("CPUs %s, want 0-1", got)
 	}
 }

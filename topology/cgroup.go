@@ -14,7 +14,10 @@ type hierarchy struct {
 }
 
 var (
-	version1 = hierarchy{"cgroup", []string{"cpuset.effective_cpus", "cpuset.cpus"}, []string{"cpuset.effective_mems", "cpuset.mems"}}
+	// Mounted as cpuset, or with noprefix, the names are shorter.
+	version1 = hierarchy{"cgroup",
+		[]string{"cpuset.effective_cpus", "cpuset.cpus", "effective_cpus", "cpus"},
+		[]string{"cpuset.effective_mems", "cpuset.mems", "effective_mems", "mems"}}
 	version2 = hierarchy{"cgroup2", []string{"cpuset.cpus.effective"}, []string{"cpuset.mems.effective"}}
 )
 
@@ -64,9 +67,8 @@ func (r *reader) cpuset() (cpus *CPUSet, mems []NUMANodeID) {
 // findCgroup finds our cgroup and where its hierarchy is mounted.
 func (r *reader) findCgroup() (m mount, group string, ok bool) {
 	mounts := r.mounts()
-	v1, hasV1 := findMount(mounts, version1)
-	v2, hasV2 := findMount(mounts, version2)
-	if !hasV1 && !hasV2 {
+	v1, v2 := findMounts(mounts, version1), findMounts(mounts, version2)
+	if len(v1)+len(v2) == 0 {
 		r.notes.add("no mounted cgroup hierarchy is known that may have cpusets: all CPUs and memory nodes are taken to be allowed")
 		return mount{}, "", false
 	}
@@ -74,22 +76,22 @@ func (r *reader) findCgroup() (m mount, group string, ok bool) {
 	for line := range strings.Lines(groups) {
 		id, rest, _ := strings.Cut(strings.TrimRight(line, "\n"), ":")
 		controllers, at, _ := strings.Cut(rest, ":")
-		if hasV1 && slices.Contains(strings.Split(controllers, ","), "cpuset") {
-			return v1, at, true
+		if len(v1) > 0 && slices.Contains(strings.Split(controllers, ","), "cpuset") {
+			return r.showing(v1, at), at, true
 		}
-		if id == "0" && controllers == "" && hasV2 {
-			m, group = v2, at
+		if id == "0" && controllers == "" && len(v2) > 0 {
+			group = at
 		}
 	}
 	if group != "" {
-		return m, group, true
+		return r.showing(v2, group), group, true
 	}
 	if !ok {
 		if group, ok = r.text("proc/self/cpuset"); ok && group != "" {
-			if hasV1 {
-				return v1, group, true
+			if len(v1) == 0 {
+				v1 = v2
 			}
-			return v2, group, true
+			return r.showing(v1, group), group, true
 		}
 	}
 	r.notes.add("this process's cgroup is not known: all CPUs and memory nodes are taken to be allowed")
@@ -104,16 +106,31 @@ type mount struct {
 	options []string
 }
 
-func findMount(mounts []mount, h hierarchy) (mount, bool) {
-	i := slices.IndexFunc(mounts, func(m mount) bool {
-		return m.fstype == h.fstype && (m.fstype == version2.fstype || slices.Contains(m.options, "cpuset"))
-	})
-	if i < 0 {
-		return mount{}, false
+// findMounts finds where a hierarchy that may have cpusets is mounted: as what it is, or
+// the version 1 as a file system of type cpuset, from before there were cgroups.
+func findMounts(mounts []mount, h hierarchy) (found []mount) {
+	for _, m := range mounts {
+		switch {
+		case m.fstype == h.fstype && (m.fstype == version2.fstype || slices.Contains(m.options, "cpuset")),
+			m.fstype == "cpuset" && h.fstype == version1.fstype:
+			m.hierarchy = h
+			found = append(found, m)
+		}
 	}
-	m := mounts[i]
-	m.hierarchy = h
-	return m, true
+	return found
+}
+
+// showing is the first of a hierarchy's mounts that shows a cgroup, else the first: one
+// may be for others to see, of a container for example.
+func (r *reader) showing(mounts []mount, group string) mount {
+	for _, m := range mounts {
+		for _, name := range m.cpus {
+			if _, ok := r.text(path.Join(m.foldersOf(group)[0], name)); ok {
+				return m
+			}
+		}
+	}
+	return mounts[0]
 }
 
 // mounts reads what is mounted, from the better of two files.

@@ -3,7 +3,6 @@ package topology
 import (
 	"cmp"
 	"fmt"
-	"path"
 	"slices"
 )
 
@@ -95,9 +94,16 @@ func (r *reader) caches(cpu CPU) (caches []cache) {
 			continue
 		}
 		c := cache{level: level}
-		if c.cpus, ok = r.sharing(cpu, name); !ok {
+		if c.cpus, ok = r.cpuSet(name, []string{"shared_cpu_list"}, []string{"shared_cpu_map"}); !ok {
 			r.notes.addCPU(cpu, "which CPUs share its cache of level %d is not known", level)
 			continue
+		}
+		// Text that was made by hand, as in hwloc's tests, may have one list for all CPUs.
+		if !c.cpus.Contains(cpu) {
+			if mask, ok := r.cpuSet(name, nil, []string{"shared_cpu_map"}); ok && mask.Contains(cpu) {
+				r.notes.addCPU(cpu, "the list of CPUs that share its cache of level %d does not name it: the mask counts", level)
+				c.cpus = mask
+			}
 		}
 		c.cpus = c.cpus.Intersect(r.m.online)
 		c.size, _ = parsed(r, name+"/size", ParseSize)
@@ -105,21 +111,6 @@ func (r *reader) caches(cpu CPU) (caches []cache) {
 	}
 	slices.SortStableFunc(caches, func(a, b cache) int { return b.level - a.level })
 	return caches
-}
-
-// sharing is which CPUs share a cache of cpu's. A list that does not name that CPU itself is
-// wrong; its map may be right.
-func (r *reader) sharing(cpu CPU, cache string) (CPUSet, bool) {
-	set, ok := r.cpuSet(cache, []string{"shared_cpu_list"}, []string{"shared_cpu_map"})
-	if !ok || set.Contains(cpu) {
-		return set, ok
-	}
-	mask, ok := r.cpuSet(cache, nil, []string{"shared_cpu_map"})
-	if !ok || !mask.Contains(cpu) {
-		return set, true
-	}
-	r.notes.addCPU(cpu, "its %s/shared_cpu_list does not name it: shared_cpu_map is believed", path.Base(cache))
-	return mask, true
 }
 
 // complexes puts each core into one core complex: first those that share an L3, then

@@ -243,7 +243,7 @@ func (r *reader) online() {
 		set, from = NewCPUSet(r.processors...), "those in "+cpuinfoFile
 	}
 	if set.Len() == 0 {
-		set, from = r.directories(), "those that have a directory"
+		set, from = r.packagedCPUs(), "those whose package is known"
 	}
 	if set.Len() == 0 && r.m.live {
 		set, _ = processAffinity(r.src)
@@ -256,28 +256,25 @@ func (r *reader) online() {
 	r.m.online = set
 }
 
+// packagedCPUs are the CPUs of which the system says at least which package they are in.
+func (r *reader) packagedCPUs() CPUSet {
+	return r.cpusWith(func(cpu CPU) bool {
+		_, ok := r.text(cpuFolder(cpu) + "/topology/physical_package_id")
+		return ok
+	})
+}
+
 // listedCPUs are the CPUs with a topology. One that is offline keeps its folder, but not
 // what is in it.
 func (r *reader) listedCPUs() CPUSet {
-	var cpus []CPU
-	for _, n := range numbered(r.list(cpuDir), "cpu", "") {
-		if n >= MaxCPUs {
-			continue
-		}
-		cpu := CPU(n)
-		if state, ok := r.text(cpuFolder(cpu) + "/online"); ok && state != "1" {
-			continue
-		}
-		if _, ok := r.siblings(cpu); ok {
-			cpus = append(cpus, cpu)
-		}
-	}
-	return NewCPUSet(cpus...)
+	return r.cpusWith(func(cpu CPU) bool {
+		_, ok := r.siblings(cpu)
+		return ok
+	})
 }
 
-// directories are the CPUs that have a directory with a topology and are not said to be
-// offline: all that very old kernels tell.
-func (r *reader) directories() CPUSet {
+// cpusWith are the CPUs that are not known to be offline and have what is asked for.
+func (r *reader) cpusWith(it func(CPU) bool) CPUSet {
 	var cpus []CPU
 	for _, n := range numbered(r.list(cpuDir), "cpu", "") {
 		if n >= MaxCPUs {
@@ -287,7 +284,7 @@ func (r *reader) directories() CPUSet {
 		if state, ok := r.text(cpuFolder(cpu) + "/online"); ok && state != "1" {
 			continue
 		}
-		if len(r.list(cpuFolder(cpu)+"/topology")) > 0 {
+		if it(cpu) {
 			cpus = append(cpus, cpu)
 		}
 	}
@@ -434,6 +431,9 @@ func (r *reader) soleMemory() {
 			return
 		}
 		sole = i
+	}
+	if ids, ok := parsed(r, nodeDir+"/has_memory", parseNodeList); ok && len(ids) > 1 {
+		return // the others' folders are not there
 	}
 	if text, ok := r.text(meminfoFile); sole < 0 || !ok || !strings.Contains(text, meminfoFields[0]) {
 		return

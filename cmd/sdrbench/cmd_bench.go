@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sdr-engine/sdr/cmd/sdrbench/internal/view"
 	"github.com/sdr-engine/sdr/engine"
 	"github.com/sdr-engine/sdr/graph"
 	"github.com/sdr-engine/sdr/internal/coreclock"
@@ -142,7 +143,7 @@ func (a *app) runBench(ctx context.Context, f benchFlags) (err error) {
 	case f.json:
 		err = a.printJSON(r)
 	case f.gobench:
-		err = r.printGobench(textWriter{a.out})
+		err = r.printGobench(view.TextWriter{To: a.out})
 	default:
 		err = a.printText("%s", r.text())
 	}
@@ -437,7 +438,7 @@ func (a *app) benchAddPiece(ctx context.Context, p porep.SealProof, path string,
 func (a *app) withCounter(ctx context.Context, stage string, source io.Reader, total uint64, job func(io.Reader) error) error {
 	c := &counter{ctx: ctx, r: source}
 	defer a.showProgress(func() sample {
-		return sample{stage: stage, done: c.n.Load(), total: total, unit: "bytes"}
+		return sample{Stage: stage, Done: c.n.Load(), Total: total, Unit: "bytes"}
 	})()
 	return job(c)
 }

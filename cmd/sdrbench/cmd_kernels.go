@@ -1,25 +1,13 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"math"
-	"math/rand/v2"
-	"runtime"
-	"slices"
-	"strconv"
-	"strings"
-	"text/tabwriter"
-	"unsafe"
 
 	"github.com/spf13/cobra"
 
-	"github.com/sdr-engine/sdr/internal/coreclock"
-	"github.com/sdr-engine/sdr/internal/portlimits"
-	"github.com/sdr-engine/sdr/sha256"
+	"github.com/sdr-engine/sdr/cmd/sdrbench/internal/view"
 	"github.com/sdr-engine/sdr/topology"
 )
 
@@ -94,7 +82,7 @@ func (e *noCPUError) Error() string {
 	if e.allowed.Len() == 0 {
 		return "measuring kernels: no CPU is known that this process may use"
 	}
-	return fmt.Sprintf("measuring kernels: jobs hold all that this process may use, %s: --cpu measures beside one", numbers("CPU", e.allowed))
+	return fmt.Sprintf("measuring kernels: jobs hold all that this process may use, %s: --cpu measures beside one", view.Numbers("CPU", e.allowed))
 }
 
 func (a *app) runKernels(ctx context.Context, f kernelsFlags) (err error) {
@@ -128,7 +116,7 @@ func (a *app) runKernels(ctx context.Context, f kernelsFlags) (err error) {
 
 // cpuToMeasure is the last CPU, the furthest from where interrupts go, of those whose
 // core no job holds; an efficiency core's only if there is no other.
-func cpuToMeasure(m *topology.Machine, held holder) (topology.CPU, error) {
+func cpuToMeasure(m *topology.Machine, held view.Holder) (topology.CPU, error) {
 	var free, efficient []topology.CPU
 	for _, cpu := range m.Allowed().Slice() {
 		core, ok := m.CoreOf(cpu)
@@ -160,304 +148,4 @@ func refusedCPU(err error) error {
 		}
 	}
 	return err
-}
-
-// Each figure is the middle one of rounds, in which everything is measured once, in so
-// many windows.
-const (
-	measureRounds  = 5
-	measureWindows = 25
-)
-
-// What is measured: labels of so many nodes at a time, and tree nodes above so many
-// pairs.
-const (
-	kernelNodes = 64
-	kernelPairs = 256
-)
-
-// layerNodes is how many nodes a layer has, besides node 0: as many as leave two
-// layers and the parents' addresses in the first two caches.
-func layerNodes(k *sha256.Kernel) int { return max(kernelNodes, 1024/k.Lanes) }
-
-// A kernelsReport is everything that was measured, in one run on one core.
-type kernelsReport struct {
-	instructions portlimits.Figures
-	kernels      []kernelReport
-}
-
-// A kernelReport is about one kernel in one layer, or, as layer 0, above pairs.
-type kernelReport struct {
-	kernel *sha256.Kernel
-	layer  uint32
-	took   coreclock.Sample // cycles a label or tree node; zero if not measured
-	limit  portlimits.Limit
-	err    error // why it cannot run here
-}
-
-// ratio is how many times the limit it took.
-func (r *kernelReport) ratio() (ratio float64, ok bool) {
-	limit, ok := r.limit.Cycles()
-	if !ok || r.took.Median == 0 {
-		return 0, false
-	}
-	return r.took.Median / limit, true
-}
-
-// perSecond is how many labels or tree nodes one core makes.
-func (r *kernelReport) perSecond() float64 { return r.took.Hz / r.took.Median }
-
-// measureKernels measures on the CPU that the caller is bound to.
-func measureKernels(ctx context.Context) (*kernelsReport, error) {
-	for _, k := range sha256.Kernels() {
-		if k.Usable() {
-			if err := k.SelfTest(); err != nil {
-				return nil, err
-			}
-		}
-	}
-	report := &kernelsReport{instructions: portlimits.Measure(measureRounds, measureWindows)}
-	var tasks []kernelTask
-	for _, k := range sha256.Kernels() {
-		set, _, _ := strings.Cut(k.Name, "/")
-		for _, layer := range []uint32{1, 2, 0} {
-			r := kernelReport{kernel: k, layer: layer, limit: report.instructions.Tree(set)}
-			if layer > 0 {
-				r.limit = report.instructions.Label(set, k.Lanes, layer)
-			}
-			var task kernelTask
-			if _, r.err = sha256.ByName(k.Name); r.err == nil {
-				var err error
-				if task, err = newKernelTask(k, layer); err != nil {
-					return nil, err
-				}
-			}
-			report.kernels = append(report.kernels, r)
-			tasks = append(tasks, task)
-		}
-	}
-	samples := make([][]coreclock.Sample, len(tasks))
-	for range measureRounds {
-		for i, task := range tasks {
-			if err := ctx.Err(); err != nil {
-				return nil, err
-			}
-			if task.step == nil {
-				continue
-			}
-			s, err := task.measure()
-			if err != nil {
-				return nil, err
-			}
-			samples[i] = append(samples[i], s)
-		}
-	}
-	for i := range samples {
-		report.kernels[i].took = coreclock.Middle(samples[i])
-	}
-	return report, nil
-}
-
-// A kernelTask is some work of a kernel, short enough for a window.
-type kernelTask struct {
-	step  func() error  // nil if the kernel cannot run here
-	units int           // labels or tree nodes that a step makes
-	layer *sha256.Layer // what is labelled, which runs do not keep
-}
-
-// newKernelTask labels nodes in a layer or, in layer 0, makes tree nodes.
-func newKernelTask(k *sha256.Kernel, layer uint32) (kernelTask, error) {
-	if layer == 0 {
-		src, dst := make([]byte, kernelPairs*64), make([]byte, kernelPairs*32)
-		return kernelTask{func() error { return k.HashPairs(dst, src) }, kernelPairs, nil}, nil
-	}
-	l, runs, err := kernelRuns(k, layer)
-	if err != nil {
-		return kernelTask{}, err
-	}
-	next := 0
-	return kernelTask{func() error {
-		r := &runs[next%len(runs)]
-		next++
-		return k.LabelRun(r)
-	}, kernelNodes * k.Lanes, l}, nil
-}
-
-// measure is how many cycles a label or tree node takes.
-func (t kernelTask) measure() (coreclock.Sample, error) {
-	defer runtime.KeepAlive(t.layer)
-	var failed error
-	s := coreclock.Cycles(measureWindows, func() {
-		if err := t.step(); err != nil {
-			failed = err
-		}
-	})
-	for _, cycles := range []*float64{&s.Median, &s.Low, &s.High} {
-		*cycles /= float64(t.units)
-	}
-	return s, failed
-}
-
-// kernelRuns is a layer, and its nodes but node 0 in runs. A node's first parent is the
-// node before, as in a graph; the others are anywhere before it, and in the layer
-// before.
-func kernelRuns(k *sha256.Kernel, layer uint32) (*sha256.Layer, []sha256.Run, error) {
-	const base, all = 6, 14
-	n := 1 + layerNodes(k) + sha256.Ahead
-	random := rand.New(rand.NewPCG(1, 2))
-	parents := make([]uint32, n*all)
-	for i := range parents {
-		node, slot := i/all, i%all
-		switch {
-		case slot >= base:
-			parents[i] = random.Uint32N(uint32(n))
-		case node > 0 && slot == 0:
-			parents[i] = uint32(node - 1)
-		case node > 0:
-			parents[i] = random.Uint32N(uint32(node))
-		}
-	}
-	l := &sha256.Layer{ReplicaIDs: make([][32]byte, k.Lanes), Number: layer, Labels: alignedTo(k.Align, n*k.Stride())}
-	if layer > 1 {
-		l.Key = alignedTo(k.Align, n*k.Stride())
-	}
-	rows := sha256.NewRows(n)
-	if err := rows.Locate(k, l, parents); err != nil {
-		return nil, nil, err
-	}
-	var runs []sha256.Run
-	for first := 1; first <= layerNodes(k); first += kernelNodes {
-		runs = append(runs, sha256.Run{
-			ReplicaIDs: l.ReplicaIDs, Layer: layer, First: uint64(first),
-			Out:  l.Labels[first*k.Stride():][:kernelNodes*k.Stride()],
-			Rows: rows.Slice(first, n),
-		})
-	}
-	return l, runs, nil
-}
-
-// alignedTo is size bytes at a multiple of align, a power of two.
-func alignedTo(align, size int) []byte {
-	b := make([]byte, size+align)
-	skip := -int(uintptr(unsafe.Pointer(&b[0]))) & (align - 1)
-	return b[skip:][:size:size]
-}
-
-// kernelJSON is a contract with scripts. What is not known is null.
-type kernelJSON struct {
-	Kernel string   `json:"kernel"`
-	Lanes  int      `json:"lanes"`
-	Usable bool     `json:"usable"`
-	Layer  uint32   `json:"layer"`
-	Cycles *float64 `json:"cycles_per_label"` // of the core that hashes, for each lane's label
-	Limit  *float64 `json:"limit_cycles_per_label"`
-	Ratio  *float64 `json:"ratio"`
-	Labels *float64 `json:"labels_per_second"` // one core, all lanes together
-	GHz    *float64 `json:"ghz"`
-}
-
-func (k *kernelsReport) json() []kernelJSON {
-	known := func(v float64, digits int, ok bool) *float64 {
-		if !ok {
-			return nil
-		}
-		scale := math.Pow10(digits)
-		v = math.Round(v*scale) / scale
-		return &v
-	}
-	out := []kernelJSON{}
-	for _, r := range k.kernels {
-		if r.layer == 0 {
-			continue
-		}
-		measured := r.took.Median > 0
-		limit, limited := r.limit.Cycles()
-		ratio, compared := r.ratio()
-		out = append(out, kernelJSON{
-			Kernel: r.kernel.Name, Lanes: r.kernel.Lanes, Usable: r.err == nil, Layer: r.layer,
-			Cycles: known(r.took.Median, 1, measured),
-			Limit:  known(limit, 1, limited && r.err == nil),
-			Ratio:  known(ratio, 4, compared),
-			Labels: known(r.perSecond(), 0, measured),
-			GHz:    known(r.took.Hz/1e9, 4, measured),
-		})
-	}
-	return out
-}
-
-// text is the report for people.
-func (k *kernelsReport) text(model string, cpu topology.CPU) string {
-	if model == "" {
-		model = "unknown model"
-	}
-	var b bytes.Buffer
-	fmt.Fprintf(&b, "CPU %d: %s\n\n", cpu, model)
-	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "kernel\tlanes\tlayer\tcycles\tspread\tlimit\tratio\ta second\tGHz\t")
-	var reasons []string
-	for _, r := range k.kernels {
-		layer := strconv.Itoa(int(r.layer))
-		if r.layer == 0 {
-			layer = "tree"
-		}
-		cycles, spread, limit, ratio, perSecond, clock := "-", "-", "-", "-", "-", "-"
-		if r.took.Median > 0 {
-			cycles = fmt.Sprintf("%.1f", r.took.Median)
-			spread = fmt.Sprintf("%.1f %%", 100*(r.took.High-r.took.Low)/r.took.Median)
-			perSecond = fmt.Sprintf("%.0f", r.perSecond())
-			clock = fmt.Sprintf("%.3f", r.took.Hz/1e9)
-		}
-		if c, ok := r.limit.Cycles(); ok && r.err == nil {
-			limit = fmt.Sprintf("%.1f", c)
-		}
-		if x, ok := r.ratio(); ok {
-			ratio = fmt.Sprintf("%.3f", x)
-		}
-		fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", r.kernel.Name, r.kernel.Lanes, layer, cycles, spread, limit, ratio, perSecond, clock)
-		reasons = append(reasons, r.reasons(layer)...)
-	}
-	w.Flush()
-	b.WriteString(`
-cycles: of the core, for a label or, in the lines of "tree", for a tree node; the
-median. spread: from the lower to the upper quartile. a second: on this core.
-
-limits
-`)
-	for _, line := range reasons {
-		fmt.Fprintln(&b, line)
-	}
-	b.WriteString("\ninstructions, cycles for each (median, quartiles)\n")
-	unknown := map[string]int{}
-	for _, figure := range k.instructions {
-		if figure.Unknown != "" {
-			unknown[figure.Unknown]++
-			continue
-		}
-		fmt.Fprintf(&b, "  %7.3f  (%.3f to %.3f)  %s\n", figure.Cycles, figure.Low, figure.High, figure.Name)
-	}
-	for _, why := range slices.Sorted(maps.Keys(unknown)) {
-		fmt.Fprintf(&b, "  %s not known: %s\n", count(unknown[why], "figure"), why)
-	}
-	return b.String()
-}
-
-// reasons says where the limit comes from, or why there is none.
-func (r *kernelReport) reasons(layer string) []string {
-	name := fmt.Sprintf("  %-11s %-5s", r.kernel.Name, layer)
-	var unusable *sha256.KernelError
-	switch {
-	case errors.As(r.err, &unusable):
-		if r.layer > 0 {
-			return nil
-		}
-		return []string{fmt.Sprintf("  %-11s cannot run here: this CPU lacks %s", r.kernel.Name, strings.Join(unusable.Missing, ", "))}
-	case r.limit.Unknown != "":
-		return []string{name + " no limit: " + r.limit.Unknown}
-	}
-	var lines []string
-	for _, bound := range r.limit.Bounds {
-		lines = append(lines, fmt.Sprintf("%s %7.1f  %s", name, bound.Cycles, bound.Text))
-		name = strings.Repeat(" ", len(name))
-	}
-	return lines
 }

@@ -1,18 +1,13 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"path/filepath"
 	"strconv"
-	"strings"
-	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/sdr-engine/sdr/cmd/sdrbench/internal/view"
 	"github.com/sdr-engine/sdr/placement"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/reserve"
@@ -159,7 +154,7 @@ func (a *app) runPlan(ctx context.Context, f planFlags) error {
 	if f.json {
 		err = a.printJSON(newPlanJSON(m, f.proof, p, held))
 	} else {
-		err = a.printText("%s", planText(m, f.proof, p, held))
+		err = a.printText("%s", view.Plan(m, f.proof, p, held))
 	}
 	if err == nil && !p.Fits() {
 		err = &noFitError{q.Sectors, p.Max}
@@ -176,7 +171,7 @@ func (e *noFitError) Error() string {
 	if e.asked == placement.Max {
 		return "planning: not even one sector fits"
 	}
-	return fmt.Sprintf("planning: %s asked for, there is room for %d", count(e.asked, "sector"), e.fit)
+	return fmt.Sprintf("planning: %s asked for, there is room for %d", view.Count(e.asked, "sector"), e.fit)
 }
 
 // planJSON is a contract with scripts. Lists are never null; nodes are named by the
@@ -268,125 +263,4 @@ func newPlanJSON(m *topology.Machine, proof porep.SealProof, p *placement.Plan, 
 		out.Helps = append(out.Helps, planHelp(h))
 	}
 	return out
-}
-
-// planText is a plan for people.
-func planText(m *topology.Machine, proof porep.SealProof, p *placement.Plan, held []reserve.Holder) string {
-	var b bytes.Buffer
-	model := m.Model()
-	if model == "" {
-		model = "unknown CPU"
-	}
-	q := p.Request
-	policy := q.Policy.String()
-	if q.Policy == placement.List {
-		policy = numbers("CPU", q.Only)
-	}
-	fmt.Fprintf(&b, "%-10s%s\n", "machine", model)
-	fmt.Fprintf(&b, "%-10s%v: %s each in memory (%v), %s a job besides\n", "proof", proof, topology.SizeText(p.SectorMemory), q.Mode, topology.SizeText(q.JobOverhead()))
-	fmt.Fprintf(&b, "%-10s%s, %s on each hasher, %s for each hasher\n", "policy", policy, count(q.Lanes, "sector"), count(q.Producers, "producer"))
-	fmt.Fprintf(&b, "%-10s", "result")
-	switch {
-	case p.Max == 0:
-		b.WriteString("nothing fits")
-	case q.Sectors > p.Max:
-		fmt.Fprintf(&b, "%d of %d sectors %s, in %s", p.Max, q.Sectors, verb(p.Max, "fits", "fit"), topology.SizeText(p.Memory))
-	case q.Sectors > 0 && q.Sectors < p.Max:
-		fmt.Fprintf(&b, "%s, in %s; %d would fit", count(p.Sectors, "sector"), topology.SizeText(p.Memory), p.Max)
-	default:
-		fmt.Fprintf(&b, "%s, in %s; not one more fits", count(p.Sectors, "sector"), topology.SizeText(p.Memory))
-	}
-	b.WriteByte('\n')
-	if len(p.Jobs) > 0 {
-		b.WriteByte('\n')
-		b.WriteString(planTable(p))
-	}
-	list := func(heading string, lines []string) {
-		if len(lines) > 0 {
-			fmt.Fprintf(&b, "\n%s\n  %s\n", heading, strings.Join(lines, "\n  "))
-		}
-	}
-	var holders, limits, helps []string
-	for _, h := range held {
-		text := fmt.Sprintf("%s: %s", numbers("core", topology.NewCPUSet(h.Cores...)), h.Who())
-		if !h.Since.IsZero() {
-			text += ", since " + h.Since.Format(time.DateTime)
-		}
-		holders = append(holders, text)
-	}
-	for _, l := range p.Limits {
-		limits = append(limits, l.Text)
-	}
-	for _, h := range p.Helps {
-		helps = append(helps, fmt.Sprintf("%s: room for %s", h.Text, count(h.Sectors, "sector")))
-	}
-	list("held by other jobs", holders)
-	list("what limits it", limits)
-	list("what would help", helps)
-	list("what is not known of this machine", m.Degraded())
-	return b.String()
-}
-
-// planTable has a line for each job. A core complex and a node are named as topo
-// names them.
-func planTable(p *placement.Plan) string {
-	var b bytes.Buffer
-	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "job\tsectors\thasher\tproducers\tcomplex\tnode\tmemory\t")
-	var memories []string
-	for i, j := range p.Jobs {
-		producers := topology.NewCPUSet(j.Producers...).String()
-		if producers == "" {
-			producers = "-"
-		}
-		hasher := fmt.Sprint(j.Hasher)
-		if j.Kind == topology.Efficiency {
-			hasher += " (efficiency core)"
-		}
-		fmt.Fprintf(w, "%d\t%d\t%s\t%s\t%d\t%d\t%s\t\n", i, j.Sectors, hasher, producers, j.Complex, j.NUMANode, topology.SizeText(j.Bytes()))
-		memories = append(memories, memoryText(j))
-	}
-	w.Flush()
-	// Where the memory is stands behind the table, not aligned to the right.
-	lines := strings.SplitAfter(b.String(), "\n")
-	for i, text := range memories {
-		lines[i+1] = strings.TrimSuffix(lines[i+1], "\n") + "  " + text + "\n"
-	}
-	return strings.Join(lines, "")
-}
-
-// memoryText says where a job's memory is: "on node 0", or how much where.
-func memoryText(j placement.Job) string {
-	var parts []string
-	for _, s := range j.Memory {
-		text := fmt.Sprintf("on node %d", s.Pool.Node)
-		if len(j.Memory) > 1 {
-			text = topology.SizeText(s.Bytes) + " " + text
-		}
-		if s.Pool.PageSize > 0 {
-			text += fmt.Sprintf(" in pages of %s", topology.SizeText(s.Pool.PageSize))
-		}
-		if s.Pool.Node != j.NUMANode {
-			text += fmt.Sprintf(" (distance %d)", s.Distance)
-		}
-		parts = append(parts, text)
-	}
-	return strings.Join(parts, ", ")
-}
-
-// heldOn lists the jobs that hold cores, unless the machine is another one's dump.
-func (a *app) heldOn(ctx context.Context, root, lockDir string) ([]reserve.Holder, error) {
-	if filepath.Clean(root) != "/" {
-		return nil, nil
-	}
-	held, err := a.patience().Held(ctx, lockDir)
-	if errors.Is(err, errors.ErrUnsupported) {
-		return nil, nil // without locks nobody holds anything
-	}
-	return held, err
-}
-
-func (a *app) lockDirFlag(cmd *cobra.Command, to *string) {
-	cmd.Flags().StringVar(to, "lock-dir", a.settings.lockDir, "`DIR` where the machine's jobs hold cores; SDR_LOCK_DIR changes the default")
-	_ = cmd.MarkFlagDirname("lock-dir")
 }

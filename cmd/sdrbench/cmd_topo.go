@@ -3,14 +3,12 @@ package main
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"os"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	"github.com/sdr-engine/sdr/reserve"
+	"github.com/sdr-engine/sdr/cmd/sdrbench/internal/view"
 	"github.com/sdr-engine/sdr/topology"
 )
 
@@ -75,57 +73,14 @@ func (a *app) runTopo(ctx context.Context, f topoFlags) error {
 	if err != nil {
 		return err
 	}
-	p := topoPicture{m: m, held: heldCores(m, held), columns: 100}
+	p := view.Machine{Machine: m, Held: heldCores(m, held), Columns: 100}
 	if out, ok := a.out.(*os.File); ok && term.IsTerminal(int(out.Fd())) {
-		p.color = !a.settings.noColor && !a.settings.plainTerminal
+		p.Color = !a.settings.noColor && !a.settings.plainTerminal
 		if width, _, err := term.GetSize(int(out.Fd())); err == nil && width > 0 {
-			p.columns = width
+			p.Columns = width
 		}
 	}
-	return a.print("%s", p.text())
-}
-
-// checkRoot refuses a folder that holds no machine at all, so that a wrong one is not
-// taken for a machine of which nothing is known.
-func checkRoot(root string) error {
-	info, err := os.Stat(root)
-	if err != nil || !info.IsDir() {
-		return nil // whoever reads it says what is wrong
-	}
-	for _, name := range []string{"sys", "proc"} {
-		if info, err := os.Stat(filepath.Join(root, name)); err == nil && info.IsDir() {
-			return nil
-		}
-	}
-	return usageError{fmt.Errorf("--root: %q holds neither a sys nor a proc folder, so no machine", root)}
-}
-
-// readMachine reads the machine of a folder, "/" for this one, or of a dump file.
-func readMachine(root string) (*topology.Machine, error) {
-	if info, err := os.Stat(root); err == nil && !info.IsDir() {
-		return topology.ReadDump(root)
-	}
-	return topology.ReadRoot(root)
-}
-
-// A holder says who holds the core of a CPU: "process 1234, job …".
-type holder func(topology.CPU) (who string, ok bool)
-
-// heldCores is who holds the core that a CPU belongs to.
-func heldCores(m *topology.Machine, jobs []reserve.Holder) holder {
-	who := map[topology.CPU]string{}
-	for _, job := range jobs {
-		for _, core := range job.Cores {
-			if number, ok := m.CoreNumber(core); ok {
-				who[number] = job.Who()
-			}
-		}
-	}
-	return func(cpu topology.CPU) (string, bool) {
-		core, _ := m.CoreNumber(cpu)
-		w, ok := who[core]
-		return w, ok
-	}
+	return a.print("%s", p.Text())
 }
 
 // topoJSON is a contract with scripts. Lists are never null; nodes are named by the

@@ -7,13 +7,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
-
-	"github.com/sdr-engine/sdr/topology"
 )
 
 // onTerminal runs a shell command on a terminal of 80 columns, calls seen with all
@@ -188,6 +186,9 @@ func (p *pane) text() string {
 	return strings.Join(all, "\n")
 }
 
+// keyboard matches what a program sends that reads the keyboard, as view has it.
+var keyboard = regexp.MustCompile(`\x1b\[(?:[<=>?][0-9;]*[um]|\?[0-9]+\$p)`)
+
 // TestTerminal: a job on a terminal shows a view. Nothing of it is left when the job
 // is done, when it is interrupted by a key, and when it fails, and the terminal is
 // as it was.
@@ -265,100 +266,5 @@ func TestDumbTerminal(t *testing.T) {
 	output := onTerminal(t, fmt.Sprintf("TERM=dumb sdrbench sdr --proof StackedDrg8MiBV1_1 --cache-dir %s --replica-id %064x", t.TempDir(), 1), func(string) string { return "" })
 	if strings.Contains(output, "\x1b") {
 		t.Errorf("an escape in %q", output)
-	}
-}
-
-// TestNeverOnAHashingCore: whoever reads, draws or writes is bound to other cores, if
-// there are any.
-func TestNeverOnAHashingCore(t *testing.T) {
-	m, err := topology.Read()
-	if err != nil {
-		t.Fatal(err)
-	}
-	hashing := m.Cores()[0].CPUs[0]
-	want := m.Allowed().Minus(topology.NewCPUSet(m.Cores()[0].CPUs...))
-	if want.Len() == 0 || !m.Allowed().Contains(hashing) {
-		t.Skipf("CPUs %v are not two cores", m.Allowed())
-	}
-	keepOff := func() {
-		if _, err := topology.KeepOff(m, hashing); err != nil {
-			t.Error(err)
-		}
-	}
-	terminal, err := os.Create(filepath.Join(t.TempDir(), "terminal"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer terminal.Close()
-	masks := make(chan string, 1000)
-	read := func() sample {
-		masks <- threadMask(t)
-		return sample{stage: "labels"}
-	}
-	check := func(what string) {
-		t.Helper()
-		if got := <-masks; got != want.String() {
-			t.Errorf("%s: the thread may run on %s, want %s", what, got, want)
-		}
-	}
-
-	a := &app{err: io.Discard}
-	stop := a.show(&gauge{}, read, m, []topology.CPU{hashing})
-	check("lines")
-	stop()
-
-	var wg sync.WaitGroup
-	done := make(chan struct{})
-	wg.Go(func() {
-		keepOff()
-		drawLive(terminal, keepOff, newLive(&gauge{}, read, true), done)
-	})
-	for len(masks) > 0 {
-		<-masks
-	}
-	check("view")
-	close(done)
-	wg.Wait()
-
-	s := &screen{File: terminal, keepOff: keepOff}
-	written := make(chan string)
-	go func() {
-		if _, err := s.Write([]byte("x")); err != nil {
-			t.Error(err)
-		}
-		written <- threadMask(t)
-	}()
-	if got := <-written; got != want.String() {
-		t.Errorf("writing: the thread may run on %s, want %s", got, want)
-	}
-	// The threads ended with their goroutines: none of the others is bound.
-	if got := threadMask(t); got != m.Allowed().String() {
-		t.Errorf("afterwards another thread may run on %s, want %s", got, m.Allowed())
-	}
-}
-
-// threadMask is the CPUs that the calling thread may run on.
-func threadMask(t *testing.T) string {
-	status, err := os.ReadFile("/proc/thread-self/status")
-	if err != nil {
-		t.Error(err)
-	}
-	_, after, _ := strings.Cut(string(status), "Cpus_allowed_list:")
-	mask, _, _ := strings.Cut(after, "\n")
-	return strings.TrimSpace(mask)
-}
-
-// What is over before the first tick shows nothing, on a terminal as well.
-func TestLiveOfAnInstant(t *testing.T) {
-	f, err := os.Create(filepath.Join(t.TempDir(), "terminal"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	done := make(chan struct{})
-	close(done)
-	drawLive(f, func() {}, newLive(&gauge{}, func() sample { return sample{stage: "labels"} }, true), done)
-	if info, err := f.Stat(); err != nil || info.Size() > 0 {
-		t.Errorf("%d bytes are written (%v)", info.Size(), err)
 	}
 }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sdr-engine/sdr/cmd/sdrbench/internal/view"
 	"github.com/sdr-engine/sdr/internal/linux"
 )
 
@@ -104,7 +105,7 @@ func (e workError) Unwrap() error { return e.error }
 
 func (a *app) run(ctx context.Context, args []string) (exit int) {
 	shown := *a
-	shown.err = textWriter{a.err}
+	shown.err = view.TextWriter{To: a.err}
 	a = &shown
 	root := a.root()
 	root.SetArgs(args)

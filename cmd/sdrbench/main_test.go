@@ -46,6 +46,12 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		RequireUniqueNames: true,
+		Condition: func(name string) (bool, error) {
+			if name == "long" {
+				return longTests, nil
+			}
+			return false, fmt.Errorf("unknown condition %q", name)
+		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits":  scriptExits,
 			"stream": scriptStream,
@@ -132,6 +138,23 @@ func namesIn(dir string) (names []string, err error) {
 		names = append(names, e.Name())
 	}
 	return names, err
+}
+
+func wantFiles(t *testing.T, dir string, want ...string) {
+	t.Helper()
+	got, err := namesIn(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got) != len(want) {
+		t.Errorf("%s holds %q, want %q", dir, got, want)
+		return
+	}
+	for i := range want {
+		if got[i] != want[i] {
+			t.Errorf("%s holds %q, want %q", dir, got, want)
+		}
+	}
 }
 
 // A result is what a run of the command left.

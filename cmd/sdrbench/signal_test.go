@@ -76,23 +76,6 @@ func interrupted(t *testing.T, sig os.Signal, pattern string, cmd *exec.Cmd) {
 	}
 }
 
-func wantFiles(t *testing.T, dir string, want ...string) {
-	t.Helper()
-	got, err := namesIn(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(got) != len(want) {
-		t.Errorf("%s holds %q, want %q", dir, got, want)
-		return
-	}
-	for i := range want {
-		if got[i] != want[i] {
-			t.Errorf("%s holds %q, want %q", dir, got, want)
-		}
-	}
-}
-
 // A pipe that yields nothing more does not keep addpiece from being canceled.
 func TestInterruptAddPiece(t *testing.T) {
 	for _, sig := range []os.Signal{syscall.SIGINT, syscall.SIGTERM} {

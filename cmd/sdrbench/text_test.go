@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -16,30 +15,6 @@ import (
 // nasty has what a terminal obeys: escape sequences, one of C1, what turns the direction of
 // text, what is no UTF-8.
 const nasty = "x\x1b[31m\x1b]0;title\a\x7f\u009b2J\u202e\u2066\r\b\xff"
-
-func TestVisible(t *testing.T) {
-	const same = "a path/with spaces, ×, –, ü, 漢 and a line\n\tor two"
-	if got := visible(same); got != same {
-		t.Errorf("%q became %q", same, got)
-	}
-	const want = `x\x1b[31m\x1b]0;title\a\x7f\u009b2J\u202e\u2066\r\b\xff`
-	if got := visible(nasty); got != want {
-		t.Errorf("%q, want %q", got, want)
-	}
-	text, err := json.Marshal(nasty + "\U000e0001")
-	if err != nil {
-		t.Fatal(err)
-	}
-	shown := visibleJSON(string(text))
-	var value, again string
-	if err := json.Unmarshal([]byte(shown), &again); err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(text, &value); err != nil || value != again {
-		t.Errorf("%s stands for %q, want %q (%v)", shown, again, value, err)
-	}
-	wantHarmless(t, "JSON", shown)
-}
 
 // wantHarmless checks that a terminal has nothing to obey in a text.
 func wantHarmless(t *testing.T, what, text string) {
@@ -113,33 +88,4 @@ func TestOutputIsText(t *testing.T) {
 			t.Errorf("%q: neither stream shows %s: %q", c.args, shown, all)
 		}
 	}
-}
-
-// Colors are all that a terminal obeys in topo's picture.
-func TestTopoColorsAlone(t *testing.T) {
-	text, err := os.ReadFile(dumpOfServer)
-	if err != nil {
-		t.Fatal(err)
-	}
-	m, err := topology.ReadDump(dumpOfServer)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dump := filepath.Join(t.TempDir(), "dump.txt")
-	if err := os.WriteFile(dump, bytes.ReplaceAll(text, []byte(m.Model()), []byte(nasty+" CPU")), 0o666); err != nil {
-		t.Fatal(err)
-	}
-	if m, err = topology.ReadDump(dump); err != nil {
-		t.Fatal(err)
-	}
-	p := topoPicture{m: m, color: true, columns: 100, held: func(topology.CPU) (string, bool) { return nasty, true }}
-	wantHarmless(t, "topo", stripColors(p.text()))
-}
-
-// stripColors takes away what lipgloss sets and what it resets.
-func stripColors(text string) string {
-	for _, style := range []string{"\x1b[1m", "\x1b[2m", "\x1b[33m", "\x1b[m", "\x1b[0m"} {
-		text = strings.ReplaceAll(text, style, "")
-	}
-	return text
 }

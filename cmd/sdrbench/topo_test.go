@@ -3,9 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 
@@ -21,59 +19,6 @@ func readTestMachine(t *testing.T, name string) *topology.Machine {
 		t.Fatal(err)
 	}
 	return m
-}
-
-// TestTopoPicture draws machines of all shapes. SDR_UPDATE=1 rewrites what is expected.
-func TestTopoPicture(t *testing.T) {
-	held := func(cpu topology.CPU) (string, bool) {
-		if cpu == 3 || cpu == 200 {
-			return "process 4242, job s-t01000-7", true
-		}
-		return "process 1", cpu == 9
-	}
-	for _, c := range []struct {
-		machine string
-		held    holder
-		columns int
-	}{
-		{"epyc-2s-24ccx-smt", held, 100},
-		{"container-cut-ccx", held, 100},
-		{"xeon-2s-snc2", nil, 100},
-		{"hybrid", held, 60},
-		{"odd-nodes", nil, 100},
-		{"arm64-altra", nil, 1},
-		{"nothing", held, 100},
-		{"vm-no-cache", nil, 100},
-	} {
-		m := readTestMachine(t, c.machine)
-		p := topoPicture{m: m, held: c.held, columns: c.columns}
-		got := p.text()
-		golden := filepath.Join("testdata", "topo", c.machine+".txt")
-		if os.Getenv("SDR_UPDATE") != "" {
-			if err := os.WriteFile(golden, []byte(got), 0o666); err != nil {
-				t.Fatal(err)
-			}
-		}
-		want, err := os.ReadFile(golden)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if diff := cmp.Diff(string(want), got); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", c.machine, diff)
-		}
-		for line := range strings.Lines(got) {
-			if strings.TrimRight(line, " \n") != strings.TrimRight(line, "\n") {
-				t.Errorf("%s: a line with blanks at its end: %q", c.machine, line)
-			}
-		}
-
-		// Colors are added to the same text.
-		p = topoPicture{m: m, held: c.held, columns: c.columns, color: true}
-		colored := p.text()
-		if plain := regexp.MustCompile("\x1b\\[[0-9;]*m").ReplaceAllString(colored, ""); plain != got || colored == got {
-			t.Errorf("%s: without its colors it is\n%s\nwant\n%s", c.machine, plain, got)
-		}
-	}
 }
 
 // The JSON's keys are a contract, and no list is null.

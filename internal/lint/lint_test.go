@@ -39,6 +39,7 @@ func TestTree(t *testing.T) {
 		{"architecture", func() []string { return checkArchitecture(files, levels) }},
 		{"gofmt", func() []string { return checkGofmt(files) }},
 		{"assembly", func() []string { return checkAssembly(files) }},
+		{"system calls", func() []string { return checkSystemCalls(files) }},
 		{"words", func() []string { return checkWords(files) }},
 		{"package comments", func() []string { return checkPackageComments(files) }},
 	} {
@@ -51,34 +52,53 @@ func TestTree(t *testing.T) {
 	}
 }
 
+// platforms are what must compile: each with kernels of its own, the build without
+// any, an architecture that has none, and the other operating systems.
+var platforms = []platform{
+	{"linux", "amd64", ""},
+	{"linux", "arm64", ""},
+	{"linux", "amd64", "purego"},
+	{"linux", "riscv64", ""},
+	{"darwin", "arm64", ""},
+	{"windows", "amd64", ""},
+}
+
+// TestCompiles type-checks every package and test for every platform. It compiles
+// nothing, which would take minutes in a fresh clone: TestVet and TestBuild do.
+func TestCompiles(t *testing.T) {
+	t.Parallel()
+	c := newTypeChecker()
+	eachPlatform(t, platforms, func(root string, p platform) []string { return c.check(root, p) })
+}
+
 // TestVet vets what has hand-written kernels, and the build without them. Its
 // asmdecl compares assembly with the Go declarations.
 func TestVet(t *testing.T) {
 	t.Parallel()
-	eachPlatform(t, "vet", []platform{
-		{"linux", "amd64", ""},
-		{"linux", "arm64", ""},
-		{"linux", "amd64", "purego"},
-	})
+	needsLong(t)
+	eachPlatform(t, platforms[:3], func(root string, p platform) []string { return runGo(root, "vet", p) })
 }
 
-// TestCompiles builds what CI cannot run: a platform with generic kernels only,
-// and the other operating systems.
-func TestCompiles(t *testing.T) {
+// TestBuild compiles and links what CI cannot run.
+func TestBuild(t *testing.T) {
 	t.Parallel()
-	eachPlatform(t, "build", []platform{
-		{"linux", "riscv64", ""},
-		{"darwin", "arm64", ""},
-		{"windows", "amd64", ""},
-	})
+	needsLong(t)
+	eachPlatform(t, platforms[3:], func(root string, p platform) []string { return runGo(root, "build", p) })
 }
 
-func eachPlatform(t *testing.T, subcommand string, platforms []platform) {
+func needsLong(t *testing.T) {
+	t.Helper()
+	if os.Getenv("SDR_LONG_TESTS") != "1" {
+		t.Skip("compiles the standard library for several platforms: set SDR_LONG_TESTS=1")
+	}
+}
+
+func eachPlatform(t *testing.T, platforms []platform, check func(root string, p platform) (problems []string)) {
 	root := projectRoot(t)
 	for _, p := range platforms {
 		t.Run(p.String(), func(t *testing.T) {
 			t.Parallel()
-			for _, problem := range runGo(root, subcommand, p) {
+			for _, problem := range check(root, p) {
 				t.Error(problem)
 			}
 		})

@@ -14,6 +14,7 @@ var sample = []row{
 	{0, "words", nil},
 	{1, "hash", []string{"words"}},
 	{1, "table", []string{"words", "internal/os"}},
+	{1, "table/internal/row", nil},
 	{2, "run", []string{lowerLevels}},
 	{3, "cmd/tool", []string{publicPackages, "github.com/spf13/cobra"}},
 }
@@ -56,6 +57,7 @@ func TestRules(t *testing.T) {
 		{"import: higher level", imports, importing("words/a.go", module+"/run"), []string{"words/a.go:5: imports " + module + "/run: level 2, but words is level 0"}},
 		{"import: higher than lower levels", imports, importing("run/a.go", module+"/cmd/tool"), []string{"level 3, but run is level 2"}},
 		{"import: internal is not public", imports, importing("cmd/tool/a.go", module+"/internal/os"), []string{"which the row of cmd/tool does not name"}},
+		{"import: internal anywhere is not public", imports, importing("cmd/tool/a.go", module+"/table/internal/row"), []string{"which the row of cmd/tool does not name"}},
 		{"import: no row for the target", imports, importing("run/a.go", module+"/new"), []string{"run/a.go:5: imports " + module + "/new: which has no row"}},
 		{"import: the module's root", imports, importing("run/a.go", module), []string{"which has no row"}},
 		{"import: a module with a longer name", imports, importing("run/a.go", module+"2/words"), []string{"use the standard library"}},
@@ -103,10 +105,14 @@ func TestRules(t *testing.T) {
 		{"assembly: macro's argument", checkAssembly, src{"a.h": "#define OP(code) WORD code\n"}, []string{"a.h:1: an instruction encoded with WORD"}},
 		{"assembly: other files", checkAssembly, src{"a.go": "package p // BYTE $1\n"}, nil},
 
+		{"calls: numbers", checkSystemCalls, src{"a/a.go": "package p\n\nimport \"syscall\"\n\nvar _, _, _ = syscall.EIO, syscall.SIGTERM, syscall.O_NONBLOCK\n"}, nil},
+		{"calls: a call", checkSystemCalls, src{"a/a_linux.go": "package p\n\nimport \"syscall\"\n\nvar _ = syscall.Statfs\n"}, []string{"a/a_linux.go:5: uses syscall.Statfs"}},
+		{"calls: at home, and in a test", checkSystemCalls, src{"internal/linux/a.go": "package linux\n\nvar _ = syscall.Statfs\n", "a/a_test.go": "package p\n\nvar _ = syscall.Statfs\n"}, nil},
 		{"words: clean", checkWords, src{"a.md": "network/ a/workbench XX" + "XXXX to" + "do\n"}, nil},
 		{"words: path", checkWords, src{".ci/run": "x\ncd " + machinePath + "y\n"}, []string{".ci/run:2: names " + machinePath}},
 		{"words: note", checkWords, src{"a.go": "// TO" + "DO: later\n", "b.s": "\n// FIX" + "ME\n", "c": "XX" + "X\n"}, []string{"a.go:1: says TO" + "DO", "b.s:2: says FIX" + "ME", "c:1: says XX" + "X"}},
 		{"words: not text", checkWords, src{"a.bin": "\x00 TO" + "DO"}, nil},
+		{"words: a work tree's link", checkWords, src{".git": "gitdir: " + machinePath + "\n"}, nil},
 		{"words: not ours", checkWords, src{".git/x": "TO" + "DO\n", "bin/x": "TO" + "DO\n", "go.sum": "TO" + "DO\n"}, nil},
 
 		{"comment: library", checkPackageComments, src{"p/a.go": "// Package p is.\npackage p\n", "p/b.go": pkg}, nil},
@@ -160,27 +166,30 @@ func TestRowsRule(t *testing.T) {
 	})
 }
 
-// TestGoCommand runs vet and build on a module that is wrong for one platform
+// TestGoCommand runs vet, build and the type checker on a module that is wrong for one platform
 // only: assembly that disagrees with its declaration on arm64, a type error on
-// Windows, and a mistake under a tag.
+// Windows, an overflow on 386 and a wrong test there, and a mistake under a tag.
 func TestGoCommand(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	for name, text := range map[string]string{
-		"go.mod":      "module example.org/m\n\ngo 1.26\n",
-		"f_amd64.go":  "package m\n\nfunc f(x uint64) uint64\n",
-		"f_amd64.s":   "#include \"textflag.h\"\n\nTEXT ·f(SB), NOSPLIT, $0-16\n\tMOVQ x+0(FP), AX\n\tMOVQ AX, ret+8(FP)\n\tRET\n",
-		"f_arm64.go":  "package m\n\nfunc f(x uint64) uint64\n",
-		"f_arm64.s":   "#include \"textflag.h\"\n\nTEXT ·f(SB), NOSPLIT, $0-16\n\tMOVD x+8(FP), R0\n\tMOVD R0, ret+8(FP)\n\tRET\n",
-		"f_other.go":  "//go:build !amd64 && !arm64\n\npackage m\n\nfunc f(x uint64) uint64 { return x }\n",
-		"g_purego.go": "//go:build purego\n\npackage m\n\nimport \"fmt\"\n\nfunc g() { fmt.Printf(\"%d\\n\", \"text\") }\n",
-		"h.go":        "package m\n\nvar _ = h\n",
-		"h_unix.go":   "//go:build unix\n\npackage m\n\nconst h = 1\n",
+		"go.mod":        "module example.org/m\n\ngo 1.26\n",
+		"f_amd64.go":    "package m\n\nfunc f(x uint64) uint64\n",
+		"f_amd64.s":     "#include \"textflag.h\"\n\nTEXT ·f(SB), NOSPLIT, $0-16\n\tMOVQ x+0(FP), AX\n\tMOVQ AX, ret+8(FP)\n\tRET\n",
+		"f_arm64.go":    "package m\n\nfunc f(x uint64) uint64\n",
+		"f_arm64.s":     "#include \"textflag.h\"\n\nTEXT ·f(SB), NOSPLIT, $0-16\n\tMOVD x+8(FP), R0\n\tMOVD R0, ret+8(FP)\n\tRET\n",
+		"f_other.go":    "//go:build !amd64 && !arm64\n\npackage m\n\nfunc f(x uint64) uint64 { return x }\n",
+		"g_purego.go":   "//go:build purego\n\npackage m\n\nimport \"fmt\"\n\nfunc g() { fmt.Printf(\"%d\\n\", \"text\") }\n",
+		"h.go":          "package m\n\nvar _ = h\n",
+		"i_386.go":      "package m\n\nvar i = 1 << 40\n",
+		"i_386_test.go": "package m\n\nvar j int = \"text\"\n",
+		"h_unix.go":     "//go:build unix\n\npackage m\n\nconst h = 1\n",
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
+	checker := newTypeChecker()
 	for _, c := range []struct {
 		subcommand string
 		platform   platform
@@ -191,9 +200,17 @@ func TestGoCommand(t *testing.T) {
 		{"vet", platform{"linux", "amd64", "purego"}, []string{"g_purego.go:7"}},
 		{"build", platform{"linux", "riscv64", ""}, nil},
 		{"build", platform{"windows", "amd64", ""}, []string{"h.go:3"}},
+		{"check", platform{"linux", "riscv64", ""}, nil},
+		{"check", platform{"windows", "amd64", ""}, []string{"h.go:3"}},
+		{"check", platform{"linux", "amd64", "purego"}, nil}, // a mistake of vet's, not the compiler's
+		{"check", platform{"linux", "386", ""}, []string{"i_386.go:3", "i_386_test.go:3"}},
 	} {
 		t.Run(c.subcommand+" "+c.platform.String(), func(t *testing.T) {
 			t.Parallel()
+			if c.subcommand == "check" {
+				compare(t, checker.check(dir, c.platform), c.want)
+				return
+			}
 			compare(t, runGo(dir, c.subcommand, c.platform), c.want)
 		})
 	}

@@ -10,8 +10,6 @@ import (
 	"io/fs"
 	"iter"
 	"maps"
-	"os"
-	"os/exec"
 	"path"
 	"regexp"
 	"slices"
@@ -35,7 +33,7 @@ func readTree(fsys fs.FS) (t tree, err error) {
 			return err
 		case d.IsDir() && (name == ".git" || name == "bin"):
 			return fs.SkipDir
-		case !d.Type().IsRegular():
+		case !d.Type().IsRegular() || name == ".git": // a file in a work tree of git's
 			return nil
 		}
 		data, err := fs.ReadFile(fsys, name)
@@ -140,6 +138,35 @@ func checkAssembly(t tree) (problems []string) {
 	return problems
 }
 
+// notCalls are what package syscall is for outside internal/linux: numbers of errors
+// and signals, flags, what such a value has for a type.
+var notCalls = regexp.MustCompile(`^(E[A-Z0-9]+|SIG[A-Z0-9]+|[A-Z]+_[A-Z0-9_]+|Errno|Signal|Stat_t)$`)
+
+// checkSystemCalls refuses raw system calls outside internal/linux, which knows which
+// of them must be tried again and what other systems have instead. Tests may do what
+// they like.
+func checkSystemCalls(t tree) (problems []string) {
+	for _, f := range t.goSources() {
+		if path.Dir(f.name) == "internal/linux" || strings.HasSuffix(f.name, "_test.go") {
+			continue
+		}
+		files := token.NewFileSet()
+		parsed, err := parser.ParseFile(files, f.name, f.data, 0)
+		if err != nil {
+			continue // checkGofmt reports it
+		}
+		ast.Inspect(parsed, func(n ast.Node) bool {
+			if s, ok := n.(*ast.SelectorExpr); ok {
+				if pkg, ok := s.X.(*ast.Ident); ok && pkg.Name == "syscall" && pkg.Obj == nil && !notCalls.MatchString(s.Sel.Name) {
+					problems = append(problems, fmt.Sprintf("%s:%d: uses syscall.%s: only internal/linux makes system calls, move it there", f.name, files.Position(s.Pos()).Line, s.Sel.Name))
+				}
+			}
+			return true
+		})
+	}
+	return problems
+}
+
 // Words are spelled in parts here, or this file would not pass its own check.
 var (
 	machinePath = "/wo" + "rk/"
@@ -200,29 +227,4 @@ func isPackageComment(doc *ast.CommentGroup, name string) bool {
 		return text != ""
 	}
 	return strings.HasPrefix(text, "Package "+name+" ")
-}
-
-// A platform is one configuration that the go command builds for.
-type platform struct{ goos, goarch, tags string }
-
-func (p platform) String() string {
-	return strings.TrimSuffix(p.goos+"/"+p.goarch+"/"+p.tags, "/")
-}
-
-// runGo runs a subcommand of go on all packages below dir for one platform.
-// The output of a failed run, one line a problem, names file and line itself.
-func runGo(dir, subcommand string, p platform) (problems []string) {
-	args := []string{subcommand, "-tags=" + p.tags}
-	if subcommand == "build" {
-		args = append(args, "-buildvcs=false") // a tree without a usable .git must build too
-	}
-	cmd := exec.Command("go", append(args, "./...")...)
-	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "GOOS="+p.goos, "GOARCH="+p.goarch, "CGO_ENABLED=0")
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		problems = append(problems, fmt.Sprintf("%s\n%v: correct it, then run: GOOS=%s GOARCH=%s CGO_ENABLED=0 go %s -tags=%s ./...",
-			bytes.TrimSpace(out), err, p.goos, p.goarch, subcommand, p.tags))
-	}
-	return problems
 }

@@ -2,6 +2,7 @@ package lint
 
 import (
 	"bytes"
+	"flag"
 	"fmt"
 	"go/ast"
 	"go/build"
@@ -21,8 +22,10 @@ import (
 // surfaceFile holds what the public packages export: a line for each name.
 const surfaceFile = "testdata/surface.txt"
 
+var update = flag.Bool("update", false, "write the expected file instead of checking it")
+
 // TestSurface compares what public packages export with a file, so that each change of it
-// is a decision: SDR_UPDATE=1 writes the file anew. What is exported says nothing that a user
+// is a decision: -update writes the file anew. What is exported says nothing that a user
 // of the module cannot say: no type of an internal package or of another module, and none
 // that is not exported. Nor do the comments on it name what an internal package has.
 func TestSurface(t *testing.T) {
@@ -40,7 +43,7 @@ func TestSurface(t *testing.T) {
 		}
 	}
 	got := strings.Join(lines, "\n") + "\n"
-	if os.Getenv("SDR_UPDATE") != "" {
+	if *update {
 		if err := os.WriteFile(surfaceFile, []byte(got), 0o666); err != nil {
 			t.Fatal(err)
 		}
@@ -61,7 +64,7 @@ func TestSurface(t *testing.T) {
 		}
 	}
 	if t.Failed() {
-		t.Log("if that is meant, SDR_UPDATE=1 go test ./internal/lint -run TestSurface writes " + surfaceFile)
+		t.Log("if that is meant, go test ./internal/lint -run TestSurface -update writes " + surfaceFile)
 	}
 }
 

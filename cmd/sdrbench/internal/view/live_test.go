@@ -1,4 +1,4 @@
-package main
+package view
 
 import (
 	"flag"
@@ -37,11 +37,11 @@ func wantText(t *testing.T, name, got string) {
 
 // jobOf is a job of so many hashers of 16 lanes, some seconds after it began: the
 // second waits for the disk, the fourth for parents, the last is done.
-func jobOf(hashers, seconds int) sample {
+func jobOf(hashers, seconds int) Sample {
 	const nodes = 1 << 24
 	began := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	s := sample{stage: "labels", detail: "layer 2/11", unit: "labels"}
-	s.labels = &engine.Snapshot{At: began.Add(time.Duration(seconds) * time.Second)}
+	s := Sample{Stage: "labels", Detail: "layer 2/11", Unit: "labels"}
+	s.Labels = &engine.Snapshot{At: began.Add(time.Duration(seconds) * time.Second)}
 	for i := range hashers {
 		h := engine.HasherProgress{CPU: 2 * i, Kernel: "avx512/16", Layer: 2, Nodes: uint64(300_000 * seconds)}
 		h.Node = h.Nodes - h.Nodes/nodes*nodes
@@ -59,18 +59,18 @@ func jobOf(hashers, seconds int) sample {
 		case i > 0 && i == hashers-1:
 			h.Layer, h.Node, h.Labels, h.Left = 11, nodes, 0, engine.Left{}
 		}
-		s.done += h.Labels
-		s.total += 11 * 16 * nodes
-		s.labels.Hashers = append(s.labels.Hashers, h)
+		s.Done += h.Labels
+		s.Total += 11 * 16 * nodes
+		s.Labels.Hashers = append(s.Labels.Hashers, h)
 	}
-	s.labels.Done, s.labels.Total = s.done, s.total
+	s.Labels.Done, s.Labels.Total = s.Done, s.Total
 	return s
 }
 
 // viewOf is what the view shows of a job's samples, one a second.
-func viewOf(noColor bool, columns, rows int, samples ...sample) string {
+func viewOf(noColor bool, columns, rows int, samples ...Sample) string {
 	at := 0
-	l := newLive(&gauge{hz: 3e9, watch: engine.Watch{Over: rateOver}}, func() sample { return samples[at] }, noColor)
+	l := newLive(&gauge{hz: 3e9, watch: engine.Watch{Over: rateOver}}, func() Sample { return samples[at] }, noColor)
 	var m tea.Model = l
 	m, _ = m.Update(tea.WindowSizeMsg{Width: columns, Height: rows})
 	for at = range samples {
@@ -86,8 +86,8 @@ func TestLiveView(t *testing.T) {
 		for _, hashers := range []int{1, 5, 30} {
 			fmt.Fprintf(&out, "%s\n\n", viewOf(true, columns, 50, jobOf(hashers, 10), jobOf(hashers, 11), jobOf(hashers, 12)))
 		}
-		fmt.Fprintf(&out, "%s\n\n", viewOf(true, columns, 50, sample{stage: "tree-d", unit: "bytes", total: 8e9}, sample{stage: "tree-d", done: 1e9, unit: "bytes", total: 8e9}))
-		fmt.Fprintf(&out, "%s\n", viewOf(true, columns, 50, sample{stage: "checks", unit: "bytes"}))
+		fmt.Fprintf(&out, "%s\n\n", viewOf(true, columns, 50, Sample{Stage: "tree-d", Unit: "bytes", Total: 8e9}, Sample{Stage: "tree-d", Done: 1e9, Unit: "bytes", Total: 8e9}))
+		fmt.Fprintf(&out, "%s\n", viewOf(true, columns, 50, Sample{Stage: "checks", Unit: "bytes"}))
 		wantText(t, fmt.Sprintf("%d.txt", columns), out.String())
 	}
 	wantText(t, "color.txt", viewOf(false, 100, 50, jobOf(5, 10), jobOf(5, 12))+"\n")
@@ -96,9 +96,9 @@ func TestLiveView(t *testing.T) {
 // Whatever the terminal, no line reaches its last column, and there are never more
 // lines than rows, or than 12; and without color there is not an escape.
 func TestLiveFits(t *testing.T) {
-	jobs := [][]sample{
-		{jobOf(1, 10), jobOf(1, 12)}, {jobOf(40, 10), jobOf(40, 12)}, {jobOf(3, 0)}, {{stage: "checks"}},
-		{{stage: "parents", detail: "another process generates /a/rather/long/path/of/a/parent/cache, waiting"}},
+	jobs := [][]Sample{
+		{jobOf(1, 10), jobOf(1, 12)}, {jobOf(40, 10), jobOf(40, 12)}, {jobOf(3, 0)}, {{Stage: "checks"}},
+		{{Stage: "parents", Detail: "another process generates /a/rather/long/path/of/a/parent/cache, waiting"}},
 	}
 	for _, job := range jobs {
 		for columns := 1; columns <= 200; columns++ {
@@ -138,7 +138,7 @@ func stripped(text string) string {
 
 // The view ends empty, and asks bubbletea to end.
 func TestLiveEnd(t *testing.T) {
-	l := newLive(&gauge{}, func() sample { return jobOf(1, 1) }, true)
+	l := newLive(&gauge{}, func() Sample { return jobOf(1, 1) }, true)
 	if got := l.View().Content; got != "" {
 		t.Errorf("before the first sample %q", got)
 	}

@@ -1,8 +1,10 @@
-package main
+package view
 
 import (
 	"cmp"
 	"fmt"
+	"io"
+	"math"
 	"os"
 	"regexp"
 	"slices"
@@ -10,7 +12,6 @@ import (
 	"sync"
 	"time"
 
-	"charm.land/bubbles/v2/progress"
 	tea "charm.land/bubbletea/v2"
 	"charm.land/lipgloss/v2"
 	"golang.org/x/term"
@@ -18,14 +19,13 @@ import (
 	"github.com/sdr-engine/sdr/engine"
 )
 
-// terminal is standard error, if a view can be drawn there; else nil.
-func (a *app) terminal() *os.File {
-	err := a.err
-	if w, ok := err.(textWriter); ok {
-		err = w.to
+// Terminal is the terminal that w is, if a view can be drawn there; else nil.
+func Terminal(w io.Writer) *os.File {
+	if shown, ok := w.(TextWriter); ok {
+		w = shown.To
 	}
-	f, ok := err.(*os.File)
-	if !ok || a.settings.plainTerminal {
+	f, ok := w.(*os.File)
+	if !ok {
 		return nil
 	}
 	if columns, _, err := term.GetSize(int(f.Fd())); err != nil || columns <= 0 {
@@ -92,7 +92,7 @@ type (
 // A live is the view's model.
 type live struct {
 	gauge         *gauge
-	read          func() sample
+	read          func() Sample
 	began         time.Time
 	style         liveStyle
 	width, height int // of the terminal; 0 before it is known
@@ -100,7 +100,7 @@ type live struct {
 	over          bool
 }
 
-func newLive(g *gauge, read func() sample, noColor bool) *live {
+func newLive(g *gauge, read func() Sample, noColor bool) *live {
 	return &live{gauge: g, read: read, style: newLiveStyle(noColor)}
 }
 
@@ -128,7 +128,7 @@ func (l *live) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 // View is what is known last, nothing at the end.
 func (l *live) View() tea.View {
 	v := tea.View{DisableBracketedPasteMode: true}
-	if !l.over && l.width > 0 && l.last.stage != "" {
+	if !l.over && l.width > 0 && l.last.Stage != "" {
 		v.SetContent(strings.Join(l.style.lines(&l.last, l.width, l.height), "\n"))
 	}
 	return v
@@ -136,17 +136,16 @@ func (l *live) View() tea.View {
 
 // A liveStyle is how the view looks.
 type liveStyle struct {
-	bar               progress.Model
+	full, empty       lipgloss.Style // parts of the bar
 	faint, some, many lipgloss.Style // the table's head; waits of more than 1 and 10 %
 }
 
-func newLiveStyle(noColor bool) liveStyle {
-	s := liveStyle{bar: progress.New(progress.WithFillCharacters('█', '░'), progress.WithoutPercentage())}
+func newLiveStyle(noColor bool) (s liveStyle) {
 	if noColor {
-		s.bar.FullColor, s.bar.EmptyColor = lipgloss.NoColor{}, lipgloss.NoColor{}
 		return s
 	}
-	s.bar.FullColor, s.bar.EmptyColor = lipgloss.Cyan, lipgloss.BrightBlack
+	s.full = s.full.Foreground(lipgloss.Cyan)
+	s.empty = s.empty.Foreground(lipgloss.BrightBlack)
 	s.faint = s.faint.Foreground(lipgloss.BrightBlack)
 	s.some = s.some.Foreground(lipgloss.Yellow)
 	s.many = s.many.Foreground(lipgloss.Red)
@@ -168,7 +167,7 @@ func (s *liveStyle) lines(r *reading, columns, rows int) []string {
 		return []string{""}
 	}
 	all := []string{s.jobLine(r, width)}
-	if r.sample.labels != nil {
+	if r.Sample.Labels != nil {
 		room := maxLines - 1
 		if rows > 0 {
 			room = min(room, rows-2)
@@ -185,18 +184,19 @@ func (s *liveStyle) jobLine(r *reading, width int) string {
 		rate = strings.Replace(rate, " labels/s", "/s", 1)
 	}
 	bar := ""
-	if r.total > 0 {
+	if r.Total > 0 {
 		bar = strings.Repeat("░", minBar)
 	}
-	parts := []string{r.stage, bar, strings.TrimSpace(r.percent()), r.detail, rate, r.cycles(), r.eta()}
+	parts := []string{r.Stage, bar, strings.TrimSpace(r.percent()), r.Detail, rate, r.cycles(), r.eta()}
 	widths := make([]int, len(parts))
 	for i, p := range parts {
 		widths[i] = lipgloss.Width(p)
 	}
 	room := keep(parts, widths, []int{0, 2, 6, 4, 3, 1, 5}, width)
 	if parts[1] != "" {
-		s.bar.SetWidth(min(minBar+room, maxBar))
-		parts[1] = s.bar.ViewAs(float64(r.done) / float64(r.total))
+		columns := min(minBar+room, maxBar)
+		full := int(math.Round(float64(columns) * float64(min(r.Done, r.Total)) / float64(r.Total)))
+		parts[1] = s.full.Render(strings.Repeat("█", full)) + s.empty.Render(strings.Repeat("░", columns-full))
 	}
 	parts = slices.DeleteFunc(parts, func(p string) bool { return p == "" })
 	return lipgloss.NewStyle().MaxWidth(max(0, width)).Render(strings.Join(parts, "  "))
@@ -230,7 +230,7 @@ type column struct {
 // hasherLines are a head and a line for each hasher, those that wait most first, in so
 // many lines.
 func (s *liveStyle) hasherLines(r *reading, width, room int) (lines []string) {
-	hashers := r.sample.labels.Hashers
+	hashers := r.Sample.Labels.Hashers
 	if len(hashers) == 0 || room < 2 {
 		return nil
 	}
@@ -321,13 +321,13 @@ func (r *reading) columns() []column {
 		{"kernel", 6, false, 0, func(h *engine.HasherProgress, _ *engine.HasherRates) string { return h.Kernel }},
 		{"sectors", 7, false, 0, func(h *engine.HasherProgress, _ *engine.HasherRates) string { return ranges(h.Sectors) }},
 		{"layer", 3, true, 0, func(h *engine.HasherProgress, _ *engine.HasherRates) string { return fmt.Sprint(h.Layer) }},
-		{"node", 4, true, 10, func(h *engine.HasherProgress, _ *engine.HasherRates) string { return thousands(h.Node) }},
+		{"node", 4, true, 10, func(h *engine.HasherProgress, _ *engine.HasherRates) string { return Thousands(h.Node) }},
 		{"labels/s", 2, true, 0, func(_ *engine.HasherProgress, hr *engine.HasherRates) string {
-			return strings.TrimSuffix(perSecond(hr.Labels, ""), " /s")
+			return strings.TrimSuffix(PerSecond(hr.Labels, ""), " /s")
 		}},
 		{"cycles", 5, true, 0, func(_ *engine.HasherProgress, hr *engine.HasherRates) string {
 			if n := hr.Cycles(r.hz); n > 0 {
-				return thousands(uint64(n + 0.5))
+				return Thousands(uint64(n + 0.5))
 			}
 			return "–"
 		}},

@@ -1,4 +1,4 @@
-package main
+package view
 
 import (
 	"fmt"
@@ -11,13 +11,16 @@ import (
 	"github.com/sdr-engine/sdr/topology"
 )
 
-// A topoPicture draws a machine for people: packages, in them NUMA nodes, in them
+// A Holder says who holds the core of a CPU: "process 1234, job …".
+type Holder func(topology.CPU) (who string, ok bool)
+
+// A Machine is a picture of a machine, for people: packages, in them NUMA nodes, in them
 // core complexes with a row of cores.
-type topoPicture struct {
-	m       *topology.Machine
-	held    holder // may be nil
-	columns int
-	color   bool
+type Machine struct {
+	Machine *topology.Machine
+	Held    Holder // may be nil
+	Columns int    // of the terminal
+	Color   bool
 
 	b         strings.Builder
 	nodes     []topology.NUMANode
@@ -30,14 +33,15 @@ type topoPicture struct {
 	holds                  map[string][]topology.CPU // by holder
 }
 
-func (p *topoPicture) text() string {
-	p.nodes, p.complexes, p.cores = p.m.NUMANodes(), p.m.Complexes(), p.m.Cores()
+// Text is the picture, lines with a newline each.
+func (p *Machine) Text() string {
+	p.nodes, p.complexes, p.cores = p.Machine.NUMANodes(), p.Machine.Complexes(), p.Machine.Cores()
 	for _, core := range p.cores {
 		p.width = max(p.width, len(p.label(core).text))
 	}
 	p.head()
 	shown := make([]bool, len(p.nodes))
-	for i, pkg := range p.m.Packages() {
+	for i, pkg := range p.Machine.Packages() {
 		name := "package " + strconv.Itoa(pkg.ID)
 		if pkg.ID < 0 {
 			name = "package of unknown number"
@@ -56,26 +60,26 @@ func (p *topoPicture) text() string {
 	return p.b.String()
 }
 
-func (p *topoPicture) head() {
-	model := visible(p.m.Model())
+func (p *Machine) head() {
+	model := Visible(p.Machine.Model())
 	if model == "" {
 		model = "unknown processor"
 	}
 	fmt.Fprintln(&p.b, p.paint(model, bold))
-	cpus, allowed := p.m.CPUs().Len(), p.m.Allowed().Len()
-	fmt.Fprintf(&p.b, "%s, %s, %s, %s, %s", count(len(p.m.Packages()), "package"), count(len(p.nodes), "NUMA node"),
-		plural(len(p.complexes), "core complex", "core complexes"), count(len(p.cores), "core"), count(cpus, "CPU"))
+	cpus, allowed := p.Machine.CPUs().Len(), p.Machine.Allowed().Len()
+	fmt.Fprintf(&p.b, "%s, %s, %s, %s, %s", Count(len(p.Machine.Packages()), "package"), Count(len(p.nodes), "NUMA node"),
+		plural(len(p.complexes), "core complex", "core complexes"), Count(len(p.cores), "core"), Count(cpus, "CPU"))
 	if allowed != cpus {
 		fmt.Fprintf(&p.b, ", %d of them allowed", allowed)
 	}
 	p.b.WriteByte('\n')
-	if features := p.m.Features(); len(features) > 0 {
-		fmt.Fprintf(&p.b, "features: %s\n", visible(strings.Join(features, " ")))
+	if features := p.Machine.Features(); len(features) > 0 {
+		fmt.Fprintf(&p.b, "features: %s\n", Visible(strings.Join(features, " ")))
 	}
 }
 
 // node draws what of a NUMA node is in a package, if anything.
-func (p *topoPicture) node(pkg topology.PackageIndex, n topology.NUMAIndex, shown []bool) {
+func (p *Machine) node(pkg topology.PackageIndex, n topology.NUMAIndex, shown []bool) {
 	rows := make([][]topology.Core, len(p.complexes))
 	drawn := false
 	for _, core := range p.cores {
@@ -100,7 +104,7 @@ func (p *topoPicture) node(pkg topology.PackageIndex, n topology.NUMAIndex, show
 	}
 }
 
-func (p *topoPicture) nodeLine(n topology.NUMAIndex) string {
+func (p *Machine) nodeLine(n topology.NUMAIndex) string {
 	node := p.nodes[n]
 	text := fmt.Sprintf("NUMA node %d: ", node.ID)
 	if node.MemoryTotal == 0 {
@@ -116,14 +120,14 @@ func (p *topoPicture) nodeLine(n topology.NUMAIndex) string {
 	if len(p.nodes) > 1 {
 		text += "; distances " + strings.Trim(fmt.Sprint(node.Distances), "[]")
 	}
-	if node.MemoryTotal > 0 && !slices.Contains(p.m.AllowedMems(), node.ID) {
+	if node.MemoryTotal > 0 && !slices.Contains(p.Machine.AllowedMems(), node.ID) {
 		text += "; its memory is not allowed"
 	}
 	return text
 }
 
 // row draws cores of a complex, on as many lines as they need.
-func (p *topoPicture) row(complex topology.Complex, cores []topology.Core) {
+func (p *Machine) row(complex topology.Complex, cores []topology.Core) {
 	name := "none shared"
 	if complex.CacheLevel > 0 {
 		name = fmt.Sprintf("L%d", complex.CacheLevel)
@@ -132,7 +136,7 @@ func (p *topoPicture) row(complex topology.Complex, cores []topology.Core) {
 		}
 	}
 	head := fmt.Sprintf("    %-13s", name)
-	perLine := max(1, (p.columns-len(head))/(p.width+1))
+	perLine := max(1, (p.Columns-len(head))/(p.width+1))
 	if perLine > 8 {
 		perLine -= perLine % 8 // the eye counts in eights
 	}
@@ -163,8 +167,8 @@ type coreLabel struct {
 	notAllowed bool
 }
 
-func (p *topoPicture) label(core topology.Core) (l coreLabel) {
-	allowed := p.m.Allowed()
+func (p *Machine) label(core topology.Core) (l coreLabel) {
+	allowed := p.Machine.Allowed()
 	var cpus []string
 	outside := 0
 	for _, cpu := range core.CPUs {
@@ -174,9 +178,9 @@ func (p *topoPicture) label(core topology.Core) (l coreLabel) {
 			text = "(" + text + ")"
 		}
 		cpus = append(cpus, text)
-		if p.held != nil && l.who == "" {
-			if who, ok := p.held(cpu); ok {
-				l.who = visible(who)
+		if p.Held != nil && l.who == "" {
+			if who, ok := p.Held(cpu); ok {
+				l.who = Visible(who)
 			}
 		}
 	}
@@ -199,7 +203,7 @@ func (p *topoPicture) label(core topology.Core) (l coreLabel) {
 }
 
 // count remembers what the legend has to explain.
-func (p *topoPicture) count(core topology.Core, label coreLabel) {
+func (p *Machine) count(core topology.Core, label coreLabel) {
 	p.notAllowed = p.notAllowed || label.notAllowed
 	p.efficiency = p.efficiency || core.Kind == topology.Efficiency
 	if label.who != "" {
@@ -213,7 +217,7 @@ func (p *topoPicture) count(core topology.Core, label coreLabel) {
 	}
 }
 
-func (p *topoPicture) legend() {
+func (p *Machine) legend() {
 	var lines []string
 	if p.notAllowed {
 		lines = append(lines, "( ) not allowed by the cgroup or the affinity mask")
@@ -222,15 +226,15 @@ func (p *topoPicture) legend() {
 		lines = append(lines, "e   efficiency core")
 	}
 	for _, who := range p.holders {
-		lines = append(lines, fmt.Sprintf("*   held: %s by %s", numbers("CPU", topology.NewCPUSet(p.holds[who]...)), who))
+		lines = append(lines, fmt.Sprintf("*   held: %s by %s", Numbers("CPU", topology.NewCPUSet(p.holds[who]...)), who))
 	}
 	if len(lines) > 0 {
 		fmt.Fprintf(&p.b, "\n%s\n", strings.Join(lines, "\n"))
 	}
-	if degraded := p.m.Degraded(); len(degraded) > 0 {
+	if degraded := p.Machine.Degraded(); len(degraded) > 0 {
 		fmt.Fprintf(&p.b, "\n%s\n", p.paint("what could not be found out", bold))
 		for _, reason := range degraded {
-			fmt.Fprintf(&p.b, "  %s\n", visible(reason))
+			fmt.Fprintf(&p.b, "  %s\n", Visible(reason))
 		}
 	}
 }
@@ -241,31 +245,9 @@ var (
 	strong = lipgloss.NewStyle().Foreground(lipgloss.Yellow)
 )
 
-func (p *topoPicture) paint(text string, style lipgloss.Style) string {
-	if !p.color {
+func (p *Machine) paint(text string, style lipgloss.Style) string {
+	if !p.Color {
 		return text
 	}
 	return style.Render(text)
-}
-
-// numbers names CPUs or cores: "CPU 5", "cores 0-3,8".
-func numbers(what string, set topology.CPUSet) string {
-	if set.Len() == 1 {
-		return what + " " + set.String()
-	}
-	return what + "s " + set.String()
-}
-
-func count(n int, what string) string { return plural(n, what, what+"s") }
-
-// verb is the form that goes with so many.
-func verb(n int, one, many string) string {
-	if n == 1 {
-		return one
-	}
-	return many
-}
-
-func plural(n int, one, many string) string {
-	return fmt.Sprintf("%d %s", n, verb(n, one, many))
 }

@@ -1,4 +1,4 @@
-package main
+package view
 
 import (
 	"fmt"
@@ -10,15 +10,15 @@ import (
 )
 
 // Whatever comes from outside (paths, a dump's text, a lock's record, the environment)
-// may hold bytes that a terminal obeys. So nothing reaches one but through visible or
-// visibleJSON: standard error by a textWriter, which run puts in front of it, standard
-// output by printText and printJSON. Exempt are the live view, whose parts are
+// may hold bytes that a terminal obeys. So nothing reaches one but through Visible or
+// VisibleJSON: standard error by a TextWriter, which the command puts in front of it, standard
+// output by its own printing. Exempt are the live view, whose parts are
 // made visible one by one, as topo's with its colors, and what another program is to read byte
 // by byte, the phase 1 JSON.
 
-// visible writes what is no character to look at as Go does, \x1b: controls, what turns
+// Visible writes what is no character to look at as Go does, \x1b: controls, what turns
 // the direction of text, bytes that are no UTF-8. Newlines and tabs stay.
-func visible(text string) string {
+func Visible(text string) string {
 	return escaped(text, func(b *strings.Builder, r rune, bytes string) {
 		if r == utf8.RuneError {
 			fmt.Fprintf(b, `\x%02x`, bytes[0])
@@ -29,9 +29,9 @@ func visible(text string) string {
 	})
 }
 
-// visibleJSON is visible for encoding/json's text, which has no other controls than
+// VisibleJSON is Visible for encoding/json's text, which has no other controls than
 // those from U+007F on. It stands for the same value afterwards.
-func visibleJSON(text string) string {
+func VisibleJSON(text string) string {
 	return escaped(text, func(b *strings.Builder, r rune, _ string) {
 		for _, unit := range utf16.AppendRune(nil, r) {
 			fmt.Fprintf(b, `\u%04x`, unit)
@@ -55,11 +55,11 @@ func escaped(text string, escape func(b *strings.Builder, r rune, bytes string))
 	return b.String()
 }
 
-// A textWriter makes visible what is written, a whole text at a time.
-type textWriter struct{ to io.Writer }
+// A TextWriter makes visible what is written, a whole text at a time.
+type TextWriter struct{ To io.Writer }
 
-func (w textWriter) Write(b []byte) (int, error) {
-	if _, err := io.WriteString(w.to, visible(string(b))); err != nil {
+func (w TextWriter) Write(b []byte) (int, error) {
+	if _, err := io.WriteString(w.To, Visible(string(b))); err != nil {
 		return 0, err
 	}
 	return len(b), nil

@@ -1,0 +1,194 @@
+package main
+
+import (
+	"context"
+	"math/rand/v2"
+	"runtime"
+	"strings"
+	"unsafe"
+
+	"github.com/sdr-engine/sdr/internal/coreclock"
+	"github.com/sdr-engine/sdr/internal/portlimits"
+	"github.com/sdr-engine/sdr/sha256"
+)
+
+// Each figure is the middle one of rounds, in which everything is measured once, in so
+// many windows.
+const (
+	measureRounds  = 5
+	measureWindows = 25
+)
+
+// What is measured: labels of so many nodes at a time, and tree nodes above so many
+// pairs.
+const (
+	kernelNodes = 64
+	kernelPairs = 256
+)
+
+// layerNodes is how many nodes a layer has, besides node 0: as many as leave two
+// layers and the parents' addresses in the first two caches.
+func layerNodes(k *sha256.Kernel) int { return max(kernelNodes, 1024/k.Lanes) }
+
+// A kernelsReport is everything that was measured, in one run on one core.
+type kernelsReport struct {
+	instructions portlimits.Figures
+	kernels      []kernelReport
+}
+
+// A kernelReport is about one kernel in one layer, or, as layer 0, above pairs.
+type kernelReport struct {
+	kernel *sha256.Kernel
+	layer  uint32
+	took   coreclock.Sample // cycles a label or tree node; zero if not measured
+	limit  portlimits.Limit
+	err    error // why it cannot run here
+}
+
+// ratio is how many times the limit it took.
+func (r *kernelReport) ratio() (ratio float64, ok bool) {
+	limit, ok := r.limit.Cycles()
+	if !ok || r.took.Median == 0 {
+		return 0, false
+	}
+	return r.took.Median / limit, true
+}
+
+// perSecond is how many labels or tree nodes one core makes.
+func (r *kernelReport) perSecond() float64 { return r.took.Hz / r.took.Median }
+
+// measureKernels measures on the CPU that the caller is bound to.
+func measureKernels(ctx context.Context) (*kernelsReport, error) {
+	for _, k := range sha256.Kernels() {
+		if k.Usable() {
+			if err := k.SelfTest(); err != nil {
+				return nil, err
+			}
+		}
+	}
+	report := &kernelsReport{instructions: portlimits.Measure(measureRounds, measureWindows)}
+	var tasks []kernelTask
+	for _, k := range sha256.Kernels() {
+		set, _, _ := strings.Cut(k.Name, "/")
+		for _, layer := range []uint32{1, 2, 0} {
+			r := kernelReport{kernel: k, layer: layer, limit: report.instructions.Tree(set)}
+			if layer > 0 {
+				r.limit = report.instructions.Label(set, k.Lanes, layer)
+			}
+			var task kernelTask
+			if _, r.err = sha256.ByName(k.Name); r.err == nil {
+				var err error
+				if task, err = newKernelTask(k, layer); err != nil {
+					return nil, err
+				}
+			}
+			report.kernels = append(report.kernels, r)
+			tasks = append(tasks, task)
+		}
+	}
+	samples := make([][]coreclock.Sample, len(tasks))
+	for range measureRounds {
+		for i, task := range tasks {
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
+			if task.step == nil {
+				continue
+			}
+			s, err := task.measure()
+			if err != nil {
+				return nil, err
+			}
+			samples[i] = append(samples[i], s)
+		}
+	}
+	for i := range samples {
+		report.kernels[i].took = coreclock.Middle(samples[i])
+	}
+	return report, nil
+}
+
+// A kernelTask is some work of a kernel, short enough for a window.
+type kernelTask struct {
+	step  func() error  // nil if the kernel cannot run here
+	units int           // labels or tree nodes that a step makes
+	layer *sha256.Layer // what is labelled, which runs do not keep
+}
+
+// newKernelTask labels nodes in a layer or, in layer 0, makes tree nodes.
+func newKernelTask(k *sha256.Kernel, layer uint32) (kernelTask, error) {
+	if layer == 0 {
+		src, dst := make([]byte, kernelPairs*64), make([]byte, kernelPairs*32)
+		return kernelTask{func() error { return k.HashPairs(dst, src) }, kernelPairs, nil}, nil
+	}
+	l, runs, err := kernelRuns(k, layer)
+	if err != nil {
+		return kernelTask{}, err
+	}
+	next := 0
+	return kernelTask{func() error {
+		r := &runs[next%len(runs)]
+		next++
+		return k.LabelRun(r)
+	}, kernelNodes * k.Lanes, l}, nil
+}
+
+// measure is how many cycles a label or tree node takes.
+func (t kernelTask) measure() (coreclock.Sample, error) {
+	defer runtime.KeepAlive(t.layer)
+	var failed error
+	s := coreclock.Cycles(measureWindows, func() {
+		if err := t.step(); err != nil {
+			failed = err
+		}
+	})
+	for _, cycles := range []*float64{&s.Median, &s.Low, &s.High} {
+		*cycles /= float64(t.units)
+	}
+	return s, failed
+}
+
+// kernelRuns is a layer, and its nodes but node 0 in runs. A node's first parent is the
+// node before, as in a graph; the others are anywhere before it, and in the layer
+// before.
+func kernelRuns(k *sha256.Kernel, layer uint32) (*sha256.Layer, []sha256.Run, error) {
+	const base, all = 6, 14
+	n := 1 + layerNodes(k) + sha256.Ahead
+	random := rand.New(rand.NewPCG(1, 2))
+	parents := make([]uint32, n*all)
+	for i := range parents {
+		node, slot := i/all, i%all
+		switch {
+		case slot >= base:
+			parents[i] = random.Uint32N(uint32(n))
+		case node > 0 && slot == 0:
+			parents[i] = uint32(node - 1)
+		case node > 0:
+			parents[i] = random.Uint32N(uint32(node))
+		}
+	}
+	l := &sha256.Layer{ReplicaIDs: make([][32]byte, k.Lanes), Number: layer, Labels: alignedTo(k.Align, n*k.Stride())}
+	if layer > 1 {
+		l.Key = alignedTo(k.Align, n*k.Stride())
+	}
+	rows := sha256.NewRows(n)
+	if err := rows.Locate(k, l, parents); err != nil {
+		return nil, nil, err
+	}
+	var runs []sha256.Run
+	for first := 1; first <= layerNodes(k); first += kernelNodes {
+		runs = append(runs, sha256.Run{
+			ReplicaIDs: l.ReplicaIDs, Layer: layer, First: uint64(first),
+			Out:  l.Labels[first*k.Stride():][:kernelNodes*k.Stride()],
+			Rows: rows.Slice(first, n),
+		})
+	}
+	return l, runs, nil
+}
+
+// alignedTo is size bytes at a multiple of align, a power of two.
+func alignedTo(align, size int) []byte {
+	b := make([]byte, size+align)
+	skip := -int(uintptr(unsafe.Pointer(&b[0]))) & (align - 1)
+	return b[skip:][:size:size]
+}

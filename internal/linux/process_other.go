@@ -1,0 +1,6 @@
+//go:build !linux
+
+package linux
+
+// PeakMemory is not known.
+func PeakMemory() uint64 { return 0 }

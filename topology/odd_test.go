@@ -1,0 +1,66 @@
+package topology
+
+import (
+	"fmt"
+	"testing"
+)
+
+// TestOddMachines: what dumps of real machines, and some made by hand, taught us.
+func TestOddMachines(t *testing.T) {
+	const (
+		cpu0, cpu1 = "sys/devices/system/cpu/cpu0/", "sys/devices/system/cpu/cpu1/"
+		online     = "sys/devices/system/cpu/online"
+		nodes      = "sys/devices/system/node/"
+	)
+	groups := map[string]string{
+		online: "0-1", nodes + "online": "0-1", nodes + "node0/cpulist": "0", nodes + "node1/cpulist": "1",
+		"proc/self/cpuset": "/job",
+	}
+	with := func(files map[string]string, more ...string) map[string]string {
+		all := map[string]string{}
+		for name, text := range files {
+			all[name] = text
+		}
+		for i := 0; i < len(more); i += 2 {
+			all[more[i]] = more[i+1]
+		}
+		return all
+	}
+	allowed := func(m *Machine) string { return fmt.Sprint(m.Allowed(), m.AllowedMems()) }
+	for name, c := range map[string]struct {
+		files map[string]string
+		get   func(m *Machine) string
+		want  string
+	}{
+		"nothing but packages tells which CPUs there are": {
+			map[string]string{cpu0 + "topology/physical_package_id": "0", cpu1 + "topology/physical_package_id": "0"},
+			func(m *Machine) string { return m.CPUs().String() }, "0-1"},
+		"a cache's list names other CPUs, its mask is right": {
+			map[string]string{online: "0-1",
+				cpu0 + "cache/index3/level": "3", cpu0 + "cache/index3/shared_cpu_list": "0", cpu0 + "cache/index3/shared_cpu_map": "1",
+				cpu1 + "cache/index3/level": "3", cpu1 + "cache/index3/shared_cpu_list": "0", cpu1 + "cache/index3/shared_cpu_map": "2"},
+			func(m *Machine) string { return fmt.Sprint(m.Complexes()[1].CPUs) }, "1"},
+		"cpusets from before cgroups": {
+			with(groups, "proc/mounts", "none /dev/cpuset cpuset rw 0 0", "dev/cpuset/job/cpus", "1", "dev/cpuset/job/mems", "1"), allowed, "1 [1]"},
+		"cpusets without a prefix": {
+			with(groups, "proc/mounts", "none /c cgroup rw,cpuset,noprefix 0 0", "c/job/cpus", "1", "c/job/mems", "1"), allowed, "1 [1]"},
+		"a mount that does not show the group, then one that does": {
+			with(groups, "proc/mounts", "a /a cgroup rw,cpuset 0 0\nb /b cgroup rw,cpuset 0 0", "b/job/cpuset.cpus", "1", "b/job/cpuset.mems", "1"), allowed, "1 [1]"},
+		"the same of version 2": {
+			with(groups, "proc/mounts", "a /a cgroup2 rw 0 0\nb /b cgroup2 rw 0 0", "b/job/cpuset.cpus.effective", "1", "b/job/cpuset.mems.effective", "1"), allowed, "1 [1]"},
+		"a node whose memory is not all of the machine's": {
+			map[string]string{online: "0", nodes + "online": "1", nodes + "has_memory": "0-1", nodes + "node1/cpulist": "0",
+				nodes + "node1/meminfo": "Node 1 MemTotal: 1024 kB\nNode 1 MemFree: 512 kB\n", "proc/meminfo": "MemTotal: 4096 kB\nMemFree: 2048 kB\n"},
+			func(m *Machine) string { return fmt.Sprint(m.NUMANodes()[0].MemoryTotal) }, "1048576"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			src := newTextSource()
+			for name, text := range c.files {
+				src.addFile(name, text+"\n")
+			}
+			if got := c.get(readText(t, src)); got != c.want {
+				t.Errorf("%s, want %s", got, c.want)
+			}
+		})
+	}
+}
