@@ -20,6 +20,7 @@ import (
 	"github.com/sdr-engine/sdr/engine"
 	"github.com/sdr-engine/sdr/hugepages"
 	"github.com/sdr-engine/sdr/internal/coreclock"
+	"github.com/sdr-engine/sdr/internal/profile"
 	"github.com/sdr-engine/sdr/placement"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/reserve"
@@ -163,8 +164,8 @@ func (a *app) runTune(ctx context.Context, f tuneFlags) (err error) {
 		return err
 	}
 	s := &search{space: space, window: t.windowOf(), budget: f.time, note: t.addNote}
-	r := &tuneReport{Schema: 1, Machine: machineOf(t.machine), Proof: f.proof.String(), Window: s.window.Seconds(), Profile: path}
-	r.Fingerprint = r.Machine.fingerprint()
+	r := &tuneReport{Schema: 1, Machine: profile.MachineOf(t.machine), Proof: f.proof.String(), Window: s.window.Seconds(), Profile: path}
+	r.Fingerprint = r.Machine.Fingerprint()
 	if f.dryRun {
 		r.Notes = append([]string{}, t.notes...)
 		return a.printTunePlan(r, &s.space, f)
@@ -251,17 +252,17 @@ func (t *tuning) refused(path string) error {
 
 // writeProfile writes what was found.
 func (t *tuning) writeProfile(r *tuneReport, write func([]byte) error) error {
-	p := &profile{
-		Schema: profileSchema, Fingerprint: r.Fingerprint, Made: time.Now().UTC().Truncate(time.Second), Version: version(),
-		Proof: r.Proof, Machine: r.Machine, Latency: r.Latency.profileSettings, Throughput: r.Throughput.profileSettings, Cycles: r.Cycles,
+	p := &profile.Profile{
+		Schema: profile.Schema, Fingerprint: r.Fingerprint, Made: time.Now().UTC().Truncate(time.Second), Version: version(),
+		Proof: r.Proof, Machine: r.Machine, Latency: r.Latency.Settings, Throughput: r.Throughput.Settings, Cycles: r.Cycles,
 	}
 	var text bytes.Buffer
-	if err := p.write(&text); err != nil {
+	if err := p.Write(&text); err != nil {
 		return fmt.Errorf("writing the profile: %w", err)
 	}
 	// What would not be read again is not written.
-	if _, problems := parseProfile(text.String(), r.Machine); len(problems) > 0 {
-		return &profileError{r.Profile, problems}
+	if _, problems := profile.Parse(text.String(), r.Machine); len(problems) > 0 {
+		return &profile.Error{Path: r.Profile, Problems: problems}
 	}
 	return write(text.Bytes())
 }
@@ -309,7 +310,7 @@ func (t *tuning) space() (tuneSpace, error) {
 		strides:   []int{32, 128, 512},
 		ahead:     []int{256, 4096, 8192, 32768},
 		smt:       []placement.SMTUse{placement.ProduceOnSiblings},
-		pages:     []pageKind{pagesAny},
+		pages:     []profile.PageKind{profile.PagesAny},
 		policies:  []placement.Policy{placement.Spread},
 		counts:    t.sectors,
 	}
@@ -336,16 +337,16 @@ func (t *tuning) space() (tuneSpace, error) {
 			free[pool.Size] = free[pool.Size] || pool.Free > 0
 		}
 	}
-	for _, k := range pageKinds {
-		huge := k.pages == hugepages.Huge1G || k.pages == hugepages.Huge2M
-		if huge && !free[k.pages.Size()] {
-			t.addNote("pages of %s are left out: none is free in the kernel's pool", k.kind)
+	for _, k := range profile.PageKinds {
+		huge := k.Pages == hugepages.Huge1G || k.Pages == hugepages.Huge2M
+		if huge && !free[k.Pages.Size()] {
+			t.addNote("pages of %s are left out: none is free in the kernel's pool", k.Kind)
 			continue
 		}
-		if k.kind == pagesTransparent && len(s.pages) == 1 {
+		if k.Kind == profile.PagesTransparent && len(s.pages) == 1 {
 			continue // what any has without pools
 		}
-		s.pages = append(s.pages, k.kind)
+		s.pages = append(s.pages, k.Kind)
 	}
 	disk, known, err := roomIn(t.dir)
 	if err != nil {
@@ -507,8 +508,8 @@ func (t *tuning) measure(ctx context.Context, tr trial, window time.Duration) (r
 	}
 	setPlaces(c, t.machine, plan)
 	c.Sectors = t.made[:tr.sectors]
-	if tr.pages != pagesAny {
-		c.Pages = tr.pages.orSmaller()[:1]
+	if tr.pages != profile.PagesAny {
+		c.Pages = tr.pages.OrSmaller()[:1]
 	}
 	c.Progress = new(engine.Progress)
 	m, err := engine.Measure(ctx, *c, window)
@@ -527,7 +528,7 @@ func (t *tuning) measure(ctx context.Context, tr trial, window time.Duration) (r
 		return r, fmt.Errorf("measuring %v: %w", tr, err)
 	}
 	for _, had := range m.Memory {
-		if tr.pages != pagesAny && (had.Pages != c.Pages[0] || had.Pages == hugepages.Transparent && had.Backing.Err == nil && had.Backing.Huge == 0) {
+		if tr.pages != profile.PagesAny && (had.Pages != c.Pages[0] || had.Pages == hugepages.Transparent && had.Backing.Err == nil && had.Backing.Huge == 0) {
 			return r, fmt.Errorf("%w: %v were had instead", errCannot, had.Backing)
 		}
 	}
@@ -564,7 +565,7 @@ func readingOf(m engine.Measurement, sectors int, hz float64) (r measured, err e
 // changes the meaning of a field changes Schema.
 type tuneReport struct {
 	Schema       int                `json:"schema"`
-	Machine      profileMachine     `json:"machine"`
+	Machine      profile.Machine    `json:"machine"`
 	Fingerprint  string             `json:"fingerprint"`
 	Proof        string             `json:"proof"`
 	Seconds      float64            `json:"seconds"`
@@ -580,7 +581,7 @@ type tuneReport struct {
 
 // A tuneFinding is the best for one purpose, and what it loses with one thing changed.
 type tuneFinding struct {
-	profileSettings
+	profile.Settings
 	Samples int         `json:"samples"`
 	Worth   []tuneWorth `json:"worth"`
 }
@@ -611,11 +612,11 @@ func newTuneFinding(f finding) tuneFinding {
 	return all
 }
 
-func settingsOf(t trial, f figure) profileSettings {
-	return profileSettings{
+func settingsOf(t trial, f figure) profile.Settings {
+	return profile.Settings{
 		Kernel: t.kernel, Sectors: t.sectors, Hashers: t.hashers,
 		Staging: t.staging.String(), Producers: t.producers, Stride: t.stride, Lookahead: t.lookahead,
-		SMT: smtText(t.smt), Pages: string(t.pages), Policy: t.policy.String(),
+		SMT: t.smt.String(), Pages: string(t.pages), Policy: t.policy.String(),
 		Cycles: f.cycles, Rate: f.rate, Spread: f.spread,
 	}
 }
@@ -686,7 +687,7 @@ func (a *app) printTunePlan(r *tuneReport, s *tuneSpace, f tuneFlags) error {
 		Strides   []int                      `json:"strides"`
 		Lookahead []int                      `json:"lookaheads"`
 		SMT       []string                   `json:"smt"`
-		Pages     []pageKind                 `json:"pages"`
+		Pages     []profile.PageKind         `json:"pages"`
 		Policies  []string                   `json:"policies"`
 	}
 	c := choices{
@@ -694,7 +695,7 @@ func (a *app) printTunePlan(r *tuneReport, s *tuneSpace, f tuneFlags) error {
 		Producers: s.producers, Strides: s.strides, Lookahead: s.ahead, Pages: s.pages,
 	}
 	for _, use := range s.smt {
-		c.SMT = append(c.SMT, smtText(use))
+		c.SMT = append(c.SMT, use.String())
 	}
 	for _, p := range s.policies {
 		c.Policies = append(c.Policies, p.String())
@@ -707,15 +708,15 @@ func (a *app) printTunePlan(r *tuneReport, s *tuneSpace, f tuneFlags) error {
 	}
 	if f.json {
 		return a.printJSON(struct {
-			Schema  int            `json:"schema"`
-			Machine profileMachine `json:"machine"`
-			Print   string         `json:"fingerprint"`
-			Proof   string         `json:"proof"`
-			Time    float64        `json:"seconds"`
-			Window  float64        `json:"window_seconds"`
-			Notes   []string       `json:"notes"`
-			Choices choices        `json:"choices"`
-			Profile string         `json:"profile"`
+			Schema  int             `json:"schema"`
+			Machine profile.Machine `json:"machine"`
+			Print   string          `json:"fingerprint"`
+			Proof   string          `json:"proof"`
+			Time    float64         `json:"seconds"`
+			Window  float64         `json:"window_seconds"`
+			Notes   []string        `json:"notes"`
+			Choices choices         `json:"choices"`
+			Profile string          `json:"profile"`
 		}{r.Schema, r.Machine, r.Fingerprint, r.Proof, f.time.Seconds(), r.Window, r.Notes, c, r.Profile})
 	}
 	var b strings.Builder

@@ -12,6 +12,7 @@ import (
 
 	"github.com/sdr-engine/sdr/engine"
 	"github.com/sdr-engine/sdr/hugepages"
+	"github.com/sdr-engine/sdr/internal/profile"
 	"github.com/sdr-engine/sdr/parentcache"
 	"github.com/sdr-engine/sdr/placement"
 	"github.com/sdr-engine/sdr/porep"
@@ -42,7 +43,7 @@ type engineFlags struct {
 	profile     string // "": where it is by default
 
 	changed func(name string) bool // whether a flag was given
-	tuned   *profile               // nil: none
+	tuned   *profile.Profile       // nil: none
 	// What a profile says and no flag does.
 	smt           placement.SMTUse
 	bindProducers bool // producers get CPUs of their own, as many as there are

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sdr-engine/sdr/engine"
+	"github.com/sdr-engine/sdr/internal/profile"
 	"github.com/sdr-engine/sdr/placement"
 )
 
@@ -21,7 +22,7 @@ type trial struct {
 	producers         int // for each hasher
 	stride, lookahead int
 	smt               placement.SMTUse
-	pages             pageKind
+	pages             profile.PageKind
 	policy            placement.Policy
 }
 
@@ -59,7 +60,7 @@ type tuneSpace struct {
 	strides   []int
 	ahead     []int
 	smt       []placement.SMTUse // the default first, as those below
-	pages     []pageKind
+	pages     []profile.PageKind
 	policies  []placement.Policy
 	// counts are the numbers of sectors that throughput is asked for. None: any.
 	counts []int
@@ -113,7 +114,7 @@ var tuneSettings = []setting{
 		}
 		return all
 	}},
-	{"smt", func(t trial) string { return smtText(t.smt) }, func(s *tuneSpace, t trial) (all []trial) {
+	{"smt", func(t trial) string { return t.smt.String() }, func(s *tuneSpace, t trial) (all []trial) {
 		for _, use := range s.smt {
 			all = append(all, t.with(func(t *trial) { t.smt = use }))
 		}
@@ -213,7 +214,7 @@ func (s *tuneSpace) lanes(kernel string) int {
 // usual is a kernel with the engine's defaults.
 func (s *tuneSpace) usual(k tuneKernel, shape tuneShape) trial {
 	d := (&engine.Config{Kernel: k.name, Sectors: make([]engine.Sector, 1)}).WithDefaults()
-	t := trial{kernel: k.name, staging: d.Staging, producers: d.Producers, stride: d.Stride, lookahead: d.Lookahead, pages: pagesAny}
+	t := trial{kernel: k.name, staging: d.Staging, producers: d.Producers, stride: d.Stride, lookahead: d.Lookahead, pages: profile.PagesAny}
 	t.set(shape)
 	return t
 }
@@ -555,8 +556,8 @@ func (s *search) try(ctx context.Context, stage string, t trial, until time.Dura
 		return false, nil
 	case errors.Is(err, errCannot):
 		s.refused[t] = true
-		if t.pages != pagesAny {
-			s.space.pages = slices.DeleteFunc(s.space.pages, func(k pageKind) bool { return k == t.pages })
+		if t.pages != profile.PagesAny {
+			s.space.pages = slices.DeleteFunc(s.space.pages, func(k profile.PageKind) bool { return k == t.pages })
 		}
 		s.note("%v: %v", t, err)
 		return false, nil
@@ -613,5 +614,5 @@ func (s *search) cyclesByKernel() map[string]float64 {
 
 func (t trial) String() string {
 	return fmt.Sprintf("%s, %s on %s, %v, %s of %d nodes, %d ahead, siblings %s, %s pages, %v", t.kernel,
-		count(t.sectors, "sector"), count(t.hashers, "hasher"), t.staging, count(t.producers, "producer"), t.stride, t.lookahead, smtText(t.smt), t.pages, t.policy)
+		count(t.sectors, "sector"), count(t.hashers, "hasher"), t.staging, count(t.producers, "producer"), t.stride, t.lookahead, t.smt.String(), t.pages, t.policy)
 }

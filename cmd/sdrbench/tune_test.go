@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/sdr-engine/sdr/engine"
+	"github.com/sdr-engine/sdr/internal/profile"
 	"github.com/sdr-engine/sdr/placement"
 )
 
@@ -46,7 +47,7 @@ func testSpace() tuneSpace {
 		strides:   []int{32, 128, 512},
 		ahead:     []int{256, 1024, 4096, 8192},
 		smt:       []placement.SMTUse{placement.ProduceOnSiblings, placement.IdleSiblings},
-		pages:     []pageKind{pagesAny, pages2M, pagesSmall},
+		pages:     []profile.PageKind{profile.PagesAny, profile.Pages2M, profile.PagesSmall},
 		policies:  []placement.Policy{placement.Spread, placement.Pack},
 	}
 }
@@ -278,7 +279,7 @@ func TestSearchGoesOnWithoutWhatCannotBeHad(t *testing.T) {
 	search, _ := aSearch(testSpace(), flat(), exact)
 	measure := search.measure
 	search.measure = func(ctx context.Context, tr trial, w time.Duration) (measured, error) {
-		if tr.pages == pages2M {
+		if tr.pages == profile.Pages2M {
 			return measured{}, fmt.Errorf("%w: no pages", errCannot)
 		}
 		return measure(ctx, tr, w)

@@ -56,11 +56,12 @@ var levels = []row{
 
 	{3, "engine", []string{lowerLevels}},
 	{4, "seal", []string{lowerLevels}},
+	{4, "internal/profile", []string{lowerLevels, "github.com/BurntSushi/toml", "github.com/klauspost/cpuid/v2"}},
 
 	{5, "cmd/sdrbench", []string{
-		publicPackages, "internal/coreclock", "internal/durable", "internal/linux", "internal/portlimits",
+		publicPackages, "internal/coreclock", "internal/durable", "internal/linux", "internal/portlimits", "internal/profile",
 		"charm.land/bubbles/v2", "charm.land/bubbletea/v2", "charm.land/lipgloss/v2",
-		"github.com/BurntSushi/toml", "github.com/ipfs/go-cid", "github.com/klauspost/cpuid/v2", "github.com/multiformats/go-multihash",
+		"github.com/ipfs/go-cid", "github.com/klauspost/cpuid/v2", "github.com/multiformats/go-multihash",
 		"github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org/x/perf", "golang.org/x/term",
 	}},
 }
