@@ -116,6 +116,9 @@ func (j *job) runBatch(ctx context.Context, h, n int, r *regions) error {
 		result.err = l.failure()
 		result.digests = l.digests
 		result.done = result.err == nil && run.err == nil
+		if j.Done != nil && (result.done || result.err != nil) {
+			j.Done(l.sector, j.sectorError(l.sector))
+		}
 	}
 	if run.err == nil {
 		run.counters.at.Store(span.end) // what a sector that failed leaves undone will not be done

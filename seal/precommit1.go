@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/sdr-engine/sdr/engine"
@@ -120,30 +121,32 @@ func PreCommit1Together(ctx context.Context, sectors []Sector, o Options) ([]Out
 	// sealed, sector by sector, and sees to it that sealed and tree-d reach the disk.
 	placing, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	placed := make(chan struct{})
+	placed := make([]chan struct{}, len(works))
+	for i := range placed {
+		placed[i] = make(chan struct{})
+	}
 	go func() {
-		defer close(placed)
-		for _, w := range works {
+		for i, w := range works {
 			if w.err = w.place(placing); w.err != nil && len(works) == 1 {
 				cancel(w.err)
 			}
+			close(placed[i])
 		}
 	}()
+	ends := endings{ctx: ctx, works: works, placed: placed, outs: make([]Outcome, len(works)), known: make([]bool, len(works)), tell: o.Done}
+	if o.Done != nil {
+		c.Done = ends.labelled
+	}
 	o.Progress.enter(StageLabels, 0)
 	result, err := engine.Run(placing, c)
 	if err != nil && !slices.ContainsFunc(result.Sectors, func(s engine.SectorResult) bool { return s.Err == nil }) {
 		cancel(err) // nobody needs the rest
 	}
-	<-placed
-	outs := make([]Outcome, len(works))
+	<-placed[len(placed)-1]
+	outs := ends.all(result, err)
 	var errs []error
-	for i, w := range works {
-		if len(result.Sectors) == 0 { // the engine refused the job
-			outs[i].Err = err
-		} else {
-			outs[i] = w.outcome(ctx, result, result.Sectors[i].Err)
-		}
-		errs = append(errs, outs[i].Err)
+	for _, out := range outs {
+		errs = append(errs, out.Err)
 	}
 	if cause := context.Cause(placing); cause != nil {
 		return outs, cause // the first failure: the others are its consequence
@@ -155,6 +158,62 @@ func PreCommit1Together(ctx context.Context, sectors []Sector, o Options) ([]Out
 		o.Progress.enter(StageDone, 0)
 	}
 	return outs, errors.Join(errs...)
+}
+
+// Endings is where it is decided what became of each sector: early, for a caller who wants
+// to know, or at the end.
+type endings struct {
+	ctx    context.Context
+	works  []*work
+	placed []chan struct{} // by sector, closed when sealed was placed
+	tell   func(int, Outcome)
+
+	telling sync.WaitGroup
+	mu      sync.Mutex
+	outs    []Outcome
+	known   []bool
+}
+
+// labelled is told by the engine, whose next batch waits for it to return.
+func (e *endings) labelled(i int, labels error) {
+	e.telling.Go(func() {
+		<-e.placed[i]
+		out := e.works[i].outcome(e.ctx, labels)
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.end(i, out)
+	})
+}
+
+// end notes, and tells, what became of a sector.
+func (e *endings) end(i int, out Outcome) {
+	e.outs[i], e.known[i] = out, true
+	if e.tell == nil {
+		return
+	}
+	if out.Output != nil {
+		early := *out.Output // the labels' timings come later
+		out.Output = &early
+	}
+	e.tell(i, out)
+}
+
+// all are the outcomes of a job that the engine has ended with this result.
+func (e *endings) all(result engine.Result, err error) []Outcome {
+	e.telling.Wait()
+	for i, w := range e.works {
+		switch {
+		case e.known[i]:
+		case len(result.Sectors) == 0: // the engine refused the job
+			e.end(i, Outcome{Err: err})
+		default:
+			e.end(i, w.outcome(e.ctx, result.Sectors[i].Err))
+		}
+		if out := e.outs[i].Output; out != nil {
+			out.Timings.Labels = result
+		}
+	}
+	return e.outs
 }
 
 // checkAll looks at everything that may be wrong with the input, and returns what
@@ -194,7 +253,7 @@ type work struct {
 
 // outcome is what became of the sector, whose labels were made or not. It looks at
 // what was finished long ago once more.
-func (w *work) outcome(ctx context.Context, result engine.Result, labels error) Outcome {
+func (w *work) outcome(ctx context.Context, labels error) Outcome {
 	for _, err := range []error{labels, w.err} {
 		if err != nil {
 			return Outcome{Err: err}
@@ -203,7 +262,6 @@ func (w *work) outcome(ctx context.Context, result engine.Result, labels error) 
 	if err := w.recheck(ctx); err != nil {
 		return Outcome{Err: err}
 	}
-	w.out.Timings.Labels = result
 	return Outcome{Output: w.out}
 }
 
