@@ -2,7 +2,6 @@ package reserve
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -36,9 +35,10 @@ func parseTurnFile(name string) (number uint64, ok bool) {
 	return number, err == nil && name == turnFile(number)
 }
 
-// Queue takes the last place in the queue for a job, which is named to people. It waits for
-// nobody but for the guard. The error is a *DirError or a *GuardError.
-func (d *Dir) Queue(ctx context.Context, job string) (*Turn, error) {
+// Queue takes the last place in the queue for a job, which is named to people. The id, which may
+// be any text, is that of the Holder that others see. Queue waits for nobody but for the guard.
+// The error is a *DirError or a *GuardError.
+func (d *Dir) Queue(ctx context.Context, job, id string) (*Turn, error) {
 	f, err := d.Patience.enter(ctx, d.path, true)
 	if err != nil {
 		return nil, err
@@ -63,7 +63,7 @@ func (d *Dir) Queue(ctx context.Context, job string) (*Turn, error) {
 	start, _ := startOf("self")
 	err = linux.TryLock(t.file)
 	if err == nil {
-		err = writeHolder(t.file, &Holder{Job: job, PID: os.Getpid(), Start: start, ID: rand.Text(), Since: time.Now().UTC().Truncate(time.Second)})
+		err = writeHolder(t.file, &Holder{Job: job, PID: os.Getpid(), Start: start, ID: id, Since: time.Now().UTC().Truncate(time.Second)})
 	}
 	if err != nil {
 		t.Leave()

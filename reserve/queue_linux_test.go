@@ -21,7 +21,7 @@ func TestQueue(t *testing.T) {
 		d := open(t, dir, "/")
 		var turns []*reserve.Turn
 		for i := range jobs {
-			turn, err := d.Queue(t.Context(), fmt.Sprint(i))
+			turn, err := d.Queue(t.Context(), fmt.Sprint(i), "")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -82,7 +82,7 @@ func TestStaleTurn(t *testing.T) {
 	if waiting, err := d.Waiting(t.Context()); err != nil || len(waiting) != 0 {
 		t.Errorf("%v, %v: a turn that nobody has", waiting, err)
 	}
-	turn, err := d.Queue(t.Context(), "next")
+	turn, err := d.Queue(t.Context(), "next", "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,9 +8,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/sdr-engine/sdr/engine"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/seal"
+	"github.com/sdr-engine/sdr/sealer"
 )
 
 type pc1Flags struct {
@@ -18,6 +18,7 @@ type pc1Flags struct {
 	output    string
 	pieces    string
 	overwrite bool
+	wait      bool
 	engineFlags
 }
 
@@ -64,6 +65,7 @@ written at the end is printed on standard error, and the exit code is 1.`,
 	cmd.MarkFlagsMutuallyExclusive("piece", "pieces")
 	cmd.Flags().StringVar(&f.output, "output", "", "`FILE` for the phase 1 JSON, - for standard output (default -)")
 	cmd.Flags().BoolVar(&f.overwrite, "overwrite", false, "seal again, although the sealed file holds a replica")
+	waitFlag(cmd, &f.wait)
 	f.add(a, cmd)
 	require(cmd, "proof", "cache-dir", "staged", "sealed", "sector", "ticket")
 	cmd.MarkFlagsOneRequired("miner", "prover-id")
@@ -79,7 +81,7 @@ func (a *app) runPC1(ctx context.Context, f pc1Flags) error {
 			return err
 		}
 	}
-	c, err := f.prepare(ctx, a, f.sector.Proof, 1)
+	m, err := f.prepare(ctx, a, f.sector.Proof, 1)
 	// Nothing is created before it is known to destroy nothing, and all that is wrong is
 	// told at once; only a reader is not waited for in vain.
 	filesErr := f.checkFiles(ctx, a)
@@ -91,19 +93,19 @@ func (a *app) runPC1(ctx context.Context, f pc1Flags) error {
 	if err := errors.Join(err, filesErr); err != nil {
 		return err
 	}
-	var out *seal.Output
-	what := fmt.Sprintf("pc1 of sector %d", f.sector.Number)
-	err = a.withPlace(ctx, &f.engineFlags, c, 1, what, func(c engine.Config) error {
-		return a.labelling(c, func(o seal.Options) (err error) {
-			o.Begin = to.begin
-			out, err = seal.PreCommit1(ctx, f.sector, o)
+	progress := new(seal.Progress)
+	job := sealer.Job{Name: fmt.Sprintf("pc1 of sector %d", f.sector.Number), Wait: f.wait, Progress: progress, Begin: to.begin}
+	var outs []seal.Outcome
+	err = m.hold(ctx, f.sector.Proof, 1, job, func(h *sealer.Hold) error {
+		return m.labelling(h, func() sample { return sealSample(progress, f.sector.Proof) }, func() (err error) {
+			outs, err = h.PreCommit1(ctx, []seal.Sector{f.sector})
 			return err
 		})
 	})
 	if err != nil {
 		return err
 	}
-	text, err := out.JSON()
+	text, err := outs[0].Output.JSON()
 	if err != nil {
 		return err
 	}
@@ -135,19 +137,4 @@ func (f *pc1Flags) openOutput(ctx context.Context, a *app) (*output, error) {
 		return nil, err
 	}
 	return a.openOutput(ctx, f.output, int64(len(text)))
-}
-
-// labelling runs a job that labels, and shows its progress.
-func (a *app) labelling(c engine.Config, job func(seal.Options) error) error {
-	o := seal.Options{Engine: c, Progress: new(seal.Progress)}
-	stop := a.showLabels(&c, func() sample { return sealSample(o.Progress, c.Proof) })
-	err := job(o)
-	stop()
-	if slowed := o.Progress.Labelling().Slowed(); slowed != nil {
-		fmt.Fprintf(a.err, "slower than it could be: %v\n", slowed)
-	}
-	if unbound := o.Progress.Labelling().Unbound(); unbound != nil {
-		fmt.Fprintf(a.err, "threads ran wherever the system put them: %v\n", unbound)
-	}
-	return err
 }

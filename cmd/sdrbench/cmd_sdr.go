@@ -10,12 +10,14 @@ import (
 	"github.com/sdr-engine/sdr/layers"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/seal"
+	"github.com/sdr-engine/sdr/sealer"
 )
 
 type sdrFlags struct {
 	proof    porep.SealProof
 	cacheDir string
 	id       porep.ReplicaID
+	wait     bool
 	engineFlags
 }
 
@@ -33,6 +35,7 @@ their files. It needs no staged data and builds no tree-d.`,
 	proofFlag(cmd, &f.proof, "registered seal proof")
 	cmd.Flags().StringVar(&f.cacheDir, "cache-dir", "", "`DIR` for the layers")
 	flagVar(cmd, &f.id, "replica-id", "HEX", "replica id", porep.ParseReplicaID)
+	waitFlag(cmd, &f.wait)
 	f.add(a, cmd)
 	require(cmd, "proof", "cache-dir", "replica-id")
 	_ = cmd.MarkFlagDirname("cache-dir")
@@ -40,15 +43,17 @@ their files. It needs no staged data and builds no tree-d.`,
 }
 
 func (a *app) runSDR(ctx context.Context, f sdrFlags) error {
-	c, err := f.prepare(ctx, a, f.proof, 1)
+	m, err := f.prepare(ctx, a, f.proof, 1)
 	sector := seal.Sector{Proof: f.proof, CacheDir: f.cacheDir}
 	err = errors.Join(err, seal.CheckPaths([]seal.Sector{sector}, append(a.printedFiles(), f.readFiles(f.proof)...)...))
 	if err != nil {
 		return err
 	}
-	err = a.withPlace(ctx, &f.engineFlags, c, 1, "sdr", func(c engine.Config) error {
-		return a.labelling(c, func(o seal.Options) error {
-			_, err := seal.GenerateSDR(ctx, f.proof, f.cacheDir, f.id, o)
+	progress := new(seal.Progress)
+	job := sealer.Job{Name: "sdr", Wait: f.wait, Progress: progress}
+	err = m.hold(ctx, f.proof, 1, job, func(h *sealer.Hold) error {
+		return m.labelling(h, func() sample { return sealSample(progress, f.proof) }, func() error {
+			_, err := h.GenerateSDR(ctx, []engine.Sector{{ReplicaID: f.id, CacheDir: f.cacheDir}})
 			return err
 		})
 	})

@@ -8,10 +8,10 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"text/tabwriter"
 	"time"
 
@@ -24,6 +24,7 @@ import (
 	"github.com/sdr-engine/sdr/placement"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/reserve"
+	"github.com/sdr-engine/sdr/sealer"
 	kernels "github.com/sdr-engine/sdr/sha256"
 	"github.com/sdr-engine/sdr/topology"
 )
@@ -115,12 +116,14 @@ func parseSectorCounts(text string) (all []int, err error) {
 type tuning struct {
 	*app
 	tuneFlags
-	machine *topology.Machine
-	held    []reserve.Holder // by others
-	made    []engine.Sector
-	notes   []string
-	busy    []string // why what is measured here says little
-	hz      float64
+	sealing  *sealer.Machine
+	view     *sealer.View // what there is, and what others hold
+	cores    *sealer.Hold // all that are free
+	made     []engine.Sector
+	notes    []string
+	unlocked sync.Once // that there are no locks is told
+	busy     []string  // why what is measured here says little
+	hz       float64
 }
 
 func (t *tuning) addNote(format string, args ...any) {
@@ -144,12 +147,14 @@ func (a *app) runTune(ctx context.Context, f tuneFlags) (err error) {
 		errs = append(errs, errors.New("tuning: there is no configuration folder of the user: name a file, or none, with --profile"))
 	}
 	t := &tuning{app: a, tuneFlags: f}
-	if t.machine, err = topology.Read(); err != nil {
-		errs = append(errs, err)
+	o := sealer.Options{Notes: t.withoutLocks}
+	if f.lockDir != reserve.DefaultDir {
+		o.LockDir = f.lockDir
 	}
-	if t.held, err = a.heldOn(ctx, "/", f.lockDir); err != nil {
-		errs = append(errs, t.withoutLocks(err))
+	if t.sealing, err = sealer.Open(ctx, o); err == nil {
+		t.view, err = t.sealing.Look(ctx)
 	}
+	errs = append(errs, err)
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
@@ -164,7 +169,7 @@ func (a *app) runTune(ctx context.Context, f tuneFlags) (err error) {
 		return err
 	}
 	s := &search{space: space, window: t.windowOf(), budget: f.time, note: t.addNote}
-	r := &tuneReport{Schema: 1, Machine: profile.MachineOf(t.machine), Proof: f.proof.String(), Window: s.window.Seconds(), Profile: path}
+	r := &tuneReport{Schema: 1, Machine: profile.MachineOf(t.view.Machine), Proof: f.proof.String(), Window: s.window.Seconds(), Profile: path}
 	r.Fingerprint = r.Machine.Fingerprint()
 	if f.dryRun {
 		r.Notes = append([]string{}, t.notes...)
@@ -190,11 +195,12 @@ func (a *app) runTune(ctx context.Context, f tuneFlags) (err error) {
 	for _, note := range t.notes {
 		a.note("%s", note)
 	}
-	release, err := t.reserve(ctx)
+	held, err := t.sealing.HoldFree(ctx, t.view, sealer.Job{Name: "tune"})
 	if err != nil {
 		return err
 	}
-	defer release()
+	defer func() { err = errors.Join(err, held.Release()) }()
+	t.cores = held
 	dir, remove, err := makeWorkDir(f.dir)
 	if err != nil {
 		return err
@@ -204,8 +210,6 @@ func (a *app) runTune(ctx context.Context, f tuneFlags) (err error) {
 		return err
 	}
 
-	// Hashers never leave their threads: the others need some of their own.
-	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), 2*runtime.NumCPU()))
 	t.hz = coreclock.Measure()
 	s.measure = t.measure
 	s.now = func() time.Duration { return time.Since(began) }
@@ -213,7 +217,7 @@ func (a *app) runTune(ctx context.Context, f tuneFlags) (err error) {
 		fmt.Fprintf(a.err, "tune: %3.0f %%  %s: %s cycles a label, %s: %v\n", min(100, 100*s.now().Seconds()/s.budget.Seconds()),
 			stage, thousands(uint64(f.cycles+0.5)), perSecond(f.rate, "labels"), tr)
 	}
-	before, known := readCPUUse("/proc", t.machine.Allowed())
+	before, known := readCPUUse("/proc", t.view.Machine.Allowed())
 	timed, cancel := context.WithDeadlineCause(ctx, began.Add(f.time), errTimeUp)
 	defer cancel()
 	latency, throughput, err := s.run(timed)
@@ -269,7 +273,7 @@ func (t *tuning) writeProfile(r *tuneReport, write func([]byte) error) error {
 
 // addOthers notes if others were busy since then.
 func (t *tuning) addOthers(before cpuUse, when string) {
-	cpus := t.machine.Allowed()
+	cpus := t.view.Machine.Allowed()
 	now, ok := readCPUUse("/proc", cpus)
 	if !ok {
 		return
@@ -283,12 +287,12 @@ func (t *tuning) addOthers(before cpuUse, when string) {
 
 // look notes what makes the figures worse, and what this machine has no choice in.
 func (t *tuning) look(ctx context.Context) error {
-	for _, h := range t.held {
+	for _, h := range t.view.Held {
 		text := fmt.Sprintf("%s held by %s", numbers("core", topology.NewCPUSet(h.Cores...)), h.Who())
 		t.busy = append(t.busy, text)
 		t.addNote("left out: %s", text)
 	}
-	if before, ok := readCPUUse("/proc", t.machine.Allowed()); ok {
+	if before, ok := readCPUUse("/proc", t.view.Machine.Allowed()); ok {
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
@@ -296,15 +300,15 @@ func (t *tuning) look(ctx context.Context) error {
 		}
 		t.addOthers(before, "before it began")
 	}
-	if t.machine.Allowed().Len() < t.machine.CPUs().Len() {
-		t.addNote("of CPUs %v only %v may be used: the rest is left out", t.machine.CPUs(), t.machine.Allowed())
+	if t.view.Machine.Allowed().Len() < t.view.Machine.CPUs().Len() {
+		t.addNote("of CPUs %v only %v may be used: the rest is left out", t.view.Machine.CPUs(), t.view.Machine.Allowed())
 	}
 	return nil
 }
 
 // space is what there is to choose from here.
 func (t *tuning) space() (tuneSpace, error) {
-	m := t.machine
+	m := t.view.Machine
 	s := tuneSpace{
 		producers: []int{1, 2},
 		strides:   []int{32, 128, 512},
@@ -359,7 +363,7 @@ func (t *tuning) space() (tuneSpace, error) {
 		_, err := t.plan(s.usual(tuneKernel{name: k.Name}, shape))
 		return err == nil
 	}
-	cores := t.cores()
+	cores := t.view.FreeCores()
 	fits := false
 	for _, k := range kernels.Kernels() {
 		if !k.Usable() {
@@ -434,12 +438,6 @@ func (s *tuneSpace) mostSectors() (most int) {
 	return most
 }
 
-// cores is how many are free to hash.
-func (t *tuning) cores() int {
-	cores, _ := freeCores(t.machine, t.held, placePolicy{})
-	return cores
-}
-
 // windowOf is how long to measure: a search takes one to two hundred measurements, and
 // each needs time to begin; and half of a layer must be enough.
 func (t *tuning) windowOf() time.Duration {
@@ -448,74 +446,42 @@ func (t *tuning) windowOf() time.Duration {
 	return min(max(t.time/200, 20*time.Millisecond), layer, 5*time.Second)
 }
 
-// config is a trial's, without sectors and places.
-func (t *tuning) config(tr trial) *engine.Config {
-	return &engine.Config{
-		Proof: t.proof, Kernel: tr.kernel, Cycles: map[string]float64{}, Hashers: tr.hashers,
-		Staging: tr.staging, Producers: tr.producers, Stride: tr.stride, Lookahead: tr.lookahead,
-		Memory: new(hugepages.Accounting),
+// trialSettings are a trial's.
+func trialSettings(tr trial) sealer.Settings {
+	s := sealer.Settings{
+		Kernel: tr.kernel, Hashers: tr.hashers, Staging: tr.staging, Producers: tr.producers, Stride: tr.stride, Lookahead: tr.lookahead,
+		SMT: tr.smt, Policy: sealer.PolicySpread,
 	}
+	if tr.policy == placement.Pack {
+		s.Policy = sealer.PolicyPack
+	}
+	if tr.pages != profile.PagesAny {
+		s.Pages = tr.pages.OrSmaller()[:1]
+	}
+	return s
 }
 
 // plan is where a trial's hashers run.
 func (t *tuning) plan(tr trial) (*placement.Plan, error) {
-	f := &engineFlags{hashers: tr.hashers, smt: tr.smt, bindProducers: true}
-	f.policy.policy = tr.policy
-	return choosePlan(t.machine, t.held, f, t.config(tr), tr.sectors)
+	return t.view.Plan(t.proof, tr.sectors, trialSettings(tr))
 }
 
-// withoutLocks goes on without locks where nobody named a folder for them.
-func (t *tuning) withoutLocks(err error) error {
-	if t.lockDir != reserve.DefaultDir {
-		return err
+// withoutLocks tells why tune goes on without locks, once.
+func (t *tuning) withoutLocks(n sealer.Note) {
+	if n.Kind == sealer.NoteGuard {
+		t.note("%v", n)
+		return
 	}
-	t.note("cores are not reserved: %v", err)
-	return nil
-}
-
-// reserve takes all cores that are free, for as long as tune runs.
-func (t *tuning) reserve(ctx context.Context) (release func(), err error) {
-	taken := map[topology.CPU]bool{}
-	for _, h := range t.held {
-		for _, core := range h.Cores {
-			taken[core] = true
-		}
-	}
-	q := reserve.Request{Job: "tune"}
-	for _, core := range t.machine.Cores() {
-		number := core.CPUs[0]
-		if !taken[number] && slices.ContainsFunc(core.CPUs, t.machine.Allowed().Contains) {
-			q.Cores = append(q.Cores, number)
-		}
-	}
-	dir, err := t.app.openLocks(t.lockDir)
-	if err != nil {
-		return func() {}, t.withoutLocks(err)
-	}
-	r, err := dir.Acquire(ctx, q)
-	if err != nil {
-		return nil, err
-	}
-	return func() { r.Release() }, nil
+	t.unlocked.Do(func() { t.note("cores are not reserved: %v%s", n.Err, forAll(n.Err)) })
 }
 
 // measure measures a trial once.
 func (t *tuning) measure(ctx context.Context, tr trial, window time.Duration) (r measured, err error) {
-	c := t.config(tr)
-	plan, err := t.plan(tr)
-	if err != nil {
+	if _, err := t.plan(tr); err != nil {
 		return r, fmt.Errorf("%w: %w", errCannot, err)
 	}
-	setPlaces(c, t.machine, plan)
-	c.Sectors = t.made[:tr.sectors]
-	if tr.pages != profile.PagesAny {
-		c.Pages = tr.pages.OrSmaller()[:1]
-	}
-	c.Progress = new(engine.Progress)
-	m, err := engine.Measure(ctx, *c, window)
-	if unbound := c.Progress.Unbound(); err == nil && unbound != nil {
-		err = unbound // what is measured anywhere says nothing of these cores
-	}
+	s := trialSettings(tr)
+	m, err := t.cores.MeasureWith(ctx, t.proof, t.made[:tr.sectors], s, window)
 	var refused *hugepages.AllocError
 	var limit *hugepages.LimitError
 	var wrong *engine.LabelError
@@ -528,7 +494,7 @@ func (t *tuning) measure(ctx context.Context, tr trial, window time.Duration) (r
 		return r, fmt.Errorf("measuring %v: %w", tr, err)
 	}
 	for _, had := range m.Memory {
-		if tr.pages != profile.PagesAny && (had.Pages != c.Pages[0] || had.Pages == hugepages.Transparent && had.Backing.Err == nil && had.Backing.Huge == 0) {
+		if tr.pages != profile.PagesAny && (had.Pages != s.Pages[0] || had.Pages == hugepages.Transparent && had.Backing.Err == nil && had.Backing.Huge == 0) {
 			return r, fmt.Errorf("%w: %v were had instead", errCannot, had.Backing)
 		}
 	}

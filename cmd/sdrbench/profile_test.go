@@ -16,6 +16,7 @@ import (
 	"github.com/sdr-engine/sdr/internal/profile"
 	"github.com/sdr-engine/sdr/placement"
 	"github.com/sdr-engine/sdr/porep"
+	"github.com/sdr-engine/sdr/sealer"
 	"github.com/sdr-engine/sdr/topology"
 )
 
@@ -30,6 +31,26 @@ func aProfile() *profile.Profile {
 			SMT: "produce", Pages: "any", Policy: "spread", Cycles: 1400, Rate: 8e6, Spread: 0.02},
 		Cycles: map[string]float64{"generic/1": 19000},
 	}
+}
+
+// written is a profile as it is read on this machine.
+func written(t *testing.T, p *profile.Profile) *sealer.Profile {
+	t.Helper()
+	m, err := topology.Read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Schema, p.Machine = profile.Schema, profile.MachineOf(m)
+	p.Fingerprint = p.Machine.Fingerprint()
+	var text bytes.Buffer
+	if err := p.Write(&text); err != nil {
+		t.Fatal(err)
+	}
+	read, err := sealer.ParseProfile(&text, "profile.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return read
 }
 
 // Flags come before the environment, that before the profile, and that before the
@@ -49,43 +70,50 @@ func TestProfilePrecedence(t *testing.T) {
 		env     map[string]string
 		sectors int
 		want    want
-		policy  placement.Policy
-		smt     placement.SMTUse
+		policy  sealer.Policy
 		pages   []hugepages.Pages
 	}{
 		{name: "defaults", sectors: 1, want: want{"", 0, engine.AutoStaging, 0, 0, 0}},
 		{name: "one sector", profile: p, sectors: 1, want: want{"generic/1", 1, engine.Hybrid, 2, 64, 2048},
-			policy: placement.Pack, smt: placement.IdleSiblings, pages: []hugepages.Pages{hugepages.Huge2M, hugepages.Transparent, hugepages.Small}},
+			pages: []hugepages.Pages{hugepages.Huge2M, hugepages.Transparent, hugepages.Small}},
 		{name: "as many as measured", profile: p, sectors: 12, want: want{"generic/1", 6, engine.Producers, 1, 256, 8192}},
 		{name: "another number", profile: p, sectors: 13, want: want{"", 0, engine.Producers, 1, 256, 8192}},
 		{name: "environment", profile: p, sectors: 12, env: map[string]string{"SDR_KERNEL": "auto", "FIL_PROOFS_MULTICORE_SDR_PRODUCERS": "3",
 			"FIL_PROOFS_MULTICORE_SDR_PRODUCER_STRIDE": "32", "FIL_PROOFS_MULTICORE_SDR_LOOKAHEAD": "512"}, want: want{"", 0, engine.Producers, 3, 32, 512}},
 		{name: "flags", profile: p, sectors: 12, env: map[string]string{"SDR_KERNEL": "nonsense", "FIL_PROOFS_MULTICORE_SDR_PRODUCERS": "3"},
-			args: "--kernel auto --producers 5 --staging inline --stride 16 --lookahead 160 --policy pack", want: want{"", 0, engine.Inline, 5, 16, 160}, policy: placement.Pack},
+			args: "--kernel auto --producers 5 --staging inline --stride 16 --lookahead 160 --policy pack", want: want{"", 0, engine.Inline, 5, 16, 160}, policy: sealer.PolicyPack},
 		{name: "hashers", profile: p, sectors: 12, args: "--hashers 2", want: want{"", 2, engine.Producers, 1, 256, 8192}},
 		{name: "a lookahead below the profile's stride", profile: p, sectors: 12, args: "--lookahead 100", want: want{"generic/1", 6, engine.Producers, 1, 100, 100}},
 		{name: "a stride above the profile's lookahead", profile: p, sectors: 12, args: "--stride 10000", want: want{"generic/1", 6, engine.Producers, 1, 10000, 10000}},
 		{name: "one-layer mode has a window", profile: p, sectors: 12, args: "--memory-mode one-layer", want: want{"generic/1", 6, engine.Producers, 1, 256, 0}},
-		{name: "a folder of pages", profile: p, sectors: 1, args: "--hugetlbfs /x", want: want{"generic/1", 1, engine.Hybrid, 2, 64, 2048}, policy: placement.Pack, smt: placement.IdleSiblings},
-		{name: "default policy, given", profile: p, sectors: 1, args: "--policy spread --hugetlbfs /x", want: want{"generic/1", 1, engine.Hybrid, 2, 64, 2048}, smt: placement.IdleSiblings},
+		{name: "a folder of pages", profile: p, sectors: 1, args: "--hugetlbfs /x", want: want{"generic/1", 1, engine.Hybrid, 2, 64, 2048}},
+		{name: "default policy, given", profile: p, sectors: 1, args: "--policy spread --hugetlbfs /x", want: want{"generic/1", 1, engine.Hybrid, 2, 64, 2048}, policy: sealer.PolicySpread},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			a := &app{settings: readSettings(environ(c.env))}
-			f := &engineFlags{tuned: c.profile}
+			f := &engineFlags{}
+			if c.profile != nil {
+				f.tuned = written(t, c.profile)
+			}
 			cmd := &cobra.Command{}
 			f.add(a, cmd)
 			if err := cmd.ParseFlags(strings.Fields(c.args)); err != nil {
 				t.Fatal(err)
 			}
-			got, err := f.config(a, porep.StackedDrg8MiBV1_1, c.sectors)
+			o, err := f.options(a)
 			if err != nil {
+				t.Fatal(err)
+			}
+			got := o.Config(porep.StackedDrg8MiBV1_1, c.sectors)
+			if err := f.validate(got, c.sectors); err != nil {
 				t.Fatal(err)
 			}
 			if have := (want{got.Kernel, got.Hashers, got.Staging, got.Producers, got.Stride, got.Lookahead}); have != c.want {
 				t.Errorf("%+v, want %+v", have, c.want)
 			}
-			if f.policy.policy != c.policy || f.smt != c.smt || !slices.Equal(got.Pages, c.pages) {
-				t.Errorf("policy %v, siblings %v, pages %v", f.policy.policy, f.smt, got.Pages)
+			// Policy and siblings are sealer's to fill in, wherever these leave them open.
+			if o.Policy != c.policy || o.SMT != placement.ProduceOnSiblings || !slices.Equal(got.Pages, c.pages) {
+				t.Errorf("policy %v, siblings %v, pages %v", o.Policy, o.SMT, got.Pages)
 			}
 			if (c.profile != nil) != (got.Cycles["generic/1"] == 19000) {
 				t.Errorf("cycles %v", got.Cycles)
@@ -103,60 +131,6 @@ func TestProfilePrecedence(t *testing.T) {
 				t.Error(err)
 			}
 		})
-	}
-}
-
-// A profile's kernel and hashers are for a machine that is free. On one that is
-// not, the job goes where there is room.
-func TestProfileGivesWay(t *testing.T) {
-	p := aProfile()
-	m, err := topology.ReadDump(dumpOfServer)
-	if err != nil {
-		t.Fatal(err)
-	}
-	a := &app{settings: readSettings(nil)}
-	f := &engineFlags{tuned: p}
-	cmd := &cobra.Command{}
-	f.add(a, cmd)
-	cores := m.Cores()
-	if err := cmd.ParseFlags([]string{"--policy", fmt.Sprint(cores[0].CPUs[0])}); err != nil {
-		t.Fatal(err)
-	}
-	c, err := f.config(a, porep.StackedDrg8MiBV1_1, 12)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := choosePlan(m, nil, f, &c, 12); err == nil {
-		t.Error("six hashers on one core")
-	}
-	if !f.forgetShape(&c) || f.forgetShape(&c) || c.Kernel != "" || c.Hashers != 0 {
-		t.Errorf("the shape is still there: %+v", c)
-	}
-	plan, err := choosePlan(m, nil, f, &c, 12)
-	if err != nil || len(plan.Jobs) != 1 {
-		t.Errorf("%+v, %v", plan, err)
-	}
-}
-
-// SMT siblings produce for all hashers, unless they are to idle.
-func TestPlanUsesSiblings(t *testing.T) {
-	m, err := topology.ReadDump(dumpOfServer)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cores := len(m.Cores())
-	for use, want := range map[placement.SMTUse]int{placement.ProduceOnSiblings: 1, placement.IdleSiblings: 0} {
-		f := &engineFlags{hashers: cores, smt: use, changed: func(string) bool { return false }}
-		c := engine.Config{Proof: porep.StackedDrg512MiBV1_1, Kernel: "generic/1"}
-		plan, err := choosePlan(m, nil, f, &c, cores)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, j := range plan.Jobs {
-			if len(j.Producers) != want {
-				t.Fatalf("%s: job %+v, want %d producers", use, j, want)
-			}
-		}
 	}
 }
 
