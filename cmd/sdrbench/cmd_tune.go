@@ -21,6 +21,7 @@ import (
 	"github.com/sdr-engine/sdr/hugepages"
 	"github.com/sdr-engine/sdr/internal/coreclock"
 	"github.com/sdr-engine/sdr/internal/profile"
+	"github.com/sdr-engine/sdr/internal/tune"
 	"github.com/sdr-engine/sdr/placement"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/reserve"
@@ -168,12 +169,12 @@ func (a *app) runTune(ctx context.Context, f tuneFlags) (err error) {
 	if err != nil {
 		return err
 	}
-	s := &search{space: space, window: t.windowOf(), budget: f.time, note: t.addNote}
-	r := &tuneReport{Schema: 1, Machine: profile.MachineOf(t.view.Machine), Proof: f.proof.String(), Window: s.window.Seconds(), Profile: path}
+	s := &tune.Search{Space: space, Window: t.windowOf(), Budget: f.time, Note: t.addNote}
+	r := &tuneReport{Schema: 1, Machine: profile.MachineOf(t.view.Machine), Proof: f.proof.String(), Window: s.Window.Seconds(), Profile: path}
 	r.Fingerprint = r.Machine.Fingerprint()
 	if f.dryRun {
 		r.Notes = append([]string{}, t.notes...)
-		return a.printTunePlan(r, &s.space, f)
+		return a.printTunePlan(r, &s.Space, f)
 	}
 	write := func([]byte) error { return nil }
 	if err := t.refused(path); err != nil {
@@ -206,21 +207,21 @@ func (a *app) runTune(ctx context.Context, f tuneFlags) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, remove()) }()
-	if t.made, err = madeUpSectors(dir, space.mostSectors()); err != nil {
+	if t.made, err = madeUpSectors(dir, space.MostSectors()); err != nil {
 		return err
 	}
 
 	t.hz = coreclock.Measure()
-	s.measure = t.measure
-	s.now = func() time.Duration { return time.Since(began) }
-	s.say = func(stage string, tr trial, f figure) {
-		fmt.Fprintf(a.err, "tune: %3.0f %%  %s: %s cycles a label, %s: %v\n", min(100, 100*s.now().Seconds()/s.budget.Seconds()),
-			stage, thousands(uint64(f.cycles+0.5)), perSecond(f.rate, "labels"), tr)
+	s.Measure = t.measure
+	s.Now = func() time.Duration { return time.Since(began) }
+	s.Say = func(stage string, tr tune.Trial, f tune.Figure) {
+		fmt.Fprintf(a.err, "tune: %3.0f %%  %s: %s cycles a label, %s: %v\n", min(100, 100*s.Now().Seconds()/s.Budget.Seconds()),
+			stage, thousands(uint64(f.Cycles+0.5)), perSecond(f.Rate, "labels"), tr)
 	}
 	before, known := readCPUUse("/proc", t.view.Machine.Allowed())
-	timed, cancel := context.WithDeadlineCause(ctx, began.Add(f.time), errTimeUp)
+	timed, cancel := context.WithDeadlineCause(ctx, began.Add(f.time), tune.ErrTimeUp)
 	defer cancel()
-	latency, throughput, err := s.run(timed)
+	latency, throughput, err := s.Run(timed)
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
@@ -307,31 +308,31 @@ func (t *tuning) look(ctx context.Context) error {
 }
 
 // space is what there is to choose from here.
-func (t *tuning) space() (tuneSpace, error) {
+func (t *tuning) space() (tune.Space, error) {
 	m := t.view.Machine
-	s := tuneSpace{
-		producers: []int{1, 2},
-		strides:   []int{32, 128, 512},
-		ahead:     []int{256, 4096, 8192, 32768},
-		smt:       []placement.SMTUse{placement.ProduceOnSiblings},
-		pages:     []profile.PageKind{profile.PagesAny},
-		policies:  []placement.Policy{placement.Spread},
-		counts:    t.sectors,
+	s := tune.Space{
+		Producers: []int{1, 2},
+		Strides:   []int{32, 128, 512},
+		Ahead:     []int{256, 4096, 8192, 32768},
+		SMT:       []placement.SMTUse{placement.ProduceOnSiblings},
+		Pages:     []profile.PageKind{profile.PagesAny},
+		Policies:  []placement.Policy{placement.Spread},
+		Counts:    t.sectors,
 	}
 	most := 0 // CPUs in a core complex
 	for _, c := range m.Complexes() {
 		most = max(most, c.CPUs.Len())
 	}
 	if most > 4 {
-		s.producers = append(s.producers, 4)
+		s.Producers = append(s.Producers, 4)
 	}
 	if slices.ContainsFunc(m.Cores(), func(c topology.Core) bool { return len(c.CPUs) > 1 }) {
-		s.smt = append(s.smt, placement.IdleSiblings)
+		s.SMT = append(s.SMT, placement.IdleSiblings)
 	} else {
 		t.addNote("SMT is left out: no core has a second CPU")
 	}
 	if len(m.Complexes()) > 1 {
-		s.policies = append(s.policies, placement.Pack)
+		s.Policies = append(s.Policies, placement.Pack)
 	} else {
 		t.addNote("placement is left out: one core complex leaves no choice")
 	}
@@ -347,20 +348,20 @@ func (t *tuning) space() (tuneSpace, error) {
 			t.addNote("pages of %s are left out: none is free in the kernel's pool", k.Kind)
 			continue
 		}
-		if k.Kind == profile.PagesTransparent && len(s.pages) == 1 {
+		if k.Kind == profile.PagesTransparent && len(s.Pages) == 1 {
 			continue // what any has without pools
 		}
-		s.pages = append(s.pages, k.Kind)
+		s.Pages = append(s.Pages, k.Kind)
 	}
 	disk, known, err := roomIn(t.dir)
 	if err != nil {
 		return s, err
 	}
-	room := func(k *kernels.Kernel, shape tuneShape) bool {
-		if known && uint64(shape.sectors) > disk/uint64(t.proof.SectorSize()) {
+	room := func(k *kernels.Kernel, shape tune.Shape) bool {
+		if known && uint64(shape.Sectors) > disk/uint64(t.proof.SectorSize()) {
 			return false
 		}
-		_, err := t.plan(s.usual(tuneKernel{name: k.Name}, shape))
+		_, err := t.plan(s.Usual(tune.Kernel{Name: k.Name}, shape))
 		return err == nil
 	}
 	cores := t.view.FreeCores()
@@ -371,21 +372,21 @@ func (t *tuning) space() (tuneSpace, error) {
 			t.addNote("%s is left out: %v", k.Name, err)
 			continue
 		}
-		tk := tuneKernel{name: k.Name, lanes: k.Lanes}
-		if one := (tuneShape{1, k.Lanes}); room(k, one) {
-			tk.one = one
+		tk := tune.Kernel{Name: k.Name, Lanes: k.Lanes}
+		if one := (tune.Shape{Hashers: 1, Sectors: k.Lanes}); room(k, one) {
+			tk.One = one
 		}
-		tk.shapes = shapesOf(k.Lanes, cores, s.counts, func(shape tuneShape) bool { return room(k, shape) })
-		if len(tk.shapes) == 0 {
+		tk.Shapes = tune.ShapesOf(k.Lanes, cores, s.Counts, func(shape tune.Shape) bool { return room(k, shape) })
+		if len(tk.Shapes) == 0 {
 			t.addNote("%s is left out where sectors go together: no room for them", k.Name)
 		}
-		fits = fits || len(tk.shapes) > 0 && tk.one.hashers > 0
-		s.kernels = append(s.kernels, tk)
+		fits = fits || len(tk.Shapes) > 0 && tk.One.Hashers > 0
+		s.Kernels = append(s.Kernels, tk)
 	}
 	if !fits {
-		_, err := t.plan(s.usual(tuneKernel{name: kernels.Best(1).Name}, tuneShape{1, 1}))
+		_, err := t.plan(s.Usual(tune.Kernel{Name: kernels.Best(1).Name}, tune.Shape{Hashers: 1, Sectors: 1}))
 		if err == nil {
-			err = fmt.Errorf("no room for %s of %v in memory and %s (%s free)", sectorsText(s.counts), t.proof.SectorSize(), t.dir, topology.SizeText(disk))
+			err = fmt.Errorf("no room for %s of %v in memory and %s (%s free)", sectorsText(s.Counts), t.proof.SectorSize(), t.dir, topology.SizeText(disk))
 		}
 		return s, fmt.Errorf("tuning: %w", err)
 	}
@@ -404,40 +405,6 @@ func sectorsText(counts []int) string {
 	return strings.Join(texts, " or ") + " " + verb(counts[len(counts)-1], "sector", "sectors")
 }
 
-// shapesOf are how many hashers and sectors a kernel of so many lanes is tried with
-// on so many cores: as many as have room, for every number of sectors that is
-// asked for; and half as many, which leaves a core for each one's producers.
-func shapesOf(lanes, cores int, counts []int, room func(tuneShape) bool) (all []tuneShape) {
-	add := func(sectors func(hashers int) int, most int) {
-		for h := most; h >= 1; h-- {
-			if room(tuneShape{h, sectors(h)}) {
-				all = append(all, tuneShape{h, sectors(h)})
-				if half := h / 2; half >= 1 {
-					all = append(all, tuneShape{half, sectors(half)})
-				}
-				return
-			}
-		}
-	}
-	if len(counts) == 0 {
-		add(func(h int) int { return h * lanes }, min(cores, maxSectors/lanes))
-	}
-	for _, n := range counts {
-		add(func(int) int { return n }, min(cores, (n+lanes-1)/lanes))
-	}
-	return all
-}
-
-// mostSectors is the largest number of sectors that a trial has.
-func (s *tuneSpace) mostSectors() (most int) {
-	for _, k := range s.kernels {
-		for _, shape := range append([]tuneShape{k.one}, k.shapes...) {
-			most = max(most, shape.sectors)
-		}
-	}
-	return most
-}
-
 // windowOf is how long to measure: a search takes one to two hundred measurements, and
 // each needs time to begin; and half of a layer must be enough.
 func (t *tuning) windowOf() time.Duration {
@@ -447,23 +414,23 @@ func (t *tuning) windowOf() time.Duration {
 }
 
 // trialSettings are a trial's.
-func trialSettings(tr trial) sealer.Settings {
+func trialSettings(tr tune.Trial) sealer.Settings {
 	s := sealer.Settings{
-		Kernel: tr.kernel, Hashers: tr.hashers, Staging: tr.staging, Producers: tr.producers, Stride: tr.stride, Lookahead: tr.lookahead,
-		SMT: tr.smt, Policy: sealer.PolicySpread,
+		Kernel: tr.Kernel, Hashers: tr.Hashers, Staging: tr.Staging, Producers: tr.Producers, Stride: tr.Stride, Lookahead: tr.Lookahead,
+		SMT: tr.SMT, Policy: sealer.PolicySpread,
 	}
-	if tr.policy == placement.Pack {
+	if tr.Policy == placement.Pack {
 		s.Policy = sealer.PolicyPack
 	}
-	if tr.pages != profile.PagesAny {
-		s.Pages = tr.pages.OrSmaller()[:1]
+	if tr.Pages != profile.PagesAny {
+		s.Pages = tr.Pages.OrSmaller()[:1]
 	}
 	return s
 }
 
 // plan is where a trial's hashers run.
-func (t *tuning) plan(tr trial) (*placement.Plan, error) {
-	return t.view.Plan(t.proof, tr.sectors, trialSettings(tr))
+func (t *tuning) plan(tr tune.Trial) (*placement.Plan, error) {
+	return t.view.Plan(t.proof, tr.Sectors, trialSettings(tr))
 }
 
 // withoutLocks tells why tune goes on without locks, once.
@@ -476,12 +443,12 @@ func (t *tuning) withoutLocks(n sealer.Note) {
 }
 
 // measure measures a trial once.
-func (t *tuning) measure(ctx context.Context, tr trial, window time.Duration) (r measured, err error) {
+func (t *tuning) measure(ctx context.Context, tr tune.Trial, window time.Duration) (r tune.Measured, err error) {
 	if _, err := t.plan(tr); err != nil {
-		return r, fmt.Errorf("%w: %w", errCannot, err)
+		return r, fmt.Errorf("%w: %w", tune.ErrCannot, err)
 	}
 	s := trialSettings(tr)
-	m, err := t.cores.MeasureWith(ctx, t.proof, t.made[:tr.sectors], s, window)
+	m, err := t.cores.MeasureWith(ctx, t.proof, t.made[:tr.Sectors], s, window)
 	var refused *hugepages.AllocError
 	var limit *hugepages.LimitError
 	var wrong *engine.LabelError
@@ -489,42 +456,18 @@ func (t *tuning) measure(ctx context.Context, tr trial, window time.Duration) (r
 	case err != nil && ctx.Err() != nil && !errors.As(err, &wrong):
 		return r, context.Cause(ctx)
 	case errors.As(err, &refused), errors.As(err, &limit):
-		return r, fmt.Errorf("%w: %w", errCannot, err)
+		return r, fmt.Errorf("%w: %w", tune.ErrCannot, err)
 	case err != nil:
 		return r, fmt.Errorf("measuring %v: %w", tr, err)
 	}
 	for _, had := range m.Memory {
-		if tr.pages != profile.PagesAny && (had.Pages != s.Pages[0] || had.Pages == hugepages.Transparent && had.Backing.Err == nil && had.Backing.Huge == 0) {
-			return r, fmt.Errorf("%w: %v were had instead", errCannot, had.Backing)
+		if tr.Pages != profile.PagesAny && (had.Pages != s.Pages[0] || had.Pages == hugepages.Transparent && had.Backing.Err == nil && had.Backing.Huge == 0) {
+			return r, fmt.Errorf("%w: %v were had instead", tune.ErrCannot, had.Backing)
 		}
 	}
 	before := t.hz
 	t.hz = coreclock.Measure()
-	return readingOf(m, tr.sectors, (before+t.hz)/2)
-}
-
-// readingOf works out the rate of all sectors: the hasher with most to do decides.
-func readingOf(m engine.Measurement, sectors int, hz float64) (r measured, err error) {
-	var slowest, low, high float64 // seconds a node, all batches; low and high are of slow and fast parts
-	var together float64           // labels a second of all hashers at that time
-	for _, h := range m.Hashers {
-		if h.Nodes == 0 {
-			return r, errTimeUp
-		}
-		rate := float64(h.Nodes) / h.Took.Seconds()
-		slow, fast := rate, rate
-		if n := len(h.Slices); n >= 4 {
-			sorted := slices.Sorted(slices.Values(h.Slices))
-			rate, slow, fast = median(sorted), sorted[n/4], sorted[n-1-n/4]
-		}
-		batches := float64(h.Batches)
-		slowest, low, high = max(slowest, batches/rate), max(low, batches/slow), max(high, batches/fast)
-		together += rate * float64(h.Lanes)
-	}
-	r.rate = float64(sectors) / slowest
-	r.cycles = hz * float64(len(m.Hashers)) / together
-	r.spread = slowest/high - slowest/low
-	return r, nil
+	return tune.ReadingOf(m, tr.Sectors, (before+t.hz)/2)
 }
 
 // A tuneReport is what tune prints. Its JSON is a contract with scripts: whatever
@@ -562,28 +505,28 @@ type tuneWorth struct {
 	Lost    float64 `json:"lost"` // a share of the best's rate
 }
 
-func (r *tuneReport) set(s *search, latency, throughput finding) {
+func (r *tuneReport) set(s *tune.Search, latency, throughput tune.Finding) {
 	r.Latency, r.Throughput = newTuneFinding(latency), newTuneFinding(throughput)
-	r.Cycles, r.Complete = s.cyclesByKernel(), !s.short
-	for _, all := range s.readings {
+	r.Cycles, r.Complete = s.CyclesByKernel(), !s.Short
+	for _, all := range s.Readings {
 		r.Measurements += len(all)
 	}
 }
 
-func newTuneFinding(f finding) tuneFinding {
-	all := tuneFinding{settingsOf(f.trial, f.figure), f.samples, []tuneWorth{}}
-	for _, w := range f.worth {
-		all.Worth = append(all.Worth, tuneWorth{w.setting, w.value, w.cycles, w.rate, w.spread, w.samples, w.lost})
+func newTuneFinding(f tune.Finding) tuneFinding {
+	all := tuneFinding{settingsOf(f.Trial, f.Figure), f.Samples, []tuneWorth{}}
+	for _, w := range f.Worth {
+		all.Worth = append(all.Worth, tuneWorth{w.Setting, w.Value, w.Cycles, w.Rate, w.Spread, w.Samples, w.Lost})
 	}
 	return all
 }
 
-func settingsOf(t trial, f figure) profile.Settings {
+func settingsOf(t tune.Trial, f tune.Figure) profile.Settings {
 	return profile.Settings{
-		Kernel: t.kernel, Sectors: t.sectors, Hashers: t.hashers,
-		Staging: t.staging.String(), Producers: t.producers, Stride: t.stride, Lookahead: t.lookahead,
-		SMT: t.smt.String(), Pages: string(t.pages), Policy: t.policy.String(),
-		Cycles: f.cycles, Rate: f.rate, Spread: f.spread,
+		Kernel: t.Kernel, Sectors: t.Sectors, Hashers: t.Hashers,
+		Staging: t.Staging.String(), Producers: t.Producers, Stride: t.Stride, Lookahead: t.Lookahead,
+		SMT: t.SMT.String(), Pages: string(t.Pages), Policy: t.Policy.String(),
+		Cycles: f.Cycles, Rate: f.Rate, Spread: f.Spread,
 	}
 }
 
@@ -645,7 +588,7 @@ func (f *tuneFinding) text(b *strings.Builder, heading string) {
 }
 
 // printTunePlan prints what tune would do.
-func (a *app) printTunePlan(r *tuneReport, s *tuneSpace, f tuneFlags) error {
+func (a *app) printTunePlan(r *tuneReport, s *tune.Space, f tuneFlags) error {
 	type choices struct {
 		Kernels   map[string][]tuneShapeJSON `json:"kernels"`
 		Staging   []string                   `json:"staging"`
@@ -658,18 +601,18 @@ func (a *app) printTunePlan(r *tuneReport, s *tuneSpace, f tuneFlags) error {
 	}
 	c := choices{
 		Kernels: map[string][]tuneShapeJSON{}, Staging: []string{engine.Inline.String(), engine.Producers.String(), engine.Hybrid.String()},
-		Producers: s.producers, Strides: s.strides, Lookahead: s.ahead, Pages: s.pages,
+		Producers: s.Producers, Strides: s.Strides, Lookahead: s.Ahead, Pages: s.Pages,
 	}
-	for _, use := range s.smt {
+	for _, use := range s.SMT {
 		c.SMT = append(c.SMT, use.String())
 	}
-	for _, p := range s.policies {
+	for _, p := range s.Policies {
 		c.Policies = append(c.Policies, p.String())
 	}
-	for _, k := range s.kernels {
-		c.Kernels[k.name] = []tuneShapeJSON{}
-		for _, shape := range k.shapes {
-			c.Kernels[k.name] = append(c.Kernels[k.name], tuneShapeJSON{shape.hashers, shape.sectors})
+	for _, k := range s.Kernels {
+		c.Kernels[k.Name] = []tuneShapeJSON{}
+		for _, shape := range k.Shapes {
+			c.Kernels[k.Name] = append(c.Kernels[k.Name], tuneShapeJSON{shape.Hashers, shape.Sectors})
 		}
 	}
 	if f.json {
@@ -691,12 +634,12 @@ func (a *app) printTunePlan(r *tuneReport, s *tuneSpace, f tuneFlags) error {
 		fmt.Fprintf(&b, "%-12s%s\n", name, strings.ReplaceAll(strings.Trim(fmt.Sprint(values), "[]"), " ", ", "))
 	}
 	fmt.Fprintf(&b, "%-12s%v at most, %v for each measurement, sectors of %s\n", "time", f.time, time.Duration(r.Window*float64(time.Second)).Round(time.Millisecond), r.Proof)
-	for _, k := range s.kernels {
+	for _, k := range s.Kernels {
 		var shapes []string
-		for _, shape := range k.shapes {
-			shapes = append(shapes, fmt.Sprintf("%s on %s", count(shape.sectors, "sector"), count(shape.hashers, "core")))
+		for _, shape := range k.Shapes {
+			shapes = append(shapes, fmt.Sprintf("%s on %s", count(shape.Sectors, "sector"), count(shape.Hashers, "core")))
 		}
-		fmt.Fprintf(&b, "%-12s%s\n", k.name, strings.Join(shapes, ", "))
+		fmt.Fprintf(&b, "%-12s%s\n", k.Name, strings.Join(shapes, ", "))
 	}
 	line("staging", c.Staging)
 	line("producers", c.Producers)

@@ -58,10 +58,11 @@ var levels = []row{
 	{4, "seal", []string{lowerLevels}},
 	{4, "internal/profile", []string{lowerLevels, "github.com/BurntSushi/toml", "github.com/klauspost/cpuid/v2"}},
 
+	{5, "internal/tune", []string{"engine", "internal/profile", "placement"}},
 	{5, "sealer", []string{lowerLevels}},
 
 	{6, "cmd/sdrbench", []string{
-		publicPackages, "internal/coreclock", "internal/durable", "internal/linux", "internal/portlimits", "internal/profile",
+		publicPackages, "internal/coreclock", "internal/durable", "internal/linux", "internal/portlimits", "internal/profile", "internal/tune",
 		"charm.land/bubbles/v2", "charm.land/bubbletea/v2", "charm.land/lipgloss/v2",
 		"github.com/ipfs/go-cid", "github.com/klauspost/cpuid/v2", "github.com/multiformats/go-multihash",
 		"github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org/x/perf", "golang.org/x/term",
