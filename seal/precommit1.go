@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -87,8 +88,8 @@ type Outcome struct {
 
 // PreCommit1Together is PreCommit1 of several sectors of one seal proof, which are
 // labelled together: see engine.Run. All sectors are checked, and their tree-ds
-// built, before the first label; what is wrong until then is an error without outcomes. A
-// sector that fails later leaves the others alone. The error then is that of all Outcomes
+// built, before the first label. What the checks find, or Begin, is an error without
+// outcomes, and so is ctx's until then. After that a sector that fails leaves the others alone. The error then is that of all Outcomes
 // joined; there is one for each sector.
 func PreCommit1Together(ctx context.Context, sectors []Sector, o Options) ([]Outcome, error) {
 	if o.Progress == nil {
@@ -99,41 +100,53 @@ func PreCommit1Together(ctx context.Context, sectors []Sector, o Options) ([]Out
 	if err != nil {
 		return nil, err
 	}
-	works := make([]*work, len(sectors))
+	ends := endings{ctx: ctx, outs: make([]Outcome, len(sectors)), known: make([]bool, len(sectors)), tell: o.Done}
 	defer func() {
-		for _, w := range works {
+		for _, w := range ends.works {
 			w.close()
 		}
 	}()
 	o.Progress.enter(StageTreeD, uint64(sectors[0].Proof.SectorSize())*uint64(len(sectors)))
+	early := map[int]error{} // of sectors that are not labelled
 	for i := range sectors {
-		if works[i], err = prepare(ctx, &sectors[i], o.Progress, i); err != nil {
+		w, err := prepare(ctx, &sectors[i], o.Progress, i)
+		if ctx.Err() != nil {
+			w.close()
+			return nil, context.Cause(ctx)
+		}
+		if err != nil {
+			early[i] = err
+			continue
+		}
+		ends.add(w, i)
+	}
+	if len(ends.works) > 0 {
+		ends.only(&c)
+		if err := o.begin(); err != nil {
 			return nil, err
 		}
-		c.Sectors[i].ReplicaID = works[i].out.ReplicaID
 	}
-
-	if err := o.begin(); err != nil {
-		return nil, err
+	var errs []error
+	for _, i := range slices.Sorted(maps.Keys(early)) {
+		ends.end(i, Outcome{Err: early[i]})
+		errs = append(errs, early[i])
+	}
+	if len(ends.works) == 0 {
+		return ends.outs, errors.Join(errs...)
 	}
 
 	// Labels are the hashers' work. Meanwhile another goroutine places staged in
 	// sealed, sector by sector, and sees to it that sealed and tree-d reach the disk.
 	placing, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	placed := make([]chan struct{}, len(works))
-	for i := range placed {
-		placed[i] = make(chan struct{})
-	}
 	go func() {
-		for i, w := range works {
-			if w.err = w.place(placing); w.err != nil && len(works) == 1 {
+		for i, w := range ends.works {
+			if w.err = w.place(placing); w.err != nil && len(ends.works) == 1 {
 				cancel(w.err)
 			}
-			close(placed[i])
+			close(ends.placed[i])
 		}
 	}()
-	ends := endings{ctx: ctx, works: works, placed: placed, outs: make([]Outcome, len(works)), known: make([]bool, len(works)), tell: o.Done}
 	if o.Done != nil {
 		c.Done = ends.labelled
 	}
@@ -142,9 +155,9 @@ func PreCommit1Together(ctx context.Context, sectors []Sector, o Options) ([]Out
 	if err != nil && !slices.ContainsFunc(result.Sectors, func(s engine.SectorResult) bool { return s.Err == nil }) {
 		cancel(err) // nobody needs the rest
 	}
-	<-placed[len(placed)-1]
+	<-ends.placed[len(ends.placed)-1]
 	outs := ends.all(result, err)
-	var errs []error
+	errs = nil
 	for _, out := range outs {
 		errs = append(errs, out.Err)
 	}
@@ -164,30 +177,55 @@ func PreCommit1Together(ctx context.Context, sectors []Sector, o Options) ([]Out
 // to know, or at the end.
 type endings struct {
 	ctx    context.Context
-	works  []*work
-	placed []chan struct{} // by sector, closed when sealed was placed
+	works  []*work         // of those that are labelled, in the engine's order
+	sector []int           // which of the job's they are
+	placed []chan struct{} // closed when sealed was placed
 	tell   func(int, Outcome)
 
 	telling sync.WaitGroup
 	mu      sync.Mutex
-	outs    []Outcome
+	outs    []Outcome // by the job's numbers, as known
 	known   []bool
+}
+
+func (e *endings) add(w *work, sector int) {
+	e.works, e.sector, e.placed = append(e.works, w), append(e.sector, sector), append(e.placed, make(chan struct{}))
+}
+
+// only has the engine label those that were added, alone, on as many hashers.
+func (e *endings) only(c *engine.Config) {
+	c.Sectors = nil
+	for _, w := range e.works {
+		c.Sectors = append(c.Sectors, engine.Sector{ReplicaID: w.out.ReplicaID, CacheDir: w.sector.CacheDir})
+	}
+	c.Hashers = min(c.Hashers, len(c.Sectors))
+	c.Places = c.Places[:min(len(c.Places), len(c.Sectors))]
 }
 
 // labelled is told by the engine, whose next batch waits for it to return.
 func (e *endings) labelled(i int, labels error) {
 	e.telling.Go(func() {
 		<-e.placed[i]
-		out := e.works[i].outcome(e.ctx, labels)
+		out := e.works[i].outcome(e.ctx, e.own(i, labels))
 		e.mu.Lock()
 		defer e.mu.Unlock()
-		e.end(i, out)
+		e.end(e.sector[i], out)
 	})
 }
 
+// own is the engine's error with the job's number of the sector.
+func (e *endings) own(i int, err error) error {
+	if one, ok := err.(*engine.SectorError); ok {
+		mine := *one
+		mine.Sector = e.sector[i]
+		return &mine
+	}
+	return err
+}
+
 // end notes, and tells, what became of a sector.
-func (e *endings) end(i int, out Outcome) {
-	e.outs[i], e.known[i] = out, true
+func (e *endings) end(sector int, out Outcome) {
+	e.outs[sector], e.known[sector] = out, true
 	if e.tell == nil {
 		return
 	}
@@ -195,21 +233,22 @@ func (e *endings) end(i int, out Outcome) {
 		early := *out.Output // the labels' timings come later
 		out.Output = &early
 	}
-	e.tell(i, out)
+	e.tell(sector, out)
 }
 
 // all are the outcomes of a job that the engine has ended with this result.
 func (e *endings) all(result engine.Result, err error) []Outcome {
 	e.telling.Wait()
 	for i, w := range e.works {
+		sector := e.sector[i]
 		switch {
-		case e.known[i]:
+		case e.known[sector]:
 		case len(result.Sectors) == 0: // the engine refused the job
-			e.end(i, Outcome{Err: err})
+			e.end(sector, Outcome{Err: err})
 		default:
-			e.end(i, w.outcome(e.ctx, result.Sectors[i].Err))
+			e.end(sector, w.outcome(e.ctx, e.own(i, result.Sectors[i].Err)))
 		}
-		if out := e.outs[i].Output; out != nil {
+		if out := e.outs[sector].Output; out != nil {
 			out.Timings.Labels = result
 		}
 	}
@@ -392,6 +431,19 @@ func engineConfig(p porep.SealProof, o Options) engine.Config {
 }
 
 func (s *Sector) treeDPath() string { return filepath.Join(s.CacheDir, "sc-02-data-tree-d.dat") }
+
+// Check reports all that is wrong with a sector and can be told before any work, but for
+// what CheckPaths compares, and whether there is room for its files: PreCommit1 does all three.
+func (s *Sector) Check() error {
+	err := errors.Join(s.Proof.Check(), s.check())
+	switch info, statErr := os.Stat(s.CacheDir); {
+	case statErr != nil:
+		return errors.Join(err, &PathError{Role: "cache dir", Path: s.CacheDir, Err: statErr})
+	case !info.IsDir():
+		return errors.Join(err, &PathError{Role: "cache dir", Path: s.CacheDir, Reason: "is not a directory"})
+	}
+	return err
+}
 
 // check looks at all of the input and reports everything that is wrong with it,
 // but for what the engine and CheckPaths check.
