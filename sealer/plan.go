@@ -242,7 +242,7 @@ func (m *Machine) look(ctx context.Context, t *take) (*View, error) {
 		}
 		return nil, err
 	}
-	held, err := m.patience(t.job.Name).Held(ctx, m.lockDir())
+	held, err := m.patience(t.job.Name).Held(ctx, m.dir)
 	switch {
 	case errors.Is(err, errors.ErrUnsupported): // without locks nobody else holds anything
 	case err != nil && m.mayIgnore(err):

@@ -16,6 +16,7 @@
 package sealer
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -39,6 +40,7 @@ import (
 // A Machine seals. Its methods may be called from many goroutines.
 type Machine struct {
 	options Options
+	dir     string                    // of locks
 	cycles  func() map[string]float64 // of kernels, where no profile has them
 	line    line
 	close   func()
@@ -53,7 +55,7 @@ type Machine struct {
 // Open checks the options and returns a machine. The error joins all that is wrong with
 // them, each a *OptionError, or an error of reserve about the lock directory.
 func Open(ctx context.Context, o Options) (*Machine, error) {
-	m := &Machine{options: o, cycles: sync.OnceValue(engine.TimeKernels), holds: map[*Hold]struct{}{}, turns: map[string]bool{}}
+	m := &Machine{options: o, dir: cmp.Or(o.LockDir, reserve.DefaultDir), cycles: sync.OnceValue(engine.TimeKernels), holds: map[*Hold]struct{}{}, turns: map[string]bool{}}
 	m.line.end = make(chan struct{})
 	m.close = sync.OnceFunc(func() { close(m.line.end) })
 	var errs []error
@@ -78,7 +80,7 @@ func Open(ctx context.Context, o Options) (*Machine, error) {
 		}
 	}
 	if o.Policy != PolicyNone && o.needLocks() { // else a call says what it goes without
-		if _, err := m.patience("").Held(ctx, m.lockDir()); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		if _, err := m.patience("").Held(ctx, m.dir); err != nil && !errors.Is(err, errors.ErrUnsupported) {
 			errs = append(errs, err)
 		}
 	}
@@ -106,13 +108,6 @@ func (m *Machine) Close() error {
 // needLocks reports whether a lock directory that cannot be used is an error: somebody named
 // it, or cores.
 func (o *Options) needLocks() bool { return o.Policy != PolicyAuto || o.LockDir != "" }
-
-func (m *Machine) lockDir() string {
-	if m.options.LockDir == "" {
-		return reserve.DefaultDir
-	}
-	return m.options.LockDir
-}
 
 // mayIgnore reports whether a call can go on without reserving cores: nobody asked for it,
 // and the lock directory is not for this user. A guard that somebody holds is another matter.
@@ -445,7 +440,12 @@ func (m *Machine) take(ctx context.Context, job Job, try func(*take) (*Hold, err
 	}
 	defer t.leaveTurn(turn)
 	m.line.change(func() { s.turned = true })
-	if err := s.first(ctx); err != nil {
+	ahead, err := s.firstOrBehind(ctx)
+	if err == nil && len(ahead) > 0 {
+		t.note(Note{Kind: NoteWaiting, Err: &BusyError{Ahead: ahead}})
+		err = s.first(ctx)
+	}
+	if err != nil {
 		return nil, err
 	}
 	if turn != nil {
@@ -523,7 +523,7 @@ func (t *take) locks() (*reserve.Dir, error) {
 	if t.dir != nil || t.m.options.Policy == PolicyNone {
 		return t.dir, nil
 	}
-	dir, err := reserve.Open(t.m.lockDir(), "/")
+	dir, err := reserve.Open(t.m.dir, "/")
 	if err != nil {
 		return nil, err
 	}
