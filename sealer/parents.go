@@ -14,7 +14,7 @@ import (
 // A parentStore has the parent caches that calls use, and their copies in memory, which
 // the calls share.
 type parentStore struct {
-	mu   sync.Mutex
+	lock chan struct{} // holds a value while somebody is at the rest
 	open map[porep.SealProof]*sharedParents
 }
 
@@ -29,8 +29,12 @@ func (s *parentStore) use(ctx context.Context, o *Options, c *engine.Config) (do
 	if o.ParentCache == "" {
 		return func() error { return nil }, nil
 	}
-	s.mu.Lock() // whoever wants a copy that is being made waits for it
-	defer s.mu.Unlock()
+	select { // who wants a copy that is being made waits for it
+	case s.lock <- struct{}{}:
+		defer func() { <-s.lock }()
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
 	p := s.open[c.Proof]
 	if p == nil {
 		file, err := parentcache.Open(ctx, c.Proof, o.ParentCache)
@@ -46,8 +50,8 @@ func (s *parentStore) use(ctx context.Context, o *Options, c *engine.Config) (do
 	p.users++
 	proof := c.Proof
 	done = sync.OnceValue(func() error {
-		s.mu.Lock()
-		defer s.mu.Unlock()
+		s.lock <- struct{}{}
+		defer func() { <-s.lock }()
 		return s.drop(proof)
 	})
 	c.Parents = p.file
@@ -78,7 +82,7 @@ func (s *parentStore) use(ctx context.Context, o *Options, c *engine.Config) (do
 	return done, nil
 }
 
-// drop is for who used a proof's parents, with s.mu held.
+// drop is for who used a proof's parents, which holds the lock.
 func (s *parentStore) drop(proof porep.SealProof) error {
 	p := s.open[proof]
 	if p.users--; p.users > 0 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/sdr-engine/sdr/engine"
@@ -34,7 +35,7 @@ func (v *View) FreeCores() int {
 
 // A BusyError says why a job cannot begin now: it can when others have ended.
 type BusyError struct {
-	Sectors int
+	Sectors int               // 0 if others come first, or cores were to be had for no number of sectors
 	Limits  []placement.Limit // what is short; none if others come first
 	Held    []reserve.Holder  // who has it
 	Ahead   []reserve.Holder  // who has waited for longer
@@ -60,7 +61,10 @@ type NoRoomError struct {
 func (e *NoRoomError) Error() string { return noRoom(e.Sectors, e.Limits) }
 
 func noRoom(sectors int, limits []placement.Limit) string {
-	texts := []string{fmt.Sprintf("sealer: placing %s: no room", count(sectors, "sector"))}
+	texts := []string{"sealer: no room yet"}
+	if sectors > 0 {
+		texts[0] = fmt.Sprintf("sealer: placing %s: no room", count(sectors, "sector"))
+	}
 	for _, l := range limits {
 		texts = append(texts, l.Text)
 	}
@@ -144,29 +148,26 @@ func (v *View) planShape(s *setup, sectors int) (*placement.Plan, error) {
 		}
 	}
 	if best == nil {
-		return nil, v.short(short, sectors)
+		return nil, v.short(s, short, sectors)
 	}
 	return best, nil
 }
 
-// short tells what others hold and will give back from what is not there at all. Memory
-// counts as held: how much there will be when jobs end cannot be told.
-func (v *View) short(plan *placement.Plan, sectors int) error {
-	if len(v.Held) > 0 {
-		q := plan.Request
-		q.Producers = 0
-		free, err := placement.New(v.Machine, placement.Reserved{}, q)
-		never := false
-		if err == nil && !free.Fits() {
-			for _, l := range free.Limits {
-				never = never || l.Kind == placement.LimitCores || l.Kind == placement.LimitComplexes || l.Kind == placement.LimitBudget
-			}
-		}
-		if !never {
-			return &BusyError{Sectors: sectors, Limits: plan.Limits, Held: v.Held}
-		}
+// short tells what others will give back from what is not there at all. Memory counts as
+// what they will: how much there will be when jobs end cannot be told.
+func (v *View) short(s *setup, plan *placement.Plan, sectors int) error {
+	none := &NoRoomError{sectors, plan.Limits}
+	if len(v.Held) == 0 {
+		return none
 	}
-	return &NoRoomError{sectors, plan.Limits}
+	_, err := (&View{Machine: v.Machine}).planShape(s, sectors)
+	ofMemory := func(l placement.Limit) bool {
+		return l.Kind == placement.LimitMemory || l.Kind == placement.LimitHugePages
+	}
+	if errors.As(err, &none) && !slices.ContainsFunc(none.Limits, ofMemory) {
+		return none
+	}
+	return &BusyError{Sectors: sectors, Limits: plan.Limits, Held: v.Held}
 }
 
 func reservedBy(held []reserve.Holder) placement.Reserved {

@@ -55,7 +55,7 @@ type Machine struct {
 // Open checks the options and returns a machine. The error joins all that is wrong with
 // them, each a *OptionError, or an error of reserve about the lock directory.
 func Open(ctx context.Context, o Options) (*Machine, error) {
-	m := &Machine{options: o, dir: cmp.Or(o.LockDir, reserve.DefaultDir), cycles: sync.OnceValue(engine.TimeKernels), holds: map[*Hold]struct{}{}, turns: map[string]bool{}}
+	m := &Machine{options: o, dir: cmp.Or(o.LockDir, reserve.DefaultDir), cycles: sync.OnceValue(engine.TimeKernels), holds: map[*Hold]struct{}{}, turns: map[string]bool{}, parents: parentStore{lock: make(chan struct{}, 1)}}
 	m.line.end = make(chan struct{})
 	m.close = sync.OnceFunc(func() { close(m.line.end) })
 	var errs []error

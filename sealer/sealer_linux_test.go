@@ -15,6 +15,7 @@ import (
 
 	"github.com/sdr-engine/sdr/engine"
 	"github.com/sdr-engine/sdr/internal/golden"
+	"github.com/sdr-engine/sdr/parentcache"
 	"github.com/sdr-engine/sdr/placement"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/reserve"
@@ -367,5 +368,50 @@ func TestBadOptions(t *testing.T) {
 	}
 	if _, err := m.PreCommit1(t.Context(), []seal.Sector{{Proof: proof}}, Job{}); err == nil {
 		t.Error("a sector without anything")
+	}
+}
+
+// Calls share a parent cache and its copies in memory, which go with the last of them.
+func TestSharedParents(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := parentcache.Generate(t.Context(), proof, dir, nil); err != nil {
+		t.Fatal(err)
+	}
+	for _, inMemory := range []bool{false, true} {
+		m, err := Open(t.Context(), Options{ParentCache: dir, ParentsInMemory: inMemory, Settings: Settings{Policy: PolicyNone}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		first, err := m.Hold(t.Context(), proof, 1, Job{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		second, err := m.Hold(t.Context(), proof, 1, Job{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, b := first.Config(), second.Config()
+		if a.Parents == nil || a.Parents != b.Parents || (len(a.NodeParents) > 0) != inMemory || m.parents.open[proof].users != 2 {
+			t.Errorf("in memory %v: %v, %v", inMemory, a.Parents, b.Parents)
+		}
+		if err := errors.Join(first.Release(), first.Release()); err != nil {
+			t.Error(err)
+		}
+		row := make([]uint32, porep.Degree)
+		if err := b.Parents.Parents(row, 1); err != nil {
+			t.Errorf("in memory %v: the other call's parents: %v", inMemory, err)
+		}
+		if err := second.Release(); err != nil || len(m.parents.open) != 0 {
+			t.Errorf("in memory %v: %v, left %v", inMemory, err, m.parents.open)
+		}
+	}
+	m, err := Open(t.Context(), Options{ParentCache: t.TempDir(), LockDir: filepath.Join(t.TempDir(), "locks")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // what fails gives its cores back
+		if _, err := m.Hold(t.Context(), proof, 1, Job{}); err == nil || errors.As(err, new(*BusyError)) {
+			t.Errorf("no parent cache: %v", err)
+		}
 	}
 }
