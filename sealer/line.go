@@ -54,6 +54,9 @@ func (s *spot) leave() {
 // await waits until ready, which is asked with all spots before this one, says so.
 func (s *spot) await(ctx context.Context, ready func(before []*spot) bool) error {
 	for {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 		s.line.mu.Lock()
 		if s.line.changed == nil {
 			s.line.changed = make(chan struct{})

@@ -460,6 +460,9 @@ func (m *Machine) take(ctx context.Context, job Job, try func(*take) (*Hold, err
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
 	for {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
 		freed := m.whenFreed()
 		h, err := m.attempt(t, try)
 		if busy := (*BusyError)(nil); !errors.As(err, &busy) {

@@ -66,8 +66,15 @@ func TestFirstComeFirstServed(t *testing.T) {
 	rounds, calls := 50, 5
 	dir := filepath.Join(t.TempDir(), "locks")
 	m := openNoted(t, Options{LockDir: dir})
+	// Where nobody may take locks, the order is the machine's own.
+	unlocked := openNoted(t, Options{})
+	unlocked.dir = t.TempDir()
+	if err := os.Chmod(unlocked.dir, 0o555); err != nil {
+		t.Fatal(err)
+	}
 	for range rounds {
 		serveInOrder(t, calls, m)
+		serveInOrder(t, calls, unlocked)
 	}
 	// Two machines are as two processes. Each looks four times a second.
 	serveInOrder(t, calls, m, openNoted(t, Options{LockDir: dir}))

@@ -128,7 +128,7 @@ func (a *app) runBench(ctx context.Context, f benchFlags) (err error) {
 		fmt.Fprintf(a.err, "bench: %s of %v %s %s in %s\n", count(f.sectors, "sector"), size, verb(f.sectors, "takes", "take"), topology.SizeText(f.disk(mode)), f.dir)
 	}
 	var r *benchReport
-	job := sealer.Job{Name: "bench", Progress: new(seal.Progress), Layers: f.layers}
+	job := sealer.Job{Name: "bench", Wait: f.wait, Progress: new(seal.Progress), Layers: f.layers}
 	err = m.hold(ctx, f.proof, f.sectors, job, func(h *sealer.Hold) (err error) {
 		dir, remove, err := makeWorkDir(f.dir)
 		if err != nil {

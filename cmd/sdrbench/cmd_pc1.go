@@ -19,7 +19,6 @@ type pc1Flags struct {
 	pieces    string
 	sectors   string // a file, instead of all above
 	overwrite bool
-	wait      bool
 	engineFlags
 }
 
@@ -82,7 +81,6 @@ written at the end is printed on standard error, and the exit code is 1.`,
 	cmd.MarkFlagsMutuallyExclusive("piece", "pieces")
 	cmd.Flags().StringVar(&f.output, "output", "", "`FILE` for the phase 1 JSON, - for standard output (default -)")
 	cmd.Flags().BoolVar(&f.overwrite, "overwrite", false, "seal again, although the sealed file holds a replica")
-	waitFlag(cmd, &f.wait)
 	f.add(a, cmd)
 	require(cmd, "proof", "cache-dir", "staged", "sealed", "sector", "ticket")
 	cmd.MarkFlagsOneRequired("miner", "prover-id")

@@ -21,7 +21,6 @@ type sdrFlags struct {
 	cacheDir string
 	id       porep.ReplicaID
 	sectors  string // a file, instead of all above
-	wait     bool
 	engineFlags
 }
 
@@ -49,7 +48,6 @@ JSON object with the fields proof, cache-dir and replica-id. As each ends a line
 	proofFlag(cmd, &f.proof, "registered seal proof")
 	cmd.Flags().StringVar(&f.cacheDir, "cache-dir", "", "`DIR` for the layers")
 	flagVar(cmd, &f.id, "replica-id", "HEX", "replica id", porep.ParseReplicaID)
-	waitFlag(cmd, &f.wait)
 	f.add(a, cmd)
 	require(cmd, "proof", "cache-dir", "replica-id")
 	_ = cmd.MarkFlagDirname("cache-dir")

@@ -39,6 +39,7 @@ type engineFlags struct {
 	strictNUMA  bool
 	parentCache string
 	profile     string // "": where it is by default
+	wait        bool
 
 	changed func(name string) bool // whether a flag was given
 	tuned   *sealer.Profile        // nil: none
@@ -89,6 +90,7 @@ func (f *engineFlags) add(a *app, cmd *cobra.Command) {
 	flagVar(cmd, &f.writing, "writing", "WAY", "the way to the disk: direct, uncached or behind (default direct)", engine.ParseWriting)
 	flagVar(cmd, &f.policy, "policy", "POLICY", "where hashers run: spread, pack, a list of CPUs like 0-3,8, none for wherever, or auto (default auto: spread, if cores can be had)", parsePlacePolicy)
 	a.lockDirFlag(cmd, &f.lockDir)
+	flags.BoolVar(&f.wait, "wait", false, "wait for cores and memory that other jobs hold, first come, first served, instead of failing")
 	flags.StringVar(&f.hugeTLBFS, "hugetlbfs", "", "`DIR` on a mounted hugetlbfs to take layers' memory from")
 	flags.BoolVar(&f.raisePages, "raise-huge-pages", false, "enlarge the kernel's pool of huge pages by what is missing, as root, and give them back")
 	flags.BoolVar(&f.strictNUMA, "strict-numa", false, "a page on the wrong NUMA node is an error")
@@ -102,10 +104,6 @@ func (f *engineFlags) add(a *app, cmd *cobra.Command) {
 		f.tuned, err = a.loadProfile(ctx, f.profile)
 		return err
 	})
-}
-
-func waitFlag(cmd *cobra.Command, to *bool) {
-	cmd.Flags().BoolVar(to, "wait", false, "wait for cores and memory that other jobs hold, first come, first served, instead of failing")
 }
 
 func profileFlag(cmd *cobra.Command, to *string, usage string) {
@@ -275,9 +273,12 @@ func (m *machine) hold(ctx context.Context, p porep.SealProof, sectors int, job 
 func placeError(err error) error {
 	busy, none := (*sealer.BusyError)(nil), (*sealer.NoRoomError)(nil)
 	request, cpus, budget := (*placement.RequestError)(nil), (*placement.CPUError)(nil), (*placement.BudgetError)(nil)
+	const more = "'sdrbench plan' and 'sdrbench topo' show more; --policy none runs anywhere"
 	switch {
-	case errors.As(err, &busy), errors.As(err, &none):
-		return fmt.Errorf("%w ('sdrbench plan' and 'sdrbench topo' show more; --policy none runs anywhere)", err)
+	case errors.As(err, &busy):
+		return fmt.Errorf("%w (%s; --wait waits)", err, more)
+	case errors.As(err, &none):
+		return fmt.Errorf("%w (%s)", err, more)
 	case errors.As(err, &request), errors.As(err, &cpus), errors.As(err, &budget):
 		return usageError{err}
 	}

@@ -17,6 +17,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"github.com/sdr-engine/sdr/engine"
 	"github.com/sdr-engine/sdr/porep"
@@ -348,10 +349,12 @@ func sectorsFlag(cmd *cobra.Command, to *string, instead ...string) {
 	}
 }
 
-// A lineWriter prints a line for each sector as it ends.
+// A lineWriter prints a line for each sector as it ends; where both are on a terminal, when
+// the view is no longer drawn.
 type lineWriter struct {
 	a      *app
 	failed int
+	kept   []string
 	lost   error // of the first line that could not be printed
 }
 
@@ -367,6 +370,14 @@ func (w *lineWriter) write(index int, name string, result []byte, err error) {
 		line += fmt.Sprintf(`,%q:%s`, name, result)
 	}
 	line += "}\n"
+	if out, ok := w.a.out.(*os.File); ok && w.a.terminal() != nil && term.IsTerminal(int(out.Fd())) {
+		w.kept = append(w.kept, line)
+		return
+	}
+	w.print(line)
+}
+
+func (w *lineWriter) print(line string) {
 	if err := w.a.print("%s", line); err != nil {
 		w.lost = errors.Join(w.lost, err)
 		fmt.Fprint(w.a.err, line)
@@ -375,6 +386,9 @@ func (w *lineWriter) write(index int, name string, result []byte, err error) {
 
 // err is what the command ends with.
 func (w *lineWriter) err(ctx context.Context, sectors int, err error) error {
+	for _, line := range w.kept {
+		w.print(line)
+	}
 	if w.failed > 0 && ctx.Err() == nil { // each has been told
 		err = fmt.Errorf("%d of %s failed", w.failed, count(sectors, "sector"))
 	}
