@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -373,8 +374,14 @@ func TestBadOptions(t *testing.T) {
 	if _, err := m.Measure(t.Context(), proof, make([]engine.Sector, 1), time.Second, Job{}); err == nil {
 		t.Error("too small to measure")
 	}
-	if _, err := m.PreCommit1(t.Context(), []seal.Sector{{Proof: proof}}, Job{}); err == nil {
-		t.Error("a sector without anything")
+	// Wrong sectors are refused before they wait, all of them.
+	all := allCores(t, m)
+	defer all.Release()
+	_, err = m.PreCommit1(t.Context(), []seal.Sector{{Proof: proof, Staged: "none"}, {Proof: porep.StackedDrg8MiBV1}}, Job{Wait: true})
+	for _, want := range []string{"stat none", "sealed", "cache dir", "sector 1 is of proof StackedDrg8MiBV1"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("no %q in %v", want, err)
+		}
 	}
 }
 
@@ -419,6 +426,24 @@ func TestSharedParents(t *testing.T) {
 	for range 2 { // what fails gives its cores back
 		if _, err := m.Hold(t.Context(), proof, 1, Job{}); err == nil || errors.As(err, new(*BusyError)) {
 			t.Errorf("no parent cache: %v", err)
+		}
+	}
+}
+
+// The package talks to its caller alone.
+func TestNoStreams(t *testing.T) {
+	paths, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	forbidden := regexp.MustCompile(`os\.(Getenv|LookupEnv|Environ|Args|Std|User)|fmt\.Print|"log"|"flag"`)
+	for _, path := range paths {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if found := forbidden.Find(text); found != nil && !strings.HasSuffix(path, "_test.go") {
+			t.Errorf("%s has %s", path, found)
 		}
 	}
 }

@@ -101,6 +101,9 @@ func (a *app) runPC1(ctx context.Context, f pc1Flags) error {
 	// Nothing is created before it is known to destroy nothing, and all that is wrong is
 	// told at once; only a reader is not waited for in vain.
 	filesErr := f.checkFiles(ctx, a)
+	if f.wait { // else the job itself finds it, no later
+		filesErr = errors.Join(filesErr, f.sector.Check())
+	}
 	var to *output
 	if filesErr == nil && (err == nil || !isPipe(f.output)) {
 		to, filesErr = f.openOutput(ctx, a)
