@@ -100,6 +100,11 @@ type Config struct {
 	// MemoryTaken, if not nil, is called once when all of the job's memory has been
 	// taken from the machine.
 	MemoryTaken func()
+	// Done, if not nil, is called for each sector when its batch has ended, with what its
+	// SectorResult will say: sectors of a batch end together, batches of a hasher one after
+	// another. It is called by several goroutines at the same time, and a hasher's next batch
+	// waits for it. Sectors that the end of the whole job leaves undone are not told.
+	Done func(sector int, err error)
 	// Progress, if not nil, is kept up to date while Run runs.
 	Progress *Progress
 }

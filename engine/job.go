@@ -141,6 +141,9 @@ func (j *job) runBatch(ctx context.Context, h, n int, r *regions) error {
 		result.err = l.failure()
 		result.digests = l.digests
 		result.done = result.err == nil && p.err == nil
+		if j.c.Done != nil && (result.done || result.err != nil) {
+			j.c.Done(l.sector, j.sectorError(l.sector))
+		}
 	}
 	if p.err == nil {
 		p.counters.at.Store(span.end) // what a sector that failed leaves undone will not be done

@@ -151,7 +151,7 @@ func (j *job) result(regions []*regions, ended error) (Result, error) {
 		one := SectorResult{Digests: s.digests}
 		switch {
 		case s.err != nil:
-			one.Err = &SectorError{i, j.c.Sectors[i].CacheDir, s.err}
+			one.Err = j.sectorError(i)
 			errs = append(errs, one.Err)
 		case !s.done:
 			one.Err, undone = ended, true
@@ -162,4 +162,12 @@ func (j *job) result(regions []*regions, ended error) (Result, error) {
 		errs = append(errs, ended)
 	}
 	return r, errors.Join(errs...)
+}
+
+// sectorError is a sector's own error, or nil.
+func (j *job) sectorError(i int) error {
+	if err := j.results[i].err; err != nil {
+		return &SectorError{i, j.c.Sectors[i].CacheDir, err}
+	}
+	return nil
 }

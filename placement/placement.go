@@ -99,6 +99,26 @@ const (
 	IdleSiblings                    // every core runs one thread
 )
 
+func (u SMTUse) String() string {
+	switch u {
+	case ProduceOnSiblings:
+		return "produce"
+	case IdleSiblings:
+		return "idle"
+	}
+	return fmt.Sprintf("SMTUse(%d)", int(u))
+}
+
+// ParseSMTUse reads "produce" or "idle".
+func ParseSMTUse(text string) (SMTUse, error) {
+	for _, u := range []SMTUse{ProduceOnSiblings, IdleSiblings} {
+		if text == u.String() {
+			return u, nil
+		}
+	}
+	return 0, fmt.Errorf("%q is not produce or idle", text)
+}
+
 // Max asks for as many sectors as fit.
 const Max = 0
 
@@ -278,7 +298,7 @@ func (q *Request) check(m *topology.Machine) error {
 	case q.Mode != TwoLayers && q.Mode != OneLayer:
 		return wrong("the memory mode", q.Mode, "two-layers or one-layer")
 	case q.SMT != ProduceOnSiblings && q.SMT != IdleSiblings:
-		return wrong("the use of SMT siblings", q.SMT, "to produce or to idle")
+		return wrong("the use of SMT siblings", int(q.SMT), "to produce or to idle")
 	case q.PageSize != AnyPages && (q.PageSize < basePage || q.PageSize&(q.PageSize-1) != 0 || q.PageSize > maxSectorSize):
 		return wrong("the page size", q.PageSize, "a power of two from %d bytes on", basePage)
 	case (q.Policy == List) != (q.Only.Len() > 0):

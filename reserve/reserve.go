@@ -15,6 +15,10 @@
 // count the same room, and nobody mistakes an observer for a holder. Who does not get it
 // within a second is told who has it, and gives up after a while: see Patience.
 //
+// Jobs that wait for cores, or memory, have turns there, which they take under the guard and
+// which are served in that order: see Turn. Nothing keeps a job without a turn from
+// taking what is free: those that play fair look at Waiting first.
+//
 // # Memory
 //
 // A job says how many bytes it will take from each pool: from a NUMA node's

@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/sdr-engine/sdr/engine"
@@ -87,51 +89,69 @@ type Outcome struct {
 
 // PreCommit1Together is PreCommit1 of several sectors of one seal proof, which are
 // labelled together: see engine.Run. All sectors are checked, and their tree-ds
-// built, before the first label; what is wrong until then is an error without outcomes. A
-// sector that fails later leaves the others alone. The error then is that of all Outcomes
+// built, before the first label. What the checks find, or Begin, is an error without
+// outcomes, and so is ctx's until then. After that a sector that fails leaves the others alone. The error then is that of all Outcomes
 // joined; there is one for each sector.
 func PreCommit1Together(ctx context.Context, sectors []Sector, o Options) ([]Outcome, error) {
 	if o.Progress == nil {
 		o.Progress = new(Progress)
 	}
 	o.Progress.enter(StageChecks, 0)
+	ends := endings{ctx: ctx, outs: make([]Outcome, len(sectors)), known: make([]bool, len(sectors)), tell: o.Done}
+	o.Engine.Done = nil
+	if o.Done != nil {
+		o.Engine.Done = ends.labelled
+	}
 	resolved, err := checkAll(sectors, &o)
 	if err != nil {
 		return nil, err
 	}
-	ids := make([]porep.ReplicaID, len(sectors))
-	works := make([]*work, len(sectors))
 	defer func() {
-		for _, w := range works {
+		for _, w := range ends.works {
 			w.close()
 		}
 	}()
 	o.Progress.enter(StageTreeD, uint64(sectors[0].Proof.SectorSize())*uint64(len(sectors)))
+	early := map[int]error{} // of sectors that are not labelled
 	for i := range sectors {
-		if works[i], err = prepare(ctx, &sectors[i], o.Progress, i); err != nil {
+		w, err := prepare(ctx, &sectors[i], o.Progress, i)
+		if ctx.Err() != nil {
+			w.close()
+			return nil, context.Cause(ctx)
+		}
+		if err != nil {
+			early[i] = err
+			continue
+		}
+		ends.add(w, i)
+	}
+	if len(ends.works) > 0 {
+		if resolved, err = ends.labelling(resolved); err != nil {
 			return nil, err
 		}
-		ids[i] = works[i].out.ReplicaID
+		if err := o.begin(); err != nil {
+			return nil, err
+		}
 	}
-	if resolved, err = resolved.WithReplicaIDs(ids); err != nil {
-		return nil, err
+	var errs []error
+	for _, i := range slices.Sorted(maps.Keys(early)) {
+		ends.end(i, Outcome{Err: early[i]})
+		errs = append(errs, early[i])
 	}
-
-	if err := o.begin(); err != nil {
-		return nil, err
+	if len(ends.works) == 0 {
+		return ends.outs, errors.Join(errs...)
 	}
 
 	// Labels are the hashers' work. Meanwhile another goroutine places staged in
 	// sealed, sector by sector, and sees to it that sealed and tree-d reach the disk.
 	placing, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	placed := make(chan struct{})
 	go func() {
-		defer close(placed)
-		for _, w := range works {
-			if w.err = w.place(placing); w.err != nil && len(works) == 1 {
+		for i, w := range ends.works {
+			if w.err = w.place(placing); w.err != nil && len(ends.works) == 1 {
 				cancel(w.err)
 			}
+			close(ends.placed[i])
 		}
 	}()
 	o.Progress.enter(StageLabels, 0)
@@ -139,16 +159,11 @@ func PreCommit1Together(ctx context.Context, sectors []Sector, o Options) ([]Out
 	if err != nil && !slices.ContainsFunc(result.Sectors, func(s engine.SectorResult) bool { return s.Err == nil }) {
 		cancel(err) // nobody needs the rest
 	}
-	<-placed
-	outs := make([]Outcome, len(works))
-	var errs []error
-	for i, w := range works {
-		if len(result.Sectors) == 0 { // the engine refused the job
-			outs[i].Err = err
-		} else {
-			outs[i] = w.outcome(ctx, result, result.Sectors[i].Err)
-		}
-		errs = append(errs, outs[i].Err)
+	<-ends.placed[len(ends.placed)-1]
+	outs := ends.all(result, err)
+	errs = nil
+	for _, out := range outs {
+		errs = append(errs, out.Err)
 	}
 	if cause := context.Cause(placing); cause != nil {
 		return outs, cause // the first failure: the others are its consequence
@@ -160,6 +175,98 @@ func PreCommit1Together(ctx context.Context, sectors []Sector, o Options) ([]Out
 		o.Progress.enter(StageDone, 0)
 	}
 	return outs, errors.Join(errs...)
+}
+
+// Endings is where it is decided what became of each sector: early, for a caller who wants
+// to know, or at the end.
+type endings struct {
+	ctx    context.Context
+	works  []*work         // of those that are labelled, in the engine's order
+	sector []int           // which of the job's they are
+	placed []chan struct{} // closed when sealed was placed
+	tell   func(int, Outcome)
+
+	telling sync.WaitGroup
+	mu      sync.Mutex
+	outs    []Outcome // by the job's numbers, as known
+	known   []bool
+}
+
+func (e *endings) add(w *work, sector int) {
+	e.works, e.sector, e.placed = append(e.works, w), append(e.sector, sector), append(e.placed, make(chan struct{}))
+}
+
+// labelling is what the engine is to do for those that were added: all, or, on no more
+// hashers than sectors, those that are left.
+func (e *endings) labelling(all *engine.Resolved) (*engine.Resolved, error) {
+	ids := make([]porep.ReplicaID, len(e.works))
+	for i, w := range e.works {
+		ids[i] = w.out.ReplicaID
+	}
+	if len(e.works) == len(e.outs) {
+		return all.WithReplicaIDs(ids)
+	}
+	c := all.Config()
+	c.Sectors = nil
+	for i, w := range e.works {
+		c.Sectors = append(c.Sectors, engine.Sector{ReplicaID: ids[i], CacheDir: w.sector.CacheDir})
+	}
+	c.Hashers = min(c.Hashers, len(c.Sectors))
+	c.Places = c.Places[:min(len(c.Places), len(c.Sectors))]
+	return c.Resolve()
+}
+
+// labelled is told by the engine, whose next batch waits for it to return.
+func (e *endings) labelled(i int, labels error) {
+	e.telling.Go(func() {
+		<-e.placed[i]
+		out := e.works[i].outcome(e.ctx, e.own(i, labels))
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.end(e.sector[i], out)
+	})
+}
+
+// own is the engine's error with the job's number of the sector.
+func (e *endings) own(i int, err error) error {
+	if one, ok := err.(*engine.SectorError); ok {
+		mine := *one
+		mine.Sector = e.sector[i]
+		return &mine
+	}
+	return err
+}
+
+// end notes, and tells, what became of a sector.
+func (e *endings) end(sector int, out Outcome) {
+	e.outs[sector], e.known[sector] = out, true
+	if e.tell == nil {
+		return
+	}
+	if out.Output != nil {
+		early := *out.Output // the labels' timings come later
+		out.Output = &early
+	}
+	e.tell(sector, out)
+}
+
+// all are the outcomes of a job that the engine has ended with this result.
+func (e *endings) all(result engine.Result, err error) []Outcome {
+	e.telling.Wait()
+	for i, w := range e.works {
+		sector := e.sector[i]
+		switch {
+		case e.known[sector]:
+		case len(result.Sectors) == 0: // the engine refused the job
+			e.end(sector, Outcome{Err: err})
+		default:
+			e.end(sector, w.outcome(e.ctx, e.own(i, result.Sectors[i].Err)))
+		}
+		if out := e.outs[sector].Output; out != nil {
+			out.Timings.Labels = result
+		}
+	}
+	return e.outs
 }
 
 // checkAll looks at everything that may be wrong with the input, and returns what
@@ -204,7 +311,7 @@ type work struct {
 
 // outcome is what became of the sector, whose labels were made or not. It looks at
 // what was finished long ago once more.
-func (w *work) outcome(ctx context.Context, result engine.Result, labels error) Outcome {
+func (w *work) outcome(ctx context.Context, labels error) Outcome {
 	for _, err := range []error{labels, w.err} {
 		if err != nil {
 			return Outcome{Err: err}
@@ -213,7 +320,6 @@ func (w *work) outcome(ctx context.Context, result engine.Result, labels error) 
 	if err := w.recheck(ctx); err != nil {
 		return Outcome{Err: err}
 	}
-	w.out.Timings.Labels = result
 	return Outcome{Output: w.out}
 }
 
@@ -348,6 +454,19 @@ func engineConfig(p porep.SealProof, o Options) engine.Config {
 }
 
 func (s *Sector) treeDPath() string { return filepath.Join(s.CacheDir, "sc-02-data-tree-d.dat") }
+
+// Check reports all that is wrong with a sector and can be told before any work, but for
+// what CheckPaths compares, and whether there is room for its files: PreCommit1 does all three.
+func (s *Sector) Check() error {
+	err := errors.Join(s.Proof.Check(), s.check())
+	switch info, statErr := os.Stat(s.CacheDir); {
+	case statErr != nil:
+		return errors.Join(err, &PathError{Role: "cache dir", Path: s.CacheDir, Err: statErr})
+	case !info.IsDir():
+		return errors.Join(err, &PathError{Role: "cache dir", Path: s.CacheDir, Reason: "is not a directory"})
+	}
+	return err
+}
 
 // check looks at all of the input and reports everything that is wrong with it,
 // but for what the engine and CheckPaths check.

@@ -18,7 +18,7 @@ const DevZero = "/dev/zero"
 // never its result. The zero value is a good one.
 type Options struct {
 	// Engine is how labels are made: kernel, places, memory and so on. Its Proof,
-	// Sectors and Progress are not used.
+	// Sectors and Progress are not used, nor is PreCommit1's Done.
 	Engine engine.Config
 	// Progress, if not nil, is kept up to date.
 	Progress *Progress
@@ -26,6 +26,10 @@ type Options struct {
 	// of the pieces too, and before the first layer of an earlier job goes. Its error
 	// ends the job, and everything is as it was.
 	Begin func() error
+	// Done, if not nil, is called by PreCommit1 for each sector that was begun, once, when
+	// it is known what became of it: while others are still at work, if there are several.
+	// The labels' timings are missing then. Calls do not overlap.
+	Done func(sector int, o Outcome)
 }
 
 func (o *Options) begin() error {

@@ -114,7 +114,7 @@ func newBenchReport(f *benchFlags) *benchReport {
 		proof:  f.proof,
 	}
 	if f.tuned != nil {
-		r.Config.Profile = f.tuned.path
+		r.Config.Profile = f.tuned.Path()
 	}
 	return r
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/sdr-engine/sdr/internal/coreclock"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/seal"
+	"github.com/sdr-engine/sdr/sealer"
 	"github.com/sdr-engine/sdr/topology"
 )
 
@@ -116,24 +117,26 @@ func (a *app) runBench(ctx context.Context, f benchFlags) (err error) {
 		f.dir = os.TempDir()
 	}
 	// All before AddPiece, which takes minutes.
-	c, err := f.prepare(ctx, a, f.proof, f.sectors)
+	m, err := f.prepare(ctx, a, f.proof, f.sectors)
+	mode := m.config.MemoryMode
 	if err = errors.Join(f.check(), err); err == nil {
 		err = a.clearLeftovers(f.dir, f.removeLeftovers) // before the room that they take is counted
 	}
-	if err = errors.Join(err, f.checkRoom(c.MemoryMode)); err != nil {
+	if err = errors.Join(err, f.checkRoom(mode)); err != nil {
 		return err
 	}
 	if size := f.proof.SectorSize(); size >= 1<<30 {
-		fmt.Fprintf(a.err, "bench: %s of %v %s %s in %s\n", count(f.sectors, "sector"), size, verb(f.sectors, "takes", "take"), topology.SizeText(f.disk(c.MemoryMode)), f.dir)
+		fmt.Fprintf(a.err, "bench: %s of %v %s %s in %s\n", count(f.sectors, "sector"), size, verb(f.sectors, "takes", "take"), topology.SizeText(f.disk(mode)), f.dir)
 	}
 	var r *benchReport
-	err = a.withPlace(ctx, &f.engineFlags, c, f.sectors, "bench", func(c engine.Config) (err error) {
+	job := sealer.Job{Name: "bench", Wait: f.wait, Progress: new(seal.Progress), Layers: f.layers}
+	err = m.hold(ctx, f.proof, f.sectors, job, func(h *sealer.Hold) (err error) {
 		dir, remove, err := makeWorkDir(f.dir)
 		if err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, remove()) }()
-		r, err = a.benchIn(ctx, dir, &f, c)
+		r, err = (&benching{a, m, h, job.Progress, &f, newBenchReport(&f)}).in(ctx, dir)
 		return err
 	})
 	if err != nil {
@@ -203,18 +206,28 @@ func roomIn(dir string) (free uint64, ok bool, err error) {
 	return free, ok, nil
 }
 
-// benchIn does the job in a folder of its own.
-func (a *app) benchIn(ctx context.Context, dir string, f *benchFlags, c engine.Config) (*benchReport, error) {
-	r := newBenchReport(f)
+// A benching is bench at work.
+type benching struct {
+	*app
+	*machine
+	held     *sealer.Hold
+	progress *seal.Progress
+	f        *benchFlags
+	r        *benchReport
+}
+
+// in does the job in a folder of its own.
+func (b *benching) in(ctx context.Context, dir string) (*benchReport, error) {
+	r, f := b.r, b.f
 	clock := coreclock.Measure()
 	var err error
 	switch {
 	case f.window > 0:
-		err = a.benchWindow(ctx, dir, f, c, r)
+		err = b.benchWindow(ctx, dir)
 	case f.labelsOnly():
-		err = a.benchLabels(ctx, dir, f, c, r)
+		err = b.benchLabels(ctx, dir)
 	default:
-		err = a.benchFull(ctx, dir, f, c, r)
+		err = b.benchFull(ctx, dir)
 	}
 	if err != nil {
 		return nil, err
@@ -244,7 +257,8 @@ func benchSectorOf(dir string, p porep.SealProof, i int) (seal.Sector, error) {
 }
 
 // benchFull does AddPiece and PreCommit 1.
-func (a *app) benchFull(ctx context.Context, dir string, f *benchFlags, c engine.Config, r *benchReport) error {
+func (b *benching) benchFull(ctx context.Context, dir string) error {
+	f, r := b.f, b.r
 	var sectors []seal.Sector
 	var toLabel []engine.Sector
 	for i := range f.sectors {
@@ -255,18 +269,18 @@ func (a *app) benchFull(ctx context.Context, dir string, f *benchFlags, c engine
 		sectors = append(sectors, s)
 		toLabel = append(toLabel, engine.Sector{CacheDir: s.CacheDir})
 	}
-	if err := setSectors(&c, toLabel); err != nil {
+	if err := b.setSectors(toLabel); err != nil {
 		return err
 	}
 	piece := filepath.Join(dir, "piece")
 	size := porep.PaddedSize(f.proof.SectorSize()).Unpadded()
-	if err := a.makePiece(ctx, piece, size); err != nil {
+	if err := b.makePiece(ctx, piece, size); err != nil {
 		return fmt.Errorf("making the piece: %w", err)
 	}
 	var addTime time.Duration
 	for i := range sectors {
 		s := &sectors[i]
-		added, took, err := a.benchAddPiece(ctx, f.proof, piece, size, s.Staged)
+		added, took, err := b.benchAddPiece(ctx, f.proof, piece, size, s.Staged)
 		if err != nil {
 			return err
 		}
@@ -277,11 +291,10 @@ func (a *app) benchFull(ctx context.Context, dir string, f *benchFlags, c engine
 		return fmt.Errorf("removing the piece: %w", err)
 	}
 	var outs []seal.Outcome
-	r.setConfig(c)
 	var began time.Time
-	err := a.labelling(c, func(o seal.Options) (err error) {
+	err := b.labelling(b.held, b.sample, func() (err error) {
 		began = time.Now()
-		outs, err = seal.PreCommit1Together(ctx, sectors, o)
+		outs, err = b.held.PreCommit1(ctx, sectors)
 		return err
 	})
 	if err != nil {
@@ -290,22 +303,27 @@ func (a *app) benchFull(ctx context.Context, dir string, f *benchFlags, c engine
 	r.PC1 = time.Since(began).Seconds()
 	r.setOutputs(outs, addTime)
 	if f.sectors == 1 {
-		return a.check(ctx, r, sectors[0])
+		return b.check(ctx, r, sectors[0])
 	}
 	var labelled []engine.Sector
 	for i, s := range sectors {
 		labelled = append(labelled, engine.Sector{ReplicaID: outs[i].Output.ReplicaID, CacheDir: s.CacheDir})
 	}
-	return a.checkSamples(ctx, r, labelled)
+	return b.checkSamples(ctx, r, labelled)
 }
 
-// setSectors gives the engine sectors that were made for it, and refuses what only all of
-// them together exceed, a budget: what is wrong is the flags.
-func setSectors(c *engine.Config, sectors []engine.Sector) error {
+func (b *benching) sample() sample { return sealSample(b.progress, b.f.proof) }
+
+// setSectors refuses, before any work, what only all sectors together exceed, a budget: what is
+// wrong is the flags. The report then knows the configuration.
+func (b *benching) setSectors(sectors []engine.Sector) error {
+	c := b.held.Config()
 	c.Sectors = sectors
+	c.Layers = b.f.layers
 	if err := c.Validate(); err != nil {
 		return usageError{err}
 	}
+	b.r.setConfig(c)
 	return nil
 }
 
@@ -324,50 +342,48 @@ func madeUpSectors(dir string, n int) (all []engine.Sector, err error) {
 }
 
 // benchLabels only labels.
-func (a *app) benchLabels(ctx context.Context, dir string, f *benchFlags, c engine.Config, r *benchReport) error {
-	sectors, err := madeUpSectors(dir, f.sectors)
+func (b *benching) benchLabels(ctx context.Context, dir string) error {
+	sectors, err := madeUpSectors(dir, b.f.sectors)
 	if err != nil {
 		return err
 	}
-	c.Layers = f.layers
-	if err := setSectors(&c, sectors); err != nil {
+	if err := b.setSectors(sectors); err != nil {
 		return err
 	}
-	r.setConfig(c)
 	var result engine.Result
-	err = a.labelling(c, func(o seal.Options) (err error) {
+	err = b.labelling(b.held, b.sample, func() (err error) {
 		began := time.Now()
-		result, err = seal.GenerateSDRTogether(ctx, f.proof, sectors, o)
-		r.PC1 = time.Since(began).Seconds()
+		result, err = b.held.GenerateSDR(ctx, sectors)
+		b.r.PC1 = time.Since(began).Seconds()
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	r.setLayers(result)
-	return a.checkSamples(ctx, r, sectors)
+	b.r.setLayers(result)
+	return b.checkSamples(ctx, b.r, sectors)
 }
 
 // benchWindow labels a part of layer 2.
-func (a *app) benchWindow(ctx context.Context, dir string, f *benchFlags, c engine.Config, r *benchReport) error {
-	sectors, err := madeUpSectors(dir, f.sectors)
+func (b *benching) benchWindow(ctx context.Context, dir string) error {
+	sectors, err := madeUpSectors(dir, b.f.sectors)
 	if err != nil {
 		return err
 	}
-	if err := setSectors(&c, sectors); err != nil {
+	if err := b.setSectors(sectors); err != nil {
 		return err
 	}
-	r.setConfig(c)
-	c.Progress = new(engine.Progress)
-	stop := a.showLabels(&c, windowSample(c.Progress, f.window))
-	m, err := measureWindow(ctx, c, f.window)
-	stop()
+	var m engine.Measurement
+	err = b.labelling(b.held, windowSample(b.progress.Labelling(), b.f.window), func() (err error) {
+		m, err = b.measureWindow(ctx, sectors)
+		return err
+	})
 	if err != nil {
 		return err
 	}
 	right := true // or Measure says which label is not
-	r.Correct = &right
-	r.setWindow(m)
+	b.r.Correct = &right
+	b.r.setWindow(m)
 	return nil
 }
 
@@ -377,11 +393,11 @@ const minSlices = 6
 // measureWindow measures for a window. Where a layer is at its end before there is a
 // spread it measures again for the time that the layer takes, and where others had
 // the core, for longer.
-func measureWindow(ctx context.Context, c engine.Config, window time.Duration) (m engine.Measurement, err error) {
+func (b *benching) measureWindow(ctx context.Context, sectors []engine.Sector) (m engine.Measurement, err error) {
 	const tries = 4
-	next := window
+	next := b.f.window
 	for range tries {
-		if m, err = engine.Measure(ctx, c, next); err != nil {
+		if m, err = b.held.Measure(ctx, sectors, next); err != nil {
 			return m, err
 		}
 		shortest, slices := m.Hashers[0].Took, len(m.Hashers[0].Slices)
@@ -395,7 +411,7 @@ func measureWindow(ctx context.Context, c engine.Config, window time.Duration) (
 			next = shortest * 3 / 4
 		}
 	}
-	return m, fmt.Errorf("measuring: the window of %v is too short for a spread, or a layer of %v", window, c.Proof.SectorSize())
+	return m, fmt.Errorf("measuring: the window of %v is too short for a spread, or a layer of %v", b.f.window, b.f.proof.SectorSize())
 }
 
 // makePiece writes the piece to a file, so that AddPiece is not charged with

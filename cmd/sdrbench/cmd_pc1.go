@@ -8,15 +8,16 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/sdr-engine/sdr/engine"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/seal"
+	"github.com/sdr-engine/sdr/sealer"
 )
 
 type pc1Flags struct {
 	sector    seal.Sector
 	output    string
 	pieces    string
+	sectors   string // a file, instead of all above
 	overwrite bool
 	engineFlags
 }
@@ -35,6 +36,14 @@ without deals; then no piece is given. A sealed file that holds something else
 than staged data or zeros, the replica that phase 2 makes of it for example, is
 not touched without --overwrite.
 
+With --sectors it does so for all sectors of a file, in lock-step over the machine. Each
+line is a JSON object with fields named as the flags are: proof, cache-dir, staged,
+sealed, miner or prover-id, sector, ticket, piece (a list) or pieces, output. All of them
+have one proof. All that is wrong with the file is told by line, before any work. As each
+sector ends a line is printed, {"index":0,"phase1":{…}} or {"index":0,"error":"…"}, where index
+counts the file's lines from 0. A sector that fails leaves the others alone; the exit
+code is 1 then.
+
 An output of an earlier run goes when labels begin. A result that cannot be
 written at the end is printed on standard error, and the exit code is 1.`,
 		Example: `  sdrbench pc1 --proof StackedDrg32GiBV1_1 --cache-dir cache --staged staged --sealed sealed \
@@ -42,9 +51,17 @@ written at the end is printed on standard error, and the exit code is 1.`,
 
   # A sector without deals
   sdrbench pc1 --proof StackedDrg32GiBV1_1 --cache-dir cache --staged /dev/zero --sealed sealed \
-    --miner f01000 --sector 8 --ticket $TICKET >p1.json`,
+    --miner f01000 --sector 8 --ticket $TICKET >p1.json
+
+  # Many sectors together, when there is room for them
+  sdrbench pc1 --sectors sectors.jsonl --wait >done.jsonl`,
 		Args: cobra.NoArgs,
-		RunE: work(func(ctx context.Context, _ []string) error { return a.runPC1(ctx, f) }),
+		RunE: work(func(ctx context.Context, _ []string) error {
+			if f.sectors != "" {
+				return a.runPC1Sectors(ctx, f)
+			}
+			return a.runPC1(ctx, f)
+		}),
 	}
 	s := &f.sector
 	proofFlag(cmd, &s.Proof, "registered seal proof")
@@ -69,6 +86,7 @@ written at the end is printed on standard error, and the exit code is 1.`,
 	cmd.MarkFlagsOneRequired("miner", "prover-id")
 	cmd.MarkFlagsMutuallyExclusive("miner", "prover-id")
 	_ = cmd.MarkFlagDirname("cache-dir")
+	sectorsFlag(cmd, &f.sectors, "proof", "cache-dir", "staged", "sealed", "miner", "prover-id", "sector", "ticket", "piece", "pieces", "output")
 	return cmd
 }
 
@@ -79,10 +97,13 @@ func (a *app) runPC1(ctx context.Context, f pc1Flags) error {
 			return err
 		}
 	}
-	c, err := f.prepare(ctx, a, f.sector.Proof, 1)
+	m, err := f.prepare(ctx, a, f.sector.Proof, 1)
 	// Nothing is created before it is known to destroy nothing, and all that is wrong is
 	// told at once; only a reader is not waited for in vain.
 	filesErr := f.checkFiles(ctx, a)
+	if f.wait { // else the job itself finds it, no later
+		filesErr = errors.Join(filesErr, f.sector.Check())
+	}
 	var to *output
 	if filesErr == nil && (err == nil || !isPipe(f.output)) {
 		to, filesErr = f.openOutput(ctx, a)
@@ -91,19 +112,19 @@ func (a *app) runPC1(ctx context.Context, f pc1Flags) error {
 	if err := errors.Join(err, filesErr); err != nil {
 		return err
 	}
-	var out *seal.Output
-	what := fmt.Sprintf("pc1 of sector %d", f.sector.Number)
-	err = a.withPlace(ctx, &f.engineFlags, c, 1, what, func(c engine.Config) error {
-		return a.labelling(c, func(o seal.Options) (err error) {
-			o.Begin = to.begin
-			out, err = seal.PreCommit1(ctx, f.sector, o)
+	progress := new(seal.Progress)
+	job := sealer.Job{Name: fmt.Sprintf("pc1 of sector %d", f.sector.Number), Wait: f.wait, Progress: progress, Begin: to.begin}
+	var outs []seal.Outcome
+	err = m.hold(ctx, f.sector.Proof, 1, job, func(h *sealer.Hold) error {
+		return m.labelling(h, func() sample { return sealSample(progress, f.sector.Proof) }, func() (err error) {
+			outs, err = h.PreCommit1(ctx, []seal.Sector{f.sector})
 			return err
 		})
 	})
 	if err != nil {
 		return err
 	}
-	text, err := out.JSON()
+	text, err := outs[0].Output.JSON()
 	if err != nil {
 		return err
 	}
@@ -113,8 +134,16 @@ func (a *app) runPC1(ctx context.Context, f pc1Flags) error {
 // checkFiles finds what must not be written to, before anything is.
 func (f *pc1Flags) checkFiles(ctx context.Context, a *app) error {
 	others := slices.Concat(f.readFiles(f.sector.Proof), outputFile(f.output), a.printedFiles())
-	if err := seal.CheckPaths([]seal.Sector{f.sector}, others...); err != nil || f.overwrite {
+	if err := seal.CheckPaths([]seal.Sector{f.sector}, others...); err != nil {
 		return err
+	}
+	return f.checkSealed(ctx, f.overwrite)
+}
+
+// checkSealed finds a replica that would be destroyed.
+func (f *pc1Flags) checkSealed(ctx context.Context, overwrite bool) error {
+	if overwrite {
+		return nil
 	}
 	err := f.sector.CheckSealed(ctx)
 	if replica := (*seal.ReplicaError)(nil); errors.As(err, &replica) {
@@ -137,17 +166,140 @@ func (f *pc1Flags) openOutput(ctx context.Context, a *app) (*output, error) {
 	return a.openOutput(ctx, f.output, int64(len(text)))
 }
 
-// labelling runs a job that labels, and shows its progress.
-func (a *app) labelling(c engine.Config, job func(seal.Options) error) error {
-	o := seal.Options{Engine: c, Progress: new(seal.Progress)}
-	stop := a.showLabels(&c, func() sample { return sealSample(o.Progress, c.Proof) })
-	err := job(o)
-	stop()
-	if slowed := o.Progress.Labelling().Slowed(); slowed != nil {
-		fmt.Fprintf(a.err, "slower than it could be: %v\n", slowed)
+// A pc1Line is a line of a sectors file.
+type pc1Line struct {
+	pc1Flags
+	to *output
+}
+
+func (l *pc1Line) fields() *sectorLine {
+	s := &l.sector
+	return &sectorLine{
+		fields: map[string]sectorField{
+			"proof":     set(&s.Proof, porep.ParseSealProof),
+			"cache-dir": set(&s.CacheDir, asText),
+			"staged":    set(&s.Staged, asText),
+			"sealed":    set(&s.Sealed, asText),
+			"miner":     set(&s.ProverID, parseMiner),
+			"prover-id": set(&s.ProverID, porep.ParseProverID),
+			"sector":    set(&s.Number, parseSectorNumber),
+			"ticket":    set(&s.Ticket, porep.ParseTicket),
+			"piece": func(text string) error {
+				piece, err := parsePiece(text)
+				s.Pieces = append(s.Pieces, piece)
+				return err
+			},
+			"pieces": set(&l.pieces, asText),
+			"output": set(&l.output, asText),
+		},
+		list:   "piece",
+		need:   [][]string{{"proof"}, {"cache-dir"}, {"staged"}, {"sealed"}, {"miner", "prover-id"}, {"sector"}, {"ticket"}},
+		either: [][]string{{"piece", "pieces"}},
 	}
-	if unbound := o.Progress.Labelling().Unbound(); unbound != nil {
-		fmt.Fprintf(a.err, "threads ran wherever the system put them: %v\n", unbound)
+}
+
+// runPC1Sectors does all sectors of a file together.
+func (a *app) runPC1Sectors(ctx context.Context, f pc1Flags) error {
+	lines, err := f.readLines(ctx, a)
+	if err != nil {
+		return err
 	}
-	return err
+	sectors := make([]seal.Sector, len(lines))
+	for i, l := range lines {
+		sectors[i] = l.sector
+	}
+	proof := sectors[0].Proof
+	m, err := f.prepare(ctx, a, proof, len(sectors))
+	if err != nil {
+		return err
+	}
+	for _, l := range lines {
+		if l.to, err = l.openOutput(ctx, a); err != nil {
+			return err
+		}
+		defer l.to.close()
+	}
+	w := &lineWriter{a: a}
+	progress := new(seal.Progress)
+	job := sealer.Job{
+		Name: fmt.Sprintf("pc1 of %s", count(len(sectors), "sector")), Wait: f.wait, Progress: progress,
+		Begin: func() error {
+			var errs []error
+			for _, l := range lines {
+				errs = append(errs, l.to.begin())
+			}
+			return errors.Join(errs...)
+		},
+		Done: func(i int, o seal.Outcome) { lines[i].done(w, i, o) },
+	}
+	err = m.hold(ctx, proof, len(sectors), job, func(h *sealer.Hold) error {
+		return m.labelling(h, func() sample { return sealSample(progress, proof) }, func() error {
+			_, err := h.PreCommit1(ctx, sectors)
+			return err
+		})
+	})
+	return w.err(ctx, len(sectors), err)
+}
+
+// readLines reads the sectors file, and says all that is wrong with it and with the files
+// that it names.
+func (f *pc1Flags) readLines(ctx context.Context, a *app) (lines []*pc1Line, err error) {
+	r := &sectorsReader{path: f.sectors}
+	err = r.lines(ctx, a, func() *sectorLine {
+		l := &pc1Line{}
+		l.sector.Proof = noProof
+		lines = append(lines, l)
+		return l.fields()
+	})
+	if err != nil {
+		return nil, err
+	}
+	var sectors []seal.Sector
+	var proofs []porep.SealProof
+	others := append(a.printedFiles(), a.sectorsFile(f.sectors))
+	for i, l := range lines {
+		if l.pieces != "" && l.sector.Proof.Check() == nil {
+			if l.sector.Pieces, err = seal.ReadPieces(l.pieces, l.sector.Proof); err != nil {
+				r.fail(i+1, "pieces: %v", err)
+			}
+		}
+		if l.output == "-" || l.output != "" && isStandardOutput(l.output) {
+			r.fail(i+1, "output: standard output has a line for each sector anyway")
+			l.output = ""
+		} else if l.output != "" && isPipe(l.output) {
+			r.fail(i+1, "output: %q is a pipe, want a file", l.output)
+		}
+		if !r.bad(i + 1) { // what else is wrong follows from what is missing
+			r.failAll(i+1, l.sector.Check())
+			if err := l.checkSealed(ctx, f.overwrite); err != nil {
+				r.fail(i+1, "%v", err)
+			}
+		}
+		for _, file := range outputFile(l.output) {
+			file.Role = fmt.Sprintf("output of sector %d", i)
+			others = append(others, file)
+		}
+		sectors, proofs = append(sectors, l.sector), append(proofs, l.sector.Proof)
+	}
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	r.sameProof(proofs)
+	if len(sectors) > 0 {
+		r.paths(sectors, append(others, f.readFiles(proofs[0])...)...)
+	}
+	return lines, r.err()
+}
+
+// done writes a sector's result to its own output, if it has one, and says that it has ended.
+func (l *pc1Line) done(w *lineWriter, i int, o seal.Outcome) {
+	if o.Err != nil {
+		w.write(i, "", nil, o.Err)
+		return
+	}
+	text, err := o.Output.JSON()
+	if err == nil && l.output != "" {
+		err = l.to.put(text)
+	}
+	w.write(i, "phase1", text, err)
 }

@@ -65,7 +65,7 @@ Exit codes: 0 all fit, 1 not all that were asked for fit, 2 wrong usage.`,
 	})
 	flagVar(cmd, &f.Lanes, "lanes", "N", "sectors in lock-step on each hashing core: 1, 2, 4, 8, 16 or 32 (default 1)", parseLanes)
 	flagVar(cmd, &f.Producers, "producers", "N", "CPUs that produce parents for each hashing core (default 1)", numberFrom(0, topology.MaxCPUs))
-	flagVar(cmd, &f.SMT, "smt", "USE", "what SMT siblings do: produce or idle (default produce)", parseSMT)
+	flagVar(cmd, &f.SMT, "smt", "USE", "what SMT siblings do: produce or idle (default produce)", placement.ParseSMTUse)
 	flagVar(cmd, &f.Mode, "memory-mode", "MODE", "two-layers or one-layer of each sector in memory (default two-layers)", placement.ParseMemoryMode)
 	flagVar(cmd, &f.PageSize, "pages", "SIZE", "pages for layers: any, ordinary, or the size of huge pages, like 1GiB (default any)", parsePages)
 	flags.StringVar(&f.root, "root", f.root, "plan for the machine of this `DIR`, which holds its sys and proc, or of a dump file")
@@ -101,16 +101,6 @@ func parseBudget(text string) (uint64, error) {
 		err = fmt.Errorf("%q is no memory at all", text)
 	}
 	return n, err
-}
-
-func parseSMT(text string) (placement.SMTUse, error) {
-	switch text {
-	case "produce":
-		return placement.ProduceOnSiblings, nil
-	case "idle":
-		return placement.IdleSiblings, nil
-	}
-	return 0, fmt.Errorf("%q is not produce or idle", text)
 }
 
 func parsePages(text string) (uint64, error) {

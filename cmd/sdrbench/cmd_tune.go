@@ -8,10 +8,10 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"text/tabwriter"
 	"time"
 
@@ -20,9 +20,12 @@ import (
 	"github.com/sdr-engine/sdr/engine"
 	"github.com/sdr-engine/sdr/hugepages"
 	"github.com/sdr-engine/sdr/internal/coreclock"
+	"github.com/sdr-engine/sdr/internal/profile"
+	"github.com/sdr-engine/sdr/internal/tune"
 	"github.com/sdr-engine/sdr/placement"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/reserve"
+	"github.com/sdr-engine/sdr/sealer"
 	kernels "github.com/sdr-engine/sdr/sha256"
 	"github.com/sdr-engine/sdr/topology"
 )
@@ -114,12 +117,14 @@ func parseSectorCounts(text string) (all []int, err error) {
 type tuning struct {
 	*app
 	tuneFlags
-	machine *topology.Machine
-	held    []reserve.Holder // by others
-	made    []engine.Sector
-	notes   []string
-	busy    []string // why what is measured here says little
-	hz      float64
+	sealing  *sealer.Machine
+	view     *sealer.View // what there is, and what others hold
+	cores    *sealer.Hold // all that are free
+	made     []engine.Sector
+	notes    []string
+	unlocked sync.Once // that there are no locks is told
+	busy     []string  // why what is measured here says little
+	hz       float64
 }
 
 func (t *tuning) addNote(format string, args ...any) {
@@ -143,12 +148,14 @@ func (a *app) runTune(ctx context.Context, f tuneFlags) (err error) {
 		errs = append(errs, errors.New("tuning: there is no configuration folder of the user: name a file, or none, with --profile"))
 	}
 	t := &tuning{app: a, tuneFlags: f}
-	if t.machine, err = topology.Read(); err != nil {
-		errs = append(errs, err)
+	o := sealer.Options{Notes: t.withoutLocks}
+	if f.lockDir != reserve.DefaultDir {
+		o.LockDir = f.lockDir
 	}
-	if t.held, err = a.heldOn(ctx, "/", f.lockDir); err != nil {
-		errs = append(errs, t.withoutLocks(err))
+	if t.sealing, err = sealer.Open(ctx, o); err == nil {
+		t.view, err = t.sealing.Look(ctx)
 	}
+	errs = append(errs, err)
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
@@ -162,12 +169,12 @@ func (a *app) runTune(ctx context.Context, f tuneFlags) (err error) {
 	if err != nil {
 		return err
 	}
-	s := &search{space: space, window: t.windowOf(), budget: f.time, note: t.addNote}
-	r := &tuneReport{Schema: 1, Machine: machineOf(t.machine), Proof: f.proof.String(), Window: s.window.Seconds(), Profile: path}
-	r.Fingerprint = r.Machine.fingerprint()
+	s := &tune.Search{Space: space, Window: t.windowOf(), Budget: f.time, Note: t.addNote}
+	r := &tuneReport{Schema: 1, Machine: profile.MachineOf(t.view.Machine), Proof: f.proof.String(), Window: s.Window.Seconds(), Profile: path}
+	r.Fingerprint = r.Machine.Fingerprint()
 	if f.dryRun {
 		r.Notes = append([]string{}, t.notes...)
-		return a.printTunePlan(r, &s.space, f)
+		return a.printTunePlan(r, &s.Space, f)
 	}
 	write := func([]byte) error { return nil }
 	if err := t.refused(path); err != nil {
@@ -189,33 +196,32 @@ func (a *app) runTune(ctx context.Context, f tuneFlags) (err error) {
 	for _, note := range t.notes {
 		a.note("%s", note)
 	}
-	release, err := t.reserve(ctx)
+	held, err := t.sealing.HoldFree(ctx, t.view, sealer.Job{Name: "tune"})
 	if err != nil {
 		return err
 	}
-	defer release()
+	defer func() { err = errors.Join(err, held.Release()) }()
+	t.cores = held
 	dir, remove, err := makeWorkDir(f.dir)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, remove()) }()
-	if t.made, err = madeUpSectors(dir, space.mostSectors()); err != nil {
+	if t.made, err = madeUpSectors(dir, space.MostSectors()); err != nil {
 		return err
 	}
 
-	// Hashers never leave their threads: the others need some of their own.
-	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), 2*runtime.NumCPU()))
 	t.hz = coreclock.Measure()
-	s.measure = t.measure
-	s.now = func() time.Duration { return time.Since(began) }
-	s.say = func(stage string, tr trial, f figure) {
-		fmt.Fprintf(a.err, "tune: %3.0f %%  %s: %s cycles a label, %s: %v\n", min(100, 100*s.now().Seconds()/s.budget.Seconds()),
-			stage, thousands(uint64(f.cycles+0.5)), perSecond(f.rate, "labels"), tr)
+	s.Measure = t.measure
+	s.Now = func() time.Duration { return time.Since(began) }
+	s.Say = func(stage string, tr tune.Trial, f tune.Figure) {
+		fmt.Fprintf(a.err, "tune: %3.0f %%  %s: %s cycles a label, %s: %v\n", min(100, 100*s.Now().Seconds()/s.Budget.Seconds()),
+			stage, thousands(uint64(f.Cycles+0.5)), perSecond(f.Rate, "labels"), tr)
 	}
-	before, known := readCPUUse("/proc", t.machine.Allowed())
-	timed, cancel := context.WithDeadlineCause(ctx, began.Add(f.time), errTimeUp)
+	before, known := readCPUUse("/proc", t.view.Machine.Allowed())
+	timed, cancel := context.WithDeadlineCause(ctx, began.Add(f.time), tune.ErrTimeUp)
 	defer cancel()
-	latency, throughput, err := s.run(timed)
+	latency, throughput, err := s.Run(timed)
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
@@ -251,24 +257,24 @@ func (t *tuning) refused(path string) error {
 
 // writeProfile writes what was found.
 func (t *tuning) writeProfile(r *tuneReport, write func([]byte) error) error {
-	p := &profile{
-		Schema: profileSchema, Fingerprint: r.Fingerprint, Made: time.Now().UTC().Truncate(time.Second), Version: version(),
-		Proof: r.Proof, Machine: r.Machine, Latency: r.Latency.profileSettings, Throughput: r.Throughput.profileSettings, Cycles: r.Cycles,
+	p := &profile.Profile{
+		Schema: profile.Schema, Fingerprint: r.Fingerprint, Made: time.Now().UTC().Truncate(time.Second), Version: version(),
+		Proof: r.Proof, Machine: r.Machine, Latency: r.Latency.Settings, Throughput: r.Throughput.Settings, Cycles: r.Cycles,
 	}
 	var text bytes.Buffer
-	if err := p.write(&text); err != nil {
+	if err := p.Write(&text); err != nil {
 		return fmt.Errorf("writing the profile: %w", err)
 	}
 	// What would not be read again is not written.
-	if _, problems := parseProfile(text.String(), r.Machine); len(problems) > 0 {
-		return &profileError{r.Profile, problems}
+	if _, problems := profile.Parse(text.String(), r.Machine); len(problems) > 0 {
+		return &profile.Error{Path: r.Profile, Problems: problems}
 	}
 	return write(text.Bytes())
 }
 
 // addOthers notes if others were busy since then.
 func (t *tuning) addOthers(before cpuUse, when string) {
-	cpus := t.machine.Allowed()
+	cpus := t.view.Machine.Allowed()
 	now, ok := readCPUUse("/proc", cpus)
 	if !ok {
 		return
@@ -282,12 +288,12 @@ func (t *tuning) addOthers(before cpuUse, when string) {
 
 // look notes what makes the figures worse, and what this machine has no choice in.
 func (t *tuning) look(ctx context.Context) error {
-	for _, h := range t.held {
+	for _, h := range t.view.Held {
 		text := fmt.Sprintf("%s held by %s", numbers("core", topology.NewCPUSet(h.Cores...)), h.Who())
 		t.busy = append(t.busy, text)
 		t.addNote("left out: %s", text)
 	}
-	if before, ok := readCPUUse("/proc", t.machine.Allowed()); ok {
+	if before, ok := readCPUUse("/proc", t.view.Machine.Allowed()); ok {
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
@@ -295,38 +301,38 @@ func (t *tuning) look(ctx context.Context) error {
 		}
 		t.addOthers(before, "before it began")
 	}
-	if t.machine.Allowed().Len() < t.machine.CPUs().Len() {
-		t.addNote("of CPUs %v only %v may be used: the rest is left out", t.machine.CPUs(), t.machine.Allowed())
+	if t.view.Machine.Allowed().Len() < t.view.Machine.CPUs().Len() {
+		t.addNote("of CPUs %v only %v may be used: the rest is left out", t.view.Machine.CPUs(), t.view.Machine.Allowed())
 	}
 	return nil
 }
 
 // space is what there is to choose from here.
-func (t *tuning) space() (tuneSpace, error) {
-	m := t.machine
-	s := tuneSpace{
-		producers: []int{1, 2},
-		strides:   []int{32, 128, 512},
-		ahead:     []int{256, 4096, 8192, 32768},
-		smt:       []placement.SMTUse{placement.ProduceOnSiblings},
-		pages:     []pageKind{pagesAny},
-		policies:  []placement.Policy{placement.Spread},
-		counts:    t.sectors,
+func (t *tuning) space() (tune.Space, error) {
+	m := t.view.Machine
+	s := tune.Space{
+		Producers: []int{1, 2},
+		Strides:   []int{32, 128, 512},
+		Ahead:     []int{256, 4096, 8192, 32768},
+		SMT:       []placement.SMTUse{placement.ProduceOnSiblings},
+		Pages:     []profile.PageKind{profile.PagesAny},
+		Policies:  []placement.Policy{placement.Spread},
+		Counts:    t.sectors,
 	}
 	most := 0 // CPUs in a core complex
 	for _, c := range m.Complexes() {
 		most = max(most, c.CPUs.Len())
 	}
 	if most > 4 {
-		s.producers = append(s.producers, 4)
+		s.Producers = append(s.Producers, 4)
 	}
 	if slices.ContainsFunc(m.Cores(), func(c topology.Core) bool { return len(c.CPUs) > 1 }) {
-		s.smt = append(s.smt, placement.IdleSiblings)
+		s.SMT = append(s.SMT, placement.IdleSiblings)
 	} else {
 		t.addNote("SMT is left out: no core has a second CPU")
 	}
 	if len(m.Complexes()) > 1 {
-		s.policies = append(s.policies, placement.Pack)
+		s.Policies = append(s.Policies, placement.Pack)
 	} else {
 		t.addNote("placement is left out: one core complex leaves no choice")
 	}
@@ -336,29 +342,29 @@ func (t *tuning) space() (tuneSpace, error) {
 			free[pool.Size] = free[pool.Size] || pool.Free > 0
 		}
 	}
-	for _, k := range pageKinds {
-		huge := k.pages == hugepages.Huge1G || k.pages == hugepages.Huge2M
-		if huge && !free[k.pages.Size()] {
-			t.addNote("pages of %s are left out: none is free in the kernel's pool", k.kind)
+	for _, k := range profile.PageKinds {
+		huge := k.Pages == hugepages.Huge1G || k.Pages == hugepages.Huge2M
+		if huge && !free[k.Pages.Size()] {
+			t.addNote("pages of %s are left out: none is free in the kernel's pool", k.Kind)
 			continue
 		}
-		if k.kind == pagesTransparent && len(s.pages) == 1 {
+		if k.Kind == profile.PagesTransparent && len(s.Pages) == 1 {
 			continue // what any has without pools
 		}
-		s.pages = append(s.pages, k.kind)
+		s.Pages = append(s.Pages, k.Kind)
 	}
 	disk, known, err := roomIn(t.dir)
 	if err != nil {
 		return s, err
 	}
-	room := func(k *kernels.Kernel, shape tuneShape) bool {
-		if known && uint64(shape.sectors) > disk/uint64(t.proof.SectorSize()) {
+	room := func(k *kernels.Kernel, shape tune.Shape) bool {
+		if known && uint64(shape.Sectors) > disk/uint64(t.proof.SectorSize()) {
 			return false
 		}
-		_, err := t.plan(s.usual(tuneKernel{name: k.Name}, shape))
+		_, err := t.plan(s.Usual(tune.Kernel{Name: k.Name}, shape))
 		return err == nil
 	}
-	cores := t.cores()
+	cores := t.view.FreeCores()
 	fits := false
 	for _, k := range kernels.Kernels() {
 		if !k.Usable() {
@@ -366,21 +372,21 @@ func (t *tuning) space() (tuneSpace, error) {
 			t.addNote("%s is left out: %v", k.Name, err)
 			continue
 		}
-		tk := tuneKernel{name: k.Name, lanes: k.Lanes}
-		if one := (tuneShape{1, k.Lanes}); room(k, one) {
-			tk.one = one
+		tk := tune.Kernel{Name: k.Name, Lanes: k.Lanes}
+		if one := (tune.Shape{Hashers: 1, Sectors: k.Lanes}); room(k, one) {
+			tk.One = one
 		}
-		tk.shapes = shapesOf(k.Lanes, cores, s.counts, func(shape tuneShape) bool { return room(k, shape) })
-		if len(tk.shapes) == 0 {
+		tk.Shapes = tune.ShapesOf(k.Lanes, cores, s.Counts, func(shape tune.Shape) bool { return room(k, shape) })
+		if len(tk.Shapes) == 0 {
 			t.addNote("%s is left out where sectors go together: no room for them", k.Name)
 		}
-		fits = fits || len(tk.shapes) > 0 && tk.one.hashers > 0
-		s.kernels = append(s.kernels, tk)
+		fits = fits || len(tk.Shapes) > 0 && tk.One.Hashers > 0
+		s.Kernels = append(s.Kernels, tk)
 	}
 	if !fits {
-		_, err := t.plan(s.usual(tuneKernel{name: kernels.Best(1).Name}, tuneShape{1, 1}))
+		_, err := t.plan(s.Usual(tune.Kernel{Name: kernels.Best(1).Name}, tune.Shape{Hashers: 1, Sectors: 1}))
 		if err == nil {
-			err = fmt.Errorf("no room for %s of %v in memory and %s (%s free)", sectorsText(s.counts), t.proof.SectorSize(), t.dir, topology.SizeText(disk))
+			err = fmt.Errorf("no room for %s of %v in memory and %s (%s free)", sectorsText(s.Counts), t.proof.SectorSize(), t.dir, topology.SizeText(disk))
 		}
 		return s, fmt.Errorf("tuning: %w", err)
 	}
@@ -399,46 +405,6 @@ func sectorsText(counts []int) string {
 	return strings.Join(texts, " or ") + " " + verb(counts[len(counts)-1], "sector", "sectors")
 }
 
-// shapesOf are how many hashers and sectors a kernel of so many lanes is tried with
-// on so many cores: as many as have room, for every number of sectors that is
-// asked for; and half as many, which leaves a core for each one's producers.
-func shapesOf(lanes, cores int, counts []int, room func(tuneShape) bool) (all []tuneShape) {
-	add := func(sectors func(hashers int) int, most int) {
-		for h := most; h >= 1; h-- {
-			if room(tuneShape{h, sectors(h)}) {
-				all = append(all, tuneShape{h, sectors(h)})
-				if half := h / 2; half >= 1 {
-					all = append(all, tuneShape{half, sectors(half)})
-				}
-				return
-			}
-		}
-	}
-	if len(counts) == 0 {
-		add(func(h int) int { return h * lanes }, min(cores, maxSectors/lanes))
-	}
-	for _, n := range counts {
-		add(func(int) int { return n }, min(cores, (n+lanes-1)/lanes))
-	}
-	return all
-}
-
-// mostSectors is the largest number of sectors that a trial has.
-func (s *tuneSpace) mostSectors() (most int) {
-	for _, k := range s.kernels {
-		for _, shape := range append([]tuneShape{k.one}, k.shapes...) {
-			most = max(most, shape.sectors)
-		}
-	}
-	return most
-}
-
-// cores is how many are free to hash.
-func (t *tuning) cores() int {
-	cores, _ := freeCores(t.machine, t.held, placePolicy{})
-	return cores
-}
-
 // windowOf is how long to measure: a search takes one to two hundred measurements, and
 // each needs time to begin; and half of a layer must be enough.
 func (t *tuning) windowOf() time.Duration {
@@ -447,74 +413,42 @@ func (t *tuning) windowOf() time.Duration {
 	return min(max(t.time/200, 20*time.Millisecond), layer, 5*time.Second)
 }
 
-// config is a trial's, without sectors and places.
-func (t *tuning) config(tr trial) *engine.Config {
-	return &engine.Config{
-		Proof: t.proof, Kernel: tr.kernel, Cycles: map[string]float64{}, Hashers: tr.hashers,
-		Staging: tr.staging, Producers: tr.producers, Stride: tr.stride, Lookahead: tr.lookahead,
-		Memory: new(hugepages.Accounting),
+// trialSettings are a trial's.
+func trialSettings(tr tune.Trial) sealer.Settings {
+	s := sealer.Settings{
+		Kernel: tr.Kernel, Hashers: tr.Hashers, Staging: tr.Staging, Producers: tr.Producers, Stride: tr.Stride, Lookahead: tr.Lookahead,
+		SMT: tr.SMT, Policy: sealer.PolicySpread,
 	}
+	if tr.Policy == placement.Pack {
+		s.Policy = sealer.PolicyPack
+	}
+	if tr.Pages != profile.PagesAny {
+		s.Pages = tr.Pages.OrSmaller()[:1]
+	}
+	return s
 }
 
 // plan is where a trial's hashers run.
-func (t *tuning) plan(tr trial) (*placement.Plan, error) {
-	f := &engineFlags{hashers: tr.hashers, smt: tr.smt, bindProducers: true}
-	f.policy.policy = tr.policy
-	return choosePlan(t.machine, t.held, f, t.config(tr), tr.sectors)
+func (t *tuning) plan(tr tune.Trial) (*placement.Plan, error) {
+	return t.view.Plan(t.proof, tr.Sectors, trialSettings(tr))
 }
 
-// withoutLocks goes on without locks where nobody named a folder for them.
-func (t *tuning) withoutLocks(err error) error {
-	if t.lockDir != reserve.DefaultDir {
-		return err
+// withoutLocks tells why tune goes on without locks, once.
+func (t *tuning) withoutLocks(n sealer.Note) {
+	if n.Kind == sealer.NoteGuard {
+		t.note("%v", n)
+		return
 	}
-	t.note("cores are not reserved: %v", err)
-	return nil
-}
-
-// reserve takes all cores that are free, for as long as tune runs.
-func (t *tuning) reserve(ctx context.Context) (release func(), err error) {
-	taken := map[topology.CPU]bool{}
-	for _, h := range t.held {
-		for _, core := range h.Cores {
-			taken[core] = true
-		}
-	}
-	q := reserve.Request{Job: "tune"}
-	for _, core := range t.machine.Cores() {
-		number := core.CPUs[0]
-		if !taken[number] && slices.ContainsFunc(core.CPUs, t.machine.Allowed().Contains) {
-			q.Cores = append(q.Cores, number)
-		}
-	}
-	dir, err := t.app.openLocks(t.lockDir)
-	if err != nil {
-		return func() {}, t.withoutLocks(err)
-	}
-	r, err := dir.Acquire(ctx, q)
-	if err != nil {
-		return nil, err
-	}
-	return func() { r.Release() }, nil
+	t.unlocked.Do(func() { t.note("cores are not reserved: %v%s", n.Err, forAll(n.Err)) })
 }
 
 // measure measures a trial once.
-func (t *tuning) measure(ctx context.Context, tr trial, window time.Duration) (r measured, err error) {
-	c := t.config(tr)
-	plan, err := t.plan(tr)
-	if err != nil {
-		return r, fmt.Errorf("%w: %w", errCannot, err)
+func (t *tuning) measure(ctx context.Context, tr tune.Trial, window time.Duration) (r tune.Measured, err error) {
+	if _, err := t.plan(tr); err != nil {
+		return r, fmt.Errorf("%w: %w", tune.ErrCannot, err)
 	}
-	setPlaces(c, t.machine, plan)
-	c.Sectors = t.made[:tr.sectors]
-	if tr.pages != pagesAny {
-		c.Pages = tr.pages.orSmaller()[:1]
-	}
-	c.Progress = new(engine.Progress)
-	m, err := engine.Measure(ctx, *c, window)
-	if unbound := c.Progress.Unbound(); err == nil && unbound != nil {
-		err = unbound // what is measured anywhere says nothing of these cores
-	}
+	s := trialSettings(tr)
+	m, err := t.cores.MeasureWith(ctx, t.proof, t.made[:tr.Sectors], s, window)
 	var refused *hugepages.AllocError
 	var limit *hugepages.LimitError
 	var wrong *engine.LabelError
@@ -522,49 +456,25 @@ func (t *tuning) measure(ctx context.Context, tr trial, window time.Duration) (r
 	case err != nil && ctx.Err() != nil && !errors.As(err, &wrong):
 		return r, context.Cause(ctx)
 	case errors.As(err, &refused), errors.As(err, &limit):
-		return r, fmt.Errorf("%w: %w", errCannot, err)
+		return r, fmt.Errorf("%w: %w", tune.ErrCannot, err)
 	case err != nil:
 		return r, fmt.Errorf("measuring %v: %w", tr, err)
 	}
 	for _, had := range m.Memory {
-		if tr.pages != pagesAny && (had.Pages != c.Pages[0] || had.Pages == hugepages.Transparent && had.Backing.Err == nil && had.Backing.Huge == 0) {
-			return r, fmt.Errorf("%w: %v were had instead", errCannot, had.Backing)
+		if tr.Pages != profile.PagesAny && (had.Pages != s.Pages[0] || had.Pages == hugepages.Transparent && had.Backing.Err == nil && had.Backing.Huge == 0) {
+			return r, fmt.Errorf("%w: %v were had instead", tune.ErrCannot, had.Backing)
 		}
 	}
 	before := t.hz
 	t.hz = coreclock.Measure()
-	return readingOf(m, tr.sectors, (before+t.hz)/2)
-}
-
-// readingOf works out the rate of all sectors: the hasher with most to do decides.
-func readingOf(m engine.Measurement, sectors int, hz float64) (r measured, err error) {
-	var slowest, low, high float64 // seconds a node, all batches; low and high are of slow and fast parts
-	var together float64           // labels a second of all hashers at that time
-	for _, h := range m.Hashers {
-		if h.Nodes == 0 {
-			return r, errTimeUp
-		}
-		rate := float64(h.Nodes) / h.Took.Seconds()
-		slow, fast := rate, rate
-		if n := len(h.Slices); n >= 4 {
-			sorted := slices.Sorted(slices.Values(h.Slices))
-			rate, slow, fast = median(sorted), sorted[n/4], sorted[n-1-n/4]
-		}
-		batches := float64(h.Batches)
-		slowest, low, high = max(slowest, batches/rate), max(low, batches/slow), max(high, batches/fast)
-		together += rate * float64(h.Lanes)
-	}
-	r.rate = float64(sectors) / slowest
-	r.cycles = hz * float64(len(m.Hashers)) / together
-	r.spread = slowest/high - slowest/low
-	return r, nil
+	return tune.ReadingOf(m, tr.Sectors, (before+t.hz)/2)
 }
 
 // A tuneReport is what tune prints. Its JSON is a contract with scripts: whatever
 // changes the meaning of a field changes Schema.
 type tuneReport struct {
 	Schema       int                `json:"schema"`
-	Machine      profileMachine     `json:"machine"`
+	Machine      profile.Machine    `json:"machine"`
 	Fingerprint  string             `json:"fingerprint"`
 	Proof        string             `json:"proof"`
 	Seconds      float64            `json:"seconds"`
@@ -580,7 +490,7 @@ type tuneReport struct {
 
 // A tuneFinding is the best for one purpose, and what it loses with one thing changed.
 type tuneFinding struct {
-	profileSettings
+	profile.Settings
 	Samples int         `json:"samples"`
 	Worth   []tuneWorth `json:"worth"`
 }
@@ -595,28 +505,28 @@ type tuneWorth struct {
 	Lost    float64 `json:"lost"` // a share of the best's rate
 }
 
-func (r *tuneReport) set(s *search, latency, throughput finding) {
+func (r *tuneReport) set(s *tune.Search, latency, throughput tune.Finding) {
 	r.Latency, r.Throughput = newTuneFinding(latency), newTuneFinding(throughput)
-	r.Cycles, r.Complete = s.cyclesByKernel(), !s.short
-	for _, all := range s.readings {
+	r.Cycles, r.Complete = s.CyclesByKernel(), !s.Short
+	for _, all := range s.Readings {
 		r.Measurements += len(all)
 	}
 }
 
-func newTuneFinding(f finding) tuneFinding {
-	all := tuneFinding{settingsOf(f.trial, f.figure), f.samples, []tuneWorth{}}
-	for _, w := range f.worth {
-		all.Worth = append(all.Worth, tuneWorth{w.setting, w.value, w.cycles, w.rate, w.spread, w.samples, w.lost})
+func newTuneFinding(f tune.Finding) tuneFinding {
+	all := tuneFinding{settingsOf(f.Trial, f.Figure), f.Samples, []tuneWorth{}}
+	for _, w := range f.Worth {
+		all.Worth = append(all.Worth, tuneWorth{w.Setting, w.Value, w.Cycles, w.Rate, w.Spread, w.Samples, w.Lost})
 	}
 	return all
 }
 
-func settingsOf(t trial, f figure) profileSettings {
-	return profileSettings{
-		Kernel: t.kernel, Sectors: t.sectors, Hashers: t.hashers,
-		Staging: t.staging.String(), Producers: t.producers, Stride: t.stride, Lookahead: t.lookahead,
-		SMT: smtText(t.smt), Pages: string(t.pages), Policy: t.policy.String(),
-		Cycles: f.cycles, Rate: f.rate, Spread: f.spread,
+func settingsOf(t tune.Trial, f tune.Figure) profile.Settings {
+	return profile.Settings{
+		Kernel: t.Kernel, Sectors: t.Sectors, Hashers: t.Hashers,
+		Staging: t.Staging.String(), Producers: t.Producers, Stride: t.Stride, Lookahead: t.Lookahead,
+		SMT: t.SMT.String(), Pages: string(t.Pages), Policy: t.Policy.String(),
+		Cycles: f.Cycles, Rate: f.Rate, Spread: f.Spread,
 	}
 }
 
@@ -678,7 +588,7 @@ func (f *tuneFinding) text(b *strings.Builder, heading string) {
 }
 
 // printTunePlan prints what tune would do.
-func (a *app) printTunePlan(r *tuneReport, s *tuneSpace, f tuneFlags) error {
+func (a *app) printTunePlan(r *tuneReport, s *tune.Space, f tuneFlags) error {
 	type choices struct {
 		Kernels   map[string][]tuneShapeJSON `json:"kernels"`
 		Staging   []string                   `json:"staging"`
@@ -686,36 +596,36 @@ func (a *app) printTunePlan(r *tuneReport, s *tuneSpace, f tuneFlags) error {
 		Strides   []int                      `json:"strides"`
 		Lookahead []int                      `json:"lookaheads"`
 		SMT       []string                   `json:"smt"`
-		Pages     []pageKind                 `json:"pages"`
+		Pages     []profile.PageKind         `json:"pages"`
 		Policies  []string                   `json:"policies"`
 	}
 	c := choices{
 		Kernels: map[string][]tuneShapeJSON{}, Staging: []string{engine.Inline.String(), engine.Producers.String(), engine.Hybrid.String()},
-		Producers: s.producers, Strides: s.strides, Lookahead: s.ahead, Pages: s.pages,
+		Producers: s.Producers, Strides: s.Strides, Lookahead: s.Ahead, Pages: s.Pages,
 	}
-	for _, use := range s.smt {
-		c.SMT = append(c.SMT, smtText(use))
+	for _, use := range s.SMT {
+		c.SMT = append(c.SMT, use.String())
 	}
-	for _, p := range s.policies {
+	for _, p := range s.Policies {
 		c.Policies = append(c.Policies, p.String())
 	}
-	for _, k := range s.kernels {
-		c.Kernels[k.name] = []tuneShapeJSON{}
-		for _, shape := range k.shapes {
-			c.Kernels[k.name] = append(c.Kernels[k.name], tuneShapeJSON{shape.hashers, shape.sectors})
+	for _, k := range s.Kernels {
+		c.Kernels[k.Name] = []tuneShapeJSON{}
+		for _, shape := range k.Shapes {
+			c.Kernels[k.Name] = append(c.Kernels[k.Name], tuneShapeJSON{shape.Hashers, shape.Sectors})
 		}
 	}
 	if f.json {
 		return a.printJSON(struct {
-			Schema  int            `json:"schema"`
-			Machine profileMachine `json:"machine"`
-			Print   string         `json:"fingerprint"`
-			Proof   string         `json:"proof"`
-			Time    float64        `json:"seconds"`
-			Window  float64        `json:"window_seconds"`
-			Notes   []string       `json:"notes"`
-			Choices choices        `json:"choices"`
-			Profile string         `json:"profile"`
+			Schema  int             `json:"schema"`
+			Machine profile.Machine `json:"machine"`
+			Print   string          `json:"fingerprint"`
+			Proof   string          `json:"proof"`
+			Time    float64         `json:"seconds"`
+			Window  float64         `json:"window_seconds"`
+			Notes   []string        `json:"notes"`
+			Choices choices         `json:"choices"`
+			Profile string          `json:"profile"`
 		}{r.Schema, r.Machine, r.Fingerprint, r.Proof, f.time.Seconds(), r.Window, r.Notes, c, r.Profile})
 	}
 	var b strings.Builder
@@ -724,12 +634,12 @@ func (a *app) printTunePlan(r *tuneReport, s *tuneSpace, f tuneFlags) error {
 		fmt.Fprintf(&b, "%-12s%s\n", name, strings.ReplaceAll(strings.Trim(fmt.Sprint(values), "[]"), " ", ", "))
 	}
 	fmt.Fprintf(&b, "%-12s%v at most, %v for each measurement, sectors of %s\n", "time", f.time, time.Duration(r.Window*float64(time.Second)).Round(time.Millisecond), r.Proof)
-	for _, k := range s.kernels {
+	for _, k := range s.Kernels {
 		var shapes []string
-		for _, shape := range k.shapes {
-			shapes = append(shapes, fmt.Sprintf("%s on %s", count(shape.sectors, "sector"), count(shape.hashers, "core")))
+		for _, shape := range k.Shapes {
+			shapes = append(shapes, fmt.Sprintf("%s on %s", count(shape.Sectors, "sector"), count(shape.Hashers, "core")))
 		}
-		fmt.Fprintf(&b, "%-12s%s\n", k.name, strings.Join(shapes, ", "))
+		fmt.Fprintf(&b, "%-12s%s\n", k.Name, strings.Join(shapes, ", "))
 	}
 	line("staging", c.Staging)
 	line("producers", c.Producers)

@@ -5,16 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"runtime"
+	"sync"
 
 	"github.com/spf13/cobra"
 
 	"github.com/sdr-engine/sdr/engine"
-	"github.com/sdr-engine/sdr/hugepages"
-	"github.com/sdr-engine/sdr/parentcache"
 	"github.com/sdr-engine/sdr/placement"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/reserve"
+	"github.com/sdr-engine/sdr/sealer"
 	"github.com/sdr-engine/sdr/sha256"
 	"github.com/sdr-engine/sdr/topology"
 )
@@ -39,42 +38,39 @@ type engineFlags struct {
 	strictNUMA  bool
 	parentCache string
 	profile     string // "": where it is by default
+	wait        bool
 
 	changed func(name string) bool // whether a flag was given
-	tuned   *profile               // nil: none
-	// What a profile says and no flag does.
-	smt           placement.SMTUse
-	bindProducers bool // producers get CPUs of their own, as many as there are
-	tunedShape    bool // kernel and hashers are the profile's
+	tuned   *sealer.Profile        // nil: none
 }
 
 const autoKernel = "auto"
 
-// A placePolicy is what --policy says: auto, none, or one of placement's.
+// A placePolicy is what --policy says.
 type placePolicy struct {
-	mode placeMode
-	policyValue
+	policy sealer.Policy
+	only   topology.CPUSet
 }
-
-type placeMode int
-
-const (
-	placeAuto  placeMode = iota // bound to cores where that can be done
-	placeNever                  // wherever the system puts threads
-	placeFixed                  // as policyValue says, or not at all
-)
 
 func parsePlacePolicy(text string) (p placePolicy, err error) {
 	switch text {
 	case "auto":
-		return p, nil
+		return placePolicy{policy: sealer.PolicyAuto}, nil
 	case "none":
-		return placePolicy{mode: placeNever}, nil
+		return placePolicy{policy: sealer.PolicyNone}, nil
 	}
-	p.mode = placeFixed
-	p.policy, p.only, err = placement.ParsePolicy(text)
+	policy, only, err := placement.ParsePolicy(text)
 	if none := (*placement.PolicyError)(nil); errors.As(err, &none) && none.Err == nil {
 		err = fmt.Errorf("%w, auto or none", err)
+	}
+	p.only = only
+	switch policy {
+	case placement.Spread:
+		p.policy = sealer.PolicySpread
+	case placement.Pack:
+		p.policy = sealer.PolicyPack
+	case placement.List:
+		p.policy = sealer.PolicyList
 	}
 	return p, err
 }
@@ -93,6 +89,7 @@ func (f *engineFlags) add(a *app, cmd *cobra.Command) {
 	flagVar(cmd, &f.writing, "writing", "WAY", "the way to the disk: direct, uncached or behind (default direct)", engine.ParseWriting)
 	flagVar(cmd, &f.policy, "policy", "POLICY", "where hashers run: spread, pack, a list of CPUs like 0-3,8, none for wherever, or auto (default auto: spread, if cores can be had)", parsePlacePolicy)
 	a.lockDirFlag(cmd, &f.lockDir)
+	flags.BoolVar(&f.wait, "wait", false, "wait for cores and memory that other jobs hold, first come, first served, instead of failing")
 	flags.StringVar(&f.hugeTLBFS, "hugetlbfs", "", "`DIR` on a mounted hugetlbfs to take layers' memory from")
 	flags.BoolVar(&f.raisePages, "raise-huge-pages", false, "enlarge the kernel's pool of huge pages by what is missing, as root, and give them back")
 	flags.BoolVar(&f.strictNUMA, "strict-numa", false, "a page on the wrong NUMA node is an error")
@@ -132,35 +129,42 @@ func parseKernel(name string) (string, error) {
 	return name, err
 }
 
-// config is what the flags, the environment and the profile say of the engine, for
-// so many sectors; the error is a usageError.
-func (f *engineFlags) config(a *app, p porep.SealProof, sectors int) (engine.Config, error) {
-	c := engine.Config{
-		Proof: p, Hashers: f.hashers, Staging: f.staging, MemoryMode: f.mode, Budget: f.budget,
-		Writing: f.writing, HugeTLBFS: f.hugeTLBFS, RaisePages: f.raisePages, StrictNUMA: f.strictNUMA,
-		Producers: f.producers, Stride: f.stride, Lookahead: f.lookahead,
-		Memory: new(hugepages.Accounting),
+// options are what the flags, the environment and the profile say; the error is of what
+// they say wrong.
+func (f *engineFlags) options(a *app) (o sealer.Options, err error) {
+	o.Settings = sealer.Settings{
+		Hashers: f.hashers, Staging: f.staging, Producers: f.producers, Stride: f.stride, Lookahead: f.lookahead,
+		MemoryMode: f.mode, Budget: f.budget, Writing: f.writing, Policy: f.policy.policy, CPUs: f.policy.only,
+	}
+	o.Profile, o.ParentCache, o.ParentsInMemory = f.tuned, f.parentCache, a.settings.maximizeCaching
+	o.HugeTLBFS, o.RaisePages, o.StrictNUMA = f.hugeTLBFS, f.raisePages, f.strictNUMA
+	if f.changed("lock-dir") || f.lockDir != reserve.DefaultDir {
+		o.LockDir = f.lockDir
 	}
 	if f.kernel != autoKernel {
-		c.Kernel = f.kernel
+		o.Kernel = f.kernel
 	}
+	o.Untuned.Kernel = f.changed("kernel")
+	o.Untuned.Staging = f.changed("staging")
+	o.Untuned.Policy = f.changed("policy")
 	var errs []error
 	if !f.changed("kernel") && a.settings.kernel != "" {
+		o.Untuned.Kernel = true
 		kernel, err := parseKernel(a.settings.kernel)
 		switch {
 		case err != nil:
 			errs = append(errs, fmt.Errorf("SDR_KERNEL: %w", err))
 		case kernel != autoKernel:
-			c.Kernel = kernel
+			o.Kernel = kernel
 		}
 	}
 	for _, s := range []struct {
 		flag, variable, text string
 		to                   *int
 	}{
-		{"producers", "FIL_PROOFS_MULTICORE_SDR_PRODUCERS", a.settings.producers, &c.Producers},
-		{"stride", "FIL_PROOFS_MULTICORE_SDR_PRODUCER_STRIDE", a.settings.stride, &c.Stride},
-		{"lookahead", "FIL_PROOFS_MULTICORE_SDR_LOOKAHEAD", a.settings.lookahead, &c.Lookahead},
+		{"producers", "FIL_PROOFS_MULTICORE_SDR_PRODUCERS", a.settings.producers, &o.Producers},
+		{"stride", "FIL_PROOFS_MULTICORE_SDR_PRODUCER_STRIDE", a.settings.stride, &o.Stride},
+		{"lookahead", "FIL_PROOFS_MULTICORE_SDR_LOOKAHEAD", a.settings.lookahead, &o.Lookahead},
 	} {
 		if f.changed(s.flag) || s.text == "" {
 			continue
@@ -172,11 +176,7 @@ func (f *engineFlags) config(a *app, p porep.SealProof, sectors int) (engine.Con
 		}
 		*s.to = n
 	}
-	a.applyProfile(f, &c, sectors)
-	if err := errors.Join(append(errs, f.validate(c, sectors))...); err != nil {
-		return c, usageError{err}
-	}
-	return c, nil
+	return o, errors.Join(errs...)
 }
 
 // validate finds what is wrong with numbers before the job has files, or a place:
@@ -194,183 +194,108 @@ func (f *engineFlags) validate(c engine.Config, sectors int) error {
 	return errors.Join(append(errs, c.CheckSettings(1))...)
 }
 
-// prepare is config, and finds all else that is wrong and can be told without taking
-// anything from the machine.
-func (f *engineFlags) prepare(ctx context.Context, a *app, p porep.SealProof, sectors int) (engine.Config, error) {
-	c, err := f.config(a, p, sectors)
-	return c, errors.Join(err, a.checkReference(ctx), f.checkPlaces(ctx, a), f.checkHugeTLBFS(ctx))
+// A machine is what commands seal with.
+type machine struct {
+	*sealer.Machine
+	a      *app
+	config engine.Config // what the flags say of the job at hand, but for sectors and places
+
+	mu   sync.Mutex
+	late []sealer.Note // of how a job went, for when nothing is drawn any more
 }
 
-// checkPlaces looks at the CPUs that --policy lists, and at the lock folder.
-func (f *engineFlags) checkPlaces(ctx context.Context, a *app) error {
-	if f.policy.mode == placeNever {
-		return nil
+// prepare opens a machine for jobs of so many sectors, and finds all that is wrong with the
+// flags and can be told without taking anything from it. With an error, config is there
+// all the same.
+func (f *engineFlags) prepare(ctx context.Context, a *app, p porep.SealProof, sectors int) (*machine, error) {
+	m := &machine{a: a}
+	o, err := f.options(a)
+	o.Notes = m.note
+	m.config = o.Config(p, sectors)
+	if err = errors.Join(err, f.validate(m.config, sectors)); err != nil {
+		err = usageError{err}
 	}
-	var errs []error
-	if m, err := topology.Read(); err == nil && f.policy.mode == placeFixed {
-		q := placement.Request{SectorSize: porep.NodeSize, Policy: f.policy.policy, Only: f.policy.only}
-		if _, err := placement.New(m, placement.Reserved{}, q); err != nil {
-			errs = append(errs, usageError{fmt.Errorf("--policy: %w", err)})
-		}
-	}
-	if f.needLocks() { // else place looks, and says what it could not
-		if _, err := a.heldOn(ctx, "/", f.lockDir); err != nil {
+	opened, openErr := sealer.Open(ctx, o)
+	m.Machine = opened
+	errs := []error{err, a.checkReference(ctx)}
+	for _, err := range flattened(openErr) {
+		wrong := (*sealer.OptionError)(nil)
+		switch {
+		case !errors.As(err, &wrong):
 			errs = append(errs, err)
+		case wrong.Option == "HugeTLBFS":
+			errs = append(errs, fmt.Errorf("--hugetlbfs: %w", wrong.Err))
+		case wrong.Option == "Policy":
+			errs = append(errs, usageError{fmt.Errorf("--policy: %w", wrong.Err)})
+		default:
+			errs = append(errs, usageError{err})
 		}
 	}
-	return errors.Join(errs...)
+	return m, errors.Join(errs...)
 }
 
-// needLocks says whether a lock folder that cannot be used is an error: somebody named
-// it, or cores.
-func (f *engineFlags) needLocks() bool {
-	return f.policy.mode != placeAuto || f.changed("lock-dir") || f.lockDir != reserve.DefaultDir
-}
-
-// checkHugeTLBFS makes sure that there is a hugetlbfs where one is named, be a page free
-// there or not.
-func (f *engineFlags) checkHugeTLBFS(ctx context.Context) error {
-	if f.hugeTLBFS == "" {
+// flattened is the errors that were joined in one.
+func flattened(err error) []error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		return joined.Unwrap()
+	}
+	if err == nil {
 		return nil
 	}
-	r, err := hugepages.Alloc(ctx, hugepages.Options{Size: 1, HugeTLBFS: f.hugeTLBFS, Purpose: "a look at the folder"})
-	if err != nil {
-		return fmt.Errorf("--hugetlbfs: %w", err)
-	}
-	return r.Free()
+	return []error{err}
 }
 
-// withPlace takes the cores and the memory for so many sectors from the machine, and
-// runs a job with what prepare returned. The job sets Sectors.
-func (a *app) withPlace(ctx context.Context, f *engineFlags, c engine.Config, sectors int, what string, job func(engine.Config) error) error {
-	return a.place(ctx, f, &c, sectors, what, func() error {
-		// Hashers never leave their threads: the others need some of their own.
-		runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), runtime.NumCPU()+max(1, c.Hashers)))
-		closeParents, err := a.openParents(ctx, f, &c)
-		if err != nil {
-			return err
-		}
-		return errors.Join(job(c), closeParents())
-	})
+// note tells people what a machine notes.
+func (m *machine) note(n sealer.Note) {
+	switch n.Kind {
+	case sealer.NoteSlowed, sealer.NoteRanAnywhere:
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.late = append(m.late, n)
+	default:
+		m.a.note("%v%s", n, forAll(n.Err))
+	}
 }
 
-// openParents opens the parent cache that the flags ask for, and copies it to each
-// NUMA node of the job if FIL_PROOFS_MAXIMIZE_CACHING says so.
-func (a *app) openParents(ctx context.Context, f *engineFlags, c *engine.Config) (closeAll func() error, err error) {
-	if f.parentCache == "" {
-		return func() error { return nil }, nil
-	}
-	cache, err := parentcache.Open(ctx, c.Proof, f.parentCache)
+// hold takes the cores and the memory for so many sectors from the machine, and does a job
+// with them.
+func (m *machine) hold(ctx context.Context, p porep.SealProof, sectors int, job sealer.Job, do func(*sealer.Hold) error) error {
+	h, err := m.Hold(ctx, p, sectors, job)
 	if err != nil {
-		return nil, err
+		return placeError(err)
 	}
-	opened := []func() error{cache.Close}
-	closeAll = func() (err error) {
-		for _, f := range opened {
-			err = errors.Join(err, f())
-		}
-		return err
-	}
-	c.Parents = cache
-	if !a.settings.maximizeCaching {
-		return closeAll, nil
-	}
-	nodes := map[int]hugepages.Node{}
-	for _, p := range c.Places {
-		if n, ok := p.Memory.Number(); ok {
-			nodes[n] = p.Memory
-		}
-	}
-	if len(nodes) == 0 {
-		nodes[engine.NoCPU] = hugepages.Node{}
-	}
-	c.NodeParents = map[int]engine.ParentSource{}
-	for n, node := range nodes {
-		copied, err := cache.Copy(ctx, hugepages.Options{Node: node, HugeTLBFS: c.HugeTLBFS, Strict: c.StrictNUMA, Sample: 4096, Pool: c.Memory})
-		if err != nil {
-			return nil, errors.Join(err, closeAll())
-		}
-		opened = append(opened, copied.Close)
-		c.NodeParents[n] = copied
-		c.Parents = copied
-	}
-	return closeAll, nil
+	return errors.Join(do(h), h.Release())
 }
 
-// parentsCycles are what parents cost for each node, whoever hashes: they count
-// where no core is left for their producers.
-const parentsCycles = 450
-
-// place chooses the cores, takes them from the machine, and calls run while they are
-// held.
-func (a *app) place(ctx context.Context, f *engineFlags, c *engine.Config, sectors int, what string, run func() error) error {
-	if f.policy.mode == placeNever {
-		return run()
+// placeError says what to do about an error of Hold. What placement refuses are the flags.
+func placeError(err error) error {
+	busy, none := (*sealer.BusyError)(nil), (*sealer.NoRoomError)(nil)
+	request, cpus, budget := (*placement.RequestError)(nil), (*placement.CPUError)(nil), (*placement.BudgetError)(nil)
+	const more = "'sdrbench plan' and 'sdrbench topo' show more; --policy none runs anywhere"
+	switch {
+	case errors.As(err, &busy):
+		return fmt.Errorf("%w (%s; --wait waits)", err, more)
+	case errors.As(err, &none):
+		return fmt.Errorf("%w (%s)", err, more)
+	case errors.As(err, &request), errors.As(err, &cpus), errors.As(err, &budget):
+		return usageError{err}
 	}
-	m, err := topology.Read()
-	if err != nil {
-		if f.policy.mode == placeAuto {
-			a.note("cores are not chosen: %v", err)
-			return run()
-		}
-		return err
-	}
-	held, err := a.heldOn(ctx, "/", f.lockDir)
-	if err != nil {
-		if f.mayIgnore(err) {
-			a.note("cores are neither chosen nor reserved, and those that other jobs hold cannot be seen: %v%s", err, forAll(err))
-			return run()
-		}
-		return err
-	}
-	plan, err := choosePlan(m, held, f, c, sectors)
-	if err != nil && f.forgetShape(c) {
-		plan, err = choosePlan(m, held, f, c, sectors)
-	}
-	if err != nil {
-		if none := (*noPlaceError)(nil); errors.As(err, &none) {
-			err = fmt.Errorf("%w ('sdrbench plan' and 'sdrbench topo' show more; --policy none runs anywhere)", err)
-		}
-		return err
-	}
-	setPlaces(c, m, plan)
-	if err := mayBind(m, plan); err != nil {
-		a.note("threads are not bound to the CPUs that were chosen: %v", err)
-	}
-	request := reserve.Request{Job: what, Memory: map[topology.MemoryPool]uint64{}}
-	for _, j := range plan.Jobs {
-		request.Cores = append(request.Cores, j.Cores...)
-		for _, share := range j.Memory {
-			request.Memory[share.Pool] += share.Bytes
-		}
-	}
-	dir, err := a.openLocks(f.lockDir)
-	if err != nil {
-		if f.mayIgnore(err) {
-			// Those that others hold were seen, and the plan keeps off them.
-			a.note("cores are not reserved, so other jobs do not see that this one takes %v: %v%s", topology.NewCPUSet(request.Cores...), err, forAll(err))
-			return run()
-		}
-		return err
-	}
-	reservation, err := dir.Acquire(ctx, request)
-	if err != nil {
-		return err
-	}
-	defer reservation.Release()
-	c.MemoryTaken = func() {
-		for pool, bytes := range request.Memory {
-			_ = reservation.Touched(ctx, pool, bytes) // a hint for other jobs
-		}
-	}
-	return run()
+	return err
 }
 
-// mayIgnore reports whether a job can go on without reserving cores: nobody asked for it,
-// and the lock folder is not for this user. A guard that somebody holds is another matter.
-func (f *engineFlags) mayIgnore(err error) bool {
-	held := (*reserve.GuardError)(nil)
-	return !f.needLocks() && !errors.As(err, &held)
+// labelling does a job that labels on the cores held, and shows how far it is.
+func (m *machine) labelling(h *sealer.Hold, read func() sample, job func() error) error {
+	c := h.Config()
+	stop := m.a.showLabels(&c, read)
+	err := job()
+	stop()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, n := range m.late {
+		fmt.Fprintln(m.a.err, n)
+	}
+	m.late = nil
+	return err
 }
 
 // forAll is what to do about a lock folder that is not for this user.
@@ -379,152 +304,6 @@ func forAll(err error) string {
 		return fmt.Sprintf(" (as root, 'install -d -m 1777 %s' makes it a directory for all users)", dir.Path)
 	}
 	return ""
-}
-
-// openLocks opens a lock folder to take locks in, and tells whom it waits for.
-func (a *app) openLocks(lockDir string) (*reserve.Dir, error) {
-	dir, err := reserve.Open(lockDir, "/")
-	if err == nil {
-		dir.Patience = a.patience()
-	}
-	return dir, err
-}
-
-func (a *app) patience() reserve.Patience {
-	return reserve.Patience{Tell: func(e *reserve.GuardError) { a.note("%v", e) }}
-}
-
-// mayBind is why no thread can be bound to a plan's first CPU, if so.
-func mayBind(m *topology.Machine, plan *placement.Plan) error {
-	failed := make(chan error)
-	go func() { // its thread ends with it if the mask cannot be restored
-		p, err := topology.Pin(m, plan.Jobs[0].Hasher)
-		if err == nil {
-			err = p.Release()
-		}
-		failed <- err
-	}()
-	return <-failed
-}
-
-// setPlaces has hashers run where a plan says.
-func setPlaces(c *engine.Config, m *topology.Machine, plan *placement.Plan) {
-	c.Machine, c.Hashers, c.Places = m, len(plan.Jobs), nil
-	for _, j := range plan.Jobs {
-		place := engine.Place{Hasher: j.Hasher, Producers: j.Producers}
-		if len(j.Memory) > 0 {
-			place.Memory = hugepages.OnNode(int(j.Memory[0].Pool.Node))
-		}
-		c.Places = append(c.Places, place)
-	}
-}
-
-// choosePlan is the plan that takes the least time for all sectors, as far as the
-// flags leave it open how many cores hash.
-func choosePlan(m *topology.Machine, held []reserve.Holder, f *engineFlags, c *engine.Config, sectors int) (*placement.Plan, error) {
-	reserved := placement.Reserved{Memory: reserve.Untouched(held)}
-	for _, h := range held {
-		reserved.Cores = append(reserved.Cores, h.Cores...)
-	}
-	cores, cpus := freeCores(m, held, f.policy)
-	if f.smt == placement.IdleSiblings {
-		cpus = cores
-	}
-	counts := []int{f.hashers}
-	if f.hashers == 0 {
-		counts = nil
-		for n := 1; n <= max(1, min(sectors, cores)); n++ {
-			counts = append(counts, n)
-		}
-	}
-	var best, short *placement.Plan
-	var bestCycles float64
-	for _, n := range counts {
-		try := *c
-		try.Hashers = n
-		try.Sectors = make([]engine.Sector, sectors)
-		q := placement.Request{
-			SectorSize: uint64(c.Proof.SectorSize()),
-			Lanes:      try.LanesInMemory(),
-			Policy:     f.policy.policy,
-			Only:       f.policy.only,
-			Mode:       c.MemoryMode,
-			Budget:     c.Budget,
-			SMT:        f.smt,
-		}
-		q.Sectors = n * q.Lanes
-		cycles := try.CyclesPerNode()
-		if c.Producers > 0 && (f.bindProducers || f.changed("producers")) && n*(1+c.Producers) <= cpus {
-			q.Producers = c.Producers
-		} else if 2*n <= cpus {
-			q.Producers = 1
-		}
-		plan, err := placement.New(m, reserved, q)
-		if err == nil && !plan.Fits() && q.Producers > 0 { // there are CPUs, but not next to the hashers
-			q.Producers = 0
-			plan, err = placement.New(m, reserved, q)
-		}
-		if err != nil {
-			return nil, usageError{err}
-		}
-		if q.Producers == 0 && n >= cores {
-			cycles += parentsCycles / float64(n)
-		}
-		if !plan.Fits() {
-			short = plan
-			continue
-		}
-		if best == nil || cycles < bestCycles {
-			best, bestCycles = plan, cycles
-		}
-	}
-	if best == nil {
-		return nil, &noPlaceError{sectors, short, held}
-	}
-	return best, nil
-}
-
-// freeCores is how many cores a job can have, and how many CPUs they are.
-func freeCores(m *topology.Machine, held []reserve.Holder, p placePolicy) (cores, cpus int) {
-	taken := map[topology.CPU]bool{}
-	for _, h := range held {
-		for _, core := range h.Cores {
-			taken[core] = true
-		}
-	}
-	for _, core := range m.Cores() {
-		number, _ := m.CoreNumber(core.CPUs[0])
-		if taken[number] {
-			continue
-		}
-		usable := 0
-		for _, cpu := range core.CPUs {
-			if m.Allowed().Contains(cpu) && (p.mode != placeFixed || p.policy != placement.List || p.only.Contains(cpu)) {
-				usable++
-			}
-		}
-		cpus += usable
-		cores += min(usable, 1)
-	}
-	return cores, cpus
-}
-
-// A noPlaceError says why sectors cannot go anywhere on this machine now.
-type noPlaceError struct {
-	sectors int
-	plan    *placement.Plan
-	held    []reserve.Holder
-}
-
-func (e *noPlaceError) Error() string {
-	s := fmt.Sprintf("placing %s: no room", count(e.sectors, "sector"))
-	for _, l := range e.plan.Limits {
-		s += "; " + l.Text
-	}
-	for _, h := range e.held {
-		s += "; held: " + h.Who()
-	}
-	return s
 }
 
 // note tells what is not as it might be.

@@ -17,7 +17,7 @@ func (a *app) heldOn(ctx context.Context, root, lockDir string) ([]reserve.Holde
 	if filepath.Clean(root) != "/" {
 		return nil, nil
 	}
-	held, err := a.patience().Held(ctx, lockDir)
+	held, err := reserve.Patience{Tell: func(e *reserve.GuardError) { a.note("%v", e) }}.Held(ctx, lockDir)
 	if errors.Is(err, errors.ErrUnsupported) {
 		return nil, nil // without locks nobody holds anything
 	}

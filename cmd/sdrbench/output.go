@@ -230,7 +230,7 @@ func (a *app) checkPiecePaths(piece, staged string) error {
 // readFiles are the files that a job reads beside its sector's.
 func (f *engineFlags) readFiles(p porep.SealProof) (files []seal.File) {
 	if f.tuned != nil {
-		files = append(files, seal.File{Role: "profile", Path: f.tuned.path, Use: seal.Reads})
+		files = append(files, seal.File{Role: "profile", Path: f.tuned.Path(), Use: seal.Reads})
 	}
 	if name, err := parentcache.Name(p); err == nil && f.parentCache != "" {
 		files = append(files, seal.File{Role: "parent cache", Path: filepath.Join(f.parentCache, name), Use: seal.Reads})

@@ -8,232 +8,55 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/spf13/cobra"
 
 	"github.com/sdr-engine/sdr/engine"
 	"github.com/sdr-engine/sdr/hugepages"
+	"github.com/sdr-engine/sdr/internal/profile"
 	"github.com/sdr-engine/sdr/placement"
 	"github.com/sdr-engine/sdr/porep"
+	"github.com/sdr-engine/sdr/sealer"
 	"github.com/sdr-engine/sdr/topology"
 )
 
 const dumpOfServer = "../../topology/testdata/epyc-2s-24ccx-smt.txt"
 
-// aProfile is a good one, for a made-up machine.
-func aProfile(t *testing.T) (*profile, profileMachine) {
+// aProfile is a good one, for whatever machine.
+func aProfile() *profile.Profile {
+	return &profile.Profile{
+		Latency: profile.Settings{Kernel: "generic/1", Sectors: 1, Hashers: 1, Staging: "hybrid", Producers: 2, Stride: 64, Lookahead: 2048,
+			SMT: "idle", Pages: "2MiB", Policy: "pack", Cycles: 2600, Rate: 1.4e6, Spread: 0.01},
+		Throughput: profile.Settings{Kernel: "generic/1", Sectors: 12, Hashers: 6, Staging: "producers", Producers: 1, Stride: 256, Lookahead: 8192,
+			SMT: "produce", Pages: "any", Policy: "spread", Cycles: 1400, Rate: 8e6, Spread: 0.02},
+		Cycles: map[string]float64{"generic/1": 19000},
+	}
+}
+
+// written is a profile as it is read on this machine.
+func written(t *testing.T, p *profile.Profile) *sealer.Profile {
 	t.Helper()
-	m, err := topology.ReadDump(dumpOfServer)
+	m, err := topology.Read()
 	if err != nil {
 		t.Fatal(err)
 	}
-	here := machineOf(m)
-	return &profile{
-		Schema: 1, Fingerprint: here.fingerprint(), Made: time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC), Version: "v1", Proof: "StackedDrg512MiBV1_1", Machine: here,
-		Latency:    profileSettings{"generic/1", 1, 1, "hybrid", 2, 64, 2048, "idle", "2MiB", "pack", 2600, 1.4e6, 0.01},
-		Throughput: profileSettings{"generic/1", 12, 6, "producers", 1, 256, 8192, "produce", "any", "spread", 1400, 8e6, 0.02},
-		Cycles:     map[string]float64{"generic/1": 19000},
-	}, here
-}
-
-func profileText(t *testing.T, p *profile) string {
-	t.Helper()
-	var b bytes.Buffer
-	if err := p.write(&b); err != nil {
+	p.Schema, p.Machine = profile.Schema, profile.MachineOf(m)
+	p.Fingerprint = p.Machine.Fingerprint()
+	var text bytes.Buffer
+	if err := p.Write(&text); err != nil {
 		t.Fatal(err)
 	}
-	return b.String()
-}
-
-func TestProfileRoundTrip(t *testing.T) {
-	p, here := aProfile(t)
-	text := profileText(t, p)
-	again, problems := parseProfile(text, here)
-	if len(problems) > 0 {
-		t.Fatalf("%q in\n%s", problems, text)
-	}
-	if diff := cmp.Diff(p, again, cmpopts.IgnoreUnexported(profile{})); diff != "" {
-		t.Errorf("(-written +read):\n%s", diff)
-	}
-}
-
-func TestBadProfiles(t *testing.T) {
-	p, here := aProfile(t)
-	good := profileText(t, p)
-	for _, c := range []struct {
-		name     string
-		old, new string
-		want     []string // each in a problem of its own, in this order
-	}{
-		{"no TOML", "[latency]", "[latency", []string{"expected"}},
-		{"empty", good, "", []string{"it has no schema, want 1"}},
-		{"newer", "schema = 1", "schema = 2", []string{"its schema is 2, want 1"}},
-		{"schema of another type", "schema = 1", `schema = "1"`, []string{"its schema is 1, want 1"}},
-		{"newer, and with other keys", "schema = 1", "schema = 2\nmore = 1", []string{"its schema is 2, want 1"}},
-		{"unknown key", "[latency]", "[latency]\nspeed = 3", []string{"unknown key latency.speed"}},
-		{"key in another case", "stride = 64", "Stride = 64", []string{"unknown key latency.Stride"}},
-		{"key twice, in two cases", "stride = 64", "stride = 64\nSTRIDE = 65", []string{"unknown key latency.STRIDE"}},
-		{"key twice", "stride = 64", "stride = 64\nstride = 64", []string{"already been defined"}},
-		{"table in another case", "[latency]", "[Latency]", func() (all []string) {
-			for _, key := range []string{"", ".kernel", ".sectors", ".hashers", ".staging", ".producers", ".stride", ".lookahead", ".smt", ".pages", ".policy", ".cycles_per_label", ".labels_per_second", ".spread"} {
-				all = append(all, "unknown key Latency"+key)
-			}
-			return all
-		}()},
-		{"schema twice, in two cases", "schema = 1", "schema = 1\nSchema = 2", []string{"unknown key Schema"}},
-		{"schema in another case", "schema = 1", "Schema = 1", []string{"it has no schema, want 1"}},
-		{"kernel twice, in two cases", "[cycles]", "[cycles]\n\"GENERIC/1\" = 1.0", []string{"cycles: sha256: choosing kernel: \"GENERIC/1\""}},
-		{"deep key", "[cycles]", "[cycles]\n" + strings.Repeat("a.", maxNesting) + "a = 1", []string{"dots, brackets and braces, a profile has at most 512"}},
-		{"deep array", "stride = 64", "stride = " + strings.Repeat("[", maxNesting), []string{"dots, brackets and braces"}},
-		{"deep table", "stride = 64", "stride = " + strings.Repeat("{a=", maxNesting), []string{"dots, brackets and braces"}},
-		{"unknown table", "[cycles]", "[x]\ny = 1\n[cycles]", []string{"unknown key x", "unknown key x.y"}},
-		{"fingerprint alone", here.fingerprint(), "abc", []string{`its fingerprint is "abc", this machine's "` + here.fingerprint()}},
-		{"other hardware", p.Fingerprint, "abc\"\n#", []string{"fingerprint"}},
-		{"type", "stride = 64", `stride = "64"`, []string{"incompatible types"}},
-		{"no latency", good[strings.Index(good, "[latency]"):strings.Index(good, "[throughput]")], "", []string{"latency is missing"}},
-		{"unknown kernel", `kernel = "generic/1"` + "\nsectors = 1\n", `kernel = "sse2/3"` + "\nsectors = 1\n", []string{`latency.kernel: sha256: choosing kernel: "sse2/3" is not one of`}},
-		{"no kernel", `kernel = "generic/1"` + "\nsectors = 12", "sectors = 12", []string{`throughput.kernel: sha256: choosing kernel: "" is not`}},
-		{"kernel of cycles", `"generic/1" = `, `"sse2/3" = `, []string{`cycles: sha256: choosing kernel: "sse2/3"`}},
-		{"cycles", "= 19000.0", "= nan", []string{"cycles: NaN of generic/1 is not between"}},
-		{"staging", `"hybrid"`, `"slow"`, []string{`latency.staging: "slow" is not`}},
-		{"producers", "producers = 2", "producers = 2000", []string{"latency.producers: 2000 is not between 1 and"}},
-		{"stride", "stride = 64", "stride = 0", []string{"latency.stride: 0, want"}},
-		{"negative stride", "stride = 64", "stride = -1", []string{"latency.stride: -1 is not between 1"}},
-		{"lookahead", "lookahead = 2048", "lookahead = 63", []string{"latency.lookahead: 63 is not between 64"}},
-		{"smt", `"idle"`, `"hash"`, []string{`latency.smt: "hash" is not`}},
-		{"pages", `"2MiB"`, `"3MiB"`, []string{`latency.pages: "3MiB" is not`}},
-		{"policy", `"pack"`, `"0-3"`, []string{`latency.policy: "0-3" is not`}},
-		{"sectors", "sectors = 1\n", "sectors = 2\n", []string{"latency.sectors: 2 is not between 1 and 1"}},
-		{"hashers", "hashers = 6", "hashers = 13", []string{"throughput.hashers: 13 is not between 1 and 12"}},
-		{"figures", "cycles_per_label = 2600.0", "cycles_per_label = inf", []string{"latency.cycles_per_label: +Inf"}},
-		{"all at once", "producers = 2\nstride = 64\nlookahead = 2048\nsmt = \"idle\"", "producers = 0\nstride = 70000\nlookahead = 5000000\nsmt = \"\"\nz = 1",
-			[]string{"unknown key latency.z", "latency.producers: 0", "latency.stride: 70000", "latency.smt: \"\""}},
-	} {
-		text := strings.Replace(good, c.old, c.new, 1)
-		if text == good {
-			t.Errorf("%s: nothing is changed", c.name)
-		}
-		_, problems := parseProfile(text, here)
-		if len(problems) != len(c.want) {
-			t.Errorf("%s: problems %q, want %q", c.name, problems, c.want)
-			continue
-		}
-		for i, want := range c.want {
-			if !strings.Contains(problems[i], want) {
-				t.Errorf("%s: problems %q, want %q", c.name, problems, c.want)
-			}
-		}
-	}
-	if _, problems := parseProfile(good, here); len(problems) > 0 {
-		t.Errorf("the good one: %q", problems)
-	}
-	other := here
-	other.Model, other.CPUs = "Another CPU", 7
-	_, problems := parseProfile(good, other)
-	if want := `it is for other hardware: model "AMD EPYC 9654 96-Core Processor", here "Another CPU", CPUs "384", here "7"`; !slices.Equal(problems, []string{want}) {
-		t.Errorf("other hardware: %q, want %q", problems, want)
-	}
-}
-
-// Whatever is in a profile, an error is no longer than somebody reads.
-func TestProfileErrorIsShort(t *testing.T) {
-	_, here := aProfile(t)
-	text := "schema = 1\nfingerprint = \"" + strings.Repeat("ü", 5000) + "\"\n"
-	for i := range 1000 {
-		text += fmt.Sprintf("k%d = 1\n", i)
-	}
-	_, problems := parseProfile(text, here)
-	const most = 10_000
-	if got := (&profileError{"p", problems}).Error(); len(problems) < 1000 || len(got) > most || !strings.Contains(got, fmt.Sprintf("and %d more", len(problems)-20)) {
-		t.Errorf("%d problems, %d bytes: %.200s", len(problems), len(got), got)
-	}
-}
-
-// Hardware makes another fingerprint; what happens on it does not.
-func TestFingerprint(t *testing.T) {
-	text, err := os.ReadFile(dumpOfServer)
+	read, err := sealer.ParseProfile(&text, "profile.toml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	of := func(changes ...string) string {
-		t.Helper()
-		changed := strings.NewReplacer(changes...).Replace(string(text))
-		if len(changes) > 0 && changed == string(text) {
-			t.Fatalf("%q changes nothing", changes)
-		}
-		path := filepath.Join(t.TempDir(), "dump.txt")
-		if err := os.WriteFile(path, []byte(changed), 0o666); err != nil {
-			t.Fatal(err)
-		}
-		m, err := topology.ReadDump(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		p := machineOf(m)
-		return p.fingerprint()
-	}
-	same := of()
-	if len(same) != 32 {
-		t.Errorf("fingerprint %q", same)
-	}
-	for name, changes := range map[string][]string{
-		"memory use":              {"MemFree:        734003200 kB", "MemFree:        1234 kB"},
-		"a newer kernel's memory": {"MemTotal:       805306368 kB", "MemTotal:       804000000 kB"},
-		"pools of huge pages":     {"nr_hugepages = 512", "nr_hugepages = 3", "nr_hugepages = 64", "nr_hugepages = 0"},
-		"allowed CPUs":            {"Cpus_allowed_list:\t0-383", "Cpus_allowed_list:\t0-7"},
-	} {
-		if got := of(changes...); got != same {
-			t.Errorf("%s makes another fingerprint", name)
-		}
-	}
-	for name, changes := range map[string][]string{
-		"model":    {"EPYC 9654", "EPYC 9655"},
-		"features": {" sha_ni", ""},
-		"memory":   {"MemTotal:       805306368 kB", "MemTotal:       402653184 kB"},
-		"cache":    {"size = 32768K", "size = 16384K"},
-	} {
-		if got := of(changes...); got == same {
-			t.Errorf("another %s makes the same fingerprint", name)
-		}
-	}
-	for _, dump := range []string{"arm64-altra", "hybrid", "container-cut-ccx", "nothing"} {
-		m, err := topology.ReadDump("../../topology/testdata/" + dump + ".txt")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if p := machineOf(m); p.fingerprint() == same || p.Cores != len(m.Cores()) {
-			t.Errorf("%s: %+v", dump, p)
-		}
-	}
-	here, err := topology.Read()
-	if err != nil {
-		t.Fatal(err)
-	}
-	a, b := machineOf(here), machineOf(here)
-	if a.fingerprint() != b.fingerprint() {
-		t.Error("a machine has two fingerprints")
-	}
-}
-
-func TestBuiltIn(t *testing.T) {
-	const mib, gib = 1 << 20, 1 << 30
-	for shown, want := range map[uint64]uint64{
-		0: 0, 5: 5, 251*gib + 500*mib: 256 * gib, 252*gib + 100*mib: 256 * gib, 62 * gib: 64 * gib, 64 * gib: 64 * gib,
-		93 * gib: 96 * gib, 376 * gib: 384 * gib, 1007 * gib: 1024 * gib, 1900 * mib: 1920 * mib, 1<<64 - 1: 0,
-	} {
-		if got := builtIn(shown); got != want && shown != 1<<64-1 {
-			t.Errorf("%d: %d, want %d", shown, got, want)
-		}
-	}
+	return read
 }
 
 // Flags come before the environment, that before the profile, and that before the
 // engine's defaults.
 func TestProfilePrecedence(t *testing.T) {
-	p, _ := aProfile(t)
+	p := aProfile()
 	type want struct {
 		kernel                       string
 		hashers                      int
@@ -242,48 +65,55 @@ func TestProfilePrecedence(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name    string
-		profile *profile
+		profile *profile.Profile
 		args    string
 		env     map[string]string
 		sectors int
 		want    want
-		policy  placement.Policy
-		smt     placement.SMTUse
+		policy  sealer.Policy
 		pages   []hugepages.Pages
 	}{
 		{name: "defaults", sectors: 1, want: want{"", 0, engine.AutoStaging, 0, 0, 0}},
 		{name: "one sector", profile: p, sectors: 1, want: want{"generic/1", 1, engine.Hybrid, 2, 64, 2048},
-			policy: placement.Pack, smt: placement.IdleSiblings, pages: []hugepages.Pages{hugepages.Huge2M, hugepages.Transparent, hugepages.Small}},
+			pages: []hugepages.Pages{hugepages.Huge2M, hugepages.Transparent, hugepages.Small}},
 		{name: "as many as measured", profile: p, sectors: 12, want: want{"generic/1", 6, engine.Producers, 1, 256, 8192}},
 		{name: "another number", profile: p, sectors: 13, want: want{"", 0, engine.Producers, 1, 256, 8192}},
 		{name: "environment", profile: p, sectors: 12, env: map[string]string{"SDR_KERNEL": "auto", "FIL_PROOFS_MULTICORE_SDR_PRODUCERS": "3",
 			"FIL_PROOFS_MULTICORE_SDR_PRODUCER_STRIDE": "32", "FIL_PROOFS_MULTICORE_SDR_LOOKAHEAD": "512"}, want: want{"", 0, engine.Producers, 3, 32, 512}},
 		{name: "flags", profile: p, sectors: 12, env: map[string]string{"SDR_KERNEL": "nonsense", "FIL_PROOFS_MULTICORE_SDR_PRODUCERS": "3"},
-			args: "--kernel auto --producers 5 --staging inline --stride 16 --lookahead 160 --policy pack", want: want{"", 0, engine.Inline, 5, 16, 160}, policy: placement.Pack},
+			args: "--kernel auto --producers 5 --staging inline --stride 16 --lookahead 160 --policy pack", want: want{"", 0, engine.Inline, 5, 16, 160}, policy: sealer.PolicyPack},
 		{name: "hashers", profile: p, sectors: 12, args: "--hashers 2", want: want{"", 2, engine.Producers, 1, 256, 8192}},
 		{name: "a lookahead below the profile's stride", profile: p, sectors: 12, args: "--lookahead 100", want: want{"generic/1", 6, engine.Producers, 1, 100, 100}},
 		{name: "a stride above the profile's lookahead", profile: p, sectors: 12, args: "--stride 10000", want: want{"generic/1", 6, engine.Producers, 1, 10000, 10000}},
 		{name: "one-layer mode has a window", profile: p, sectors: 12, args: "--memory-mode one-layer", want: want{"generic/1", 6, engine.Producers, 1, 256, 0}},
-		{name: "a folder of pages", profile: p, sectors: 1, args: "--hugetlbfs /x", want: want{"generic/1", 1, engine.Hybrid, 2, 64, 2048}, policy: placement.Pack, smt: placement.IdleSiblings},
-		{name: "default policy, given", profile: p, sectors: 1, args: "--policy spread --hugetlbfs /x", want: want{"generic/1", 1, engine.Hybrid, 2, 64, 2048}, smt: placement.IdleSiblings},
+		{name: "a folder of pages", profile: p, sectors: 1, args: "--hugetlbfs /x", want: want{"generic/1", 1, engine.Hybrid, 2, 64, 2048}},
+		{name: "default policy, given", profile: p, sectors: 1, args: "--policy spread --hugetlbfs /x", want: want{"generic/1", 1, engine.Hybrid, 2, 64, 2048}, policy: sealer.PolicySpread},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			a := &app{settings: readSettings(environ(c.env))}
-			f := &engineFlags{tuned: c.profile}
+			f := &engineFlags{}
+			if c.profile != nil {
+				f.tuned = written(t, c.profile)
+			}
 			cmd := &cobra.Command{}
 			f.add(a, cmd)
 			if err := cmd.ParseFlags(strings.Fields(c.args)); err != nil {
 				t.Fatal(err)
 			}
-			got, err := f.config(a, porep.StackedDrg8MiBV1_1, c.sectors)
+			o, err := f.options(a)
 			if err != nil {
+				t.Fatal(err)
+			}
+			got := o.Config(porep.StackedDrg8MiBV1_1, c.sectors)
+			if err := f.validate(got, c.sectors); err != nil {
 				t.Fatal(err)
 			}
 			if have := (want{got.Kernel, got.Hashers, got.Staging, got.Producers, got.Stride, got.Lookahead}); have != c.want {
 				t.Errorf("%+v, want %+v", have, c.want)
 			}
-			if f.policy.policy != c.policy || f.smt != c.smt || !slices.Equal(got.Pages, c.pages) {
-				t.Errorf("policy %v, siblings %v, pages %v", f.policy.policy, f.smt, got.Pages)
+			// Policy and siblings are sealer's to fill in, wherever these leave them open.
+			if o.Policy != c.policy || o.SMT != placement.ProduceOnSiblings || !slices.Equal(got.Pages, c.pages) {
+				t.Errorf("policy %v, siblings %v, pages %v", o.Policy, o.SMT, got.Pages)
 			}
 			if (c.profile != nil) != (got.Cycles["generic/1"] == 19000) {
 				t.Errorf("cycles %v", got.Cycles)
@@ -301,60 +131,6 @@ func TestProfilePrecedence(t *testing.T) {
 				t.Error(err)
 			}
 		})
-	}
-}
-
-// A profile's kernel and hashers are for a machine that is free. On one that is
-// not, the job goes where there is room.
-func TestProfileGivesWay(t *testing.T) {
-	p, _ := aProfile(t)
-	m, err := topology.ReadDump(dumpOfServer)
-	if err != nil {
-		t.Fatal(err)
-	}
-	a := &app{settings: readSettings(nil)}
-	f := &engineFlags{tuned: p}
-	cmd := &cobra.Command{}
-	f.add(a, cmd)
-	cores := m.Cores()
-	if err := cmd.ParseFlags([]string{"--policy", fmt.Sprint(cores[0].CPUs[0])}); err != nil {
-		t.Fatal(err)
-	}
-	c, err := f.config(a, porep.StackedDrg8MiBV1_1, 12)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := choosePlan(m, nil, f, &c, 12); err == nil {
-		t.Error("six hashers on one core")
-	}
-	if !f.forgetShape(&c) || f.forgetShape(&c) || c.Kernel != "" || c.Hashers != 0 {
-		t.Errorf("the shape is still there: %+v", c)
-	}
-	plan, err := choosePlan(m, nil, f, &c, 12)
-	if err != nil || len(plan.Jobs) != 1 {
-		t.Errorf("%+v, %v", plan, err)
-	}
-}
-
-// SMT siblings produce for all hashers, unless they are to idle.
-func TestPlanUsesSiblings(t *testing.T) {
-	m, err := topology.ReadDump(dumpOfServer)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cores := len(m.Cores())
-	for use, want := range map[placement.SMTUse]int{placement.ProduceOnSiblings: 1, placement.IdleSiblings: 0} {
-		f := &engineFlags{hashers: cores, smt: use, changed: func(string) bool { return false }}
-		c := engine.Config{Proof: porep.StackedDrg512MiBV1_1, Kernel: "generic/1"}
-		plan, err := choosePlan(m, nil, f, &c, cores)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, j := range plan.Jobs {
-			if len(j.Producers) != want {
-				t.Fatalf("%s: job %+v, want %d producers", smtText(use), j, want)
-			}
-		}
 	}
 }
 

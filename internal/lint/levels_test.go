@@ -57,15 +57,19 @@ var levels = []row{
 
 	{3, "engine", []string{lowerLevels}},
 	{4, "seal", []string{lowerLevels}},
+	{4, "internal/profile", []string{lowerLevels, "github.com/BurntSushi/toml", "github.com/klauspost/cpuid/v2"}},
 
 	{4, "cmd/sdrbench/internal/view", []string{
 		"engine", "placement", "porep", "reserve", "topology",
 		"charm.land/bubbletea/v2", "charm.land/lipgloss/v2", "golang.org/x/term",
 	}},
+	{5, "internal/tune", []string{"engine", "internal/profile", "placement"}},
+	{5, "sealer", []string{lowerLevels}},
 
-	{5, "cmd/sdrbench", []string{
+	{6, "cmd/sdrbench", []string{
 		publicPackages, "cmd/sdrbench/internal/view", "internal/coreclock", "internal/durable", "internal/layers", "internal/linux", "internal/portlimits",
-		"github.com/BurntSushi/toml", "github.com/ipfs/go-cid", "github.com/klauspost/cpuid/v2", "github.com/multiformats/go-multihash",
+		"internal/profile", "internal/tune",
+		"github.com/ipfs/go-cid", "github.com/klauspost/cpuid/v2", "github.com/multiformats/go-multihash",
 		"github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org/x/perf", "golang.org/x/term",
 	}},
 }

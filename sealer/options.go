@@ -1,0 +1,312 @@
+package sealer
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+
+	"github.com/sdr-engine/sdr/engine"
+	"github.com/sdr-engine/sdr/hugepages"
+	"github.com/sdr-engine/sdr/internal/profile"
+	"github.com/sdr-engine/sdr/placement"
+	"github.com/sdr-engine/sdr/porep"
+	"github.com/sdr-engine/sdr/topology"
+)
+
+// Options say how a machine seals. The zero value is a good one.
+type Options struct {
+	// Settings are for every call.
+	Settings
+
+	// LockDir is where the machine's jobs hold cores and memory. If it is given, it must be
+	// usable; the default may be one that this user may not write to, or not even look at: then
+	// the machine goes on, and Notes says what it does without.
+	// Default: reserve.DefaultDir.
+	LockDir string
+	// Profile has settings that are zero here: what tune found best on this hardware.
+	// Default: none; the kernels are timed, and all else is the engine's default.
+	Profile *Profile
+	// Untuned names settings that are the engine's choice, if they are zero, and not the
+	// profile's.
+	Untuned struct{ Kernel, Staging, Policy bool }
+
+	// ParentCache is a directory with a parent cache file of the proof to use, opened for each
+	// call. Default: parents are computed.
+	ParentCache string
+	// ParentsInMemory copies the parent cache to each NUMA node that a call hashes on, and
+	// shares it with other calls there: 56 GiB for sectors of 32 GiB.
+	ParentsInMemory bool
+
+	// HugeTLBFS is a directory on a mounted hugetlbfs to take layers' memory from.
+	// Default: none.
+	HugeTLBFS string
+	// RaisePages enlarges the kernel's pool of huge pages by what is missing, where that may
+	// be done, and gives them back.
+	RaisePages bool
+	// StrictNUMA makes a page on the wrong NUMA node an error.
+	StrictNUMA bool
+
+	// KeepGOMAXPROCS leaves GOMAXPROCS as it is. A hashing goroutine never leaves its thread,
+	// so a call otherwise raises it, for the whole process, to the CPUs that there are and one
+	// more for each core that hashes in all calls at work; when the last has ended it is what it
+	// was before the first, unless somebody else has set it meanwhile.
+	KeepGOMAXPROCS bool
+	// Notes, if not nil, is told what is not as it might be. It may be called by several
+	// goroutines at the same time.
+	Notes func(Note)
+}
+
+// Settings are choices of how labels are made: how fast, never what they are. What is
+// zero is the profile's choice, or else the engine's default.
+type Settings struct {
+	Kernel    string // "sha-ni/2"
+	Hashers   int    // cores that hash, at most one for each sector
+	Staging   engine.Staging
+	Producers int // for each hasher, on CPUs of their own if there are so many
+	Stride    int // nodes that a producer takes at a time
+	Lookahead int // nodes that producers may be ahead
+
+	MemoryMode engine.MemoryMode
+	// Budget is the most bytes for labels and what goes with them, of all calls of a machine
+	// at the same time. Default: no limit.
+	Budget  uint64
+	Writing engine.Writing
+	Pages   []hugepages.Pages // to try for layers' memory
+	SMT     placement.SMTUse  // what the SMT siblings of hashers do
+
+	Policy Policy
+	CPUs   topology.CPUSet // those that PolicyList goes by
+}
+
+// A Policy is where hashers run.
+type Policy int
+
+// The policies.
+const (
+	// PolicyAuto: on cores of their own, if they can be had: in the profile's order, or
+	// spread. Where this user may not take or see locks, or the machine cannot be read, hashers
+	// run all the same, and Notes says how.
+	PolicyAuto   Policy = iota
+	PolicySpread        // on cores of their own, one core complex after another
+	PolicyPack          // on cores of their own, a core complex filled before the next is begun
+	PolicyList          // on those of Settings.CPUs alone
+	PolicyNone          // wherever the system puts threads; no core is chosen or taken
+)
+
+func (p Policy) String() string {
+	names := []string{"auto", "spread", "pack", "list", "none"}
+	if p < 0 || int(p) >= len(names) {
+		return fmt.Sprintf("Policy(%d)", int(p))
+	}
+	return names[p]
+}
+
+func (p Policy) placement() placement.Policy {
+	switch p {
+	case PolicyPack:
+		return placement.Pack
+	case PolicyList:
+		return placement.List
+	}
+	return placement.Spread
+}
+
+// A Profile is what tune found best on this hardware.
+type Profile struct{ p *profile.Profile }
+
+// A ProfileError says all that is wrong with a profile.
+type ProfileError struct {
+	Path     string
+	Problems []string
+}
+
+func (e *ProfileError) Error() string {
+	return (&profile.Error{Path: e.Path, Problems: e.Problems}).Error()
+}
+
+// ReadProfile reads a profile's file. The error is a *ProfileError, or the system's if
+// there is no such file.
+func ReadProfile(path string) (*Profile, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("sealer: %w", err)
+	}
+	defer f.Close()
+	return ParseProfile(f, path)
+}
+
+// ParseProfile reads a profile that people know by this path. The error is a *ProfileError.
+func ParseProfile(r io.Reader, path string) (*Profile, error) {
+	failed := func(problems ...string) (*Profile, error) { return nil, &ProfileError{path, problems} }
+	text, err := io.ReadAll(io.LimitReader(r, profile.MaxBytes+1))
+	if err != nil {
+		return failed(err.Error())
+	}
+	if len(text) > profile.MaxBytes {
+		return failed(fmt.Sprintf("it has more than the %d bytes that a profile may have", profile.MaxBytes))
+	}
+	m, err := topology.Read()
+	if err != nil {
+		return failed(err.Error())
+	}
+	p, problems := profile.Parse(string(text), profile.MachineOf(m))
+	if len(problems) > 0 {
+		return failed(problems...)
+	}
+	p.Path = path
+	return &Profile{p}, nil
+}
+
+// Path is the file that the profile was read from.
+func (p *Profile) Path() string { return p.p.Path }
+
+// An OptionError says which of the Options is wrong.
+type OptionError struct {
+	Option string // "Policy"
+	Err    error
+}
+
+func (e *OptionError) Error() string {
+	return fmt.Sprintf("sealer: checking options: %s: %v", e.Option, e.Err)
+}
+
+// Unwrap is what is wrong with it.
+func (e *OptionError) Unwrap() error { return e.Err }
+
+// Config is what the engine is told of a job of so many sectors, but for sectors and places:
+// the options, and the profile's settings where those are zero.
+func (o *Options) Config(p porep.SealProof, sectors int) engine.Config {
+	return o.setup(p, sectors).config
+}
+
+// A setup is what options and profile say of a job.
+type setup struct {
+	config     engine.Config // without sectors and places
+	policy     Policy        // not PolicyAuto
+	cpus       topology.CPUSet
+	smt        placement.SMTUse
+	tunedShape bool // kernel and hashers are the profile's
+}
+
+func (s *Settings) setup(p porep.SealProof) *setup {
+	return &setup{
+		config: engine.Config{
+			Proof: p, Kernel: s.Kernel, Hashers: s.Hashers, Staging: s.Staging, Producers: s.Producers, Stride: s.Stride, Lookahead: s.Lookahead,
+			MemoryMode: s.MemoryMode, Budget: s.Budget, Writing: s.Writing, Pages: s.Pages, Memory: new(hugepages.Accounting),
+		},
+		policy: s.Policy, cpus: s.CPUs, smt: s.SMT,
+	}
+}
+
+// setup fills in what the options leave open.
+//
+// The profile's kernel and number of hashers are for as many sectors as were measured.
+// For any other number they follow from what each kernel takes.
+func (o *Options) setup(proof porep.SealProof, sectors int) *setup {
+	s := o.Settings.setup(proof)
+	c := &s.config
+	c.HugeTLBFS, c.RaisePages, c.StrictNUMA = o.HugeTLBFS, o.RaisePages, o.StrictNUMA
+	if o.Profile == nil {
+		if s.policy == PolicyAuto {
+			s.policy = PolicySpread
+		}
+		return s
+	}
+	p := o.Profile.p
+	best := &p.Throughput
+	if sectors == 1 {
+		best = &p.Latency
+	}
+	c.Cycles = maps.Clone(p.Cycles)
+	if c.Kernel == "" && !o.Untuned.Kernel && c.Hashers == 0 && sectors == best.Sectors {
+		c.Kernel, c.Hashers, s.tunedShape = best.Kernel, best.Hashers, true
+	}
+	if c.Staging == engine.AutoStaging && !o.Untuned.Staging {
+		c.Staging, _ = engine.ParseStaging(best.Staging) // Parse has read it, as the others below
+	}
+	if c.Producers == 0 {
+		c.Producers = best.Producers
+	}
+	// Stride and lookahead belong together, and a profile's must not spoil what the options
+	// say of the other.
+	openStride, openLookahead := c.Stride == 0, c.Lookahead == 0
+	if openStride {
+		c.Stride = best.Stride
+		if !openLookahead {
+			c.Stride = max(1, min(c.Stride, c.Lookahead))
+		}
+	}
+	if openLookahead && c.MemoryMode == engine.TwoLayers {
+		c.Lookahead = max(best.Lookahead, c.Stride)
+	}
+	if c.HugeTLBFS == "" && c.Pages == nil {
+		c.Pages = profile.PageKind(best.Pages).OrSmaller()
+	}
+	if s.smt == placement.ProduceOnSiblings {
+		s.smt, _ = placement.ParseSMTUse(best.SMT)
+	}
+	if s.policy == PolicyAuto {
+		s.policy = PolicySpread
+		if best.Policy == placement.Pack.String() && !o.Untuned.Policy {
+			s.policy = PolicyPack
+		}
+	}
+	return s
+}
+
+// forgetShape takes back the profile's kernel and number of hashers: there is no
+// room for them now. False means that they were not the profile's.
+func (s *setup) forgetShape() bool {
+	if !s.tunedShape {
+		return false
+	}
+	s.tunedShape = false
+	s.config.Kernel, s.config.Hashers = "", 0
+	return true
+}
+
+// A Note says what is not as it might be.
+type Note struct {
+	Kind NoteKind
+	Job  string // Job.Name; "" if no call is meant
+	Err  error  // why; a *BusyError, a *reserve.GuardError, or any other
+	// Cores are those that other jobs do not see to be taken, of NoteNotReserved.
+	Cores []topology.CPU
+}
+
+// A NoteKind is what a Note is about.
+type NoteKind int
+
+// The kinds of notes.
+const (
+	NoteNotChosen   NoteKind = iota // cores are neither chosen nor taken: threads run wherever the system puts them
+	NoteNotReserved                 // cores are chosen, but other jobs do not see that they are taken
+	NoteNotBound                    // threads cannot be bound to the CPUs that were chosen
+	NoteRanAnywhere                 // at the end: they ran wherever the system put them
+	NoteSlowed                      // at the end: slower than it could be, though right
+	NoteGuard                       // the lock directory's guard is waited for
+	NoteWaiting                     // cores or memory are waited for
+)
+
+func (n Note) String() string {
+	switch n.Kind {
+	case NoteNotChosen:
+		return fmt.Sprintf("cores are neither chosen nor reserved, and those that other jobs hold cannot be seen: %v", n.Err)
+	case NoteNotReserved:
+		return fmt.Sprintf("cores are not reserved, so other jobs do not see that this one takes %v: %v", topology.NewCPUSet(n.Cores...), n.Err)
+	case NoteNotBound:
+		return fmt.Sprintf("threads are not bound to the CPUs that were chosen: %v", n.Err)
+	case NoteRanAnywhere:
+		return fmt.Sprintf("threads ran wherever the system put them: %v", n.Err)
+	case NoteSlowed:
+		return fmt.Sprintf("slower than it could be: %v", n.Err)
+	case NoteWaiting:
+		return fmt.Sprintf("waiting: %v", n.Err)
+	}
+	return n.Err.Error()
+}
+
+// ErrClosed says that a machine was closed.
+var ErrClosed = errors.New("sealer: the machine is closed")

@@ -1,0 +1,122 @@
+package sealer
+
+import (
+	"bytes"
+	"fmt"
+	"testing"
+
+	"github.com/sdr-engine/sdr/engine"
+	"github.com/sdr-engine/sdr/internal/profile"
+	"github.com/sdr-engine/sdr/placement"
+	"github.com/sdr-engine/sdr/porep"
+	"github.com/sdr-engine/sdr/topology"
+)
+
+const dumpOfServer = "../topology/testdata/epyc-2s-24ccx-smt.txt"
+
+// aProfile is a good one, for whatever machine.
+func aProfile() *Profile {
+	return &Profile{&profile.Profile{
+		Latency: profile.Settings{Kernel: "generic/1", Sectors: 1, Hashers: 1, Staging: "hybrid", Producers: 2, Stride: 64, Lookahead: 2048,
+			SMT: "idle", Pages: "2MiB", Policy: "pack", Cycles: 2600, Rate: 1.4e6, Spread: 0.01},
+		Throughput: profile.Settings{Kernel: "generic/1", Sectors: 12, Hashers: 6, Staging: "producers", Producers: 1, Stride: 256, Lookahead: 8192,
+			SMT: "produce", Pages: "any", Policy: "spread", Cycles: 1400, Rate: 8e6, Spread: 0.02},
+		Cycles: map[string]float64{"generic/1": 19000},
+	}}
+}
+
+func aMachine(t *testing.T) *View {
+	t.Helper()
+	m, err := topology.ReadDump(dumpOfServer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &View{Machine: m}
+}
+
+// Where hashers run is said by the options, then the profile, then by default.
+func TestPolicyPrecedence(t *testing.T) {
+	untuned := Options{Profile: aProfile()}
+	untuned.Untuned.Policy = true
+	for i, c := range []struct {
+		o       Options
+		sectors int
+		policy  Policy
+		smt     placement.SMTUse
+	}{
+		{Options{}, 1, PolicySpread, placement.ProduceOnSiblings},
+		{Options{Profile: aProfile()}, 1, PolicyPack, placement.IdleSiblings},
+		{Options{Profile: aProfile()}, 12, PolicySpread, placement.ProduceOnSiblings},
+		{untuned, 1, PolicySpread, placement.IdleSiblings},
+		{Options{Profile: aProfile(), Settings: Settings{Policy: PolicySpread}}, 1, PolicySpread, placement.IdleSiblings},
+		{Options{Profile: aProfile(), Settings: Settings{Policy: PolicyNone}}, 1, PolicyNone, placement.IdleSiblings},
+	} {
+		if s := c.o.setup(porep.StackedDrg8MiBV1_1, c.sectors); s.policy != c.policy || s.smt != c.smt {
+			t.Errorf("%d: policy %v, siblings %v, want %v, %v", i, s.policy, s.smt, c.policy, c.smt)
+		}
+	}
+}
+
+// A profile's kernel and hashers are for a machine that is free. On one that is
+// not, the job goes where there is room.
+func TestProfileGivesWay(t *testing.T) {
+	v := aMachine(t)
+	o := Options{Profile: aProfile(), Settings: Settings{Policy: PolicyList, CPUs: topology.NewCPUSet(v.Machine.Cores()[0].CPUs[0])}}
+	s := o.setup(porep.StackedDrg8MiBV1_1, 12)
+	if _, err := v.planShape(s, 12); err == nil {
+		t.Error("six hashers on one core")
+	}
+	plan, err := v.plan(s, 12)
+	if err != nil || len(plan.Jobs) != 1 {
+		t.Errorf("%+v, %v", plan, err)
+	}
+	if s.forgetShape() || s.config.Kernel != "" || s.config.Hashers != 0 {
+		t.Errorf("the shape is still there: %+v", s.config)
+	}
+}
+
+// SMT siblings produce for all hashers, unless they are to idle.
+func TestPlanUsesSiblings(t *testing.T) {
+	v := aMachine(t)
+	cores := len(v.Machine.Cores())
+	for use, want := range map[placement.SMTUse]int{placement.ProduceOnSiblings: 1, placement.IdleSiblings: 0} {
+		plan, err := v.Plan(porep.StackedDrg512MiBV1_1, cores, Settings{Kernel: "generic/1", Hashers: cores, SMT: use})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, j := range plan.Jobs {
+			if len(j.Producers) != want {
+				t.Fatalf("%v: job %+v, want %d producers", use, j, want)
+			}
+		}
+	}
+}
+
+// A profile is read whole, or not at all.
+func TestParseProfile(t *testing.T) {
+	m, err := topology.Read()
+	if err != nil {
+		t.Skip(err)
+	}
+	p := aProfile().p
+	p.Schema, p.Machine = profile.Schema, profile.MachineOf(m)
+	p.Fingerprint = p.Machine.Fingerprint()
+	var text bytes.Buffer
+	if err := p.Write(&text); err != nil {
+		t.Fatal(err)
+	}
+	good := text.String()
+	read, err := ParseProfile(&text, "x.toml")
+	if err != nil || read.Path() != "x.toml" {
+		t.Fatalf("%v, %v", read, err)
+	}
+	o := Options{Profile: read}
+	if c := o.Config(porep.StackedDrg8MiBV1_1, 1); c.Staging != engine.Hybrid || c.Cycles["generic/1"] != 19000 {
+		t.Errorf("%+v", c)
+	}
+	for _, bad := range []string{"", good + "x = 1\n", "schema = 2", good + fmt.Sprintf("# %0*d", profile.MaxBytes, 0)} {
+		if _, err := ParseProfile(bytes.NewBufferString(bad), "x.toml"); err == nil {
+			t.Errorf("a bad profile was read: %.40q", bad)
+		}
+	}
+}

@@ -1,0 +1,263 @@
+package sealer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/sdr-engine/sdr/engine"
+	"github.com/sdr-engine/sdr/hugepages"
+	"github.com/sdr-engine/sdr/placement"
+	"github.com/sdr-engine/sdr/porep"
+	"github.com/sdr-engine/sdr/reserve"
+	"github.com/sdr-engine/sdr/topology"
+)
+
+// A View is what a machine was, and what jobs held, at a moment.
+type View struct {
+	Machine *topology.Machine
+	Held    []reserve.Holder
+}
+
+// Plan is where sectors would go with these settings. The error is a *BusyError or a
+// *NoRoomError if there is no room, and placement's for wrong settings.
+func (v *View) Plan(p porep.SealProof, sectors int, s Settings) (*placement.Plan, error) {
+	return v.plan(s.setup(p), sectors)
+}
+
+// FreeCores is how many cores nobody holds.
+func (v *View) FreeCores() int {
+	cores, _ := v.free(&setup{})
+	return cores
+}
+
+// A BusyError says why a job cannot begin now: it can when others have ended.
+type BusyError struct {
+	Sectors int               // 0 if others come first, or cores were to be had for no number of sectors
+	Limits  []placement.Limit // what is short; none if others come first
+	Held    []reserve.Holder  // who has it
+	Ahead   []reserve.Holder  // who has waited for longer
+}
+
+func (e *BusyError) Error() string {
+	s := noRoom(e.Sectors, e.Limits)
+	for _, h := range e.Held {
+		s += "; held: " + h.Who()
+	}
+	for _, h := range e.Ahead {
+		s += "; waiting before: " + h.Who()
+	}
+	return s
+}
+
+// A NoRoomError says why a job cannot run on this machine, whoever ends.
+type NoRoomError struct {
+	Sectors int
+	Limits  []placement.Limit // what is short
+}
+
+func (e *NoRoomError) Error() string { return noRoom(e.Sectors, e.Limits) }
+
+func noRoom(sectors int, limits []placement.Limit) string {
+	texts := []string{"sealer: no room yet"}
+	if sectors > 0 {
+		texts[0] = fmt.Sprintf("sealer: placing %s: no room", count(sectors, "sector"))
+	}
+	for _, l := range limits {
+		texts = append(texts, l.Text)
+	}
+	return strings.Join(texts, "; ")
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// parentsCycles are what parents cost for each node, whoever hashes: they count
+// where no core is left for their producers.
+const parentsCycles = 450
+
+// plan is the plan that takes the least time for all sectors, as far as the setup
+// leaves it open how many cores hash.
+func (v *View) plan(s *setup, sectors int) (*placement.Plan, error) {
+	plan, err := v.planShape(s, sectors)
+	if err != nil && s.forgetShape() {
+		plan, err = v.planShape(s, sectors)
+	}
+	return plan, err
+}
+
+func (v *View) planShape(s *setup, sectors int) (*placement.Plan, error) {
+	c := &s.config
+	reserved := reservedBy(v.Held)
+	cores, cpus := v.free(s)
+	if s.smt == placement.IdleSiblings {
+		cpus = cores
+	}
+	counts := []int{c.Hashers}
+	if c.Hashers == 0 {
+		counts = nil
+		for n := 1; n <= max(1, min(sectors, cores)); n++ {
+			counts = append(counts, n)
+		}
+	}
+	var best, short *placement.Plan
+	var bestCycles float64
+	for _, n := range counts {
+		try := *c
+		try.Hashers = n
+		try.Sectors = make([]engine.Sector, sectors)
+		q := placement.Request{
+			SectorSize: uint64(c.Proof.SectorSize()),
+			Lanes:      try.LanesInMemory(),
+			Policy:     s.policy.placement(),
+			Only:       s.cpus,
+			Mode:       c.MemoryMode,
+			Budget:     c.Budget,
+			SMT:        s.smt,
+		}
+		q.Sectors = n * q.Lanes
+		cycles := try.CyclesPerNode()
+		if c.Producers > 0 && n*(1+c.Producers) <= cpus {
+			q.Producers = c.Producers
+		} else if 2*n <= cpus {
+			q.Producers = 1
+		}
+		plan, err := placement.New(v.Machine, reserved, q)
+		if err == nil && !plan.Fits() && q.Producers > 0 { // there are CPUs, but not next to the hashers
+			q.Producers = 0
+			plan, err = placement.New(v.Machine, reserved, q)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if q.Producers == 0 && n >= cores {
+			cycles += parentsCycles / float64(n)
+		}
+		if !plan.Fits() {
+			short = plan
+			continue
+		}
+		if best == nil || cycles < bestCycles {
+			best, bestCycles = plan, cycles
+		}
+	}
+	if best == nil {
+		return nil, v.short(s, short, sectors)
+	}
+	return best, nil
+}
+
+// short tells what others will give back from what is not there at all. Memory counts as
+// what they will: how much there will be when jobs end cannot be told.
+func (v *View) short(s *setup, plan *placement.Plan, sectors int) error {
+	none := &NoRoomError{sectors, plan.Limits}
+	if len(v.Held) == 0 {
+		return none
+	}
+	_, err := (&View{Machine: v.Machine}).planShape(s, sectors)
+	ofMemory := func(l placement.Limit) bool {
+		return l.Kind == placement.LimitMemory || l.Kind == placement.LimitHugePages
+	}
+	if errors.As(err, &none) && !slices.ContainsFunc(none.Limits, ofMemory) {
+		return none
+	}
+	return &BusyError{Sectors: sectors, Limits: plan.Limits, Held: v.Held}
+}
+
+func reservedBy(held []reserve.Holder) placement.Reserved {
+	r := placement.Reserved{Memory: reserve.Untouched(held)}
+	for _, h := range held {
+		r.Cores = append(r.Cores, h.Cores...)
+	}
+	return r
+}
+
+// free is how many cores a job can have, and how many CPUs they are.
+func (v *View) free(s *setup) (cores, cpus int) {
+	for _, core := range v.freeCores() {
+		usable := 0
+		for _, cpu := range core.CPUs {
+			if v.Machine.Allowed().Contains(cpu) && (s.policy != PolicyList || s.cpus.Contains(cpu)) {
+				usable++
+			}
+		}
+		cpus += usable
+		cores += min(usable, 1)
+	}
+	return cores, cpus
+}
+
+func (v *View) freeCores() (free []topology.Core) {
+	taken := map[topology.CPU]bool{}
+	for _, h := range v.Held {
+		for _, core := range h.Cores {
+			taken[core] = true
+		}
+	}
+	for _, core := range v.Machine.Cores() {
+		if number, _ := v.Machine.CoreNumber(core.CPUs[0]); !taken[number] {
+			free = append(free, core)
+		}
+	}
+	return free
+}
+
+// setPlaces has hashers run where a plan says.
+func setPlaces(c *engine.Config, m *topology.Machine, plan *placement.Plan) {
+	c.Machine, c.Hashers, c.Places = m, len(plan.Jobs), nil
+	for _, j := range plan.Jobs {
+		place := engine.Place{Hasher: j.Hasher, Producers: j.Producers}
+		if len(j.Memory) > 0 {
+			place.Memory = hugepages.OnNode(int(j.Memory[0].Pool.Node))
+		}
+		c.Places = append(c.Places, place)
+	}
+}
+
+// mayBind is why no thread can be bound to a plan's first CPU, if so.
+func mayBind(m *topology.Machine, plan *placement.Plan) error {
+	failed := make(chan error)
+	go func() { // its thread ends with it if the mask cannot be restored
+		p, err := topology.Pin(m, plan.Jobs[0].Hasher)
+		if err == nil {
+			err = p.Release()
+		}
+		failed <- err
+	}()
+	return <-failed
+}
+
+// look reads the machine, and what jobs hold.
+func (m *Machine) look(ctx context.Context, t *take) (*View, error) {
+	machine, err := topology.Read()
+	if err != nil {
+		if m.options.Policy == PolicyAuto {
+			t.note(Note{Kind: NoteNotChosen, Err: err})
+			return nil, nil
+		}
+		return nil, err
+	}
+	held, err := m.patience(t.job.Name).Held(ctx, m.dir)
+	switch {
+	case errors.Is(err, errors.ErrUnsupported): // without locks nobody else holds anything
+	case err != nil && m.mayIgnore(err):
+		t.note(Note{Kind: NoteNotChosen, Err: err})
+		return nil, nil
+	case err != nil:
+		return nil, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for h := range m.holds {
+		if h.own != nil {
+			held = append(held, *h.own)
+		}
+	}
+	return &View{machine, held}, nil
+}
