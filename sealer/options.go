@@ -62,7 +62,7 @@ type Options struct {
 // zero is the profile's choice, or else the engine's default.
 type Settings struct {
 	Kernel    string // "sha-ni/2"
-	Hashers   int    // cores that hash, at most one for each sector
+	Hashers   int    // cores that hash; never more than a job has sectors
 	Staging   engine.Staging
 	Producers int // for each hasher, on CPUs of their own if there are so many
 	Stride    int // nodes that a producer takes at a time
@@ -208,6 +208,7 @@ func (o *Options) setup(proof porep.SealProof, sectors int) *setup {
 	s := o.Settings.setup(proof)
 	c := &s.config
 	c.HugeTLBFS, c.RaisePages, c.StrictNUMA = o.HugeTLBFS, o.RaisePages, o.StrictNUMA
+	c.Hashers = min(c.Hashers, sectors)
 	if o.Profile == nil {
 		if s.policy == PolicyAuto {
 			s.policy = PolicySpread

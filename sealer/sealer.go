@@ -209,9 +209,6 @@ func (m *Machine) Hold(ctx context.Context, p porep.SealProof, sectors int, job 
 	if sectors < 1 || sectors > engine.MaxSectors {
 		return nil, fmt.Errorf("sealer: checking sectors: %d are not between 1 and %d", sectors, engine.MaxSectors)
 	}
-	if m.options.Hashers > sectors {
-		return nil, &OptionError{"Hashers", fmt.Errorf("%d, but there is work for %d: %s", m.options.Hashers, sectors, count(sectors, "sector"))}
-	}
 	h, err := m.take(ctx, job, func(t *take) (*Hold, error) { return t.sectors(ctx, p, sectors) })
 	if err != nil {
 		return nil, err
