@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
+	"github.com/sdr-engine/sdr/internal/layers"
 	"github.com/sdr-engine/sdr/internal/linux"
 )
 
@@ -34,6 +36,41 @@ func (e *ReplicaError) Error() string {
 		s += fmt.Sprintf("; phase 2 was here: %q has %s", e.CacheDir, strings.Join(e.Phase2, ", "))
 	}
 	return s
+}
+
+// A FinishedError says that a cache dir holds what phase 2 made of a sector, and no layers
+// any more, as hosts leave it when a sector is sealed: proofs need it, and labels for that
+// dir would remove it.
+type FinishedError struct {
+	CacheDir string
+	Phase2   []string // names
+}
+
+func (e *FinishedError) Error() string {
+	return fmt.Sprintf("seal: looking at cache dir %q: it holds %s of a sector that is sealed, and no layers: labels made here would remove that", e.CacheDir, strings.Join(e.Phase2, ", "))
+}
+
+// CheckCacheDir looks whether a cache dir is a finished sector's: a *FinishedError. While
+// its layers are there, phase 2 can be done again. A dir that cannot be read is no error
+// here. PreCommit1 and GenerateSDR do not look: hosts make labels where they want.
+func CheckCacheDir(cacheDir string) error {
+	entries, err := os.ReadDir(cacheDir)
+	if err != nil {
+		return nil
+	}
+	e := &FinishedError{CacheDir: cacheDir}
+	for _, entry := range entries {
+		switch name := entry.Name(); {
+		case layers.IsLayer(name):
+			return nil
+		case layers.IsStale(name, 1):
+			e.Phase2 = append(e.Phase2, name)
+		}
+	}
+	if !slices.Contains(e.Phase2, "p_aux") && !slices.Contains(e.Phase2, "t_aux") {
+		return nil
+	}
+	return e
 }
 
 // What CheckSealed compares of a large sealed file: all of the beginning, where phase 2

@@ -80,7 +80,7 @@ written at the end is printed on standard error, and the exit code is 1.`,
 	cmd.Flags().StringVar(&f.pieces, "pieces", "", "the record `FILE` of addpiece --record, instead of --piece")
 	cmd.MarkFlagsMutuallyExclusive("piece", "pieces")
 	cmd.Flags().StringVar(&f.output, "output", "", "`FILE` for the phase 1 JSON, - for standard output (default -)")
-	cmd.Flags().BoolVar(&f.overwrite, "overwrite", false, "seal again, although the sealed file holds a replica")
+	cmd.Flags().BoolVar(&f.overwrite, "overwrite", false, "seal again, although the sealed file holds a replica, or the cache dir what phase 2 made of a finished sector")
 	f.add(a, cmd)
 	require(cmd, "proof", "cache-dir", "staged", "sealed", "sector", "ticket")
 	cmd.MarkFlagsOneRequired("miner", "prover-id")
@@ -133,7 +133,7 @@ func (a *app) runPC1(ctx context.Context, f pc1Flags) error {
 
 // checkFiles finds what must not be written to, before anything is.
 func (f *pc1Flags) checkFiles(ctx context.Context, a *app) error {
-	others := slices.Concat(f.readFiles(f.sector.Proof), outputFile(f.output), a.printedFiles())
+	others := slices.Concat(f.readFiles(f.sector.Proof), outputFile(f.output), a.printedFiles(), recordFiles(f.pieces, f.sector.Staged))
 	if err := seal.CheckPaths([]seal.Sector{f.sector}, others...); err != nil {
 		return err
 	}
@@ -149,7 +149,18 @@ func (f *pc1Flags) checkSealed(ctx context.Context, overwrite bool) error {
 	if replica := (*seal.ReplicaError)(nil); errors.As(err, &replica) {
 		err = fmt.Errorf("%w (--overwrite destroys it and seals again)", err)
 	}
-	return err
+	return errors.Join(err, checkCacheDir(f.sector.CacheDir, overwrite))
+}
+
+// checkCacheDir finds what a finished sector needs, and would lose.
+func checkCacheDir(cacheDir string, overwrite bool) error {
+	if overwrite {
+		return nil
+	}
+	if err := seal.CheckCacheDir(cacheDir); err != nil {
+		return fmt.Errorf("%w (--overwrite removes it)", err)
+	}
+	return nil
 }
 
 // openOutput takes the room that the result needs at most: of comm_d's numbers each has up
@@ -275,6 +286,7 @@ func (f *pc1Flags) readLines(ctx context.Context, a *app) (lines []*pc1Line, err
 				r.fail(i+1, "%v", err)
 			}
 		}
+		others = append(others, recordFiles(l.pieces, l.sector.Staged)...)
 		for _, file := range outputFile(l.output) {
 			file.Role = fmt.Sprintf("output of sector %d", i)
 			others = append(others, file)

@@ -17,10 +17,11 @@ import (
 )
 
 type sdrFlags struct {
-	proof    porep.SealProof
-	cacheDir string
-	id       porep.ReplicaID
-	sectors  string // a file, instead of all above
+	overwrite bool
+	proof     porep.SealProof
+	cacheDir  string
+	id        porep.ReplicaID
+	sectors   string // a file, instead of all above
 	engineFlags
 }
 
@@ -48,6 +49,7 @@ JSON object with the fields proof, cache-dir and replica-id. As each ends a line
 	proofFlag(cmd, &f.proof, "registered seal proof")
 	cmd.Flags().StringVar(&f.cacheDir, "cache-dir", "", "`DIR` for the layers")
 	flagVar(cmd, &f.id, "replica-id", "HEX", "replica id", porep.ParseReplicaID)
+	cmd.Flags().BoolVar(&f.overwrite, "overwrite", false, "label although the cache dir holds what phase 2 made of a finished sector")
 	f.add(a, cmd)
 	require(cmd, "proof", "cache-dir", "replica-id")
 	_ = cmd.MarkFlagDirname("cache-dir")
@@ -58,7 +60,7 @@ JSON object with the fields proof, cache-dir and replica-id. As each ends a line
 func (a *app) runSDR(ctx context.Context, f sdrFlags) error {
 	m, err := f.prepare(ctx, a, f.proof, 1)
 	sector := seal.Sector{Proof: f.proof, CacheDir: f.cacheDir}
-	err = errors.Join(err, seal.CheckPaths([]seal.Sector{sector}, append(a.printedFiles(), f.readFiles(f.proof)...)...))
+	err = errors.Join(err, seal.CheckPaths([]seal.Sector{sector}, append(a.printedFiles(), f.readFiles(f.proof)...)...), checkCacheDir(f.cacheDir, f.overwrite))
 	if err != nil {
 		return err
 	}
@@ -106,6 +108,8 @@ func (a *app) runSDRSectors(ctx context.Context, f sdrFlags) error {
 			r.fail(i+1, "cache-dir: %v", err)
 		} else if err == nil && !info.IsDir() {
 			r.fail(i+1, "cache-dir: %s is not a directory", l.cacheDir)
+		} else if err := checkCacheDir(l.cacheDir, f.overwrite); l.cacheDir != "" && err != nil {
+			r.fail(i+1, "%v", err)
 		}
 		sectors = append(sectors, seal.Sector{Proof: l.proof, CacheDir: l.cacheDir})
 		toLabel = append(toLabel, engine.Sector{ReplicaID: l.id, CacheDir: l.cacheDir})

@@ -224,7 +224,19 @@ func (a *app) pieceFile(path string) seal.File {
 
 // checkPiecePaths makes sure that adding a piece to staged writes to nothing else.
 func (a *app) checkPiecePaths(piece, staged string) error {
-	return seal.CheckPaths(nil, append(a.printedFiles(), a.pieceFile(piece), seal.File{Role: "staged", Path: staged, Use: seal.Writes})...)
+	record := seal.File{Role: "staged's record", Path: seal.RecordName(durable.Target(staged)), Use: seal.Replaces}
+	return seal.CheckPaths(nil, append(a.printedFiles(), a.pieceFile(piece), seal.File{Role: "staged", Path: staged, Use: seal.Writes}, record)...)
+}
+
+// recordFiles are the piece records that belong to a sector: the one that is read, and the
+// one beside staged.
+func recordFiles(read, staged string) (files []seal.File) {
+	for _, path := range []string{read, seal.RecordName(durable.Target(staged))} {
+		if path != "" {
+			files = append(files, seal.File{Role: "piece record", Path: path, Use: seal.Reads})
+		}
+	}
+	return files
 }
 
 // readFiles are the files that a job reads beside its sector's.
@@ -233,7 +245,14 @@ func (f *engineFlags) readFiles(p porep.SealProof) (files []seal.File) {
 		files = append(files, seal.File{Role: "profile", Path: f.tuned.Path(), Use: seal.Reads})
 	}
 	if name, err := parentcache.Name(p); err == nil && f.parentCache != "" {
-		files = append(files, seal.File{Role: "parent cache", Path: filepath.Join(f.parentCache, name), Use: seal.Reads})
+		path := filepath.Join(f.parentCache, name)
+		files = append(files, seal.File{Role: "parent cache", Path: path, Use: seal.Reads},
+			seal.File{Role: "parent cache's lock", Path: path + ".lock", Use: seal.Reads})
+	}
+	// What lies in the lock directory says who holds which core.
+	entries, _ := os.ReadDir(f.lockDir)
+	for _, entry := range entries {
+		files = append(files, seal.File{Role: "lock file", Path: filepath.Join(f.lockDir, entry.Name()), Use: seal.Reads})
 	}
 	return files
 }

@@ -35,6 +35,12 @@ func numberOf(name string) (layer int, ok bool) {
 	return layer, isLayer && isData && err == nil && layer >= 1 && name == Name(layer)
 }
 
+// IsLayer reports whether a file of that name is a layer's.
+func IsLayer(name string) bool {
+	_, ok := numberOf(name)
+	return ok
+}
+
 // IsStale reports whether a file of that name, in a cache dir, is of no use any more when
 // layers from first on are made again: such a layer, of whatever sector; and what phase 2
 // of the reference makes of layers, and loads without a question if it is there.
