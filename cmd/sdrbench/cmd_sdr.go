@@ -61,6 +61,10 @@ func (a *app) runSDR(ctx context.Context, f sdrFlags) error {
 	m, err := f.prepare(ctx, a, f.proof, 1)
 	sector := seal.Sector{Proof: f.proof, CacheDir: f.cacheDir}
 	err = errors.Join(err, seal.CheckPaths([]seal.Sector{sector}, append(a.printedFiles(), f.readFiles(f.proof)...)...), checkCacheDir(f.cacheDir, f.overwrite))
+	if f.wait { // else the job itself finds it, no later
+		_, statErr := os.Stat(f.cacheDir)
+		err = errors.Join(err, statErr)
+	}
 	if err != nil {
 		return err
 	}
