@@ -13,6 +13,7 @@ import (
 	"github.com/sdr-engine/sdr/engine"
 	"github.com/sdr-engine/sdr/internal/durable"
 	"github.com/sdr-engine/sdr/internal/layers"
+	"github.com/sdr-engine/sdr/internal/testkit"
 	"github.com/sdr-engine/sdr/porep"
 )
 
@@ -29,7 +30,7 @@ func atRun(at uint64, do func()) engine.Hooks {
 // the sector's failure, in every memory mode.
 func TestLayerChanges(t *testing.T) {
 	t.Parallel()
-	r, _ := seeded(t)
+	r, _ := testkit.Seeded(t)
 	flip := func(path string) error {
 		b, err := os.ReadFile(path)
 		if err != nil {
@@ -57,7 +58,7 @@ func TestLayerChanges(t *testing.T) {
 				c.MemoryMode, c.Stride, c.Producers = mode, 1, 1
 				path := layers.Path(c.Sectors[0].CacheDir, 1)
 				hooks := atRun(c.Proof.SectorSize().Nodes()+1, func() {
-					waitFor(t, func() bool { _, err := os.Stat(path); return err == nil })
+					testkit.WaitFor(t, func() bool { _, err := os.Stat(path); return err == nil })
 					if err := change(path); err != nil {
 						t.Error(err)
 					}
@@ -81,7 +82,7 @@ func TestWiped(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("locks are Linux's")
 	}
-	r, _ := seeded(t)
+	r, _ := testkit.Seeded(t)
 	sector := func(dir string, id byte) engine.Config {
 		c := oneSector(dir)
 		c.Sectors[0].ReplicaID[0] = id

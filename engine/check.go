@@ -248,7 +248,7 @@ func statDir(path string) (os.FileInfo, error) {
 		return nil, err
 	}
 	if !fi.IsDir() {
-		return nil, fmt.Errorf("%s is not a folder", path)
+		return nil, fmt.Errorf("%s is not a directory", path)
 	}
 	return fi, nil
 }

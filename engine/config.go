@@ -79,7 +79,7 @@ type Config struct {
 	Budget uint64
 	// Pages are the kinds of page to try for layers. Default: hugepages.Options'.
 	Pages []hugepages.Pages
-	// HugeTLBFS is a folder on a mounted hugetlbfs to take pages from. Default: none.
+	// HugeTLBFS is a directory on a mounted hugetlbfs to take pages from. Default: none.
 	HugeTLBFS string
 	// RaisePages lets the job enlarge the kernel's pool of huge pages by what it
 	// lacks, where it may, and gives them back at the end. Default: it does not.
@@ -112,7 +112,7 @@ type Config struct {
 // Sector is one sector of a job.
 type Sector struct {
 	ReplicaID porep.ReplicaID
-	// CacheDir is an existing folder; the layer files appear in it.
+	// CacheDir is an existing directory; the layer files appear in it.
 	CacheDir string
 	// First is the layer to begin with. Those before must be there. Default: 1.
 	First int

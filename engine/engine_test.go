@@ -11,7 +11,6 @@ import (
 	"runtime"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -21,11 +20,10 @@ import (
 	"github.com/sdr-engine/sdr/internal/durable"
 	"github.com/sdr-engine/sdr/internal/golden"
 	"github.com/sdr-engine/sdr/internal/layers"
+	"github.com/sdr-engine/sdr/internal/testkit"
 	"github.com/sdr-engine/sdr/porep"
 	kernels "github.com/sdr-engine/sdr/sha256"
 )
-
-var longTests = os.Getenv("SDR_LONG_TESTS") != ""
 
 func parseProof(t testing.TB, name string) porep.SealProof {
 	t.Helper()
@@ -43,16 +41,6 @@ func parseReplicaID(t testing.TB, text string) porep.ReplicaID {
 		t.Fatal(err)
 	}
 	return id
-}
-
-func fileDigest(t testing.TB, path string) string {
-	t.Helper()
-	b, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	sum := sha256.Sum256(b)
-	return hex.EncodeToString(sum[:])
 }
 
 // beginAt has a sector begin at a layer, as a job does that has noted the digest of the one
@@ -77,14 +65,14 @@ func usableKernels() (names []string) {
 	return names
 }
 
-// isWide says whether a kernel takes seconds for what others do in one: it has many lanes,
+// isWide reports whether a kernel takes seconds for what others do in one: it has many lanes,
 // and most of them empty.
 func isWide(kernel string) bool {
 	k, err := kernels.ByName(kernel)
 	return err == nil && k.Lanes > 4
 }
 
-// isSlow says whether a kernel takes many times as long as those of this machine's own
+// isSlow reports whether a kernel takes many times as long as those of this machine's own
 // instructions for SHA-256, if there are any.
 func isSlow(kernel string) bool {
 	return kernel == "generic/1" || kernel == "avx2/8" && kernels.Best(1).Name != "generic/1"
@@ -110,11 +98,11 @@ func TestGolden(t *testing.T) {
 						plain := staging == engine.Inline && mode == engine.TwoLayers
 						other := proof != porep.StackedDrg8MiBV1_1
 						switch {
-						case testing.Short(), isSlow(kernel) && !(plain && longTests):
+						case testing.Short(), isSlow(kernel) && !(plain && testkit.Long()):
 							continue
-						case longTests && !plain && (other || isWide(kernel)) && kernel != kernels.Best(1).Name:
+						case testkit.Long() && !plain && (other || isWide(kernel)) && kernel != kernels.Best(1).Name:
 							continue // all sectors in all ways, and all kernels, but not each in each
-						case longTests:
+						case testkit.Long():
 						case kernel == kernels.Best(1).Name:
 							// Each way of staging, and each mode.
 							if !plain && (other || (staging == engine.Hybrid) != (mode == engine.OneLayer)) || staging == engine.Inline && mode == engine.OneLayer {
@@ -152,7 +140,7 @@ func checkGolden(t *testing.T, sectors []golden.Sector, c engine.Config) engine.
 		entries += len(s.Layers)
 		dir := c.Sectors[i].CacheDir
 		for j, l := range s.Layers {
-			if got := fileDigest(t, layers.Path(dir, j+1)); got != l.SHA256 {
+			if got := testkit.Digest(t, layers.Path(dir, j+1)); got != l.SHA256 {
 				t.Errorf("%s: layer %d has digest %s, want %s", s.Name, j+1, got, l.SHA256)
 			}
 		}
@@ -171,10 +159,10 @@ func checkGolden(t *testing.T, sectors []golden.Sector, c engine.Config) engine.
 func TestLayer1(t *testing.T) {
 	for _, c := range golden.Layers1() {
 		for _, kernel := range usableKernels() {
-			if kernel != kernels.Best(1).Name && !longTests && c.RegisteredProof != porep.StackedDrg32GiBV1_1.String() {
+			if kernel != kernels.Best(1).Name && !testkit.Long() && c.RegisteredProof != porep.StackedDrg32GiBV1_1.String() {
 				continue // seconds each: every kernel has one graph, and every graph one kernel
 			}
-			if k, err := kernels.ByName(kernel); err == nil && isWide(kernel) && kernels.Best(k.Lanes) != k && !longTests {
+			if k, err := kernels.ByName(kernel); err == nil && isWide(kernel) && kernels.Best(k.Lanes) != k && !testkit.Long() {
 				continue // of many lanes, only those that are chosen
 			}
 			t.Run(c.RegisteredProof+"/"+kernel, func(t *testing.T) {
@@ -259,7 +247,7 @@ func TestManySectors(t *testing.T) {
 			t.Fatal(err)
 		}
 		for layer := 1; layer <= 2; layer++ {
-			if fileDigest(t, layers.Path(s.CacheDir, layer)) != fileDigest(t, layers.Path(alone.Sectors[0].CacheDir, layer)) {
+			if testkit.Digest(t, layers.Path(s.CacheDir, layer)) != testkit.Digest(t, layers.Path(alone.Sectors[0].CacheDir, layer)) {
 				t.Errorf("layer %d of sector %v differs", layer, s.ReplicaID)
 			}
 		}
@@ -278,7 +266,7 @@ func TestExistingLayers(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if a, b := fileDigest(t, layers.Path(want.Sectors[0].CacheDir, 1)), fileDigest(t, layers.Path(dir, 1)); a != b {
+	if a, b := testkit.Digest(t, layers.Path(want.Sectors[0].CacheDir, 1)), testkit.Digest(t, layers.Path(dir, 1)); a != b {
 		t.Errorf("layer 1 has digest %s, want %s", b, a)
 	}
 }
@@ -310,11 +298,11 @@ func TestConfig(t *testing.T) {
 			c.Hashers, c.Staging = 1<<60, engine.Producers
 		}, []string{"hashers: 1152921504606846976 is not between 1 and 1"}},
 		{"missing cache dir", func(c *engine.Config) { c.Sectors[0].CacheDir = missing }, []string{"cache dir of sector 0", missing}},
-		{"cache dir is a file", func(c *engine.Config) { c.Sectors[0].CacheDir = file }, []string{file, "not a folder"}},
+		{"cache dir is a file", func(c *engine.Config) { c.Sectors[0].CacheDir = file }, []string{file, "not a directory"}},
 		{"cache dir twice", func(c *engine.Config) {
 			c.Sectors = append(c.Sectors, engine.Sector{CacheDir: link})
 		}, []string{"cache dir of sector 1", link, "sector 0"}},
-		{"layer is a folder", func(c *engine.Config) { c.Sectors[0].CacheDir = layerDir }, []string{layers.Path(layerDir, 2), "not a file"}},
+		{"layer is a directory", func(c *engine.Config) { c.Sectors[0].CacheDir = layerDir }, []string{layers.Path(layerDir, 2), "not a file"}},
 		{"all at once", func(c *engine.Config) {
 			c.Kernel = "abacus/7"
 			c.Sectors[0].CacheDir = missing
@@ -407,7 +395,7 @@ func TestFailures(t *testing.T) {
 			if got := fileNames(t, c.Sectors[0].CacheDir); len(got) > 0 {
 				t.Errorf("left %q", got)
 			}
-			waitFor(t, func() bool { return runtime.NumGoroutine() <= before })
+			testkit.WaitFor(t, func() bool { return runtime.NumGoroutine() <= before })
 		})
 	}
 }
@@ -426,7 +414,7 @@ func TestCancel(t *testing.T) {
 	calls := 0
 	c.Parents = hooked{g, func() {
 		if calls++; calls == 3000 { // of 2048 a layer
-			waitFor(t, func() bool {
+			testkit.WaitFor(t, func() bool {
 				_, err := os.Stat(layers.Path(c.Sectors[0].CacheDir, 1))
 				return err == nil
 			})
@@ -486,7 +474,7 @@ func TestWriterFails(t *testing.T) {
 	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("layer 1: %v", err)
 	}
-	waitFor(t, func() bool { return runtime.NumGoroutine() <= before })
+	testkit.WaitFor(t, func() bool { return runtime.NumGoroutine() <= before })
 }
 
 // TestBusy: a second job in a cache dir is refused, and the first not disturbed.
@@ -512,16 +500,4 @@ func TestBusy(t *testing.T) {
 	if got := fileNames(t, first.Sectors[0].CacheDir); len(got) != 2 {
 		t.Errorf("files %q, want two layers", got)
 	}
-}
-
-// waitFor waits until something that needs no more than time has happened.
-func waitFor(t *testing.T, done func() bool) {
-	t.Helper()
-	for range 10_000 {
-		if done() {
-			return
-		}
-		time.Sleep(time.Millisecond)
-	}
-	t.Error("it never happened")
 }

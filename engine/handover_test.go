@@ -9,6 +9,7 @@ import (
 	"github.com/sdr-engine/sdr/engine"
 	"github.com/sdr-engine/sdr/graph"
 	"github.com/sdr-engine/sdr/internal/layers"
+	"github.com/sdr-engine/sdr/internal/testkit"
 	"github.com/sdr-engine/sdr/porep"
 	kernels "github.com/sdr-engine/sdr/sha256"
 )
@@ -54,7 +55,7 @@ func TestHandOver(t *testing.T) {
 		{2, min(256, window), min(512, window), engine.Producers, 16},
 		{1, min(64, window), window, engine.Hybrid, 0},
 	}
-	if longTests {
+	if testkit.Long() {
 		ways = append(ways, way{1, min(256, window), min(512, window), engine.Inline, 16}, way{4, min(256, window), min(512, window), engine.Producers, 16})
 	}
 	for _, tt := range []struct {
@@ -71,7 +72,7 @@ func TestHandOver(t *testing.T) {
 				t.Fatal(err)
 			}
 			for layer := 1; layer <= count; layer++ {
-				all = append(all, fileDigest(t, layers.Path(c.Sectors[0].CacheDir, layer)))
+				all = append(all, testkit.Digest(t, layers.Path(c.Sectors[0].CacheDir, layer)))
 			}
 			return all
 		}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sdr-engine/sdr/engine"
+	"github.com/sdr-engine/sdr/internal/testkit"
 	"github.com/sdr-engine/sdr/porep"
 )
 
@@ -15,7 +16,7 @@ import (
 func TestMeasure(t *testing.T) {
 	t.Parallel()
 	for _, kernel := range allKernels() {
-		if isWide(kernel) && !longTests {
+		if isWide(kernel) && !testkit.Long() {
 			continue // filling all lanes' memory takes seconds
 		}
 		for _, mode := range []engine.MemoryMode{engine.TwoLayers, engine.OneLayer} {

@@ -18,6 +18,7 @@ import (
 	"github.com/sdr-engine/sdr/engine"
 	"github.com/sdr-engine/sdr/hugepages"
 	"github.com/sdr-engine/sdr/internal/layers"
+	"github.com/sdr-engine/sdr/internal/testkit"
 	"github.com/sdr-engine/sdr/porep"
 	kernels "github.com/sdr-engine/sdr/sha256"
 	"github.com/sdr-engine/sdr/topology"
@@ -33,7 +34,7 @@ func allKernels() (names []string) {
 	return append(names, "")
 }
 
-// sectors are n sectors with folders and replica ids of their own.
+// sectors are n sectors with directories and replica ids of their own.
 func sectors(t testing.TB, n int) (all []engine.Sector) {
 	t.Helper()
 	dir := t.TempDir()
@@ -54,24 +55,10 @@ func digests(t testing.TB, p porep.SealProof, sectors []engine.Sector) (all []st
 	t.Helper()
 	for _, s := range sectors {
 		for layer := 1; layer <= p.Layers(); layer++ {
-			all = append(all, fileDigest(t, layers.Path(s.CacheDir, layer)))
+			all = append(all, testkit.Digest(t, layers.Path(s.CacheDir, layer)))
 		}
 	}
 	return all
-}
-
-// seeded is a source of random numbers, and what it began with: SDR_SEED, which repeats a
-// run, or the time.
-func seeded(t testing.TB) (r *rand.Rand, seed uint64) {
-	t.Helper()
-	seed = uint64(time.Now().UnixNano())
-	if text := os.Getenv("SDR_SEED"); text != "" {
-		if _, err := fmt.Sscan(text, &seed); err != nil {
-			t.Fatalf("SDR_SEED: %v", err)
-		}
-	}
-	t.Logf("SDR_SEED=%d", seed)
-	return rand.New(rand.NewPCG(seed, 0)), seed
 }
 
 // randomConfig is a configuration that must make the same files as any other.
@@ -129,7 +116,7 @@ func describe(c engine.Config) string {
 // lanes, the staging, the memory mode and so on.
 func TestMetamorphic(t *testing.T) {
 	t.Parallel()
-	r, _ := seeded(t)
+	r, _ := testkit.Seeded(t)
 	tests := []struct {
 		proof   porep.SealProof
 		sectors int
@@ -146,7 +133,7 @@ func TestMetamorphic(t *testing.T) {
 				continue
 			}
 		}
-		if longTests {
+		if testkit.Long() {
 			tt.rounds *= 3
 		}
 		t.Run(tt.proof.String(), func(t *testing.T) {
@@ -164,7 +151,7 @@ func TestMetamorphic(t *testing.T) {
 					if c.Kernel == "generic/1" {
 						continue
 					}
-					if !longTests && isWide(c.Kernel) {
+					if !testkit.Long() && isWide(c.Kernel) {
 						c.Kernel = "" // mostly empty lanes take seconds
 					}
 				}
@@ -185,7 +172,7 @@ func TestMetamorphic(t *testing.T) {
 func TestManyLayers(t *testing.T) {
 	t.Parallel()
 	const count = 7
-	r, _ := seeded(t)
+	r, _ := testkit.Seeded(t)
 	plain := engine.Config{Proof: porep.StackedDrg2KiBV1_1, Sectors: sectors(t, 4), Kernel: "generic/1", Hashers: 1, Staging: engine.Inline}
 	hooks := engine.Hooks{Layers: count}
 	if _, err := hooks.Run(t.Context(), plain); err != nil {
@@ -194,7 +181,7 @@ func TestManyLayers(t *testing.T) {
 	all := func() (all []string) {
 		for _, s := range plain.Sectors {
 			for layer := 1; layer <= count; layer++ {
-				all = append(all, fileDigest(t, layers.Path(s.CacheDir, layer)))
+				all = append(all, testkit.Digest(t, layers.Path(s.CacheDir, layer)))
 			}
 		}
 		return all
@@ -272,7 +259,7 @@ func TestResume(t *testing.T) {
 	}
 }
 
-// TestNeighbours: a sector whose folder takes no files fails alone.
+// TestNeighbours: a sector whose directory takes no files fails alone.
 func TestNeighbours(t *testing.T) {
 	for _, kernel := range allKernels() {
 		c := engine.Config{Proof: porep.StackedDrg2KiBV1_1, Sectors: sectors(t, 3), Kernel: kernel, Hashers: 1}
@@ -280,7 +267,7 @@ func TestNeighbours(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := digests(t, c.Proof, c.Sectors)
-		// Its temporary file's name is taken by a folder.
+		// Its temporary file's name is taken by a directory.
 		blocked := filepath.Join(c.Sectors[1].CacheDir, ".sc-02-data-layer-2.dat.tmp")
 		if err := os.Mkdir(blocked, 0o777); err != nil {
 			t.Fatal(err)
@@ -301,7 +288,7 @@ func TestNeighbours(t *testing.T) {
 				continue
 			}
 			for layer := 1; layer <= 2; layer++ {
-				if got := fileDigest(t, layers.Path(s.CacheDir, layer)); got != want[2*i+layer-1] {
+				if got := testkit.Digest(t, layers.Path(s.CacheDir, layer)); got != want[2*i+layer-1] {
 					t.Errorf("%q: layer %d of sector %d differs", kernel, layer, i)
 				}
 			}
@@ -312,7 +299,7 @@ func TestNeighbours(t *testing.T) {
 // TestStress: producers that stop and dawdle at random change no byte and stop
 // nobody for ever, and a cancel at any time leaves nothing behind.
 func TestStress(t *testing.T) {
-	r, seed := seeded(t)
+	r, seed := testkit.Seeded(t)
 	c := engine.Config{Proof: porep.StackedDrg2KiBV1_1, Sectors: sectors(t, 4)}
 	if _, err := engine.Run(t.Context(), c); err != nil {
 		t.Fatal(err)
@@ -373,7 +360,7 @@ func TestStress(t *testing.T) {
 			}
 		}
 	}
-	waitFor(t, func() bool { return runtime.NumGoroutine() <= goroutines })
+	testkit.WaitFor(t, func() bool { return runtime.NumGoroutine() <= goroutines })
 	if now := openFiles(t); now > files {
 		t.Errorf("%d files are open, %d were", now, files)
 	}
@@ -403,7 +390,7 @@ func TestFailedFirst(t *testing.T) {
 			t.Fatal(err)
 		}
 		other := 1 - blocked
-		want := fileDigest(t, layers.Path(c.Sectors[other].CacheDir, count))
+		want := testkit.Digest(t, layers.Path(c.Sectors[other].CacheDir, count))
 		if err := os.Mkdir(filepath.Join(c.Sectors[blocked].CacheDir, ".sc-02-data-layer-4.dat.tmp"), 0o777); err != nil {
 			t.Fatal(err)
 		}
@@ -430,7 +417,7 @@ func TestFailedFirst(t *testing.T) {
 		if h := c.Progress.Hashers()[0]; h.Nodes != 2*64 || h.Labels != 2*64 || h.Left != (engine.Left{}) {
 			t.Errorf("sector %d failed: at the end %+v", blocked, h)
 		}
-		if got := fileDigest(t, layers.Path(c.Sectors[other].CacheDir, count)); got != want {
+		if got := testkit.Digest(t, layers.Path(c.Sectors[other].CacheDir, count)); got != want {
 			t.Errorf("sector %d failed: layer %d of the other one differs", blocked, count)
 		}
 	}

@@ -94,7 +94,7 @@ func (p *sharedParents) place(first uint64) *sharedRun {
 	return &p.places[first/p.run%uint64(len(p.places))]
 }
 
-// has says whether the place has a run's parents, n nodes'.
+// has reports whether the place has a run's parents, n nodes'.
 func (r *sharedRun) has(first uint64, n int, onlyBase bool) bool {
 	return r.first == first && len(r.parents) == n*porep.Degree && (r.full || onlyBase)
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/sdr-engine/sdr/engine"
 	"github.com/sdr-engine/sdr/graph"
+	"github.com/sdr-engine/sdr/internal/testkit"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/topology"
 )
@@ -41,7 +42,7 @@ func TestKeepOff(t *testing.T) {
 	var once sync.Once
 	c.Parents = hooked{g, func() {
 		once.Do(func() {
-			waitFor(t, func() bool { // two writers, and the gatherer
+			testkit.WaitFor(t, func() bool { // two writers, and the gatherer
 				n := 0
 				tasks, _ := filepath.Glob("/proc/self/task/*/status")
 				for _, path := range tasks {

@@ -13,6 +13,7 @@ import (
 	"github.com/sdr-engine/sdr/graph"
 	"github.com/sdr-engine/sdr/hugepages"
 	"github.com/sdr-engine/sdr/internal/layers"
+	"github.com/sdr-engine/sdr/internal/testkit"
 	"github.com/sdr-engine/sdr/porep"
 )
 
@@ -88,7 +89,7 @@ func TestResolvedReplicaIDs(t *testing.T) {
 		}
 	}
 	for layer := 1; layer <= 2; layer++ {
-		if a, b := fileDigest(t, layers.Path(now.Sectors[0].CacheDir, layer)), fileDigest(t, layers.Path(later.Sectors[0].CacheDir, layer)); a != b {
+		if a, b := testkit.Digest(t, layers.Path(now.Sectors[0].CacheDir, layer)), testkit.Digest(t, layers.Path(later.Sectors[0].CacheDir, layer)); a != b {
 			t.Errorf("layer %d differs", layer)
 		}
 	}

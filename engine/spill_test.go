@@ -10,6 +10,7 @@ import (
 
 	"github.com/sdr-engine/sdr/engine"
 	"github.com/sdr-engine/sdr/internal/layers"
+	"github.com/sdr-engine/sdr/internal/testkit"
 	"github.com/sdr-engine/sdr/porep"
 	kernels "github.com/sdr-engine/sdr/sha256"
 )
@@ -81,7 +82,7 @@ func TestSpillFails(t *testing.T) {
 			}
 			for i, s := range c.Sectors {
 				for layer := 1; layer <= count; layer++ {
-					a, b := fileDigest(t, layers.Path(want.Sectors[i].CacheDir, layer)), fileDigest(t, layers.Path(s.CacheDir, layer))
+					a, b := testkit.Digest(t, layers.Path(want.Sectors[i].CacheDir, layer)), testkit.Digest(t, layers.Path(s.CacheDir, layer))
 					if a != b {
 						t.Errorf("%s, %+v: layer %d of sector %d differs", kernel, tt, layer, i)
 					}

@@ -15,7 +15,7 @@ import (
 // Alloc returns a region. Pages of the kernel's pool are there and cleared, which
 // takes a while; others are taken from the machine as they are touched, or by
 // Populate. The error is an *OptionError if o makes no sense, a *HugeTLBFSError if
-// the folder o.HugeTLBFS does not serve, ctx's cause, or an *AllocError.
+// the directory o.HugeTLBFS does not serve, ctx's cause, or an *AllocError.
 func Alloc(ctx context.Context, o Options) (*Region, error) {
 	return allocate(ctx, o, newSystem("/"))
 }
@@ -66,7 +66,7 @@ func (o *Options) check(s system) error {
 		}
 	}
 	if n, bound := o.Node.Number(); bound {
-		online := s.list(nodeFolder + "/online")
+		online := s.list(nodeDirectory + "/online")
 		if n < 0 || n >= maxNumber || online != nil && !slices.Contains(online, n) {
 			return &OptionError{"Node", n, fmt.Sprintf("a NUMA node of this machine: %v", online)}
 		}
@@ -105,7 +105,7 @@ func (o *Options) kinds() (kinds []Pages, fromFile Pages, err error) {
 	return kinds, fromFile, nil
 }
 
-// warrants says whether pages of a kind are worth trying when nobody asks for them.
+// warrants reports whether pages of a kind are worth trying when nobody asks for them.
 func (o *Options) warrants(p Pages) bool {
 	switch page := p.Size(); p {
 	case Small:

@@ -179,16 +179,16 @@ func inHugeCgroup() error {
 func memoryCgroup(t *testing.T) string {
 	t.Helper()
 	for root, file := range map[string]string{"/sys/fs/cgroup/memory": "memory.limit_in_bytes", "/sys/fs/cgroup": "memory.max"} {
-		folder := filepath.Join(root, fmt.Sprintf("sdr-hugepages-%d", os.Getpid()))
-		if os.Mkdir(folder, 0o755) != nil {
+		directory := filepath.Join(root, fmt.Sprintf("sdr-hugepages-%d", os.Getpid()))
+		if os.Mkdir(directory, 0o755) != nil {
 			continue
 		}
 		t.Cleanup(func() {
-			if err := os.Remove(folder); err != nil {
+			if err := os.Remove(directory); err != nil {
 				t.Error(err)
 			}
 		})
-		f, err := os.OpenFile(filepath.Join(folder, file), os.O_WRONLY, 0)
+		f, err := os.OpenFile(filepath.Join(directory, file), os.O_WRONLY, 0)
 		if err != nil {
 			continue
 		}
@@ -196,7 +196,7 @@ func memoryCgroup(t *testing.T) string {
 		if err := errors.Join(err, f.Close()); err != nil {
 			continue
 		}
-		return folder
+		return directory
 	}
 	t.Skip("no memory cgroup can be made here: not permitted, or no such controller")
 	return ""

@@ -101,14 +101,14 @@ func (e *LimitError) Error() string {
 	return fmt.Sprintf("%s%s: %d bytes wanted, %d of %d left", e.Limit, where, e.Want, left, e.Max)
 }
 
-// A HugeTLBFSError says that a folder is no source of huge pages.
+// A HugeTLBFSError says that a directory is no source of huge pages.
 type HugeTLBFSError struct {
 	Path string
 	Err  error
 }
 
 func (e *HugeTLBFSError) Error() string {
-	return fmt.Sprintf("hugepages: allocating from the hugetlbfs folder %s: %v", e.Path, e.Err)
+	return fmt.Sprintf("hugepages: allocating from the hugetlbfs directory %s: %v", e.Path, e.Err)
 }
 
 func (e *HugeTLBFSError) Unwrap() error { return e.Err }

@@ -80,7 +80,7 @@ type Options struct {
 	// had is taken for the whole region. Default: Huge1G, Huge2M, Transparent,
 	// Small, without those that would waste more than an eighth of Size.
 	Pages []Pages
-	// HugeTLBFS is a folder on a mounted hugetlbfs. Pages of that mount's size
+	// HugeTLBFS is a directory on a mounted hugetlbfs. Pages of that mount's size
 	// then come from a file there that has no name any more, and are tried first.
 	// Default: none, no mount is needed.
 	HugeTLBFS string

@@ -74,19 +74,19 @@ func (s system) checkMemoryCgroup(want uint64) error {
 	if c.v2 {
 		usage, limits, prefix, dirty, writeback = "memory.current", []string{"memory.max", "memory.high"}, "", "file_dirty", "file_writeback"
 	}
-	for _, folder := range c.folders {
+	for _, directory := range c.directories {
 		for _, name := range limits {
-			limit := folder + "/" + name
+			limit := directory + "/" + name
 			max, ok := s.number(limit)
 			if !ok {
 				continue
 			}
-			used, _ := s.number(folder + "/" + usage)
+			used, _ := s.number(directory + "/" + usage)
 			if want <= max-min(max, used) {
 				continue
 			}
 			// Files' pages count as used, and are dropped for ours.
-			stat := s.read(folder + "/memory.stat")
+			stat := s.read(directory + "/memory.stat")
 			get := func(key string) uint64 {
 				n, _ := field(stat, key)
 				return n
@@ -121,9 +121,9 @@ func (s system) checkHugeCgroup(want, page uint64) error {
 	if c.v2 {
 		limit, usage = "max", "current"
 	}
-	for _, folder := range c.folders {
+	for _, directory := range c.directories {
 		for _, kind := range []string{"", "rsvd."} {
-			name := folder + "/" + size + kind
+			name := directory + "/" + size + kind
 			max, ok := s.number(name + limit)
 			if !ok {
 				continue
@@ -141,7 +141,7 @@ func (s system) checkHugeCgroup(want, page uint64) error {
 func (s system) checkPool(want, page uint64, node Node) error {
 	p, ok := s.pool(page, node)
 	if !ok {
-		return fmt.Errorf("no pool of them in /%s: %w", p.folder, fs.ErrNotExist)
+		return fmt.Errorf("no pool of them in /%s: %w", p.directory, fs.ErrNotExist)
 	}
-	return fits(LimitHugePages, "/"+p.folder+"/free_hugepages", want, p.usable()*page, 0)
+	return fits(LimitHugePages, "/"+p.directory+"/free_hugepages", want, p.usable()*page, 0)
 }

@@ -32,7 +32,7 @@ func guest(t *testing.T) {
 }
 
 func poolOfNode(node int, p hugepages.Pages) string {
-	return filepath.Join(fmt.Sprintf("%s/node%d/hugepages", nodes, node), folderOf(p))
+	return filepath.Join(fmt.Sprintf("%s/node%d/hugepages", nodes, node), directoryOf(p))
 }
 
 // freeMemory is what a node has free, in bytes.
@@ -139,9 +139,9 @@ func TestNUMAGuestWrongNode(t *testing.T) {
 
 func TestNUMAGuestRaise(t *testing.T) {
 	guest(t)
-	folder := func(node int) string { return poolOfNode(node, hugepages.Huge2M) }
+	directory := func(node int) string { return poolOfNode(node, hugepages.Huge2M) }
 	pool(t, hugepages.Huge2M)
-	before := [2]int{readPool(t, folder(0), "nr_hugepages"), readPool(t, folder(1), "nr_hugepages")}
+	before := [2]int{readPool(t, directory(0), "nr_hugepages"), readPool(t, directory(1), "nr_hugepages")}
 	o := hugepages.Options{Size: 6 << 21, Pages: only(hugepages.Huge2M), Node: hugepages.OnNode(1), Raise: true, Strict: true}
 	r := alloc(t, o)
 	use(t, r)
@@ -151,14 +151,14 @@ func TestNUMAGuestRaise(t *testing.T) {
 	if n := mapsSay(t, r, 1); n != o.Size {
 		t.Errorf("numa_maps says %d of %d bytes", n, o.Size)
 	}
-	if now := readPool(t, folder(1), "nr_hugepages"); now != before[1]+6 {
+	if now := readPool(t, directory(1), "nr_hugepages"); now != before[1]+6 {
 		t.Errorf("node 1 has %d pages, had %d", now, before[1])
 	}
-	if now := readPool(t, folder(0), "nr_hugepages"); now != before[0] {
+	if now := readPool(t, directory(0), "nr_hugepages"); now != before[0] {
 		t.Errorf("node 0 has %d pages, had %d", now, before[0])
 	}
 	free(t, r)
-	if now := readPool(t, folder(1), "nr_hugepages"); now != before[1] {
+	if now := readPool(t, directory(1), "nr_hugepages"); now != before[1] {
 		t.Errorf("node 1 has %d pages left, had %d", now, before[1])
 	}
 }
@@ -199,10 +199,10 @@ func TestNUMAGuestReservedByOthers(t *testing.T) {
 	guest(t)
 	pool(t, hugepages.Huge2M)
 	for node := range 2 {
-		folder := poolOfNode(node, hugepages.Huge2M)
-		before := readPool(t, folder, "nr_hugepages")
-		setPool(t, folder, before+4)
-		t.Cleanup(func() { setPool(t, folder, before) })
+		directory := poolOfNode(node, hugepages.Huge2M)
+		before := readPool(t, directory, "nr_hugepages")
+		setPool(t, directory, before+4)
+		t.Cleanup(func() { setPool(t, directory, before) })
 	}
 	other, err := linux.MapHuge(4<<21, 2<<20)
 	if err != nil {
@@ -288,20 +288,20 @@ func TestNUMAGuestCgroups(t *testing.T) {
 	}
 
 	pool(t, hugepages.Huge2M)
-	folder := filepath.Join("/sys/fs/cgroup", fmt.Sprintf("sdr-hugetlb-%d", os.Getpid()))
-	if err := os.Mkdir(folder, 0o755); err != nil {
+	directory := filepath.Join("/sys/fs/cgroup", fmt.Sprintf("sdr-hugetlb-%d", os.Getpid()))
+	if err := os.Mkdir(directory, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	defer os.Remove(folder)
+	defer os.Remove(directory)
 	for _, limit := range []string{"hugetlb.2MB.max", "hugetlb.2MB.rsvd.max"} {
-		if err := os.WriteFile(filepath.Join(folder, limit), []byte(strconv.Itoa(4<<21)), 0); err != nil {
+		if err := os.WriteFile(filepath.Join(directory, limit), []byte(strconv.Itoa(4<<21)), 0); err != nil {
 			t.Fatal(err)
 		}
-		c := child(t, "huge cgroup", cgroupVariable+"="+folder)
+		c := child(t, "huge cgroup", cgroupVariable+"="+directory)
 		if out, err := c.CombinedOutput(); err != nil {
 			t.Errorf("%s: %v\n%s", limit, err, out)
 		}
-		if err := os.WriteFile(filepath.Join(folder, limit), []byte("max"), 0); err != nil {
+		if err := os.WriteFile(filepath.Join(directory, limit), []byte("max"), 0); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -315,15 +315,15 @@ func TestNUMAGuestCpuset(t *testing.T) {
 	before := readPool(t, enlarged, "nr_hugepages")
 	setPool(t, enlarged, before+2)
 	t.Cleanup(func() { setPool(t, enlarged, before) })
-	folder := filepath.Join("/sys/fs/cgroup", fmt.Sprintf("sdr-cpuset-%d", os.Getpid()))
-	if err := os.Mkdir(folder, 0o755); err != nil {
+	directory := filepath.Join("/sys/fs/cgroup", fmt.Sprintf("sdr-cpuset-%d", os.Getpid()))
+	if err := os.Mkdir(directory, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	defer os.Remove(folder)
-	if err := os.WriteFile(filepath.Join(folder, "cpuset.mems"), []byte("0"), 0); err != nil {
+	defer os.Remove(directory)
+	if err := os.WriteFile(filepath.Join(directory, "cpuset.mems"), []byte("0"), 0); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := child(t, "cpuset", cgroupVariable+"="+folder).CombinedOutput(); err != nil {
+	if out, err := child(t, "cpuset", cgroupVariable+"="+directory).CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}
 }

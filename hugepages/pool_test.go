@@ -17,16 +17,17 @@ import (
 	"testing"
 
 	"github.com/sdr-engine/sdr/hugepages"
+	"github.com/sdr-engine/sdr/internal/testkit"
 )
 
 const pools = "/sys/kernel/mm/hugepages"
 
-func folderOf(p hugepages.Pages) string { return fmt.Sprintf("hugepages-%dkB", p.Size()>>10) }
+func directoryOf(p hugepages.Pages) string { return fmt.Sprintf("hugepages-%dkB", p.Size()>>10) }
 
 // readPool reads one number of a pool, or skips the test.
-func readPool(t *testing.T, folder, name string) int {
+func readPool(t *testing.T, directory, name string) int {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(folder, name))
+	text, err := os.ReadFile(filepath.Join(directory, name))
 	if err != nil {
 		t.Skipf("no pool of huge pages: %v", err)
 	}
@@ -39,10 +40,10 @@ func readPool(t *testing.T, folder, name string) int {
 
 // pool keeps other tests, of other processes too, from the machine's pools, and
 // looks in the end whether this one's is as it was.
-func pool(t *testing.T, p hugepages.Pages) (folder string) {
+func pool(t *testing.T, p hugepages.Pages) (directory string) {
 	t.Helper()
-	folder = filepath.Join(pools, folderOf(p))
-	f, err := os.OpenFile(filepath.Join(folder, "nr_hugepages"), os.O_WRONLY, 0)
+	directory = filepath.Join(pools, directoryOf(p))
+	f, err := os.OpenFile(filepath.Join(directory, "nr_hugepages"), os.O_WRONLY, 0)
 	if err != nil {
 		t.Skipf("the pool of %v cannot be enlarged: %v", p, err)
 	}
@@ -57,7 +58,7 @@ func pool(t *testing.T, p hugepages.Pages) (folder string) {
 	names := []string{"nr_hugepages", "free_hugepages", "surplus_hugepages", "resv_hugepages"}
 	state := func() (s [4]int) {
 		for i, name := range names {
-			s[i] = readPool(t, folder, name)
+			s[i] = readPool(t, directory, name)
 		}
 		return s
 	}
@@ -68,22 +69,22 @@ func pool(t *testing.T, p hugepages.Pages) (folder string) {
 		}
 		lock.Close()
 	})
-	return folder
+	return directory
 }
 
 // setPool enlarges or restores a pool, as an administrator would. The kernel
 // breaks off for a signal, which the Go runtime may send.
-func setPool(t *testing.T, folder string, pages int) {
+func setPool(t *testing.T, directory string, pages int) {
 	t.Helper()
 	for range 10 {
-		if err := os.WriteFile(filepath.Join(folder, "nr_hugepages"), []byte(strconv.Itoa(pages)), 0); err != nil {
+		if err := os.WriteFile(filepath.Join(directory, "nr_hugepages"), []byte(strconv.Itoa(pages)), 0); err != nil {
 			t.Fatal(err)
 		}
-		if readPool(t, folder, "nr_hugepages") == pages {
+		if readPool(t, directory, "nr_hugepages") == pages {
 			return
 		}
 	}
-	t.Fatalf("%s has %d pages, want %d", folder, readPool(t, folder, "nr_hugepages"), pages)
+	t.Fatalf("%s has %d pages, want %d", directory, readPool(t, directory, "nr_hugepages"), pages)
 }
 
 func only(p hugepages.Pages) []hugepages.Pages { return []hugepages.Pages{p} }
@@ -112,11 +113,11 @@ func TestRaise(t *testing.T) {
 				}
 				_, bound := node.Number()
 				t.Run(fmt.Sprintf("%v bound %v checked %v", p, bound, checked), func(t *testing.T) {
-					if p == hugepages.Huge1G && os.Getenv("SDR_LONG_TESTS") == "" {
+					if p == hugepages.Huge1G && !testkit.Long() {
 						t.Skip("seconds to clear a GiB: set SDR_LONG_TESTS=1")
 					}
-					folder := pool(t, p)
-					before := readPool(t, folder, "nr_hugepages")
+					directory := pool(t, p)
+					before := readPool(t, directory, "nr_hugepages")
 					o := hugepages.Options{Size: 2*p.Size() - 5, Pages: only(p), Node: node, Raise: true, Strict: true}.WithChecks(checked)
 					if p == hugepages.Huge1G {
 						o.Size = 1 << 30
@@ -143,7 +144,7 @@ func TestRaise(t *testing.T) {
 					if place := r.Placement(); node != (hugepages.Node{}) && (place.Local != place.Pages || place.Pages != (o.Size+p.Size()-1)/p.Size()) {
 						t.Errorf("%+v", place)
 					}
-					if now := readPool(t, folder, "nr_hugepages"); now <= before {
+					if now := readPool(t, directory, "nr_hugepages"); now <= before {
 						t.Errorf("a pool of %d pages before, %d with the region", before, now)
 					}
 				})
@@ -155,14 +156,14 @@ func TestRaise(t *testing.T) {
 // A pool that an administrator has set up stays as large for everybody else while a
 // region borrows more, and gets no smaller afterwards.
 func TestRaiseConfiguredPool(t *testing.T) {
-	folder := pool(t, hugepages.Huge2M)
-	before := readPool(t, folder, "nr_hugepages")
-	setPool(t, folder, before+3)
-	t.Cleanup(func() { setPool(t, folder, before) })
+	directory := pool(t, hugepages.Huge2M)
+	before := readPool(t, directory, "nr_hugepages")
+	setPool(t, directory, before+3)
+	t.Cleanup(func() { setPool(t, directory, before) })
 	o := hugepages.Options{Pages: only(hugepages.Huge2M), Raise: true}
 	o.Size = 5 << 21
 	a := alloc(t, o)
-	if n := readPool(t, folder, "nr_hugepages") - readPool(t, folder, "surplus_hugepages"); n < before+5 {
+	if n := readPool(t, directory, "nr_hugepages") - readPool(t, directory, "surplus_hugepages"); n < before+5 {
 		t.Errorf("%d pages are kept, want %d", n, before+5)
 	}
 	o.Size = 4 << 21
@@ -171,7 +172,7 @@ func TestRaiseConfiguredPool(t *testing.T) {
 	free(t, a)
 	use(t, b)
 	free(t, b)
-	if n := readPool(t, folder, "nr_hugepages"); n != before+3 {
+	if n := readPool(t, directory, "nr_hugepages"); n != before+3 {
 		t.Errorf("%d pages, want %d", n, before+3)
 	}
 }
@@ -204,8 +205,8 @@ func TestRaiseConcurrently(t *testing.T) {
 
 // Nothing stays of a process that had no time to give back.
 func TestRaiseKilled(t *testing.T) {
-	folder := pool(t, hugepages.Huge2M)
-	if readPool(t, folder, "nr_hugepages") > 0 {
+	directory := pool(t, hugepages.Huge2M)
+	if readPool(t, directory, "nr_hugepages") > 0 {
 		t.Skip("the pool is in use: what is lent to it is given back by Free")
 	}
 	c := child(t, "killed")
@@ -223,7 +224,7 @@ func TestRaiseKilled(t *testing.T) {
 	if line != "ready\n" {
 		t.Errorf("%q (%v)", line, err)
 	}
-	if n := readPool(t, folder, "nr_hugepages"); n != 4 {
+	if n := readPool(t, directory, "nr_hugepages"); n != 4 {
 		t.Errorf("%d pages while it runs, want 4", n)
 	}
 	if err := c.Process.Kill(); err != nil {
@@ -234,8 +235,8 @@ func TestRaiseKilled(t *testing.T) {
 
 // Who may not enlarge the pool, or cannot, is told so and goes on to other pages.
 func TestFallBack(t *testing.T) {
-	folder := pool(t, hugepages.Huge2M)
-	size := uint64(readPool(t, folder, "free_hugepages")+2) << 21
+	directory := pool(t, hugepages.Huge2M)
+	size := uint64(readPool(t, directory, "free_hugepages")+2) << 21
 	r := alloc(t, hugepages.Options{Size: size, Pages: []hugepages.Pages{hugepages.Huge2M, hugepages.Small}})
 	if r.Pages() != hugepages.Small || len(r.Refused()) != 1 || r.Refused()[0].Pages != hugepages.Huge2M {
 		t.Fatalf("%v, refused %v", r.Pages(), r.Refused())
@@ -254,11 +255,11 @@ func TestFallBack(t *testing.T) {
 // The kernel reserves at once: of two that want the same pages one is refused, and
 // none is killed.
 func TestReservation(t *testing.T) {
-	folder := pool(t, hugepages.Huge2M)
-	before := readPool(t, folder, "nr_hugepages")
-	setPool(t, folder, before+2)
-	t.Cleanup(func() { setPool(t, folder, before) })
-	all := uint64(readPool(t, folder, "free_hugepages")-readPool(t, folder, "resv_hugepages")) << 21
+	directory := pool(t, hugepages.Huge2M)
+	before := readPool(t, directory, "nr_hugepages")
+	setPool(t, directory, before+2)
+	t.Cleanup(func() { setPool(t, directory, before) })
+	all := uint64(readPool(t, directory, "free_hugepages")-readPool(t, directory, "resv_hugepages")) << 21
 	o := hugepages.Options{Size: all, Pages: only(hugepages.Huge2M)}
 	first := alloc(t, o)
 	_, err := hugepages.Alloc(t.Context(), o)
@@ -271,7 +272,7 @@ func TestReservation(t *testing.T) {
 }
 
 func TestHugeTLBFS(t *testing.T) {
-	folder := pool(t, hugepages.Huge2M)
+	directory := pool(t, hugepages.Huge2M)
 	dir := t.TempDir()
 	if err := syscall.Mount("none", dir, "hugetlbfs", 0, "pagesize=2M"); err != nil {
 		t.Skipf("mounting a hugetlbfs: %v", err)
@@ -305,7 +306,7 @@ func TestHugeTLBFS(t *testing.T) {
 		free(t, r)
 	}
 	// The mount is out of pages: others serve.
-	r := alloc(t, hugepages.Options{Size: uint64(readPool(t, folder, "free_hugepages")+2) << 21, HugeTLBFS: sub})
+	r := alloc(t, hugepages.Options{Size: uint64(readPool(t, directory, "free_hugepages")+2) << 21, HugeTLBFS: sub})
 	if r.Pages() == hugepages.Huge2M || r.Refused()[0].Pages != hugepages.Huge2M {
 		t.Errorf("%v, refused %v", r.Pages(), r.Refused())
 	}
@@ -318,7 +319,7 @@ func TestHugeTLBFS(t *testing.T) {
 	var e *hugepages.HugeTLBFSError
 	_, err := hugepages.Alloc(t.Context(), hugepages.Options{Size: 1, HugeTLBFS: file, Raise: true})
 	if !errors.As(err, &e) || e.Path != file {
-		t.Errorf("a file for a folder: %v", err)
+		t.Errorf("a file for a directory: %v", err)
 	}
 }
 

@@ -42,7 +42,7 @@ const raiseStep = 1 << 30
 // process ends.
 func (s system) lockPool(ctx context.Context, page uint64) (*os.File, error) {
 	p, _ := s.pool(page, Node{})
-	f, err := os.Open(filepath.Join(s.root, p.folder, "nr_hugepages"))
+	f, err := os.Open(filepath.Join(s.root, p.directory, "nr_hugepages"))
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +68,7 @@ func (s system) lockPool(ctx context.Context, page uint64) (*os.File, error) {
 // setPool tells the kernel how many pages the pool is to keep, which is more or
 // less than what it then has: it takes what it can, and never a page in use or reserved.
 func (s system) setPool(p poolState, pages uint64) error {
-	f, err := os.OpenFile(filepath.Join(s.root, p.folder, "nr_hugepages"), os.O_WRONLY, 0)
+	f, err := os.OpenFile(filepath.Join(s.root, p.directory, "nr_hugepages"), os.O_WRONLY, 0)
 	if err != nil {
 		return err
 	}
@@ -86,7 +86,7 @@ func (r *raise) enlarge(ctx context.Context, want uint64) (err error) {
 	}()
 	p, ok := r.system.pool(r.page, r.node)
 	if !ok {
-		return fmt.Errorf("no pool in /%s: %w", p.folder, fs.ErrNotExist)
+		return fmt.Errorf("no pool in /%s: %w", p.directory, fs.ErrNotExist)
 	}
 	// On a node, too, all that is reserved may come from here.
 	left := func() uint64 { return (p.free - min(p.free, p.reserved)) * r.page }
@@ -112,7 +112,7 @@ func (r *raise) enlarge(ctx context.Context, want uint64) (err error) {
 		if p.total > before {
 			idle = 0
 		} else if idle++; idle == raiseAttempts {
-			if err := fits(LimitHugePages, "/"+p.folder+"/nr_hugepages", want, left(), 0); err != nil {
+			if err := fits(LimitHugePages, "/"+p.directory+"/nr_hugepages", want, left(), 0); err != nil {
 				return err
 			}
 		}
@@ -130,7 +130,7 @@ func (s system) checkRaise(want uint64, node Node) error {
 	return s.checkNode(want, node)
 }
 
-// crashProof says whether the pool was empty, so that what it was enlarged by can
+// crashProof reports whether the pool was empty, so that what it was enlarged by can
 // be given back as soon as it is reserved: the kernel then keeps the pages
 // until they are unmapped, be it by the end of the process, and no longer. In a
 // pool that somebody set up that would be at the expense of those who
@@ -146,7 +146,7 @@ func (r *raise) giveBack() error {
 	}
 	p, ok := r.system.pool(r.page, r.node)
 	if !ok {
-		return fmt.Errorf("no pool in /%s: %w", p.folder, fs.ErrNotExist)
+		return fmt.Errorf("no pool in /%s: %w", p.directory, fs.ErrNotExist)
 	}
 	err := r.system.setPool(p, p.persistent()-min(p.persistent(), r.pages))
 	if err == nil {

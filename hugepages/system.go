@@ -13,7 +13,7 @@ import (
 	"github.com/sdr-engine/sdr/internal/linux"
 )
 
-// A system is what /proc and /sys say, below root: / or a folder of text files
+// A system is what /proc and /sys say, below root: / or a directory of text files
 // in tests. What it does not say bounds nothing.
 type system struct {
 	fs.FS
@@ -90,10 +90,10 @@ func parseList(text string) (numbers []int) {
 	return numbers
 }
 
-const nodeFolder = "sys/devices/system/node"
+const nodeDirectory = "sys/devices/system/node"
 
 func nodePath(node int, name string) string {
-	return fmt.Sprintf("%s/node%d/%s", nodeFolder, node, name)
+	return fmt.Sprintf("%s/node%d/%s", nodeDirectory, node, name)
 }
 
 // available is what the machine can give without swapping.
@@ -126,9 +126,9 @@ func (s system) nodeAvailable(node int, kept uint64) (n uint64, file string, ok 
 	return n - min(n, kept), "/" + file, true
 }
 
-// onlyNode says whether no other NUMA node has memory.
+// onlyNode reports whether no other NUMA node has memory.
 func (s system) onlyNode(node int) bool {
-	return slices.Equal(s.list(nodeFolder+"/has_memory"), []int{node})
+	return slices.Equal(s.list(nodeDirectory+"/has_memory"), []int{node})
 }
 
 // kept is how many of a NUMA node's bytes the kernel does not let go of: who is bound to
@@ -179,9 +179,9 @@ func (s system) kept(node int) (n uint64) {
 // this process, or "". Each size has a switch of its own since Linux 6.8, which may leave it
 // to the one for all.
 func (s system) transparent() string {
-	const folder = "sys/kernel/mm/transparent_hugepage/"
-	file := folder + "enabled"
-	size := fmt.Sprintf("%shugepages-%dkB/enabled", folder, Transparent.Size()>>10)
+	const directory = "sys/kernel/mm/transparent_hugepage/"
+	file := directory + "enabled"
+	size := fmt.Sprintf("%shugepages-%dkB/enabled", directory, Transparent.Size()>>10)
 	if text := s.read(size); len(text) > 0 && !bytes.Contains(text, []byte("[inherit]")) {
 		file = size
 	}
@@ -225,7 +225,7 @@ func addresses(line []byte) (first, end uint64, ok bool) {
 // A poolState is the kernel's pool of huge pages of one size, on a NUMA node or
 // on all of them.
 type poolState struct {
-	folder     string
+	directory  string
 	page       uint64
 	total      uint64
 	free       uint64
@@ -251,20 +251,20 @@ func (s system) pool(page uint64, node Node) (p poolState, ok bool) {
 func (s system) poolOnce(page uint64, node Node) (p poolState, ok bool) {
 	name := fmt.Sprintf("hugepages-%dkB", page>>10)
 	all := "sys/kernel/mm/hugepages/" + name
-	p = poolState{folder: all, page: page}
+	p = poolState{directory: all, page: page}
 	number, bound := node.Number()
 	if bound {
-		p.folder = nodePath(number, "hugepages/"+name)
+		p.directory = nodePath(number, "hugepages/"+name)
 	}
 	ok = true
-	get := func(folder, name string) uint64 {
-		n, readable := s.number(path.Join(folder, name))
+	get := func(directory, name string) uint64 {
+		n, readable := s.number(path.Join(directory, name))
 		ok = ok && readable
 		return n
 	}
-	p.total = get(p.folder, "nr_hugepages")
-	p.free = get(p.folder, "free_hugepages")
-	p.surplus = get(p.folder, "surplus_hugepages")
+	p.total = get(p.directory, "nr_hugepages")
+	p.free = get(p.directory, "free_hugepages")
+	p.surplus = get(p.directory, "surplus_hugepages")
 	p.reserved = get(all, "resv_hugepages")
 	if overcommit := get(all, "nr_overcommit_hugepages"); !bound {
 		p.overcommit = overcommit - min(overcommit, p.surplus)
@@ -280,7 +280,7 @@ func (p poolState) usable() uint64 {
 }
 
 func (p poolState) reservedHere() uint64 {
-	if strings.HasPrefix(p.folder, nodeFolder) {
+	if strings.HasPrefix(p.directory, nodeDirectory) {
 		return 0
 	}
 	return p.reserved
@@ -291,13 +291,13 @@ func (p poolState) persistent() uint64 { return p.total - min(p.total, p.surplus
 
 // A cgroup is the process's place in the hierarchy of one controller.
 type cgroup struct {
-	v2      bool
-	options string   // of the mount
-	folders []string // from its own to the root of what is visible
+	v2          bool
+	options     string   // of the mount
+	directories []string // from its own to the root of what is visible
 }
 
 // cgroup finds the process's cgroup of a controller, in version 1 if that is
-// mounted, else in version 2, where the folders may lack the controller's files.
+// mounted, else in version 2, where the directories may lack the controller's files.
 func (s system) cgroup(controller string) (c cgroup, ok bool) {
 	own := map[string]string{} // path by controller; "" is version 2
 	for line := range bytes.Lines(s.read("proc/self/cgroup")) {
@@ -335,10 +335,10 @@ func (s system) cgroup(controller string) (c cgroup, ok bool) {
 			below = ""
 		}
 		for below != "" && below != "/" {
-			c.folders = append(c.folders, point+below)
+			c.directories = append(c.directories, point+below)
 			below = path.Dir(below)
 		}
-		c.folders = append(c.folders, point)
+		c.directories = append(c.directories, point)
 		if !v2 {
 			return c, true
 		}

@@ -148,18 +148,18 @@ func TestTransparentSwitchedOff(t *testing.T) {
 
 // Each size has a switch, which may leave it to the one for all; and a process has one.
 func TestTransparentSwitches(t *testing.T) {
-	const folder, never = "sys/kernel/mm/transparent_hugepage/", "always inherit madvise [never]\n"
+	const directory, never = "sys/kernel/mm/transparent_hugepage/", "always inherit madvise [never]\n"
 	for _, c := range []struct{ all, size, status, want string }{
 		{"always [madvise] never\n", "", "", ""},
 		{"always [madvise] never\n", "always [inherit] madvise never\n", "THP_enabled:\t1\n", ""},
 		{"always [madvise] never\n", never, "THP_enabled:\t1\n", "hugepages-2048kB/enabled"},
-		{"always madvise [never]\n", "always [inherit] madvise never\n", "", folder + "enabled"},
+		{"always madvise [never]\n", "always [inherit] madvise never\n", "", directory + "enabled"},
 		{"always madvise [never]\n", "[always] inherit madvise never\n", "", ""},
 		{"[always] madvise never\n", "", "THP_enabled:\t0\n", "PR_SET_THP_DISABLE"},
 	} {
-		files := fstest.MapFS{folder + "enabled": {Data: []byte(c.all)}, "proc/self/status": {Data: []byte(c.status)}}
+		files := fstest.MapFS{directory + "enabled": {Data: []byte(c.all)}, "proc/self/status": {Data: []byte(c.status)}}
 		if c.size != "" {
-			files[folder+"hugepages-2048kB/enabled"] = &fstest.MapFile{Data: []byte(c.size)}
+			files[directory+"hugepages-2048kB/enabled"] = &fstest.MapFile{Data: []byte(c.size)}
 		}
 		if why := (system{FS: files}).transparent(); !strings.Contains(why, c.want) || (why == "") != (c.want == "") {
 			t.Errorf("all %q, size %q, process %q: %q, want %q", c.all, c.size, c.status, why, c.want)
@@ -170,7 +170,7 @@ func TestTransparentSwitches(t *testing.T) {
 // A single NUMA node with memory is the machine: its own figure is exact.
 func TestOnlyNode(t *testing.T) {
 	files := machine(t, "two-nodes")
-	files[nodeFolder+"/has_memory"] = &fstest.MapFile{Data: []byte("1\n")}
+	files[nodeDirectory+"/has_memory"] = &fstest.MapFile{Data: []byte("1\n")}
 	n, file, ok := system{FS: files}.nodeAvailable(1, gib)
 	if n != 400*gib || file != "/proc/meminfo" || !ok {
 		t.Errorf("%d, %s, %v", n, file, ok)

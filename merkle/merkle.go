@@ -114,7 +114,7 @@ func (h *Hasher) levels(leaves []byte) ([]byte, error) {
 	return h.above[:size], nil
 }
 
-// isZero says whether the nodes in b are all zero. Other data hardly ever
+// isZero reports whether the nodes in b are all zero. Other data hardly ever
 // takes it past the first of them.
 func isZero(b []byte) bool {
 	n := len(b) - nodeSize

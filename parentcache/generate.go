@@ -122,7 +122,7 @@ func openValid(ctx context.Context, p porep.SealProof, path string, hook func(Ev
 	return file, nil, err
 }
 
-// same says whether a is b and was not written to in between.
+// same reports whether a is b and was not written to in between.
 func same(a, b os.FileInfo) bool {
 	return a != nil && os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
 }

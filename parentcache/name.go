@@ -31,7 +31,7 @@ import (
 	"github.com/sdr-engine/sdr/porep"
 )
 
-// DefaultDir is the folder that the reference uses unless it is told otherwise.
+// DefaultDir is the directory that the reference uses unless it is told otherwise.
 const DefaultDir = "/var/tmp/filecoin-parents"
 
 // rowSize is the number of bytes of a node's parents.
@@ -62,7 +62,7 @@ func name(p porep.SealProof) string {
 // Size is the length of p's file in bytes.
 func Size(p porep.SealProof) int64 { return int64(p.SectorSize().Nodes()) * rowSize }
 
-// ProofOf tells from a file's name, without regard to its folder, which seal
+// ProofOf tells from a file's name, without regard to its directory, which seal
 // proof the file is for. Its error is an *UnknownNameError.
 func ProofOf(path string) (porep.SealProof, error) {
 	for _, p := range porep.SealProofs() {

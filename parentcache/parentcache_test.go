@@ -20,6 +20,7 @@ import (
 
 	"github.com/sdr-engine/sdr/graph"
 	"github.com/sdr-engine/sdr/internal/durable"
+	"github.com/sdr-engine/sdr/internal/testkit"
 	"github.com/sdr-engine/sdr/porep"
 )
 
@@ -64,7 +65,7 @@ func TestNames(t *testing.T) {
 			t.Errorf("%v has the name of %v", p, other)
 		}
 		seen[got] = p
-		if q, err := ProofOf("/some/folder/" + got); err != nil || q != p {
+		if q, err := ProofOf("/some/directory/" + got); err != nil || q != p {
 			t.Errorf("ProofOf(%s) = %v, %v, want %v", got, q, err, p)
 		}
 	}
@@ -102,7 +103,7 @@ func quickProofs() (proofs []porep.SealProof) {
 	return proofs
 }
 
-// makeCache generates p's file in a new folder and returns the folder.
+// makeCache generates p's file in a new directory and returns the directory.
 func makeCache(t testing.TB, p porep.SealProof) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
@@ -112,8 +113,8 @@ func makeCache(t testing.TB, p porep.SealProof) (dir string) {
 	return dir
 }
 
-// checkFolder fails unless a folder has these files and, but for the lock, no others.
-func checkFolder(t testing.TB, dir string, want ...string) {
+// checkDirectory fails unless a directory has these files and, but for the lock, no others.
+func checkDirectory(t testing.TB, dir string, want ...string) {
 	t.Helper()
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -126,12 +127,12 @@ func checkFolder(t testing.TB, dir string, want ...string) {
 		}
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("files in the folder (-want +got):\n%s", diff)
+		t.Errorf("files in the directory (-want +got):\n%s", diff)
 	}
 }
 
 func testGenerate(t *testing.T, p porep.SealProof) {
-	dir := filepath.Join(t.TempDir(), "new", "folder")
+	dir := filepath.Join(t.TempDir(), "new", "directory")
 	var last Event
 	path, err := Generate(t.Context(), p, dir, func(e Event) { last = e })
 	if err != nil {
@@ -143,7 +144,7 @@ func testGenerate(t *testing.T, p porep.SealProof) {
 	if nodes := p.SectorSize().Nodes(); last.Done != nodes || last.Total != nodes {
 		t.Errorf("last event %+v, want all of %d nodes", last, nodes)
 	}
-	checkFolder(t, dir, name(p))
+	checkDirectory(t, dir, name(p))
 
 	f, err := os.Open(path)
 	if err != nil {
@@ -185,9 +186,7 @@ func TestGenerate(t *testing.T) {
 
 // The files of 512 MiB sectors have 0.9 GiB.
 func TestGenerateLong(t *testing.T) {
-	if os.Getenv("SDR_LONG_TESTS") != "1" {
-		t.Skip("SDR_LONG_TESTS is not 1")
-	}
+	testkit.NeedsLong(t, "whole parent caches of large sectors")
 	for _, p := range porep.SealProofs() {
 		if p.SectorSize() == 512<<20 {
 			t.Run(p.String(), func(t *testing.T) { testGenerate(t, p) })
@@ -212,7 +211,7 @@ func TestUnknownProof(t *testing.T) {
 			t.Errorf("VerifyFor: error %v, want an UnknownProofError", err)
 		}
 	}
-	checkFolder(t, dir)
+	checkDirectory(t, dir)
 }
 
 // A Cache and a Graph are interchangeable.
@@ -366,7 +365,7 @@ func TestDamaged(t *testing.T) {
 			if now, err := os.ReadFile(path); err != nil || !bytes.Equal(now, good) {
 				t.Errorf("Ensure has not repaired the file, error %v", err)
 			}
-			checkFolder(t, dir, name(c.proof))
+			checkDirectory(t, dir, name(c.proof))
 		})
 	}
 }
@@ -409,11 +408,11 @@ func TestDirectoryInItsPlace(t *testing.T) {
 			t.Errorf("error %v, want a NotFileError", err)
 		}
 	}
-	checkFolder(t, dir, name(small))
+	checkDirectory(t, dir, name(small))
 }
 
-func TestFileInPlaceOfTheFolder(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "folder")
+func TestFileInPlaceOfTheDirectory(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "directory")
 	if err := os.WriteFile(dir, nil, 0o666); err != nil {
 		t.Fatal(err)
 	}
@@ -423,9 +422,9 @@ func TestFileInPlaceOfTheFolder(t *testing.T) {
 	}
 }
 
-// A folder that nobody may write to is enough for a valid file, but not for
-// another. (The superuser may write to all folders.)
-func TestReadOnlyFolder(t *testing.T) {
+// A directory that nobody may write to is enough for a valid file, but not for
+// another. (The superuser may write to all directories.)
+func TestReadOnlyDirectory(t *testing.T) {
 	dir := makeCache(t, small)
 	if err := os.Chmod(dir, 0o555); err != nil {
 		t.Fatal(err)
@@ -451,7 +450,7 @@ func TestLeftovers(t *testing.T) {
 	if _, err := Generate(t.Context(), small, dir, nil); err != nil {
 		t.Fatal(err)
 	}
-	checkFolder(t, dir, name(small))
+	checkDirectory(t, dir, name(small))
 }
 
 func TestCancel(t *testing.T) {
@@ -470,7 +469,7 @@ func TestCancel(t *testing.T) {
 			if !errors.Is(err, context.Canceled) {
 				t.Errorf("%v cancelled in step %v: error %v", p, step, err)
 			}
-			checkFolder(t, dir)
+			checkDirectory(t, dir)
 		}
 
 		dir := makeCache(t, p)
@@ -479,7 +478,7 @@ func TestCancel(t *testing.T) {
 		if err := Verify(ctx, filepath.Join(dir, name(p))); !errors.Is(err, context.Canceled) {
 			t.Errorf("verification of %v cancelled: error %v", p, err)
 		}
-		checkFolder(t, dir, name(p)) // not verified is not wrong
+		checkDirectory(t, dir, name(p)) // not verified is not wrong
 	}
 }
 
@@ -511,7 +510,7 @@ func TestGenerateAtOnce(t *testing.T) {
 	if generators != 1 {
 		t.Errorf("%d of 4 generated the file, want 1", generators)
 	}
-	checkFolder(t, dir, name(p))
+	checkDirectory(t, dir, name(p))
 }
 
 func TestCancelWait(t *testing.T) {

@@ -60,7 +60,7 @@ func TestPlantedLock(t *testing.T) {
 				t.Errorf("error %v, want that the lock file is named", err)
 			}
 			check()
-			checkFolder(t, dir)
+			checkDirectory(t, dir)
 		})
 	}
 }
@@ -82,7 +82,7 @@ func TestPlantedTemporary(t *testing.T) {
 			if err != nil {
 				t.Error(err)
 			}
-			checkFolder(t, dir, name(small))
+			checkDirectory(t, dir, name(small))
 			if info, err := os.Lstat(filepath.Join(dir, name(small))); err != nil || !info.Mode().IsRegular() {
 				t.Errorf("the parent cache is %v, error %v", info, err)
 			} else if _, names, _ := linux.Owner(info); names != 1 {

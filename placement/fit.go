@@ -153,7 +153,7 @@ func count(cores []freeCore) (n counts) {
 	return n
 }
 
-// covers says whether the cores suffice for needs that are made up of so many pairs
+// covers reports whether the cores suffice for needs that are made up of so many pairs
 // of CPUs and so many single ones: pairs take cores of two, or two of one; what is
 // single takes a core of one, or a core of two whose second CPU is then idle.
 func (n counts) covers(pairs, singles int) bool {

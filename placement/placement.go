@@ -183,7 +183,7 @@ type Plan struct {
 	Helps []Help
 }
 
-// Fits says whether all that was asked for is placed, and anything at all.
+// Fits reports whether all that was asked for is placed, and anything at all.
 func (p *Plan) Fits() bool { return p.Sectors > 0 && p.Sectors >= p.Request.Sectors }
 
 // A Job is one hashing core and what belongs to it.
@@ -316,7 +316,7 @@ func (q *Request) check(m *topology.Machine) error {
 	return nil
 }
 
-// strict says whether layers must lie in huge pages of one size.
+// strict reports whether layers must lie in huge pages of one size.
 func (q *Request) strict() bool { return q.PageSize > OrdinaryPages }
 
 // JobOverhead is what a job takes besides its sectors' layers, in bytes: tables, rings,

@@ -57,7 +57,7 @@ func (d *Dir) Acquire(ctx context.Context, q Request) (*Reservation, error) {
 
 // take locks the cores in ascending order, sees whether the memory fits, and
 // writes down who holds them.
-func (r *Reservation) take(f *folder, root string, memory map[topology.MemoryPool]uint64) error {
+func (r *Reservation) take(f *directory, root string, memory map[topology.MemoryPool]uint64) error {
 	var others []heldCore
 	for _, core := range r.holder.Cores {
 		file, err := f.openLock(coreFile(core), true)

@@ -18,7 +18,7 @@ import (
 )
 
 // A Turn is a place in the queue of those that wait for cores or memory. Each has a
-// file in the lock folder, turn-7.lock, whose flock it holds as long as it waits, so that a
+// file in the lock directory, turn-7.lock, whose flock it holds as long as it waits, so that a
 // process that ends leaves the queue. Turns are numbered under the guard: who asked first
 // for one is first. A turn takes nothing: whose turn it is calls Acquire until that succeeds.
 type Turn struct {
@@ -167,7 +167,7 @@ func closeIf(f *os.File) error {
 }
 
 // turns are the numbers of all turns, of those too that nobody has any more.
-func (f *folder) turns() (numbers []uint64, err error) {
+func (f *directory) turns() (numbers []uint64, err error) {
 	entries, err := fs.ReadDir(f.root.FS(), ".")
 	if err != nil {
 		return nil, f.failed("listing it", err)
@@ -182,7 +182,7 @@ func (f *folder) turns() (numbers []uint64, err error) {
 }
 
 // waiter is who has a turn, and its file, which the caller closes; nil if nobody has.
-func (f *folder) waiter(number uint64) (h Holder, file *os.File, err error) {
+func (f *directory) waiter(number uint64) (h Holder, file *os.File, err error) {
 	if file, err = f.openLock(turnFile(number), false); err != nil {
 		return h, nil, err
 	}

@@ -2,7 +2,7 @@
 // this process: processes that know nothing of each other never hash on the same
 // core and never plan for the same memory.
 //
-// Those that share a machine share a lock folder, /run/sdrbench or a mount of it
+// Those that share a machine share a lock directory, /run/sdrbench or a mount of it
 // in their containers. A core has a lock file there, named after the lowest of
 // its CPUs that are online, core-12.lock; take that CPU offline, or bring a lower
 // one back, only while no job runs. Who holds the file's flock holds the core; the
@@ -206,7 +206,7 @@ func sortedPools(memory map[topology.MemoryPool]uint64) []topology.MemoryPool {
 	})
 }
 
-// A Dir is a lock folder of a machine.
+// A Dir is a lock directory of a machine.
 type Dir struct {
 	// Patience is how those who take wait for the guard.
 	Patience Patience
@@ -214,11 +214,11 @@ type Dir struct {
 	path, root string
 }
 
-// Open makes sure that path can be used as a lock folder, and makes it if only
+// Open makes sure that path can be used as a lock directory, and makes it if only
 // its last element is missing. Root is where free memory is read: "/" but in
-// tests, a folder with sys and proc. The error is a *DirError.
+// tests, a directory with sys and proc. The error is a *DirError.
 func Open(path, root string) (*Dir, error) {
-	f, err := openFolder(path, true)
+	f, err := openDirectory(path, true)
 	if err != nil {
 		return nil, err
 	}
@@ -229,13 +229,13 @@ func Open(path, root string) (*Dir, error) {
 	}
 	guard.Close()
 	if path, err = filepath.Abs(path); err != nil { // whatever becomes of the working directory
-		return nil, fmt.Errorf("reserve: using lock folder: %w", err)
+		return nil, fmt.Errorf("reserve: using lock directory: %w", err)
 	}
 	return &Dir{path: path, root: root}, nil
 }
 
-// Held lists the jobs that hold cores in the lock folder at path, by their lowest
-// core. It may be a folder that only others may write into; if there is none,
+// Held lists the jobs that hold cores in the lock directory at path, by their lowest
+// core. It may be a directory that only others may write into; if there is none,
 // nothing is held. Held waits for the guard, until ctx is done or it has no patience left:
 // then the error is a *GuardError.
 func (p Patience) Held(ctx context.Context, path string) ([]Holder, error) {
@@ -253,5 +253,5 @@ func (p Patience) Held(ctx context.Context, path string) ([]Holder, error) {
 // Held is Patience.Held with the default patience.
 func Held(ctx context.Context, path string) ([]Holder, error) { return Patience{}.Held(ctx, path) }
 
-// Held is Patience.Held for this folder.
+// Held is Patience.Held for this directory.
 func (d *Dir) Held(ctx context.Context) ([]Holder, error) { return d.Patience.Held(ctx, d.path) }

@@ -58,7 +58,7 @@ type order struct {
 	// To compete:
 	Seed    uint64
 	Rounds  int
-	Witness string // folder
+	Witness string // directory
 	Free    uint64 // bytes on NUMA node 0
 }
 
@@ -413,8 +413,8 @@ func TestProcessNamespace(t *testing.T) {
 	}
 }
 
-// TestFolders: a folder in which a lock would prove nothing is refused, by name.
-func TestFolders(t *testing.T) {
+// TestDirectories: a directory in which a lock would prove nothing is refused, by name.
+func TestDirectories(t *testing.T) {
 	other := 12345
 	if os.Geteuid() != 0 {
 		other = -1 // cannot make a file somebody else's
@@ -451,7 +451,7 @@ func TestFolders(t *testing.T) {
 		{"read-only", made("readonly", 0o555), "is read-only (mode dr-xr-xr-x)", true},
 		{"link", link, "is a symbolic link", false},
 		{"link with a slash", link + "/", "is a symbolic link", false},
-		{"file", file, "is not a folder", false},
+		{"file", file, "is not a directory", false},
 		{"no path", "", "no path given", false},
 		{"no parent", filepath.Join(base, "missing", "locks"), "no such file or directory", true},
 		{"somebody else's", foreign, "belongs to user 12345", true},
@@ -483,10 +483,10 @@ func TestFolders(t *testing.T) {
 		})
 	}
 	if info, err := os.Stat(filepath.Join(base, "new")); err != nil || info.Mode() != 0o755|fs.ModeDir {
-		t.Errorf("the folder made: %v, %v", info.Mode(), err)
+		t.Errorf("the directory made: %v, %v", info.Mode(), err)
 	}
 	if info, err := os.Stat(filepath.Join(base, "sticky", "core-0.lock")); err != nil || info.Mode() != 0o666 {
-		t.Errorf("a lock in a folder for all: %v, %v", info.Mode(), err)
+		t.Errorf("a lock in a directory for all: %v, %v", info.Mode(), err)
 	}
 	if entries, _ := os.ReadDir(filepath.Join(base, "target")); len(entries) != 0 {
 		t.Errorf("something was made behind the link: %v", entries)
@@ -546,8 +546,8 @@ func TestFullFileSystem(t *testing.T) {
 	}
 }
 
-// TestFolderReplaced: locks in a folder that others do not find are none.
-func TestFolderReplaced(t *testing.T) {
+// TestDirectoryReplaced: locks in a directory that others do not find are none.
+func TestDirectoryReplaced(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "locks")
 	d := open(t, dir, "/")
 	acquire(t, d, reserve.Request{Cores: cores(0)})
@@ -569,7 +569,7 @@ func TestBadFiles(t *testing.T) {
 		"symbolic link": os.Symlink,
 		"hard link":     os.Link,
 		"pipe":          func(_, path string) error { return syscall.Mkfifo(path, 0o600) },
-		"folder":        func(_, path string) error { return os.Mkdir(path, 0o700) },
+		"directory":     func(_, path string) error { return os.Mkdir(path, 0o700) },
 	} {
 		for _, file := range []string{"core-1.lock", "guard.lock"} {
 			base := t.TempDir()
@@ -624,7 +624,7 @@ func TestBadRequests(t *testing.T) {
 	}
 }
 
-// lockGuard holds the guard of a folder as another process would.
+// lockGuard holds the guard of a directory as another process would.
 func lockGuard(t *testing.T, dir string, lock func(*os.File) error) *os.File {
 	t.Helper()
 	f, err := os.Open(filepath.Join(dir, "guard.lock"))
@@ -774,10 +774,10 @@ func waiter(t *testing.T, f *os.File) <-chan struct{} {
 	return waits
 }
 
-// TestFolderReplacedMeanwhile: while one waits for its guard, the folder makes place
+// TestDirectoryReplacedMeanwhile: while one waits for its guard, the directory makes place
 // for another. The locks are taken where others find them.
-func TestFolderReplacedMeanwhile(t *testing.T) {
-	for _, what := range []string{"folder", "guard"} {
+func TestDirectoryReplacedMeanwhile(t *testing.T) {
+	for _, what := range []string{"directory", "guard"} {
 		dir := filepath.Join(t.TempDir(), "locks")
 		d := open(t, dir, "/")
 		f := lockGuard(t, dir, linux.TryLock)
@@ -809,7 +809,7 @@ func TestFolderReplacedMeanwhile(t *testing.T) {
 	}
 }
 
-// machine makes the root folder of a machine with NUMA nodes that have so many
+// machine makes the root directory of a machine with NUMA nodes that have so many
 // KiB free.
 func machine(t *testing.T, freeKiB map[int]uint64) string {
 	t.Helper()

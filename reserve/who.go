@@ -29,7 +29,7 @@ type Patience struct {
 	Tell func(*GuardError)
 }
 
-// A GuardError says who has the guard of a lock folder, and how long it was waited for.
+// A GuardError says who has the guard of a lock directory, and how long it was waited for.
 type GuardError struct {
 	Path string // the guard's file
 	// Holders are those that have its lock, as far as the kernel names them here: not

@@ -103,7 +103,7 @@ mkdir -p "$root/tests"
 	while read -r path dir; do
 		to=$root/tests/$path
 		mkdir -p "$to"
-		# Tests run in their package's folder, and may read what is there.
+		# Tests run in their package's directory, and may read what is there.
 		find "$dir" -maxdepth 1 -type f -exec cp -t "$to" {} +
 		[ ! -d "$dir/testdata" ] || cp -R "$dir/testdata" "$to/"
 		CGO_ENABLED=0 GOARCH=amd64 GOAMD64=v1 go test -c -ldflags='-s -w' -o "$to/test" "$path" >&2

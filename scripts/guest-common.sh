@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # What a guest machine boots: Debian's cloud kernel and an initramfs around
-# busybox. To be sourced under set -e, in the project's folder; the downloads stay
+# busybox. To be sourced under set -e, in the project's directory; the downloads stay
 # in bin/guest. Nothing of the guest is installed on the host.
 
 guest_cache=bin/guest

@@ -8,10 +8,10 @@ import (
 	"path/filepath"
 	"runtime"
 	"testing"
-	"time"
 
 	"github.com/sdr-engine/sdr/engine"
 	"github.com/sdr-engine/sdr/graph"
+	"github.com/sdr-engine/sdr/internal/testkit"
 	"github.com/sdr-engine/sdr/seal"
 )
 
@@ -91,7 +91,7 @@ func TestFilesChange(t *testing.T) {
 					if first == parents.Nodes()-1 && !changed {
 						changed = true
 						// Tree-d is the last that is done beside the labels.
-						waitUntil(t, func() bool {
+						testkit.WaitFor(t, func() bool {
 							info, err := os.Stat(s.Sealed)
 							_, treeErr := os.Stat(filepath.Join(s.CacheDir, "sc-02-data-tree-d.dat"))
 							return err == nil && uint64(info.Size()) == uint64(s.Proof.SectorSize()) && treeErr == nil
@@ -178,15 +178,4 @@ func TestOutcomes(t *testing.T) {
 			}
 		}
 	}
-}
-
-func waitUntil(t *testing.T, done func() bool) {
-	t.Helper()
-	for range 10_000 {
-		if done() {
-			return
-		}
-		time.Sleep(time.Millisecond)
-	}
-	t.Error("it never happened")
 }

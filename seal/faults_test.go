@@ -13,6 +13,7 @@ import (
 	"github.com/sdr-engine/sdr/internal/errorfs"
 	"github.com/sdr-engine/sdr/internal/golden"
 	"github.com/sdr-engine/sdr/internal/layers"
+	"github.com/sdr-engine/sdr/internal/testkit"
 	"github.com/sdr-engine/sdr/seal"
 )
 
@@ -49,7 +50,7 @@ func TestFaults(t *testing.T) {
 				}
 				n := count.Operations() + 4 // their order, and so their number, differs
 				failed, right, step := 0, 0, 1
-				if !longTests {
+				if !testkit.Long() {
 					step = n/25 + 1 // in all, some 200 jobs
 				}
 				for _, again := range []bool{false, true} {

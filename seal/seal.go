@@ -99,7 +99,7 @@ type Timings struct {
 // Sector is what PreCommit1 works on.
 type Sector struct {
 	Proof    porep.SealProof
-	CacheDir string // an existing folder; tree-d and layer files appear in it
+	CacheDir string // an existing directory; tree-d and layer files appear in it
 	Staged   string // the sector's padded pieces, or DevZero
 	Sealed   string // an existing file; takes the staged data and the sector's length
 	ProverID porep.ProverID

@@ -20,12 +20,11 @@ import (
 
 	"github.com/sdr-engine/sdr/engine"
 	"github.com/sdr-engine/sdr/internal/golden"
+	"github.com/sdr-engine/sdr/internal/testkit"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/seal"
 	kernels "github.com/sdr-engine/sdr/sha256"
 )
-
-var longTests = os.Getenv("SDR_LONG_TESTS") != ""
 
 // must is for what cannot fail in a test that has come so far.
 func must[T any](v T, err error) T {
@@ -33,20 +32,6 @@ func must[T any](v T, err error) T {
 		panic(err)
 	}
 	return v
-}
-
-func fileDigest(t testing.TB, path string) string {
-	t.Helper()
-	f, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		t.Fatal(err)
-	}
-	return hex.EncodeToString(h.Sum(nil))
 }
 
 // newSector is a golden sector before phase 1: its staged file has its pieces,
@@ -99,9 +84,9 @@ func newSector(t testing.TB, g golden.Sector) seal.Sector {
 // files are digests of all that phase 1 leaves.
 func files(t testing.TB, s seal.Sector) map[string]string {
 	t.Helper()
-	digests := map[string]string{"sealed": fileDigest(t, s.Sealed)}
+	digests := map[string]string{"sealed": testkit.Digest(t, s.Sealed)}
 	for _, name := range cacheFiles(t, s) {
-		digests[name] = fileDigest(t, filepath.Join(s.CacheDir, name))
+		digests[name] = testkit.Digest(t, filepath.Join(s.CacheDir, name))
 	}
 	return digests
 }
@@ -145,13 +130,13 @@ func TestGolden(t *testing.T) {
 	for _, g := range append(golden.Sectors(), golden.ZeroSectors()...) {
 		t.Run(g.Name, func(t *testing.T) {
 			switch {
-			case g.SectorSize > 8<<20 && !longTests:
+			case g.SectorSize > 8<<20 && !testkit.Long():
 				t.Skip("512 MiB take half a minute: only if SDR_LONG_TESTS is set")
 			case g.SectorSize > 2<<10 && testing.Short():
 				t.Skip("short")
 			}
 			s := newSector(t, g)
-			if s.Staged != seal.DevZero && fileDigest(t, s.Staged) != g.StagedSHA256 {
+			if s.Staged != seal.DevZero && testkit.Digest(t, s.Staged) != g.StagedSHA256 {
 				t.Error("staged differs")
 			}
 			check(t, g, s, seal.Options{})

@@ -82,7 +82,7 @@ func Open(ctx context.Context, o Options) (*Machine, error) {
 		}
 	}
 	if o.HugeTLBFS != "" { // be a page free there or not
-		r, err := hugepages.Alloc(ctx, hugepages.Options{Size: 1, HugeTLBFS: o.HugeTLBFS, Purpose: "a look at the folder"})
+		r, err := hugepages.Alloc(ctx, hugepages.Options{Size: 1, HugeTLBFS: o.HugeTLBFS, Purpose: "a look at the directory"})
 		if err == nil {
 			err = r.Free()
 		}

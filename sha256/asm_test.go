@@ -109,7 +109,7 @@ func TestRequires(t *testing.T) {
 	}
 }
 
-// assembly is a file's text, with those of this folder that it includes.
+// assembly is a file's text, with those of this directory that it includes.
 func assembly(t *testing.T, file string) string {
 	t.Helper()
 	source, err := os.ReadFile(file)

@@ -170,7 +170,7 @@ GLOBL field<>(SB), RODATA|NOPTR, $4
 // retire before its page is known, and these kernels fill the reorder buffer in less
 // time than that takes. So the fewer waits the better: for all pages at once, not for
 // those of two labels again and again. (In layers of 4 GiB each on Emerald Rapids that
-// is 10 % of a label in 8 lanes, 7 % in 16, 5 % in 32. To look pages up by mistake instead,
+// is 10 % of a label in 8 lanes, 7 % in 16, 5 % in 32. Speculative page walks instead,
 // as kernels with SHA-NI do, took 2 to 3 % more on Zen 4.)
 #define TOUCH(slot) \
 	MOVQ       (8*slot)(R12), SI \

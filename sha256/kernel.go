@@ -61,7 +61,7 @@ type Kernel struct {
 	// Ahead: measured, since what comes too early is gone from the first cache again.
 	ahead int
 
-	// lookup says whether the pages of the node after those are looked up.
+	// lookup reports whether the pages of the node after those are looked up.
 	lookup bool
 
 	pairs func(dst, src *byte, n int)

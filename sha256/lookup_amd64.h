@@ -1,11 +1,12 @@
-// Pages looked up by mistake.
+// Speculative page walks.
 //
 // A prefetch does not retire before its address is translated, nor does anything behind
 // it. Where the TLB misses, as it does for nearly each parent in layers of gigabytes, the
 // reorder buffer is soon full and the hashing waits: on Zen 4, in a virtual machine, for
-// some of the 550 cycles that a page walk takes. But what a processor executes by mistake
-// never retires. It is thrown away as soon as the mistake shows, whereas the walks that
-// it began go on, and fill the TLB. So here is a mistake to make:
+// some of the 550 cycles that a page walk takes. But what a processor executes
+// speculatively, behind a branch that it predicted wrongly, never retires. It is thrown away
+// as soon as that shows, whereas the page walks that it began go on, and fill the TLB. So
+// here is a return to be predicted wrongly:
 //
 // Each function that LOOKUPROW calls (lookup_amd64.s) calls one that drops its return
 // address, and so goes back to the kernel at once. Until that is known, the processor goes

@@ -4,7 +4,7 @@
 
 // What LOOKUPROW calls: lookup_amd64.h says why.
 
-// Looks up a label. R12 is lost by mistake only.
+// Looks up a label. R12 is lost speculatively only.
 #define LOOKUP(slot) \
 	MOVQ       (8*slot)(R13), R12 \
 	PREFETCHT0 (R12)

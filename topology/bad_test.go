@@ -21,24 +21,24 @@ func TestLinksOutOfTheDump(t *testing.T) {
 		links links
 		named string // "": no error
 	}{
-		"absolute file":           {links{"sys/devices/system/cpu/online": filepath.Join(outside, "online")}, "sys/devices/system/cpu/online"},
-		"relative file":           {links{"sys/devices/system/cpu/online": "../../../../../online"}, "sys/devices/system/cpu/online"},
-		"far relative":            {links{"sys/devices/system/cpu/online": strings.Repeat("../", 60) + "etc/hostname"}, "sys/devices/system/cpu/online"},
-		"whole sys":               {links{"sys": "/sys"}, "sys"},
-		"a folder on the way":     {links{"sys/devices/system": "/sys/devices/system"}, "sys/devices/system"},
-		"a node's folder":         {links{"sys/devices/system/node/node0": "/sys/devices/system/node/node0"}, "sys/devices/system/node/node0"},
-		"not read":                {links{"sys/devices/system/cpu/cpu0/crash_notes": "/etc/shadow"}, "sys/devices/system/cpu/cpu0/crash_notes"},
-		"at the top, not read":    {links{"etc": "/etc"}, "etc"},
-		"cpuinfo":                 {links{"proc/cpuinfo": "/proc/cpuinfo"}, "proc/cpuinfo"},
-		"status":                  {links{"proc/self": "/proc/self"}, "proc/self"},
-		"cgroup":                  {links{"sys/fs/cgroup/system.slice/sealer.service": "/sys/fs/cgroup"}, "sys/fs/cgroup/system.slice/sealer.service"},
-		"huge pages":              {links{"sys/kernel/mm": "/sys/kernel/mm"}, "sys/kernel/mm"},
-		"in two steps":            {links{"sys/devices/system/cpu/online": "list", "sys/devices/system/cpu/list": "../../../../../x"}, "sys/devices/system/cpu/list"},
-		"through a deeper folder": {links{"sys/devices/system/cpu/online": "there/../../../../../online", "sys/devices/system/cpu/there": "../node"}, "sys/devices/system/cpu/online"},
-		"inside":                  {links{"sys/devices/system/cpu/cpu0/node0": "../../node/node0", "sys/devices/system/node/node0/cpu0": ".", "proc/mounts": "self/mounts"}, ""},
-		"inside, used":            {links{"sys/devices/system/cpu/online": "possible"}, ""},
-		"dangling":                {links{"sys/devices/system/cpu/offline": "nowhere"}, ""},
-		"in a circle":             {links{"sys/devices/system/cpu/online": "online"}, ""},
+		"absolute file":              {links{"sys/devices/system/cpu/online": filepath.Join(outside, "online")}, "sys/devices/system/cpu/online"},
+		"relative file":              {links{"sys/devices/system/cpu/online": "../../../../../online"}, "sys/devices/system/cpu/online"},
+		"far relative":               {links{"sys/devices/system/cpu/online": strings.Repeat("../", 60) + "etc/hostname"}, "sys/devices/system/cpu/online"},
+		"whole sys":                  {links{"sys": "/sys"}, "sys"},
+		"a directory on the way":     {links{"sys/devices/system": "/sys/devices/system"}, "sys/devices/system"},
+		"a node's directory":         {links{"sys/devices/system/node/node0": "/sys/devices/system/node/node0"}, "sys/devices/system/node/node0"},
+		"not read":                   {links{"sys/devices/system/cpu/cpu0/crash_notes": "/etc/shadow"}, "sys/devices/system/cpu/cpu0/crash_notes"},
+		"at the top, not read":       {links{"etc": "/etc"}, "etc"},
+		"cpuinfo":                    {links{"proc/cpuinfo": "/proc/cpuinfo"}, "proc/cpuinfo"},
+		"status":                     {links{"proc/self": "/proc/self"}, "proc/self"},
+		"cgroup":                     {links{"sys/fs/cgroup/system.slice/sealer.service": "/sys/fs/cgroup"}, "sys/fs/cgroup/system.slice/sealer.service"},
+		"huge pages":                 {links{"sys/kernel/mm": "/sys/kernel/mm"}, "sys/kernel/mm"},
+		"in two steps":               {links{"sys/devices/system/cpu/online": "list", "sys/devices/system/cpu/list": "../../../../../x"}, "sys/devices/system/cpu/list"},
+		"through a deeper directory": {links{"sys/devices/system/cpu/online": "there/../../../../../online", "sys/devices/system/cpu/there": "../node"}, "sys/devices/system/cpu/online"},
+		"inside":                     {links{"sys/devices/system/cpu/cpu0/node0": "../../node/node0", "sys/devices/system/node/node0/cpu0": ".", "proc/mounts": "self/mounts"}, ""},
+		"inside, used":               {links{"sys/devices/system/cpu/online": "possible"}, ""},
+		"dangling":                   {links{"sys/devices/system/cpu/offline": "nowhere"}, ""},
+		"in a circle":                {links{"sys/devices/system/cpu/online": "online"}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			root := layOut(t, small())
@@ -126,10 +126,10 @@ func TestNoDump(t *testing.T) {
 		dumpHeader + "\nonline = 0\n":          `line 2: "online = 0": a file outside of a section`,
 		dumpHeader + "\n\tx\n":                 `line 2: "\tx": a line of no file`,
 		dumpHeader + "\n[sys]\n\n\tx\n":        "line 4",
-		dumpHeader + "\n[sys\n":                "not the name of a folder",
-		dumpHeader + "\n[../etc]\n":            "not the name of a folder",
-		dumpHeader + "\n[/etc]\n":              "not the name of a folder",
-		dumpHeader + "\n[.]\n":                 "not the name of a folder",
+		dumpHeader + "\n[sys\n":                "not the name of a directory",
+		dumpHeader + "\n[../etc]\n":            "not the name of a directory",
+		dumpHeader + "\n[/etc]\n":              "not the name of a directory",
+		dumpHeader + "\n[.]\n":                 "not the name of a directory",
 		dumpHeader + "\n[sys]\n.. = 1\n":       "not the name of a file",
 		dumpHeader + "\n[sys]\na/b = 1\n":      "not the name of a file",
 		dumpHeader + "\n[sys]\nonline\n":       "not a section, a file or a line of one",
@@ -144,7 +144,7 @@ func TestNoDump(t *testing.T) {
 		}
 	}
 	if _, err := ReadDump(t.TempDir()); err == nil {
-		t.Error("a folder is a dump file")
+		t.Error("a directory is a dump file")
 	}
 	if _, err := ReadDump(os.DevNull); err == nil {
 		t.Error("a device is a dump file")
@@ -157,15 +157,15 @@ func TestNoDump(t *testing.T) {
 			t.Errorf("%s of nothing: %v", name, err)
 		}
 	}
-	if _, err := ReadRoot(filepath.Join("testdata", "nothing.txt")); err == nil || !strings.Contains(err.Error(), "not a folder") {
+	if _, err := ReadRoot(filepath.Join("testdata", "nothing.txt")); err == nil || !strings.Contains(err.Error(), "not a directory") {
 		t.Errorf("ReadRoot of a file: %v", err)
 	}
 }
 
 func second[T any](_ T, err error) error { return err }
 
-// An empty folder is a machine of which nothing is known.
-func TestEmptyFolder(t *testing.T) {
+// An empty directory is a machine of which nothing is known.
+func TestEmptyDirectory(t *testing.T) {
 	m, err := ReadRoot(t.TempDir())
 	if err != nil {
 		t.Fatal(err)

@@ -32,7 +32,7 @@ func (r *reader) cpuset() (cpus *CPUSet, mems []NUMANodeID) {
 	// Version 2 has the files only where the controller is enabled; below, those of
 	// the parent hold. Version 1 has them everywhere, so that a parent's are a guess.
 	guessed := false
-	for i, dir := range mount.foldersOf(group) {
+	for i, dir := range mount.directoriesOf(group) {
 		guessed = guessed || i > 0 && mount.fstype == version1.fstype && (cpus == nil || mems == nil)
 		if cpus == nil {
 			for _, name := range mount.cpus {
@@ -125,7 +125,7 @@ func findMounts(mounts []mount, h hierarchy) (found []mount) {
 func (r *reader) showing(mounts []mount, group string) mount {
 	for _, m := range mounts {
 		for _, name := range m.cpus {
-			if _, ok := r.text(path.Join(m.foldersOf(group)[0], name)); ok {
+			if _, ok := r.text(path.Join(m.directoriesOf(group)[0], name)); ok {
 				return m
 			}
 		}
@@ -158,10 +158,10 @@ func (r *reader) mounts() (mounts []mount) {
 	return mounts
 }
 
-// foldersOf are where a cgroup shows, and its parents up to the mount point. The mount
+// directoriesOf are where a cgroup shows, and its parents up to the mount point. The mount
 // may not reach it: a container may see its own cgroup as the mount's root while
 // /proc names it from the host's, or the other way round.
-func (m mount) foldersOf(group string) (dirs []string) {
+func (m mount) directoriesOf(group string) (dirs []string) {
 	group = path.Clean("/" + group)
 	if below, ok := strings.CutPrefix(group, m.root); ok && (m.root == "/" || below == "" || below[0] == '/') {
 		group = path.Clean("/" + below)

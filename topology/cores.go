@@ -6,11 +6,11 @@ import (
 	"slices"
 )
 
-func cpuFolder(cpu CPU) string { return fmt.Sprintf("%s/cpu%d", cpuDir, cpu) }
+func cpuDirectory(cpu CPU) string { return fmt.Sprintf("%s/cpu%d", cpuDir, cpu) }
 
 // siblings reads which CPUs share a core with cpu.
 func (r *reader) siblings(cpu CPU) (CPUSet, bool) {
-	return r.cpuSet(cpuFolder(cpu)+"/topology",
+	return r.cpuSet(cpuDirectory(cpu)+"/topology",
 		[]string{"core_cpus_list", "thread_siblings_list"}, []string{"core_cpus", "thread_siblings"})
 }
 
@@ -24,7 +24,7 @@ func (r *reader) cores() {
 		if set, ok := r.siblings(cpu); ok {
 			siblings[cpu] = set.Intersect(m.online)
 		}
-		if id, ok := parsed(r, cpuFolder(cpu)+"/topology/core_id", parseInt); ok {
+		if id, ok := parsed(r, cpuDirectory(cpu)+"/topology/core_id", parseInt); ok {
 			ids[cpu] = id
 		}
 	}
@@ -82,7 +82,7 @@ type cache struct {
 
 // caches reads a CPU's caches from level 2, the highest level first.
 func (r *reader) caches(cpu CPU) (caches []cache) {
-	dir := cpuFolder(cpu) + "/cache"
+	dir := cpuDirectory(cpu) + "/cache"
 	for _, i := range numbered(r.list(dir), "index", "") {
 		name := fmt.Sprintf("%s/index%d", dir, i)
 		level, ok := parsed(r, name+"/level", parseInt)
@@ -206,7 +206,7 @@ func (r *reader) packages() []CPUSet {
 	for i, core := range m.cores {
 		ids[i] = unknown
 		for _, cpu := range core.CPUs {
-			id, ok := parsed(r, cpuFolder(cpu)+"/topology/physical_package_id", parseInt)
+			id, ok := parsed(r, cpuDirectory(cpu)+"/topology/physical_package_id", parseInt)
 			if ok && id >= 0 && ids[i] == unknown {
 				ids[i] = id
 			}
@@ -272,7 +272,7 @@ func (r *reader) kinds() {
 	capacities := make([]int, len(m.cores))
 	known := 0
 	for i, core := range m.cores {
-		if capacity, ok := parsed(r, cpuFolder(core.CPUs[0])+"/cpu_capacity", parseInt); ok {
+		if capacity, ok := parsed(r, cpuDirectory(core.CPUs[0])+"/cpu_capacity", parseInt); ok {
 			capacities[i] = capacity
 			known++
 		}

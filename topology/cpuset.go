@@ -51,7 +51,7 @@ func (s CPUSet) Len() (n int) {
 	return n
 }
 
-// Contains says whether cpu is in the set.
+// Contains reports whether cpu is in the set.
 func (s CPUSet) Contains(cpu CPU) bool {
 	return cpu >= 0 && int(cpu)/64 < len(s.words) && s.words[cpu/64]>>(cpu%64)&1 != 0
 }
@@ -80,7 +80,7 @@ func (s CPUSet) first() CPU {
 	return -1
 }
 
-// Equal says whether two sets hold the same CPUs.
+// Equal reports whether two sets hold the same CPUs.
 func (s CPUSet) Equal(t CPUSet) bool { return slices.Equal(s.words, t.words) }
 
 // Union is the CPUs in either.

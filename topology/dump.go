@@ -13,8 +13,8 @@ import (
 	"strings"
 )
 
-// A dump is text. After its first line come sections, each of which is a folder
-// and has the folder's files: those of one line as "name = text", others as "name ="
+// A dump is text. After its first line come sections, each of which is a directory
+// and has the directory's files: those of one line as "name = text", others as "name ="
 // with their lines below it, each behind a tab. Empty lines, and lines that start
 // with #, are for people.
 //
@@ -37,7 +37,7 @@ func readDumpFile(name string) (source, error) {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, errors.New("neither a folder nor a file")
+		return nil, errors.New("neither a directory nor a file")
 	}
 	f, err := os.Open(name)
 	if err != nil {
@@ -90,7 +90,7 @@ func parseDump(text string) (*textSource, error) {
 			end()
 			section = strings.TrimSuffix(line[1:], "]")
 			if !strings.HasSuffix(line, "]") || !fs.ValidPath(section) || section == "." {
-				return failed("not the name of a folder")
+				return failed("not the name of a directory")
 			}
 			t.addDir(section)
 		default:
@@ -122,7 +122,7 @@ func parseDump(text string) (*textSource, error) {
 }
 
 // Dump writes, as text for ReadDump, what the reader uses of the machine below
-// root: "/" for this one, a folder, or another dump. What else those files say,
+// root: "/" for this one, a directory, or another dump. What else those files say,
 // serial numbers and names for example, stays out.
 func Dump(w io.Writer, root string) error {
 	src, err := open(root)
@@ -147,8 +147,8 @@ func Dump(w io.Writer, root string) error {
 	return nil
 }
 
-// write prints a dump, its folders and their files sorted. Folders that their
-// files or their subfolders name anyway are left out.
+// write prints a dump, its directories and their files sorted. Directories that their
+// files or their subdirectories name anyway are left out.
 func (t *textSource) write(w io.Writer) {
 	fmt.Fprintln(w, dumpHeader)
 	for _, dir := range slices.SortedFunc(maps.Keys(t.dirs), naturally) {
@@ -220,7 +220,7 @@ func (r *recorder) list(dir string) ([]string, error) {
 	return names, nil
 }
 
-// printable says whether a name fits into a section's head and a file's line.
+// printable reports whether a name fits into a section's head and a file's line.
 func printable(name string) bool {
 	return fs.ValidPath(name) && !strings.ContainsFunc(name, func(r rune) bool { return r < ' ' }) && !strings.Contains(name, " =")
 }

@@ -62,7 +62,7 @@ func (b builder) allow(cpus, mems string) builder {
 
 // cpu writes a CPU. Caches are "level size sharers"; those of level 1 are the core's.
 func (b builder) cpu(cpu, pkg, core int, siblings string, caches ...string) {
-	dir := cpuFolder(CPU(cpu))
+	dir := cpuDirectory(CPU(cpu))
 	b.file(dir+"/topology/physical_package_id", "%d", pkg)
 	b.file(dir+"/topology/core_id", "%d", core)
 	b.file(dir+"/topology/core_cpus_list", "%s", siblings)
@@ -136,9 +136,9 @@ func interleaved() *textSource {
 		"610 600 0:30 /docker/4f6a /sys/fs/cgroup/memory ro,nosuid - cgroup cgroup rw,memory",
 		"611 600 0:31 /docker/4f6a /sys/fs/cgroup/cpuset,cpu ro,nosuid master:9 - cgroup cgroup rw,cpuset,cpu",
 		"612 600 0:32 / /sys/fs/cgroup/unified ro,nosuid - cgroup2 cgroup rw")
-	for folder, cpus := range map[string]string{"": "0-31", "/sealers": "0-15"} {
-		b.file("sys/fs/cgroup/cpuset,cpu"+folder+"/cpuset.effective_cpus", "%s", cpus)
-		b.file("sys/fs/cgroup/cpuset,cpu"+folder+"/cpuset.effective_mems", "0-1")
+	for directory, cpus := range map[string]string{"": "0-31", "/sealers": "0-15"} {
+		b.file("sys/fs/cgroup/cpuset,cpu"+directory+"/cpuset.effective_cpus", "%s", cpus)
+		b.file("sys/fs/cgroup/cpuset,cpu"+directory+"/cpuset.effective_mems", "0-1")
 	}
 	return b.textSource
 }
@@ -166,7 +166,7 @@ func altra() *textSource {
 	b.allow("0-31", "0")
 	for cpu := range 32 {
 		b.cpu(cpu, 0, 2*cpu, fmt.Sprint(cpu), fmt.Sprintf("2 1024K %d", cpu))
-		b.file(cpuFolder(CPU(cpu))+"/cpu_capacity", "1024")
+		b.file(cpuDirectory(CPU(cpu))+"/cpu_capacity", "1024")
 	}
 	b.file(nodeDir+"/online", "0")
 	b.node(0, "0-31", 256, 240, 32, "10")
@@ -219,7 +219,7 @@ func offline() *textSource {
 	b.file(cpuDir+"/offline", "3,8-11")
 	set, _ := ParseCPUList(online)
 	for cpu := range 16 {
-		b.file(cpuFolder(CPU(cpu))+"/online", "%d", map[bool]int{true: 1}[set.Contains(CPU(cpu))])
+		b.file(cpuDirectory(CPU(cpu))+"/online", "%d", map[bool]int{true: 1}[set.Contains(CPU(cpu))])
 		if !set.Contains(CPU(cpu)) {
 			continue
 		}
@@ -275,7 +275,7 @@ func small() *textSource {
 func noCache() *textSource {
 	b := x86("0-7", "QEMU Virtual CPU version 2.5+", "fpu sse sse2")
 	for cpu := range 8 {
-		dir := cpuFolder(CPU(cpu))
+		dir := cpuDirectory(CPU(cpu))
 		b.file(dir+"/topology/physical_package_id", "%d", cpu/4)
 		b.file(dir+"/topology/core_id", "%d", cpu%4)
 		b.file(dir+"/topology/thread_siblings", "%x", 1<<cpu)

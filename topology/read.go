@@ -28,7 +28,7 @@ const (
 // Read reads the machine that we run on.
 func Read() (*Machine, error) { return ReadRoot("/") }
 
-// ReadRoot reads a folder that has a machine's sys and proc. Unless it is "/", it
+// ReadRoot reads a directory that has a machine's sys and proc. Unless it is "/", it
 // is a dump, whose Machine refuses to pin, and which is read strictly: a link out
 // of it (*LinkError) and a list that no kernel writes (*ParseError) are errors.
 func ReadRoot(dir string) (*Machine, error) {
@@ -37,7 +37,7 @@ func ReadRoot(dir string) (*Machine, error) {
 		return nil, fmt.Errorf("topology: reading %s: %w", dir, err)
 	}
 	if !info.IsDir() {
-		return nil, fmt.Errorf("topology: reading %s: not a folder", dir)
+		return nil, fmt.Errorf("topology: reading %s: not a directory", dir)
 	}
 	return readAny(dir)
 }
@@ -49,7 +49,7 @@ func ReadDump(path string) (*Machine, error) {
 		return nil, fmt.Errorf("topology: reading %s: %w", path, err)
 	}
 	if info.IsDir() {
-		return nil, fmt.Errorf("topology: reading %s: a folder, want a dump file", path)
+		return nil, fmt.Errorf("topology: reading %s: a directory, want a dump file", path)
 	}
 	return readAny(path)
 }
@@ -68,6 +68,11 @@ func read(src source, root string) (*Machine, error) {
 	r.cpuinfo()
 	r.online()
 	r.numaNodes()
+	if r.m.live {
+		var whole NUMANode
+		r.memory(&whole, meminfoFile)
+		r.m.memory = whole.MemoryTotal
+	}
 	r.cores()
 	r.complexes()
 	r.kinds()
@@ -259,12 +264,12 @@ func (r *reader) online() {
 // packagedCPUs are the CPUs of which the system says at least which package they are in.
 func (r *reader) packagedCPUs() CPUSet {
 	return r.cpusWith(func(cpu CPU) bool {
-		_, ok := r.text(cpuFolder(cpu) + "/topology/physical_package_id")
+		_, ok := r.text(cpuDirectory(cpu) + "/topology/physical_package_id")
 		return ok
 	})
 }
 
-// listedCPUs are the CPUs with a topology. One that is offline keeps its folder, but not
+// listedCPUs are the CPUs with a topology. One that is offline keeps its directory, but not
 // what is in it.
 func (r *reader) listedCPUs() CPUSet {
 	return r.cpusWith(func(cpu CPU) bool {
@@ -281,7 +286,7 @@ func (r *reader) cpusWith(it func(CPU) bool) CPUSet {
 			continue
 		}
 		cpu := CPU(n)
-		if state, ok := r.text(cpuFolder(cpu) + "/online"); ok && state != "1" {
+		if state, ok := r.text(cpuDirectory(cpu) + "/online"); ok && state != "1" {
 			continue
 		}
 		if it(cpu) {
@@ -433,7 +438,7 @@ func (r *reader) soleMemory() {
 		sole = i
 	}
 	if ids, ok := parsed(r, nodeDir+"/has_memory", parseNodeList); ok && len(ids) > 1 {
-		return // the others' folders are not there
+		return // the others' directories are not there
 	}
 	if text, ok := r.text(meminfoFile); sole < 0 || !ok || !strings.Contains(text, meminfoFields[0]) {
 		return
@@ -510,7 +515,7 @@ func (r *reader) memory(node *NUMANode, file string) {
 	}
 }
 
-// hugePages reads the pools in a folder.
+// hugePages reads the pools in a directory.
 func (r *reader) hugePages(dir string) (pools []HugePagePool) {
 	for _, kb := range numbered(r.list(dir), "hugepages-", "kB") {
 		if kb == 0 || kb > 1<<40 {

@@ -15,6 +15,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/sdr-engine/sdr/internal/testkit"
 )
 
 // sharedDumps are dumps of real machines as hwloc's test suite has them, NAME.tar.bz2,
@@ -111,7 +113,7 @@ func TestAgreesWithHwloc(t *testing.T) {
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("-hwloc +topology:\n%s", diff)
 			}
-			if len(src.files) > 400 && os.Getenv("SDR_LONG_TESTS") == "" {
+			if len(src.files) > 400 && !testkit.Long() {
 				return // disks may be slow
 			}
 			root := layOut(t, src)
@@ -121,11 +123,11 @@ func TestAgreesWithHwloc(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			folder, err := ReadRoot(root)
+			directory, err := ReadRoot(root)
 			if err != nil {
 				t.Fatal(err)
 			}
-			for how, other := range map[string]*Machine{"a folder": folder, "a dump of a folder": dumped(t, root)} {
+			for how, other := range map[string]*Machine{"a directory": directory, "a dump of a directory": dumped(t, root)} {
 				if diff := cmp.Diff(pictureOf(m), pictureOf(other)); diff != "" {
 					t.Errorf("%s is another machine:\n%s", how, diff)
 				}
@@ -134,7 +136,7 @@ func TestAgreesWithHwloc(t *testing.T) {
 	}
 }
 
-// unpack reads an archive of one folder, without what no Machine is read from.
+// unpack reads an archive of one directory, without what no Machine is read from.
 func unpack(t *testing.T, archive string) (src *textSource, links map[string]string) {
 	t.Helper()
 	f, err := os.Open(archive)

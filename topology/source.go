@@ -18,9 +18,9 @@ import (
 type source interface {
 	// read returns a file's content; a file that is not there is fs.ErrNotExist.
 	read(name string) ([]byte, error)
-	// list returns the names in a folder.
+	// list returns the names in a directory.
 	list(dir string) ([]string, error)
-	// live says whether this is the machine that we run on.
+	// live reports whether this is the machine that we run on.
 	live() bool
 	close()
 }
@@ -53,12 +53,12 @@ func openDump(root string) (source, error) {
 	if err != nil {
 		return nil, err
 	}
-	folder := folderSource{dir}
-	if err := folder.checkLinks(); err != nil {
+	directory := directorySource{dir}
+	if err := directory.checkLinks(); err != nil {
 		dir.Close()
 		return nil, err
 	}
-	return folder, nil
+	return directory, nil
 }
 
 // liveSource is the machine that we run on.
@@ -101,13 +101,13 @@ func (e *LinkError) Error() string {
 	return fmt.Sprintf("the symbolic link %s leads out of the dump, to %s", e.Link, e.Target)
 }
 
-// folderSource is a dump: a folder that nothing read may lead out of.
-type folderSource struct{ root *os.Root }
+// directorySource is a dump: a directory that nothing read may lead out of.
+type directorySource struct{ root *os.Root }
 
-func (d folderSource) live() bool { return false }
-func (d folderSource) close()     { d.root.Close() }
+func (d directorySource) live() bool { return false }
+func (d directorySource) close()     { d.root.Close() }
 
-func (d folderSource) read(name string) ([]byte, error) {
+func (d directorySource) read(name string) ([]byte, error) {
 	info, err := d.root.Stat(filepath.FromSlash(name))
 	if err != nil {
 		return nil, d.explain(name, err)
@@ -123,7 +123,7 @@ func (d folderSource) read(name string) ([]byte, error) {
 	return readBounded(f)
 }
 
-func (d folderSource) list(dir string) ([]string, error) {
+func (d directorySource) list(dir string) ([]string, error) {
 	f, err := d.root.Open(filepath.FromSlash(dir))
 	if err != nil {
 		return nil, d.explain(dir, err)
@@ -133,7 +133,7 @@ func (d folderSource) list(dir string) ([]string, error) {
 }
 
 // explain names the link that made os.Root refuse a name.
-func (d folderSource) explain(name string, err error) error {
+func (d directorySource) explain(name string, err error) error {
 	if !errors.Is(err, fs.ErrNotExist) {
 		if link := d.leavingLink(name); link != nil {
 			return link
@@ -144,7 +144,7 @@ func (d folderSource) explain(name string, err error) error {
 
 // checkLinks finds links out of the dump ahead of the reading, so that whether
 // they are found does not depend on which of several files is read.
-func (d folderSource) checkLinks() error {
+func (d directorySource) checkLinks() error {
 	fsys := d.root.FS()
 	check := func(name string, entry fs.DirEntry, err error) error {
 		if err == nil && entry.Type()&fs.ModeSymlink != 0 {
@@ -178,7 +178,7 @@ func (d folderSource) checkLinks() error {
 
 // leavingLink follows name as the system would and returns the link that leads out
 // of the root, nil if none does.
-func (d folderSource) leavingLink(name string) *LinkError {
+func (d directorySource) leavingLink(name string) *LinkError {
 	type step struct {
 		element string
 		from    *LinkError // the link whose target it is a part of
@@ -226,7 +226,7 @@ func (d folderSource) leavingLink(name string) *LinkError {
 	return nil
 }
 
-// A textSource is a dump in one file. Folders are keys of dirs, files of files.
+// A textSource is a dump in one file. Directories are keys of dirs, files of files.
 type textSource struct {
 	files map[string]string
 	dirs  map[string][]string
@@ -255,7 +255,7 @@ func (t *textSource) list(dir string) ([]string, error) {
 	return names, nil
 }
 
-// addDir makes a folder known, with those above it.
+// addDir makes a directory known, with those above it.
 func (t *textSource) addDir(dir string) {
 	if _, ok := t.dirs[dir]; ok || dir == "." {
 		return

@@ -109,6 +109,7 @@ type Machine struct {
 	cores     []Core
 	coreOf    map[CPU]CoreIndex
 
+	memory   uint64 // all of it, in bytes; 0 is not known
 	online   CPUSet
 	cgroup   CPUSet // what the cgroup's cpuset has; online, if that is not known
 	affinity CPUSet // what the process's mask has; the same
@@ -117,11 +118,23 @@ type Machine struct {
 	degraded []string
 }
 
-// Root is the folder or file that was read: "/" for the live machine.
+// Root is the directory or file that was read: "/" for the live machine.
 func (m *Machine) Root() string { return m.root }
 
-// Live says whether this is the machine that we run on, and not a dump.
+// Live reports whether this is the machine that we run on, and not a dump.
 func (m *Machine) Live() bool { return m.live }
+
+// Memory is how much the machine has, in bytes. The sum of its nodes', which is all that a
+// dump is asked for, is smaller for a while when the kernel moves memory around.
+func (m *Machine) Memory() (sum uint64) {
+	if m.memory > 0 {
+		return m.memory
+	}
+	for _, node := range m.nodes {
+		sum += node.MemoryTotal
+	}
+	return sum
+}
 
 // Model is the processor's name, "" if it is not known.
 func (m *Machine) Model() string { return m.model }

@@ -3,7 +3,6 @@ package topology
 import (
 	"bytes"
 	"encoding/json"
-	"flag"
 	"fmt"
 	"maps"
 	"os"
@@ -14,9 +13,9 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-)
 
-var update = flag.Bool("update", false, "rewrite testdata")
+	"github.com/sdr-engine/sdr/internal/testkit"
+)
 
 // A picture is all that a Machine says, for golden files.
 type picture struct {
@@ -123,7 +122,7 @@ func checkMachine(t *testing.T, m *Machine) {
 func testFile(t *testing.T, name string, got []byte) {
 	t.Helper()
 	name = filepath.Join("testdata", name)
-	if *update {
+	if testkit.Update() {
 		if err := os.WriteFile(name, got, 0o666); err != nil {
 			t.Fatal(err)
 		}
@@ -174,8 +173,8 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// TestFolder lays dumps out as folders: the same machines.
-func TestFolder(t *testing.T) {
+// TestDirectory lays dumps out as directories: the same machines.
+func TestDirectory(t *testing.T) {
 	for name, build := range machines {
 		src := build()
 		if len(src.files) > 150 { // disks may be slow
@@ -187,7 +186,7 @@ func TestFolder(t *testing.T) {
 			continue
 		}
 		if diff := cmp.Diff(pictureOf(readText(t, src)), pictureOf(m)); diff != "" {
-			t.Errorf("%s (-file +folder):\n%s", name, diff)
+			t.Errorf("%s (-file +directory):\n%s", name, diff)
 		}
 	}
 }
@@ -263,7 +262,7 @@ func TestLive(t *testing.T) {
 	}
 }
 
-// Without any one file, or all files of one kind, or any one folder or kind of folder, a
+// Without any one file, or all files of one kind, or any one directory or kind of directory, a
 // machine is read all the same. If it is another machine then, it says why.
 func TestMissingFiles(t *testing.T) {
 	numbers := regexp.MustCompile(`\d+`)
@@ -272,7 +271,7 @@ func TestMissingFiles(t *testing.T) {
 			t.Parallel()
 			src := build()
 			whole := pictureOf(readText(t, src))
-			kinds := map[string]string{} // of each file and folder
+			kinds := map[string]string{} // of each file and directory
 			for _, name := range slices.Concat(slices.Collect(maps.Keys(src.files)), slices.Collect(maps.Keys(src.dirs))) {
 				kinds[name] = numbers.ReplaceAllString(name, "#")
 			}

@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/perf/benchfmt"
 
+	"github.com/sdr-engine/sdr/internal/testkit"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/reserve"
 	"github.com/sdr-engine/sdr/topology"
@@ -24,7 +25,7 @@ import (
 
 func TestBenchJSON(t *testing.T) {
 	sizes := []string{"2KiB", "8MiB"}
-	if longTests {
+	if testkit.Long() {
 		sizes = append(sizes, "512MiB")
 	}
 	for _, size := range sizes {
@@ -168,7 +169,7 @@ func TestBenchSectors(t *testing.T) {
 		{"--window", "80ms", "--sectors", "2"},
 		{"--window", "60s", "--layers", "2"}, // the layer is at its end before
 	} {
-		if !longTests && i%2 == 0 {
+		if !testkit.Long() && i%2 == 0 {
 			continue // half of them are enough for every day
 		}
 		dir := t.TempDir()
@@ -241,7 +242,7 @@ func TestBenchBadFlags(t *testing.T) {
 		"1 to 4096":           {"--sectors", "4097"},
 		"1 to 1073741824":     {"--stride", "99999999999999999999"},
 		"to measure a part":   {"--window", "1s", "--proof", "StackedDrg2KiBV1"},
-		"is not a folder":     {"--dir", os.Args[0]},
+		"is not a directory":  {"--dir", os.Args[0]},
 		"like 0-3,8, auto":    {"--policy", "elsewhere"},
 		"--dir: \"\" is no":   {"--dir", "", "--lock-dir", ""},
 		"--lock-dir: \"\" is": {"--dir", "", "--lock-dir", ""},
@@ -261,7 +262,7 @@ func TestBenchBadFlags(t *testing.T) {
 	}
 }
 
-// Whatever can be known is refused before any work, all at once: the folder is not
+// Whatever can be known is refused before any work, all at once: the directory is not
 // even touched.
 func TestRefusedBeforeWork(t *testing.T) {
 	if runtime.GOOS != "linux" {
@@ -345,7 +346,7 @@ func TestRefusedBeforeWork(t *testing.T) {
 				}
 			}
 			for _, dir := range []string{work, cache} {
-				// A folder's time changes when anything in it appears or goes.
+				// A directory's time changes when anything in it appears or goes.
 				if info, err := os.Stat(dir); err != nil || !info.ModTime().Equal(before) {
 					t.Errorf("%s %q: something was made in %s: %v", name, c.args, dir, err)
 				}

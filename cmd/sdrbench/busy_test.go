@@ -23,26 +23,26 @@ func TestCPUUse(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(proc, "self"), 0o777); err != nil {
 		t.Fatal(err)
 	}
-	at := func(stat, self string) (cpuUse, bool) {
+	at := func(stat, self string) (topology.CPUUse, bool) {
 		t.Helper()
 		for name, text := range map[string]string{"stat": stat, "self/stat": self} {
 			if err := os.WriteFile(filepath.Join(proc, name), []byte(text), 0o666); err != nil {
 				t.Fatal(err)
 			}
 		}
-		return readCPUUse(proc, topology.NewCPUSet(0, 2))
+		return topology.ReadCPUUse(proc, topology.NewCPUSet(0, 2))
 	}
 	self := "7 (a ) b) R 1 1 1 0 -1 4194304 98 0 0 0 %d %d 0 0 20 0 1 0 1246440 3133440"
 	before, ok := at("cpu 9 9 9 9 9 9 9 9 9 9\ncpu0 100 10 20 500 5 6 7 8 0 0\ncpu1 9 9 9 9 9 9 9 9 9 9\ncpu2 1 1 1 1 1 1 1 1 0 0\nintr 1 2 3 4 5 6 7 8 9 0\n", fmt.Sprintf(self, 30, 3))
-	if want := (cpuUse{664, 142, 33}); !ok || before != want {
+	if want := (topology.CPUUse{All: 664, Work: 142, Own: 33}); !ok || before != want {
 		t.Errorf("%+v, %v, want %+v", before, ok, want)
 	}
 	// 100 ticks of each: 110 of work, 40 of which are ours, and 30 of interrupts.
 	now, ok := at("cpu0 130 20 30 520 5 26 7 18 0 0\ncpu2 31 11 1 41 1 11 1 11 0 0\n", fmt.Sprintf(self, 60, 13))
-	if got, want := now.othersSince(before, 2), 2*(110.0-40)/200; !ok || math.Abs(got-want) > 1e-9 {
+	if got, want := now.OthersSince(before, 2), 2*(110.0-40)/200; !ok || math.Abs(got-want) > 1e-9 {
 		t.Errorf("others kept %v CPUs busy, %v, want %v", got, ok, want)
 	}
-	if got := before.othersSince(now, 2); got != 0 {
+	if got := before.OthersSince(now, 2); got != 0 {
 		t.Errorf("no time passed, but others kept %v CPUs busy", got)
 	}
 	for _, c := range [][2]string{
@@ -57,8 +57,8 @@ func TestCPUUse(t *testing.T) {
 			t.Errorf("%q: %+v, want nothing known", c, u)
 		}
 	}
-	if _, ok := readCPUUse(filepath.Join(proc, "missing"), topology.NewCPUSet(0)); ok {
-		t.Error("without a proc folder something is known")
+	if _, ok := topology.ReadCPUUse(filepath.Join(proc, "missing"), topology.NewCPUSet(0)); ok {
+		t.Error("without a proc directory something is known")
 	}
 }
 
@@ -102,7 +102,7 @@ func keepBusy(t *testing.T) {
 // On a busy machine tune writes no profile, unless told to.
 func TestTuneOnABusyMachine(t *testing.T) {
 	m, err := topology.Read()
-	if _, ok := readCPUUse("/proc", m.Allowed()); err != nil || !ok {
+	if _, ok := topology.ReadCPUUse("/proc", m.Allowed()); err != nil || !ok {
 		t.Skipf("what CPUs do is not known here: %v", err)
 	}
 	keepBusy(t)
@@ -138,7 +138,7 @@ func TestTuneOnABusyMachine(t *testing.T) {
 // found.
 func TestTuneOnAMachineThatBecomesBusy(t *testing.T) {
 	m, err := topology.Read()
-	if _, ok := readCPUUse("/proc", m.Allowed()); err != nil || !ok {
+	if _, ok := topology.ReadCPUUse("/proc", m.Allowed()); err != nil || !ok {
 		t.Skipf("what CPUs do is not known here: %v", err)
 	}
 	dir, profile := t.TempDir(), filepath.Join(t.TempDir(), "profile.toml")

@@ -88,7 +88,7 @@ multiplied with the core's clock, as measured in the same run.`,
 	}
 	proofFlag(cmd, &f.proof, "registered seal proof")
 	cmd.Flags().Lookup("proof").DefValue = f.proof.String()
-	cmd.Flags().StringVar(&f.dir, "dir", "", "`DIR` for the temporary folder (default: the system's)")
+	cmd.Flags().StringVar(&f.dir, "dir", "", "`DIR` for the temporary directory (default: the system's)")
 	flagVar(cmd, &f.sectors, "sectors", "N", "sectors at the same time (default 1)", numberFrom(1, maxSectors))
 	flagVar(cmd, &f.layers, "layers", "N", "label only the first N layers (default all)", parseNumber)
 	flagVar(cmd, &f.window, "window", "TIME", "measure only a part of layer 2, for this time, like 60s, at most until the layer's end", parseWhile)
@@ -156,7 +156,7 @@ func (a *app) runBench(ctx context.Context, f benchFlags) (err error) {
 	return err
 }
 
-// labelsOnly says whether the sectors have no data.
+// labelsOnly reports whether the sectors have no data.
 func (f *benchFlags) labelsOnly() bool {
 	return !f.full && (f.sectors > 1 || f.layers > 0 || f.window > 0)
 }
@@ -178,7 +178,7 @@ func (f *benchFlags) disk(mode engine.MemoryMode) uint64 {
 	return uint64(f.proof.SectorSize()) * files * uint64(f.sectors)
 }
 
-// checkRoom makes sure that the sectors' files fit into the folder.
+// checkRoom makes sure that the sectors' files fit into the directory.
 func (f *benchFlags) checkRoom(mode engine.MemoryMode) error {
 	disk := f.disk(mode)
 	free, ok, err := roomIn(f.dir)
@@ -191,11 +191,11 @@ func (f *benchFlags) checkRoom(mode engine.MemoryMode) error {
 	return nil
 }
 
-// roomIn is how much files in a folder may take; ok is false where nobody knows.
+// roomIn is how much files in a directory may take; ok is false where nobody knows.
 func roomIn(dir string) (free uint64, ok bool, err error) {
 	info, err := os.Stat(dir)
 	if err == nil && !info.IsDir() {
-		err = fmt.Errorf("it is not a folder (mode %v)", info.Mode())
+		err = fmt.Errorf("it is not a directory (mode %v)", info.Mode())
 	}
 	if err == nil {
 		free, ok, err = freeSpace(dir)
@@ -216,7 +216,7 @@ type benching struct {
 	r        *benchReport
 }
 
-// in does the job in a folder of its own.
+// in does the job in a directory of its own.
 func (b *benching) in(ctx context.Context, dir string) (*benchReport, error) {
 	r, f := b.r, b.f
 	clock := coreclock.Measure()
@@ -327,14 +327,14 @@ func (b *benching) setSectors(sectors []engine.Sector) error {
 	return nil
 }
 
-// madeUpSectors are sectors with replica ids of their own and empty folders.
+// madeUpSectors are sectors with replica ids of their own and empty directories.
 func madeUpSectors(dir string, n int) (all []engine.Sector, err error) {
 	for i := range n {
 		s := engine.Sector{CacheDir: filepath.Join(dir, fmt.Sprint(i))}
 		s.ReplicaID = sha256.Sum256(fmt.Appendf(nil, "sdrbench bench sector %d", i))
 		s.ReplicaID[porep.NodeSize-1] &= 0x3f
 		if err := os.Mkdir(s.CacheDir, 0o777); err != nil {
-			return nil, fmt.Errorf("making a sector's folder: %w", err)
+			return nil, fmt.Errorf("making a sector's directory: %w", err)
 		}
 		all = append(all, s)
 	}

@@ -83,7 +83,7 @@ that is there stays.`,
 	}
 	flags := cmd.Flags()
 	proofFlag(cmd, &f.proof, "whose sectors are measured (default StackedDrg512MiBV1_1)")
-	flags.StringVar(&f.dir, "dir", "", "`DIR` for the layer files (default: the temporary folder)")
+	flags.StringVar(&f.dir, "dir", "", "`DIR` for the layer files (default: the temporary directory)")
 	flagVar(cmd, &f.time, "time", "TIME", "how long it may take, like 30m (default 5m)", parseWhile)
 	flagVar(cmd, &f.sectors, "sectors", "LIST", "numbers of sectors to find the best throughput of, like 2,16, or max (default max: as many as memory and disk allow)", parseSectorCounts)
 	profileFlag(cmd, &f.profile, "`FILE` to write, or none")
@@ -145,7 +145,7 @@ func (a *app) runTune(ctx context.Context, f tuneFlags) (err error) {
 	}
 	path, named := a.profilePath(f.profile)
 	if path == "" && !named {
-		errs = append(errs, errors.New("tuning: there is no configuration folder of the user: name a file, or none, with --profile"))
+		errs = append(errs, errors.New("tuning: there is no configuration directory of the user: name a file, or none, with --profile"))
 	}
 	t := &tuning{app: a, tuneFlags: f}
 	o := sealer.Options{Notes: t.withoutLocks}
@@ -218,7 +218,7 @@ func (a *app) runTune(ctx context.Context, f tuneFlags) (err error) {
 		fmt.Fprintf(a.err, "tune: %3.0f %%  %s: %s cycles a label, %s: %v\n", min(100, 100*s.Now().Seconds()/s.Budget.Seconds()),
 			stage, thousands(uint64(f.Cycles+0.5)), perSecond(f.Rate, "labels"), tr)
 	}
-	before, known := readCPUUse("/proc", t.view.Machine.Allowed())
+	before, known := topology.ReadCPUUse("/proc", t.view.Machine.Allowed())
 	timed, cancel := context.WithDeadlineCause(ctx, began.Add(f.time), tune.ErrTimeUp)
 	defer cancel()
 	latency, throughput, err := s.Run(timed)
@@ -273,13 +273,13 @@ func (t *tuning) writeProfile(r *tuneReport, write func([]byte) error) error {
 }
 
 // addOthers notes if others were busy since then.
-func (t *tuning) addOthers(before cpuUse, when string) {
+func (t *tuning) addOthers(before topology.CPUUse, when string) {
 	cpus := t.view.Machine.Allowed()
-	now, ok := readCPUUse("/proc", cpus)
+	now, ok := topology.ReadCPUUse("/proc", cpus)
 	if !ok {
 		return
 	}
-	if others := now.othersSince(before, cpus.Len()); others > mostOthers {
+	if others := now.OthersSince(before, cpus.Len()); others > mostOthers {
 		text := fmt.Sprintf("others kept %.1f of %s busy %s", others, count(cpus.Len(), "CPU"), when)
 		t.busy = append(t.busy, text)
 		t.addNote("%s: other settings may be best when they do not", text)
@@ -293,7 +293,7 @@ func (t *tuning) look(ctx context.Context) error {
 		t.busy = append(t.busy, text)
 		t.addNote("left out: %s", text)
 	}
-	if before, ok := readCPUUse("/proc", t.view.Machine.Allowed()); ok {
+	if before, ok := topology.ReadCPUUse("/proc", t.view.Machine.Allowed()); ok {
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)

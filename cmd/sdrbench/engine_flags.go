@@ -106,7 +106,7 @@ func (f *engineFlags) add(a *app, cmd *cobra.Command) {
 }
 
 func profileFlag(cmd *cobra.Command, to *string, usage string) {
-	cmd.Flags().StringVar(to, "profile", "", usage+" (default: sdrbench/profile.toml in the user's configuration folder; SDR_PROFILE changes it)")
+	cmd.Flags().StringVar(to, "profile", "", usage+" (default: sdrbench/profile.toml in the user's configuration directory; SDR_PROFILE changes it)")
 	_ = cmd.MarkFlagFilename("profile", "toml")
 }
 
@@ -298,7 +298,7 @@ func (m *machine) labelling(h *sealer.Hold, read func() sample, job func() error
 	return err
 }
 
-// forAll is what to do about a lock folder that is not for this user.
+// forAll is what to do about a lock directory that is not for this user.
 func forAll(err error) string {
 	if dir := (*reserve.DirError)(nil); errors.As(err, &dir) && errors.Is(err, fs.ErrPermission) {
 		return fmt.Sprintf(" (as root, 'install -d -m 1777 %s' makes it a directory for all users)", dir.Path)

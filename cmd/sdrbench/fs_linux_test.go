@@ -16,13 +16,13 @@ import (
 
 func init() { programs["sdrbench-on-fs"] = mainOnFS }
 
-// What the command left in the folder follows this on standard output.
+// What the command left in the directory follows this on standard output.
 const leftMark = "left:"
 
 // exitNoMount is the exit code of mainOnFS where it may not mount.
 const exitNoMount = 77
 
-// mainOnFS mounts a file system on a folder, for this process alone, and is then
+// mainOnFS mounts a file system on a directory, for this process alone, and is then
 // the command: sdrbench-on-fs tmpfs:SIZE|read-only DIR ARGS... Root is not bound
 // by permissions, and a full disk cannot be had by anything less than one.
 func mainOnFS() {
@@ -117,9 +117,9 @@ func TestFullAndReadOnlyFileSystems(t *testing.T) {
 	const full, room, readOnly = "no space left on device", "engine: looking for room: ", "read-only file system"
 	for _, test := range []struct {
 		name, kind string
-		touch      string // in the folder
+		touch      string // in the directory
 		command    []string
-		flags      []string // DIR stands for the folder
+		flags      []string // DIR stands for the directory
 		want       string   // on standard error
 		left       []string
 	}{
@@ -173,7 +173,7 @@ func TestFullAndReadOnlyFileSystems(t *testing.T) {
 }
 
 // Who is not root is bound by permissions.
-func TestForbiddenFolder(t *testing.T) {
+func TestForbiddenDirectory(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("only root can be another user")
 	}
@@ -202,7 +202,7 @@ func TestForbiddenFolder(t *testing.T) {
 	wantFiles(t, dir)
 }
 
-// sharedDir is a temporary folder that every user may read.
+// sharedDir is a temporary directory that every user may read.
 func sharedDir(t *testing.T) string {
 	dir := t.TempDir()
 	for d := dir; d != filepath.Clean(os.TempDir()) && d != "/"; d = filepath.Dir(d) {

@@ -14,17 +14,15 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sdr-engine/sdr/internal/golden"
+	"github.com/sdr-engine/sdr/internal/testkit"
 	"github.com/sdr-engine/sdr/porep"
 )
-
-// longTests says whether to do what takes a minute and gigabytes.
-var longTests = os.Getenv("SDR_LONG_TESTS") == "1"
 
 // Every golden sector comes out of the command line as it did of the reference.
 func TestGoldenSectors(t *testing.T) {
 	for _, s := range append(golden.Sectors(), golden.ZeroSectors()...) {
 		t.Run(s.Name, func(t *testing.T) {
-			if !longTests && s.SectorSize > 2<<10 && s.Name != "visible-8MiB-1.1-13" {
+			if !testkit.Long() && s.SectorSize > 2<<10 && s.Name != "visible-8MiB-1.1-13" {
 				t.Skip("a large sector, of which one stands for all: set SDR_LONG_TESTS=1")
 			}
 			t.Parallel()
@@ -114,7 +112,7 @@ func wantLayers(t *testing.T, dir string, s golden.Sector, others ...string) {
 
 func wantDigest(t *testing.T, path, want string) {
 	t.Helper()
-	if got := fileDigest(t, path); got != want {
+	if got := testkit.Digest(t, path); got != want {
 		t.Errorf("%s has SHA-256 %s, want %s", filepath.Base(path), got, want)
 	}
 }

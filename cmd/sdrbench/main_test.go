@@ -18,10 +18,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sdr-engine/sdr/internal/golden"
+	"github.com/sdr-engine/sdr/internal/testkit"
 )
 
 // TestMain makes this test binary the command, too: under the name sdrbench, in
-// a folder that it puts into PATH.
+// a directory that it puts into PATH.
 func TestMain(m *testing.M) {
 	os.Setenv("GORACE", raceOptions)
 	if filepath.Base(os.Args[0]) != "sdrbench" {
@@ -48,7 +49,7 @@ func TestScripts(t *testing.T) {
 		RequireUniqueNames: true,
 		Condition: func(name string) (bool, error) {
 			if name == "long" {
-				return longTests, nil
+				return testkit.Long(), nil
 			}
 			return false, fmt.Errorf("unknown condition %q", name)
 		},
@@ -107,7 +108,7 @@ func scriptDigest(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// holds DIR [NAME]... checks that a folder holds these files, hidden ones
+// holds DIR [NAME]... checks that a directory holds these files, hidden ones
 // included, and nothing else.
 func scriptHolds(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 1 {
@@ -185,20 +186,6 @@ func mustRun(t *testing.T, stdin io.Reader, args ...string) string {
 		t.Fatalf("sdrbench %q: exit code %d, want 0: %s", args, r.exit, r.stderr)
 	}
 	return r.stdout
-}
-
-func fileDigest(t *testing.T, path string) string {
-	t.Helper()
-	f, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	hash := sha256.New()
-	if _, err := io.Copy(hash, f); err != nil {
-		t.Fatal(err)
-	}
-	return fmt.Sprintf("%x", hash.Sum(nil))
 }
 
 // Each command that does something explains itself with an example of itself,

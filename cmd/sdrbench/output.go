@@ -53,7 +53,7 @@ func (a *app) openOutput(ctx context.Context, path string, most int64) (*output,
 	case err != nil:
 		return failed(err)
 	case info.IsDir():
-		return failed(fmt.Errorf("%s is a folder", path))
+		return failed(fmt.Errorf("%s is a directory", path))
 	case !info.Mode().IsRegular():
 		f, err := a.openDevice(ctx, path)
 		if err != nil {

@@ -88,7 +88,7 @@ func TestUnbound(t *testing.T) {
 	}
 }
 
-// TestGuardHeldByAnother: who waits for the lock folder's guard says whom for, and goes on
+// TestGuardHeldByAnother: who waits for the lock directory's guard says whom for, and goes on
 // when it is free.
 func TestGuardHeldByAnother(t *testing.T) {
 	locks := t.TempDir()
@@ -122,7 +122,7 @@ func TestGuardHeldByAnother(t *testing.T) {
 }
 
 // mainBeside is a command of a user who may not lock cores, beside one who holds the first:
-// sdrbench-beside MODE PROGRAM ARGS... MODE is the permissions of the machine's lock folder.
+// sdrbench-beside MODE PROGRAM ARGS... MODE is the permissions of the machine's lock directory.
 func mainBeside() {
 	mode, err := strconv.ParseUint(os.Args[1], 8, 32)
 	if err == nil {
@@ -158,7 +158,7 @@ func mainBeside() {
 	os.Exit(cmd.ProcessState.ExitCode())
 }
 
-// TestWhoMayNotLock: a user who may look at the lock folder, but not take locks in it,
+// TestWhoMayNotLock: a user who may look at the lock directory, but not take locks in it,
 // keeps off the cores that are held, and says that others do not see his own. If he may not
 // even look he says that.
 func TestWhoMayNotLock(t *testing.T) {
@@ -203,7 +203,7 @@ func TestWhoMayNotLock(t *testing.T) {
 		}
 		for _, want := range wants {
 			if err != nil || !strings.Contains(string(out), want) {
-				t.Errorf("folder of mode %s: %v, output %q, want %q", mode, err, out, want)
+				t.Errorf("directory of mode %s: %v, output %q, want %q", mode, err, out, want)
 			}
 		}
 	}

@@ -8,7 +8,7 @@ import (
 	"github.com/sdr-engine/sdr/topology"
 )
 
-// checkRoot refuses a folder that holds no machine at all, so that a wrong one is not
+// checkRoot refuses a directory that holds no machine at all, so that a wrong one is not
 // taken for a machine of which nothing is known.
 func checkRoot(root string) error {
 	info, err := os.Stat(root)
@@ -20,10 +20,10 @@ func checkRoot(root string) error {
 			return nil
 		}
 	}
-	return usageError{fmt.Errorf("--root: %q holds neither a sys nor a proc folder, so no machine", root)}
+	return usageError{fmt.Errorf("--root: %q holds neither a sys nor a proc directory, so no machine", root)}
 }
 
-// readMachine reads the machine of a folder, "/" for this one, or of a dump file.
+// readMachine reads the machine of a directory, "/" for this one, or of a dump file.
 func readMachine(root string) (*topology.Machine, error) {
 	if info, err := os.Stat(root); err == nil && !info.IsDir() {
 		return topology.ReadDump(root)

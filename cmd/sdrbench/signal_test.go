@@ -144,7 +144,7 @@ func TestBrokenPipe(t *testing.T) {
 	wantFiles(t, dir)
 }
 
-// A lock folder that somebody named is used, or it is an error.
+// A lock directory that somebody named is used, or it is an error.
 func TestBadLockDirOfEnvironment(t *testing.T) {
 	dir := t.TempDir()
 	locks := filepath.Join(dir, "locks")
@@ -158,7 +158,7 @@ func TestBadLockDirOfEnvironment(t *testing.T) {
 	cmd.Env = append(os.Environ(), "SDR_LOCK_DIR="+locks)
 	out, _ := cmd.CombinedOutput()
 	if got := cmd.ProcessState.ExitCode(); got != exitFailed || !bytes.Contains(out, []byte(locks+": it is world-writable")) {
-		t.Errorf("exit code %d, want 1 and the folder's name: %s", got, out)
+		t.Errorf("exit code %d, want 1 and the directory's name: %s", got, out)
 	}
 }
 

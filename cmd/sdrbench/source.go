@@ -22,7 +22,7 @@ func (a *app) openPiece(ctx context.Context, path string, announced *porep.Unpad
 		}
 		info, err := file.Stat()
 		if err == nil && info.IsDir() {
-			err = fmt.Errorf("%s is a folder", path)
+			err = fmt.Errorf("%s is a directory", path)
 		}
 		if err != nil {
 			file.Close()

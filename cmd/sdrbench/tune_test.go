@@ -38,7 +38,7 @@ func TestTuneBadFlags(t *testing.T) {
 		{exitUsage, "too small", []string{"--proof", "StackedDrg2KiBV1"}},
 		{exitUsage, "number of sectors", []string{"--sectors", "0"}},
 		{exitFailed, "no such file", []string{"--dir", missing}},
-		{exitFailed, "is not a folder", []string{"--dir", os.Args[0]}},
+		{exitFailed, "is not a directory", []string{"--dir", os.Args[0]}},
 		{exitUsage, "--profile: \"\" is no path", []string{"--profile", ""}},
 		{exitFailed, "no such file", []string{"--profile", missing, "--force"}},
 		{exitFailed, "room", []string{"--proof", "StackedDrg64GiBV1", "--sectors", "1000"}},
@@ -50,7 +50,7 @@ func TestTuneBadFlags(t *testing.T) {
 	}
 }
 
-// withProfile runs the command as a process that has a configuration folder of
+// withProfile runs the command as a process that has a configuration directory of
 // its own, and no SDR_PROFILE.
 func withProfile(t *testing.T, config string, args ...string) result {
 	t.Helper()
@@ -66,7 +66,7 @@ func withProfile(t *testing.T, config string, args ...string) result {
 	return result{cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()}
 }
 
-// Tune writes a profile to the user's configuration folder, and bench goes by it.
+// Tune writes a profile to the user's configuration directory, and bench goes by it.
 func TestTuneThenBench(t *testing.T) {
 	config, dir := t.TempDir(), t.TempDir()
 	r := withProfile(t, config, "tune", "--dry-run", "--json", "--proof", "StackedDrg8MiBV1_1")

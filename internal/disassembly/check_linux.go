@@ -23,7 +23,7 @@ import (
 // Check holds the instructions of each assembly function of the package under test, as
 // they are in the test's binary, against the features that stand above it: no more and
 // no less. One that other assembly calls may need less than it says, as it says what its
-// callers need. Check runs in the package's folder, and skips where there is no objdump
+// callers need. Check runs in the package's directory, and skips where there is no objdump
 // for this architecture. It returns the functions, and what stands above each.
 func Check(t *testing.T, importPath string) map[string][]string {
 	t.Helper()
@@ -208,14 +208,14 @@ func (d *disassembler) function(t *testing.T, name string) *gosym.Func {
 	return nil
 }
 
-// isAssembly reports whether f is from a file of this folder, or one that it includes.
+// isAssembly reports whether f is from a file of this directory, or one that it includes.
 // Names would not do: those of functions that no other file sees lack the package.
 func (d *disassembler) isAssembly(f *gosym.Func) bool {
 	file, _, _ := d.table.PCToLine(f.Entry)
-	folder, name := filepath.Split(filepath.ToSlash(file))
+	directory, name := filepath.Split(filepath.ToSlash(file))
 	_, err := os.Stat(name)
 	stem := strings.TrimSuffix(strings.TrimSuffix(name, ".s"), ".h")
-	return stem != name && strings.HasSuffix(stem, "_"+runtime.GOARCH) && strings.HasSuffix(folder, "/"+path.Base(d.importPath)+"/") && err == nil
+	return stem != name && strings.HasSuffix(stem, "_"+runtime.GOARCH) && strings.HasSuffix(directory, "/"+path.Base(d.importPath)+"/") && err == nil
 }
 
 var (

@@ -142,7 +142,7 @@ func TestStaleNames(t *testing.T) {
 func TestErrors(t *testing.T) {
 	dir := t.TempDir()
 	if _, err := durable.Create(t.Context(), filepath.Join(dir, "missing", "data")); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("missing folder: %v", err)
+		t.Errorf("missing directory: %v", err)
 	}
 	huge, err := durable.Create(t.Context(), filepath.Join(dir, "huge"))
 	if err != nil {
@@ -152,15 +152,15 @@ func TestErrors(t *testing.T) {
 		t.Errorf("a file of 2^62 bytes: %v", err)
 	}
 	huge.Abort()
-	// A folder has the name.
-	path := filepath.Join(dir, "folder")
+	// A directory has the name.
+	path := filepath.Join(dir, "directory")
 	if err := os.Mkdir(path, 0o777); err != nil {
 		t.Fatal(err)
 	}
 	if err := create(t, path, 8).Replace(t.Context()); err == nil {
-		t.Error("a folder was replaced")
+		t.Error("a directory was replaced")
 	}
-	if diff := cmp.Diff([]string{"folder"}, names(t, dir)); diff != "" {
+	if diff := cmp.Diff([]string{"directory"}, names(t, dir)); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -213,6 +213,6 @@ func TestScratch(t *testing.T) {
 		t.Errorf("left %q", left)
 	}
 	if _, err := durable.Scratch(t.Context(), filepath.Join(dir, "missing")); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("in a folder that is missing: %v", err)
+		t.Errorf("in a directory that is missing: %v", err)
 	}
 }

@@ -13,22 +13,22 @@ import (
 
 const module = "github.com/sdr-engine/sdr"
 
-// What a row may import besides single folders and single modules.
+// What a row may import besides single directories and single modules.
 const (
-	lowerLevels    = "every folder of a lower level"
-	publicPackages = "every folder that is not internal"
+	lowerLevels    = "every directory of a lower level"
+	publicPackages = "every directory that is not internal"
 )
 
-// A row gives a folder its level and says what its package may import besides
-// the standard library: folders of this module, modules of others (a module
+// A row gives a directory its level and says what its package may import besides
+// the standard library: directories of this module, modules of others (a module
 // stands for all its packages), or one of the constants above.
 type row struct {
-	level  int
-	folder string
-	may    []string
+	level     int
+	directory string
+	may       []string
 }
 
-// levels is the architecture. ARCHITECTURE.md shows the same folders and
+// levels is the architecture. ARCHITECTURE.md shows the same directories and
 // levels to people; a change here is a change there, with the reason.
 var levels = []row{
 	{0, "internal/linux", []string{"golang.org/x/sys/unix"}},
@@ -36,6 +36,7 @@ var levels = []row{
 	{0, "internal/disassembly", nil},
 	{0, "internal/golden", nil},
 	{0, "internal/memorymode", nil},
+	{0, "internal/testkit", nil},
 	{0, "porep", nil},
 	{0, "engine/internal/ring", nil},
 
@@ -75,7 +76,7 @@ var levels = []row{
 }
 
 // testModules are what every test file may import as well. A test may also
-// import folders of its own level, to compare two of them.
+// import directories of its own level, to compare two of them.
 var testModules = []string{
 	"github.com/google/go-cmp",
 	"github.com/rogpeppe/go-internal/testscript",
@@ -83,12 +84,12 @@ var testModules = []string{
 	"pgregory.net/rapid",
 }
 
-const docsFolder = "docs" // programs that draw, run by hand: they are in no build
+const docsDirectory = "docs" // programs that draw, run by hand: they are in no build
 
-const thisFolder = "internal/lint" // tests only, imported by nobody: it has no level
+const thisDirectory = "internal/lint" // tests only, imported by nobody: it has no level
 
-func findRow(rows []row, folder string) (row, bool) {
-	i := slices.IndexFunc(rows, func(r row) bool { return r.folder == folder })
+func findRow(rows []row, directory string) (row, bool) {
+	i := slices.IndexFunc(rows, func(r row) bool { return r.directory == directory })
 	if i < 0 {
 		return row{}, false
 	}
@@ -113,26 +114,26 @@ func checkRows(rows []row) (problems []string) {
 	}
 	seen := map[string]bool{}
 	for _, r := range rows {
-		if seen[r.folder] {
-			report("two rows for %s: delete one", r.folder)
+		if seen[r.directory] {
+			report("two rows for %s: delete one", r.directory)
 		}
-		seen[r.folder] = true
+		seen[r.directory] = true
 		for _, m := range r.may {
 			if m == lowerLevels || m == publicPackages || external(m) {
 				continue
 			}
 			switch to, ok := findRow(rows, m); {
 			case !ok:
-				report("the row of %s names %s, which has no row: add one or correct the name", r.folder, m)
+				report("the row of %s names %s, which has no row: add one or correct the name", r.directory, m)
 			case to.level >= r.level:
-				report("the row of %s (level %d) names %s (level %d): a package imports only lower levels", r.folder, r.level, m, to.level)
+				report("the row of %s (level %d) names %s (level %d): a package imports only lower levels", r.directory, r.level, m, to.level)
 			}
 		}
 	}
 	return problems
 }
 
-// refusal says why a file in r's folder may not import importPath; "" if it may.
+// refusal says why a file in r's directory may not import importPath; "" if it may.
 func (r row) refusal(rows []row, importPath string, isTest bool) string {
 	if importPath == "C" {
 		return "no cgo: one static binary for each architecture; write it in Go or assembly"
@@ -145,13 +146,13 @@ func (r row) refusal(rows []row, importPath string, isTest bool) string {
 		case isTest && to.level <= r.level:
 			return ""
 		case to.level >= r.level:
-			return fmt.Sprintf("level %d, but %s is level %d and imports only lower levels: move the code, or pass the value in", to.level, r.folder, r.level)
-		case slices.Contains(r.may, to.folder), slices.Contains(r.may, lowerLevels):
+			return fmt.Sprintf("level %d, but %s is level %d and imports only lower levels: move the code, or pass the value in", to.level, r.directory, r.level)
+		case slices.Contains(r.may, to.directory), slices.Contains(r.may, lowerLevels):
 			return ""
-		case slices.Contains(r.may, publicPackages) && !slices.Contains(strings.Split(to.folder, "/"), "internal"):
+		case slices.Contains(r.may, publicPackages) && !slices.Contains(strings.Split(to.directory, "/"), "internal"):
 			return ""
 		}
-		return fmt.Sprintf("which the row of %s does not name: do without it, or change the table in internal/lint/levels_test.go and ARCHITECTURE.md, with the reason", r.folder)
+		return fmt.Sprintf("which the row of %s does not name: do without it, or change the table in internal/lint/levels_test.go and ARCHITECTURE.md, with the reason", r.directory)
 	}
 	if !external(importPath) {
 		return ""
@@ -163,33 +164,33 @@ func (r row) refusal(rows []row, importPath string, isTest bool) string {
 	if slices.ContainsFunc(testModules, named) {
 		return "a library for tests: import it in _test.go files only"
 	}
-	return fmt.Sprintf("which the row of %s does not name: use the standard library, or change the table in internal/lint/levels_test.go and ARCHITECTURE.md, with the reason", r.folder)
+	return fmt.Sprintf("which the row of %s does not name: use the standard library, or change the table in internal/lint/levels_test.go and ARCHITECTURE.md, with the reason", r.directory)
 }
 
 // checkImports holds every file's imports against rows. It reads the files
 // instead of asking `go list`, so a build tag or a file name's _arm64 hides
 // nothing.
 func checkImports(t tree, rows []row) (problems []string) {
-	told := map[string]bool{} // folders without a row, told once
+	told := map[string]bool{} // directories without a row, told once
 	for _, f := range t.goSources() {
 		parsed, err := parser.ParseFile(token.NewFileSet(), f.name, f.data, parser.ImportsOnly)
 		if err != nil {
 			problems = append(problems, fmt.Sprintf("%v: correct the syntax", err))
 			continue
 		}
-		folder := path.Dir(f.name)
-		if folder == docsFolder && strings.HasPrefix(string(f.data), "//go:build ignore\n") {
+		directory := path.Dir(f.name)
+		if directory == docsDirectory && strings.HasPrefix(string(f.data), "//go:build ignore\n") {
 			continue
 		}
-		r, ok := findRow(rows, folder)
-		if folder == thisFolder {
-			r, ok = row{folder: thisFolder}, true
+		r, ok := findRow(rows, directory)
+		if directory == thisDirectory {
+			r, ok = row{directory: thisDirectory}, true
 		}
 		if !ok {
-			if !told[folder] {
-				problems = append(problems, fmt.Sprintf("%s:1: %s has no level: add a row to the table in internal/lint/levels_test.go and to ARCHITECTURE.md, or move the file", f.name, folder))
+			if !told[directory] {
+				problems = append(problems, fmt.Sprintf("%s:1: %s has no level: add a row to the table in internal/lint/levels_test.go and to ARCHITECTURE.md, or move the file", f.name, directory))
 			}
-			told[folder] = true
+			told[directory] = true
 			continue
 		}
 		for _, spec := range parsed.Imports {
@@ -206,18 +207,18 @@ func checkImports(t tree, rows []row) (problems []string) {
 const architecture = "ARCHITECTURE.md"
 
 var (
-	tableHead = regexp.MustCompile(`^\|\s*level\s*\|\s*folder\s*\|`)
+	tableHead = regexp.MustCompile(`^\|\s*level\s*\|\s*directory\s*\|`)
 	tableRow  = regexp.MustCompile("^\\|\\s*(\\d+)\\s*\\|\\s*`?([^|`\\s]+)`?\\s*(\\(later\\))?[^|]*\\|")
 	tableRule = regexp.MustCompile(`^\|[-:| ]+$`)
 )
 
-// checkArchitecture holds ARCHITECTURE.md's table of folders against rows and
-// against the tree. A row for a folder that does not exist yet has "(later)"
-// after the folder's name; the mark goes when the folder comes.
+// checkArchitecture holds ARCHITECTURE.md's table of directories against rows and
+// against the tree. A row for a directory that does not exist yet has "(later)"
+// after the directory's name; the mark goes when the directory comes.
 func checkArchitecture(t tree, rows []row) (problems []string) {
 	doc, ok := t.find(architecture)
 	if !ok {
-		return []string{architecture + ":1: missing: write it, with a table | level | folder | … of the rows in internal/lint/levels_test.go"}
+		return []string{architecture + ":1: missing: write it, with a table | level | directory | … of the rows in internal/lint/levels_test.go"}
 	}
 	headLine, inTable := 0, false
 	shown := map[string]bool{}
@@ -235,32 +236,32 @@ func checkArchitecture(t tree, rows []row) (problems []string) {
 		}
 		cells := tableRow.FindStringSubmatch(text)
 		if cells == nil {
-			report(n, "cannot read the row %q: write | level | folder | … or | level | folder (later) | …", text)
+			report(n, "cannot read the row %q: write | level | directory | … or | level | directory (later) | …", text)
 			continue
 		}
-		level, folder, later := cells[1], cells[2], cells[3] != ""
-		if shown[folder] {
-			report(n, "a second row for %s: delete one", folder)
+		level, directory, later := cells[1], cells[2], cells[3] != ""
+		if shown[directory] {
+			report(n, "a second row for %s: delete one", directory)
 		}
-		shown[folder] = true
-		switch r, ok := findRow(rows, folder); {
+		shown[directory] = true
+		switch r, ok := findRow(rows, directory); {
 		case !ok:
-			report(n, "%s is not in the table in internal/lint/levels_test.go: add it there or delete it here", folder)
+			report(n, "%s is not in the table in internal/lint/levels_test.go: add it there or delete it here", directory)
 		case strconv.Itoa(r.level) != level:
-			report(n, "%s is level %s here and level %d in internal/lint/levels_test.go: make them the same", folder, level, r.level)
-		case later && t.hasPackage(folder):
-			report(n, "%s exists: delete its mark (later)", folder)
-		case !later && !t.hasPackage(folder):
-			report(n, "%s does not exist: delete its row here and in internal/lint/levels_test.go, or mark it %s (later)", folder, folder)
+			report(n, "%s is level %s here and level %d in internal/lint/levels_test.go: make them the same", directory, level, r.level)
+		case later && t.hasPackage(directory):
+			report(n, "%s exists: delete its mark (later)", directory)
+		case !later && !t.hasPackage(directory):
+			report(n, "%s does not exist: delete its row here and in internal/lint/levels_test.go, or mark it %s (later)", directory, directory)
 		}
 	}
 	if headLine == 0 {
-		report(1, "no table that starts with | level | folder |: add it, with the rows in internal/lint/levels_test.go")
+		report(1, "no table that starts with | level | directory |: add it, with the rows in internal/lint/levels_test.go")
 		return problems
 	}
 	for _, r := range rows {
-		if !shown[r.folder] {
-			report(headLine, "the table lacks %s, level %d, which is in internal/lint/levels_test.go: add its row", r.folder, r.level)
+		if !shown[r.directory] {
+			report(headLine, "the table lacks %s, level %d, which is in internal/lint/levels_test.go: add its row", r.directory, r.level)
 		}
 	}
 	return problems

@@ -8,9 +8,11 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/sdr-engine/sdr/internal/testkit"
 )
 
-// projectRoot is the folder that holds go.mod.
+// projectRoot is the directory that holds go.mod.
 func projectRoot(t *testing.T) string {
 	t.Helper()
 	root, err := filepath.Abs("../..")
@@ -88,7 +90,7 @@ func TestBuild(t *testing.T) {
 
 func needsLong(t *testing.T) {
 	t.Helper()
-	if os.Getenv("SDR_LONG_TESTS") != "1" {
+	if !testkit.Long() {
 		t.Skip("compiles the standard library for several platforms: set SDR_LONG_TESTS=1")
 	}
 }

@@ -33,7 +33,7 @@ func TestRules(t *testing.T) {
 		return src{file: "package p\n\nimport (\n\t_ \"fmt\"\n\t_ \"" + path + "\"\n)\n"}
 	}
 	const (
-		goodRows = "| level | folder | its one job |\n|---|---|---|\n| 0 | `words` | a |\n| 1 | hash | b |\n| 1 | `soon` (later) | c |\n"
+		goodRows = "| level | directory | its one job |\n|---|---|---|\n| 0 | `words` | a |\n| 1 | hash | b |\n| 1 | `soon` (later) | c |\n"
 		pkg      = "package p\n"
 	)
 	withDoc := func(markdown string) src {
@@ -47,7 +47,7 @@ func TestRules(t *testing.T) {
 		want  []string
 	}{
 		{"import: standard library", imports, importing("words/a.go", "go/parser"), nil},
-		{"import: named folder", imports, importing("hash/a.go", module+"/words"), nil},
+		{"import: named directory", imports, importing("hash/a.go", module+"/words"), nil},
 		{"import: named module", imports, importing("internal/os/a.go", "golang.org/x/sys/unix"), nil},
 		{"import: package of a named module", imports, importing("cmd/tool/a.go", "github.com/spf13/cobra/doc"), nil},
 		{"import: lower levels", imports, importing("run/a.go", module+"/internal/os"), nil},
@@ -73,10 +73,10 @@ func TestRules(t *testing.T) {
 		{"import: higher level in a test", imports, importing("hash/a_test.go", module+"/run"), []string{"hash/a_test.go:5: imports " + module + "/run: level 2"}},
 		{"import: hidden by the file's name", imports, importing("words/a_windows_arm64.go", module+"/run"), []string{"words/a_windows_arm64.go:5"}},
 		{"import: hidden by build tags", imports, src{"words/a.go": "//go:build ignore\n\npackage p\n\nimport _ \"" + module + "/run\"\n"}, []string{"words/a.go:5"}},
-		{"import: folder without a row", imports, src{"fresh/a.go": pkg, "fresh/b.go": pkg}, []string{"fresh/a.go:1: fresh has no level: add a row"}},
-		{"import: folder within a folder", imports, src{"run/internal/ring/a.go": pkg}, []string{"run/internal/ring has no level"}},
+		{"import: directory without a row", imports, src{"fresh/a.go": pkg, "fresh/b.go": pkg}, []string{"fresh/a.go:1: fresh has no level: add a row"}},
+		{"import: directory within a directory", imports, src{"run/internal/ring/a.go": pkg}, []string{"run/internal/ring has no level"}},
 		{"import: the root", imports, src{"a.go": pkg}, []string{"a.go:1: . has no level"}},
-		{"import: this folder", imports, importing("internal/lint/a_test.go", "os/exec"), nil},
+		{"import: this directory", imports, importing("internal/lint/a_test.go", "os/exec"), nil},
 		{"import: testdata is no package", imports, importing("words/testdata/a.go", module+"/run"), nil},
 		{"import: syntax", imports, src{"words/a.go": "package p\nimport fmt\n"}, []string{"words/a.go:2"}},
 

@@ -57,7 +57,7 @@ func (t tree) find(name string) (file, bool) {
 }
 
 // goSources are the files that the go command would look at: those in testdata,
-// and in folders or files whose names start with a dot or underscore, are not
+// and in directories or files whose names start with a dot or underscore, are not
 // among them.
 func (t tree) goSources() (sources []file) {
 	for _, f := range t {
@@ -71,8 +71,8 @@ func (t tree) goSources() (sources []file) {
 	return sources
 }
 
-func (t tree) hasPackage(folder string) bool {
-	return slices.ContainsFunc(t.goSources(), func(f file) bool { return path.Dir(f.name) == folder })
+func (t tree) hasPackage(directory string) bool {
+	return slices.ContainsFunc(t.goSources(), func(f file) bool { return path.Dir(f.name) == directory })
 }
 
 // lines yields a text's lines, numbered from 1.
@@ -195,7 +195,7 @@ func checkWords(t tree) (problems []string) {
 // checkPackageComments wants a comment above the package clause in one file of
 // every package: "Package name …", or free text for a command.
 func checkPackageComments(t tree) (problems []string) {
-	first := map[string]string{} // folder: its first file without a comment
+	first := map[string]string{} // directory: its first file without a comment
 	documented := map[string]bool{}
 	for _, f := range t.goSources() {
 		if strings.HasSuffix(f.name, "_test.go") {
@@ -205,16 +205,16 @@ func checkPackageComments(t tree) (problems []string) {
 		if err != nil {
 			continue // checkGofmt reports it
 		}
-		folder := path.Dir(f.name)
+		directory := path.Dir(f.name)
 		if isPackageComment(parsed.Doc, parsed.Name.Name) {
-			documented[folder] = true
-		} else if first[folder] == "" {
-			first[folder] = f.name
+			documented[directory] = true
+		} else if first[directory] == "" {
+			first[directory] = f.name
 		}
 	}
-	for _, folder := range slices.Sorted(maps.Keys(first)) {
-		if !documented[folder] {
-			problems = append(problems, fmt.Sprintf("%s:1: package %s has no package comment: say above a package clause what it is for, starting with \"Package %s\" (a command: with any word)", first[folder], folder, path.Base(folder)))
+	for _, directory := range slices.Sorted(maps.Keys(first)) {
+		if !documented[directory] {
+			problems = append(problems, fmt.Sprintf("%s:1: package %s has no package comment: say above a package clause what it is for, starting with \"Package %s\" (a command: with any word)", first[directory], directory, path.Base(directory)))
 		}
 	}
 	return problems

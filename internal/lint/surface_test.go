@@ -2,7 +2,6 @@ package lint
 
 import (
 	"bytes"
-	"flag"
 	"fmt"
 	"go/ast"
 	"go/build"
@@ -17,12 +16,12 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/sdr-engine/sdr/internal/testkit"
 )
 
 // surfaceFile holds what the public packages export: a line for each name.
 const surfaceFile = "testdata/surface.txt"
-
-var update = flag.Bool("update", false, "write the expected file instead of checking it")
 
 // TestSurface compares what public packages export with a file, so that each change of it
 // is a decision: -update writes the file anew. What is exported says nothing that a user
@@ -33,17 +32,17 @@ func TestSurface(t *testing.T) {
 	root := projectRoot(t)
 	var lines []string
 	for _, r := range levels {
-		if strings.HasPrefix(r.folder, "internal/") || strings.Contains(r.folder, "/internal/") || strings.HasPrefix(r.folder, "cmd/") {
+		if strings.HasPrefix(r.directory, "internal/") || strings.Contains(r.directory, "/internal/") || strings.HasPrefix(r.directory, "cmd/") {
 			continue
 		}
-		exported, problems := surfaceOf(filepath.Join(root, r.folder), r.folder)
+		exported, problems := surfaceOf(filepath.Join(root, r.directory), r.directory)
 		lines = append(lines, exported...)
 		for _, problem := range problems {
 			t.Error(problem)
 		}
 	}
 	got := strings.Join(lines, "\n") + "\n"
-	if *update {
+	if testkit.Update() {
 		if err := os.WriteFile(surfaceFile, []byte(got), 0o666); err != nil {
 			t.Fatal(err)
 		}
@@ -69,14 +68,14 @@ func TestSurface(t *testing.T) {
 }
 
 // surfaceOf lists what a package exports on linux/amd64, and what is wrong with it.
-func surfaceOf(dir, folder string) (lines, problems []string) {
+func surfaceOf(dir, directory string) (lines, problems []string) {
 	ctx := build.Default
 	ctx.GOOS, ctx.GOARCH, ctx.CgoEnabled = "linux", "amd64", false
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, []string{err.Error()}
 	}
-	s := surface{folder: folder, fset: token.NewFileSet()}
+	s := surface{directory: directory, fset: token.NewFileSet()}
 	for _, e := range entries {
 		name := e.Name()
 		if !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
@@ -96,7 +95,7 @@ func surfaceOf(dir, folder string) (lines, problems []string) {
 }
 
 type surface struct {
-	folder          string
+	directory       string
 	fset            *token.FileSet
 	imports         map[string]string // of the file at hand, by the name that stands before the dot
 	lines, problems []string
@@ -140,8 +139,8 @@ func (s *surface) file(f *ast.File) {
 var internalName = func() *regexp.Regexp {
 	var names []string
 	for _, r := range levels {
-		if within(r.folder, "internal") || strings.Contains(r.folder, "/internal/") {
-			names = append(names, path.Base(r.folder))
+		if within(r.directory, "internal") || strings.Contains(r.directory, "/internal/") {
+			names = append(names, path.Base(r.directory))
 		}
 	}
 	return regexp.MustCompile(`\b(` + strings.Join(names, "|") + `)\.[A-Z]\w*`)
@@ -228,7 +227,7 @@ func (s *surface) fields(prefix string, list *ast.FieldList) {
 
 // add notes an exported name, and looks at the types that it is said with.
 func (s *surface) add(text string, in ast.Node) {
-	line := s.folder + ": " + text
+	line := s.directory + ": " + text
 	s.lines = append(s.lines, line)
 	if in == nil || (in == ast.Expr(nil)) {
 		return

@@ -12,7 +12,7 @@ import (
 // NoFollow makes opening a symbolic link an error.
 const NoFollow = unix.O_NOFOLLOW
 
-// Appends says whether all that is written to f goes to its end.
+// Appends reports whether all that is written to f goes to its end.
 func Appends(f *os.File) bool {
 	flags, err := unix.FcntlInt(f.Fd(), unix.F_GETFL, 0)
 	return err == nil && flags&unix.O_APPEND != 0

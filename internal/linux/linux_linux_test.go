@@ -27,7 +27,7 @@ func create(t *testing.T, path string, content []byte) *os.File {
 }
 
 // TestClone: where the file system can share blocks, a clone is equal and takes
-// no space; elsewhere Clone says so. SDR_REFLINK_DIR names a folder where it can
+// no space; elsewhere Clone says so. SDR_REFLINK_DIR names a directory where it can
 // (CI mounts one, see the Makefile).
 func TestClone(t *testing.T) {
 	dir := os.Getenv("SDR_REFLINK_DIR")
@@ -164,6 +164,6 @@ func TestSyncDir(t *testing.T) {
 		t.Error(err)
 	}
 	if err := linux.SyncDir(filepath.Join(t.TempDir(), "missing")); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("missing folder: %v", err)
+		t.Errorf("missing directory: %v", err)
 	}
 }

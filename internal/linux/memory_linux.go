@@ -211,7 +211,7 @@ func MemoryLimits() (addressSpace, data uint64, err error) {
 	return as.Cur, d.Cur, nil
 }
 
-// ErrNotHugeTLBFS says that a folder is on another kind of file system.
+// ErrNotHugeTLBFS says that a directory is on another kind of file system.
 var ErrNotHugeTLBFS = errors.New("not on a hugetlbfs")
 
 // HugeTLBFSPage is the size in bytes of the pages of the hugetlbfs that dir is

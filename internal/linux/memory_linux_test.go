@@ -29,7 +29,7 @@ func mapped(t *testing.T, mem []byte, err error) []byte {
 	return mem
 }
 
-// faults says whether reading a byte is a memory fault.
+// faults reports whether reading a byte is a memory fault.
 func faults(b *byte) (fault bool) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() { fault = recover() != nil }()
@@ -211,10 +211,10 @@ func TestMemoryLimits(t *testing.T) {
 
 func TestHugeTLBFSPage(t *testing.T) {
 	if _, err := linux.HugeTLBFSPage(t.TempDir()); !errors.Is(err, linux.ErrNotHugeTLBFS) {
-		t.Errorf("an ordinary folder: %v", err)
+		t.Errorf("an ordinary directory: %v", err)
 	}
 	if _, err := linux.HugeTLBFSPage(filepath.Join(t.TempDir(), "missing")); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("a missing folder: %v", err)
+		t.Errorf("a missing directory: %v", err)
 	}
 	dir := t.TempDir()
 	if err := unix.Mount("none", dir, "hugetlbfs", 0, "pagesize=2M"); err != nil {

@@ -73,7 +73,7 @@ const Unlimited = ^uint64(0)
 // MemoryLimits is not supported.
 func MemoryLimits() (addressSpace, data uint64, err error) { return 0, 0, errors.ErrUnsupported }
 
-// ErrNotHugeTLBFS says that a folder is on another kind of file system.
+// ErrNotHugeTLBFS says that a directory is on another kind of file system.
 var ErrNotHugeTLBFS = errors.New("not on a hugetlbfs")
 
 // HugeTLBFSPage is not supported.

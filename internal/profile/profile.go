@@ -11,7 +11,6 @@ import (
 	"maps"
 	"math"
 	"math/bits"
-	"os"
 	"reflect"
 	"runtime"
 	"slices"
@@ -111,23 +110,8 @@ func MachineOf(m *topology.Machine) Machine {
 		complexes = append(complexes, fmt.Sprintf("%s, package %d, NUMA node %d", text, c.Package, m.NUMANodes()[c.NUMANode].ID))
 	}
 	p.Complexes = append(p.Complexes, grouped(complexes, func(n int, text string) string { return fmt.Sprintf("%d × %s", n, text) })...)
-	p.Memory = topology.SizeText(builtIn(memoryOf(m)))
+	p.Memory = topology.SizeText(builtIn(m.Memory()))
 	return p
-}
-
-// memoryOf is a machine's memory. The sum of its nodes', which is all that a dump has,
-// is smaller for a while when the kernel moves memory around.
-func memoryOf(m *topology.Machine) (sum uint64) {
-	for _, node := range m.NUMANodes() {
-		sum += node.MemoryTotal
-	}
-	if text, err := os.ReadFile("/proc/meminfo"); m.Live() && err == nil {
-		var kib uint64
-		if _, err := fmt.Sscanf(string(text), "MemTotal: %d kB", &kib); err == nil {
-			return kib << 10
-		}
-	}
-	return sum
 }
 
 // grouped counts equal neighbours.

@@ -5,6 +5,7 @@ import (
 
 	"github.com/sdr-engine/sdr/engine/internal/onelayer"
 	"github.com/sdr-engine/sdr/graph"
+	"github.com/sdr-engine/sdr/internal/testkit"
 	"github.com/sdr-engine/sdr/porep"
 )
 
@@ -13,7 +14,7 @@ import (
 // would have the hasher wait.
 func TestAsides(t *testing.T) {
 	proofs := []porep.SealProof{porep.StackedDrg2KiBV1, porep.StackedDrg2KiBV1_1, porep.StackedDrg8MiBV1, porep.StackedDrg8MiBV1_1, porep.StackedDrg512MiBV1, porep.StackedDrg512MiBV1_1}
-	if longTests {
+	if testkit.Long() {
 		proofs = append(proofs, porep.StackedDrg32GiBV1, porep.StackedDrg32GiBV1_1)
 	}
 	for _, proof := range proofs {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/sdr-engine/sdr/engine/internal/onelayer"
 	"github.com/sdr-engine/sdr/graph"
+	"github.com/sdr-engine/sdr/internal/testkit"
 	"github.com/sdr-engine/sdr/porep"
 	kernels "github.com/sdr-engine/sdr/sha256"
 )
@@ -18,8 +19,6 @@ type parents interface {
 }
 
 const part = 1 << 15 // nodes
-
-var longTests = os.Getenv("SDR_LONG_TESTS") != ""
 
 // surroundings are what a job has of the graph for package onelayer, with runs of so many
 // nodes.
@@ -127,7 +126,7 @@ func TestSpillRoundTrip(t *testing.T) {
 		want := farParents(t, g)
 		done := map[int]bool{}
 		for _, k := range kernels.Kernels() {
-			if !k.Usable() || done[k.Stride()] || k.Lanes > 8 && g.proof.SectorSize() > 1<<20 && !longTests {
+			if !k.Usable() || done[k.Stride()] || k.Lanes > 8 && g.proof.SectorSize() > 1<<20 && !testkit.Long() {
 				continue
 			}
 			done[k.Stride()] = true

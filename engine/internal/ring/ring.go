@@ -71,7 +71,7 @@ func (r *Ring) Publish(run uint64) {
 	r.consumer.Wake()
 }
 
-// IsReady says whether run was published.
+// IsReady reports whether run was published.
 func (r *Ring) IsReady(run uint64) bool { return r.ready[r.Slot(run)].Load() == run+1 }
 
 // Ready waits until run is published. False means that the ring is closed.

@@ -1,7 +1,6 @@
 package view
 
 import (
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -13,15 +12,14 @@ import (
 	"charm.land/lipgloss/v2"
 
 	"github.com/sdr-engine/sdr/engine"
+	"github.com/sdr-engine/sdr/internal/testkit"
 )
-
-var update = flag.Bool("update", false, "write the expected output instead of checking it")
 
 // wantText compares text with a file, or writes it.
 func wantText(t *testing.T, name, got string) {
 	t.Helper()
 	path := filepath.Join("testdata", "live", name)
-	if *update {
+	if testkit.Update() {
 		if err := os.WriteFile(path, []byte(got), 0o666); err != nil {
 			t.Fatal(err)
 		}

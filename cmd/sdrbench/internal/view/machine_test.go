@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/sdr-engine/sdr/internal/testkit"
 	"github.com/sdr-engine/sdr/topology"
 )
 
@@ -47,7 +48,7 @@ func TestMachine(t *testing.T) {
 		p := Machine{Machine: m, Held: c.held, Columns: c.columns}
 		got := p.Text()
 		golden := filepath.Join("testdata", "machine", c.machine+".txt")
-		if *update {
+		if testkit.Update() {
 			if err := os.WriteFile(golden, []byte(got), 0o666); err != nil {
 				t.Fatal(err)
 			}

@@ -19,7 +19,7 @@ import (
 	"github.com/sdr-engine/sdr/topology"
 )
 
-// A DirError says why a lock folder, or a file in it, cannot be used.
+// A DirError says why a lock directory, or a file in it, cannot be used.
 type DirError struct {
 	Path   string
 	Reason string
@@ -28,9 +28,9 @@ type DirError struct {
 
 func (e *DirError) Error() string {
 	if e.Err != nil {
-		return fmt.Sprintf("reserve: using lock folder %s: %s: %v", e.Path, e.Reason, e.Err)
+		return fmt.Sprintf("reserve: using lock directory %s: %s: %v", e.Path, e.Reason, e.Err)
 	}
-	return fmt.Sprintf("reserve: using lock folder %s: %s", e.Path, e.Reason)
+	return fmt.Sprintf("reserve: using lock directory %s: %s", e.Path, e.Reason)
 }
 
 // Unwrap is the system's error.
@@ -48,31 +48,31 @@ func parseCoreFile(name string) (topology.CPU, bool) {
 	return core, err == nil && core >= 0 && core < topology.MaxCPUs && name == coreFile(core)
 }
 
-// A folder is an open lock folder.
-type folder struct {
+// A directory is an open lock directory.
+type directory struct {
 	path  string
 	root  *os.Root
 	info  fs.FileInfo
 	guard *os.File // locked, between enter and leave
 }
 
-func (f *folder) failed(doing string, err error) error { return &DirError{f.path, doing, err} }
+func (f *directory) failed(doing string, err error) error { return &DirError{f.path, doing, err} }
 
-func (f *folder) close() { f.root.Close() }
+func (f *directory) close() { f.root.Close() }
 
 // errNobody says that there is nothing to look at: no job was ever here.
-var errNobody = errors.New("no lock folder")
+var errNobody = errors.New("no lock directory")
 
-// openFolder opens the folder at path if it can be trusted: one in which a
-// stranger can replace a lock file would let two jobs hold the same core. A folder
+// openDirectory opens the directory at path if it can be trusted: one in which a
+// stranger can replace a lock file would let two jobs hold the same core. A directory
 // to take locks in is made if it is missing, and belongs to us or to root; one
 // that is only looked at may belong to anybody and be read-only.
-func openFolder(path string, taking bool) (*folder, error) {
+func openDirectory(path string, taking bool) (*directory, error) {
 	if path == "" {
 		return nil, &DirError{`""`, "no path given", nil}
 	}
 	path = filepath.Clean(path) // a slash at the end would follow a link
-	refuse := func(format string, args ...any) (*folder, error) {
+	refuse := func(format string, args ...any) (*directory, error) {
 		return nil, &DirError{path, fmt.Sprintf(format, args...), nil}
 	}
 	info, err := os.Lstat(path)
@@ -80,7 +80,7 @@ func openFolder(path string, taking bool) (*folder, error) {
 		if !taking {
 			return nil, errNobody
 		}
-		if info, err = makeFolder(path); err != nil {
+		if info, err = makeDirectory(path); err != nil {
 			return nil, &DirError{path, "making it", err}
 		}
 	}
@@ -90,9 +90,9 @@ func openFolder(path string, taking bool) (*folder, error) {
 	mode := info.Mode()
 	switch {
 	case mode&fs.ModeSymlink != 0:
-		return refuse("it is a symbolic link, want the folder itself")
+		return refuse("it is a symbolic link, want the directory itself")
 	case !mode.IsDir():
-		return refuse("it is not a folder (mode %v)", mode)
+		return refuse("it is not a directory (mode %v)", mode)
 	case mode&0o002 != 0 && mode&fs.ModeSticky == 0:
 		return refuse("it is world-writable without the sticky bit (mode %v): anybody could replace a lock", mode)
 	}
@@ -112,10 +112,10 @@ func openFolder(path string, taking bool) (*folder, error) {
 		root.Close()
 		return refuse("it was replaced meanwhile")
 	}
-	return &folder{path: path, root: root, info: info}, nil
+	return &directory{path: path, root: root, info: info}, nil
 }
 
-func makeFolder(path string) (fs.FileInfo, error) {
+func makeDirectory(path string) (fs.FileInfo, error) {
 	err := os.Mkdir(path, 0o755)
 	if err == nil {
 		err = os.Chmod(path, 0o755) // whatever the umask: others look at it
@@ -126,14 +126,14 @@ func makeFolder(path string) (fs.FileInfo, error) {
 	return os.Lstat(path)
 }
 
-// enter opens the folder and takes its guard: alone to take locks, or shared
+// enter opens the directory and takes its guard: alone to take locks, or shared
 // with others who look. Until leave, no lock of a core is taken by anybody else.
-func (p Patience) enter(ctx context.Context, path string, taking bool) (*folder, error) {
+func (p Patience) enter(ctx context.Context, path string, taking bool) (*directory, error) {
 	for {
 		if err := ctx.Err(); err != nil {
 			return nil, fmt.Errorf("reserve: waiting for %s: %w", filepath.Join(path, guardFile), err)
 		}
-		f, err := openFolder(path, taking)
+		f, err := openDirectory(path, taking)
 		if err != nil {
 			return nil, err
 		}
@@ -163,8 +163,8 @@ func (p Patience) enter(ctx context.Context, path string, taking bool) (*folder,
 	}
 }
 
-// current says whether the folder and its guard are still the ones that others find.
-func (f *folder) current() bool {
+// current reports whether the directory and its guard are still the ones that others find.
+func (f *directory) current() bool {
 	dir, err := os.Lstat(f.path)
 	if err != nil || !os.SameFile(f.info, dir) {
 		return false
@@ -177,7 +177,7 @@ func (f *folder) current() bool {
 	return err == nil && os.SameFile(mine, guard)
 }
 
-func (f *folder) leave() {
+func (f *directory) leave() {
 	_ = linux.Unlock(f.guard)
 	f.guard.Close()
 	f.close()
@@ -241,9 +241,9 @@ func (p Patience) lock(ctx context.Context, file *os.File, path string, alone bo
 }
 
 // openLock opens a lock file: to write, and then makes it if it is missing, or to
-// look at. Whoever may write the folder may write its files, so that in a folder
+// look at. Whoever may write the directory may write its files, so that in a directory
 // that several users share each can use what another left.
-func (f *folder) openLock(name string, write bool) (*os.File, error) {
+func (f *directory) openLock(name string, write bool) (*os.File, error) {
 	flags := os.O_RDONLY
 	if write {
 		flags = os.O_RDWR
@@ -271,7 +271,7 @@ func (f *folder) openLock(name string, write bool) (*os.File, error) {
 	return file, nil
 }
 
-func (f *folder) create(name string) (*os.File, error) {
+func (f *directory) create(name string) (*os.File, error) {
 	mode := 0o444 | f.info.Mode().Perm()&0o222
 	file, err := f.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, mode)
 	if errors.Is(err, fs.ErrExist) { // the guard, which others make at the same time
@@ -354,7 +354,7 @@ func byJob(cores []heldCore) (holders []Holder) {
 
 // holders lists the jobs that hold cores, but not the cores in except. The guard
 // is held, so that a lock which cannot be shared is one that a job holds.
-func (f *folder) holders(except []topology.CPU) ([]Holder, error) {
+func (f *directory) holders(except []topology.CPU) ([]Holder, error) {
 	entries, err := fs.ReadDir(f.root.FS(), ".")
 	if err != nil {
 		return nil, f.failed("listing it", err)
