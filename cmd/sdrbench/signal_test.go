@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"sync"
@@ -168,6 +169,10 @@ var ends = []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, sys
 // Whichever signal comes in the middle of a piece, staged is as it was. That addpiece is in
 // the middle shows in that more of the piece has been read from a pipe than the pipe holds.
 func TestEverySignalEndsAddPiece(t *testing.T) {
+	// A child begins as its parent is: under nohup SIGHUP is ignored.
+	heard := make(chan os.Signal, 1)
+	signal.Notify(heard, syscall.SIGHUP)
+	defer signal.Stop(heard)
 	const pipeHolds = 1 << 20 // at most, as long as nobody asks for more
 	for _, sig := range ends {
 		for _, before := range []string{"", "a piece that was there"} {
