@@ -163,16 +163,21 @@ func TestBadLockDirOfEnvironment(t *testing.T) {
 	}
 }
 
+// hearHangup has children begin as they do in a terminal: under nohup they would ignore
+// SIGHUP, as the test does itself.
+func hearHangup(t *testing.T) {
+	heard := make(chan os.Signal, 1)
+	signal.Notify(heard, syscall.SIGHUP)
+	t.Cleanup(func() { signal.Stop(heard) })
+}
+
 // ends are the signals that end a job. A lost connection sends SIGHUP.
 var ends = []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT}
 
 // Whichever signal comes in the middle of a piece, staged is as it was. That addpiece is in
 // the middle shows in that more of the piece has been read from a pipe than the pipe holds.
 func TestEverySignalEndsAddPiece(t *testing.T) {
-	// A child begins as its parent is: under nohup SIGHUP is ignored.
-	heard := make(chan os.Signal, 1)
-	signal.Notify(heard, syscall.SIGHUP)
-	defer signal.Stop(heard)
+	hearHangup(t)
 	const pipeHolds = 1 << 20 // at most, as long as nobody asks for more
 	for _, sig := range ends {
 		for _, before := range []string{"", "a piece that was there"} {
@@ -335,6 +340,7 @@ func TestCrash(t *testing.T) {
 // The second signal ends a process that does not listen to the first, also when it comes while
 // the first is being dealt with.
 func TestSecondSignal(t *testing.T) {
+	hearHangup(t)
 	const rounds = 50
 	for i := range rounds {
 		sig := ends[i%len(ends)]
