@@ -134,7 +134,11 @@ func TestStrangers(t *testing.T) {
 	if err := errors.Join(os.WriteFile(temp, []byte("root's"), 0o666), os.Chmod(temp, 0o666)); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := run(dir); err == nil || !strings.Contains(out, "only its owner") {
+	out, err := run(dir)
+	if errors.Is(err, syscall.ENOEXEC) {
+		t.Skip("this test runs under an emulator, its child would not")
+	}
+	if err == nil || !strings.Contains(out, "only its owner") {
 		t.Errorf("with root's temporary: error %v, output %s", err, out)
 	}
 	if text, err := os.ReadFile(temp); err != nil || string(text) != "root's" {
