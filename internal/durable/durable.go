@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"math"
 	"os"
@@ -34,7 +35,7 @@ type File struct {
 	size   int64
 	direct *os.File // the same file past the page cache; nil if it was never asked for, or cannot be
 	sums   *Sums    // of what was written; nil for a scratch file
-	hash   io.Writer
+	hash   hash.Hash
 	mark   Mark // the file as it was committed
 
 	scratch bool // it has no name
@@ -218,7 +219,7 @@ func (d *File) Reader() (*Reader, error) {
 func (d *File) Path() string { return d.path }
 
 // Hash has Commit write the file, as it is read back, to h. It comes before Commit.
-func (d *File) Hash(h io.Writer) { d.hash = h }
+func (d *File) Hash(h hash.Hash) { d.hash = h }
 
 // Lost is a *LostError if the file has no name any more: somebody has removed it, and what
 // is written to it goes nowhere. It asks only the kernel.
@@ -310,7 +311,7 @@ func (d *File) commit(ctx context.Context, replace bool) error {
 		d.mark, err = markOf(ctx, d.path, d.f)
 	}
 	if err == nil {
-		err = d.Verify(ctx)
+		err = d.verify(ctx)
 	}
 	if err == nil {
 		err = d.do(OpPublish, d.path, func() error { return d.dir.publish(d.f, TempName(d.name), d.name, replace) })
@@ -331,31 +332,17 @@ func (d *File) commit(ctx context.Context, replace bool) error {
 	return nil
 }
 
-// Verify reads the file back and compares it with what was written: past the page cache
-// where that can be done, otherwise after the cache has let go of it. What is not right at
-// first is read once more.
-func (d *File) Verify(ctx context.Context) error {
-	info, err := d.f.Stat()
-	if err == nil && info.Size() != d.size {
-		return &LostError{d.path, fmt.Sprintf("it has %d bytes, and had %d", info.Size(), d.size)}
+// verify compares the file with what was written.
+func (d *File) verify(ctx context.Context) error {
+	if d.sums == nil {
+		return nil // nothing was
 	}
-	if err == nil && d.sums != nil {
-		d.AllowDirect()
-		check := func(hash io.Writer) error {
-			_ = linux.DropCache(d.f, 0, d.size)
-			return d.sums.CheckAll(ctx, d.path, func(b []byte, off int64) error {
-				err := d.ReadVia(Direct, b, off)
-				if err == nil && hash != nil {
-					_, err = hash.Write(b)
-				}
-				return err
-			})
-		}
-		if err = check(d.hash); errors.As(err, new(*ChangedError)) && d.hash == nil {
-			err = check(nil)
-		}
+	r, err := d.Reader()
+	if err != nil {
+		return err
 	}
-	return cut(d.path, err)
+	defer r.Close()
+	return r.readBackAll(ctx, d.hash)
 }
 
 // Recheck makes sure that what was committed is still under its name, as it was: the
@@ -367,7 +354,12 @@ func (d *File) Recheck(ctx context.Context) error {
 	}
 	same, err := d.mark.Same()
 	if err == nil && !same {
-		err = d.readAgain(ctx)
+		var r *Reader
+		if r, err = Open(ctx, d.path); err == nil {
+			r.Trust(d.sums)
+			err = r.readBackAll(ctx, nil)
+			r.Close()
+		}
 	}
 	if errors.As(err, new(*ChangedError)) || errors.As(err, new(*LostError)) {
 		if now, statErr := os.Lstat(d.path); statErr == nil && os.SameFile(now, d.mark.info) {
@@ -375,17 +367,6 @@ func (d *File) Recheck(ctx context.Context) error {
 		}
 	}
 	return err
-}
-
-func (d *File) readAgain(ctx context.Context) error {
-	r, err := Open(ctx, d.path)
-	if err != nil {
-		return fmt.Errorf("durable: looking at %s once more: %w", d.path, err)
-	}
-	defer r.Close()
-	defer r.Forget(0, d.size)
-	r.Forget(0, d.size)
-	return cut(d.path, d.sums.CheckAll(ctx, d.path, func(b []byte, off int64) error { return r.Read(Direct, b, off) }))
 }
 
 // Abort removes the unfinished file. After Commit it does nothing.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"os"
 	"sync"
@@ -79,6 +80,36 @@ func (r *Reader) ReadBack(way Way, b []byte, off int64) error {
 		return cut(r.path, err)
 	}
 	return r.sums.Check(r.path, b, off)
+}
+
+// readBackAll holds the whole file against what was written, as the disk yields it: past the
+// page cache where that can be done, otherwise after the cache has let go of it. What is not
+// right at first is read once more. All of it goes to h, too, unless that is nil.
+func (r *Reader) readBackAll(ctx context.Context, h hash.Hash) error {
+	info, err := r.f.Stat()
+	if err != nil {
+		return fmt.Errorf("durable: reading back %s: %w", r.path, err)
+	}
+	if info.Size() != r.sums.size {
+		return &LostError{r.path, fmt.Sprintf("it has %d bytes, and had %d", info.Size(), r.sums.size)}
+	}
+	defer r.Forget(0, r.sums.size)
+	for try := 0; ; try++ {
+		r.Forget(0, r.sums.size)
+		if h != nil {
+			h.Reset()
+		}
+		err := r.sums.CheckAll(ctx, r.path, func(b []byte, off int64) error {
+			err := r.Read(Direct, b, off)
+			if err == nil && h != nil {
+				h.Write(b)
+			}
+			return err
+		})
+		if try == 1 || !errors.As(err, new(*ChangedError)) {
+			return cut(r.path, err)
+		}
+	}
 }
 
 // Forget takes a part of the file out of the page cache, but for what is not on the disk

@@ -1,10 +1,12 @@
 package durable
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -134,7 +136,7 @@ func (s *Sums) CheckAll(ctx context.Context, path string, read func(b []byte, of
 				if len(parts) > 0 {
 					hole = min(hole, parts[0].off)
 				}
-				if i := slices.IndexFunc(b[at-off:hole-off], func(c byte) bool { return c != 0 }); i >= 0 {
+				if i := firstNonZero(b[at-off : hole-off]); i >= 0 {
 					return &ChangedError{Path: path, Off: at + int64(i), Len: 1, Found: Checksum(b[at-off+int64(i):][:1]), Written: Checksum([]byte{0})}
 				}
 				at = hole
@@ -166,9 +168,36 @@ func (s *Sums) CheckAll(ctx context.Context, path string, read func(b []byte, of
 	return nil
 }
 
+var zeros [64 << 10]byte
+
+// firstNonZero is where b has something else than zeros, -1 if nowhere.
+func firstNonZero(b []byte) int {
+	for at := 0; at < len(b); at += len(zeros) {
+		part := b[at:min(len(b), at+len(zeros))]
+		if !bytes.Equal(part, zeros[:len(part)]) {
+			return at + slices.IndexFunc(part, func(c byte) bool { return c != 0 })
+		}
+	}
+	return -1
+}
+
 // alignedBuffer is memory that direct reads take.
 func alignedBuffer(n int) []byte {
 	b := make([]byte, n+linux.DirectAlign)
 	skip := -int(uintptr(unsafe.Pointer(unsafe.SliceData(b)))) & (linux.DirectAlign - 1)
 	return b[skip:][:n:n]
+}
+
+// Summed is a source of which sums are taken as it is read; no byte is to be read twice.
+func Summed(r io.ReaderAt, sums *Sums) io.ReaderAt { return summed{r, sums} }
+
+type summed struct {
+	io.ReaderAt
+	sums *Sums
+}
+
+func (s summed) ReadAt(b []byte, off int64) (int, error) {
+	n, err := s.ReaderAt.ReadAt(b, off)
+	s.sums.Add(b[:n], off)
+	return n, err
 }

@@ -6,7 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
+	"hash"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -200,7 +200,7 @@ func (w *Writer) Read(way durable.Way, b []byte, off int64) error {
 }
 
 // Hash has Commit write the layer, as it is read back, to h. It comes before Commit.
-func (w *Writer) Hash(h io.Writer) { w.file.Hash(h) }
+func (w *Writer) Hash(h hash.Hash) { w.file.Hash(h) }
 
 // Commit waits until the layer is on the disk, reads it back and gives the file its name.
 // The error is ErrIncomplete if a part is missing. After an error nothing is left.

@@ -1,0 +1,96 @@
+package durable
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/sdr-engine/sdr/internal/linux"
+)
+
+// An InPlace is a file that exists already and is filled in place.
+type InPlace struct {
+	path string
+	f    *os.File
+	faults
+}
+
+// OpenInPlace opens the file at path, and locks it; another job that has it is
+// linux.ErrLocked.
+func OpenInPlace(ctx context.Context, path string) (*InPlace, error) {
+	t := &InPlace{path: path, faults: faultsOf(ctx)}
+	err := t.do(OpOpen, path, func() (err error) {
+		t.f, err = os.OpenFile(path, os.O_RDWR, 0)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := linux.TryLock(t.f); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		t.f.Close()
+		return nil, fmt.Errorf("locking %s: %w", path, err)
+	}
+	return t, nil
+}
+
+// Resize sets the file's length: what is added are zeros.
+func (t *InPlace) Resize(size int64) error {
+	return t.do(OpResize, t.path, func() error { return t.f.Truncate(size) })
+}
+
+// copyStep is how much is copied between two looks at whether to go on.
+const copyStep = 64 << 20
+
+// Copy fills the file, which is empty, with src: by sharing its blocks where the file
+// system can, else by copying, which the kernel does by itself where it can.
+func (t *InPlace) Copy(ctx context.Context, src *os.File) error {
+	return t.do(OpCopy, t.path, func() error {
+		err := linux.Clone(t.f, src)
+		if !errors.Is(err, errors.ErrUnsupported) {
+			return err
+		}
+		if _, err := src.Seek(0, io.SeekStart); err != nil {
+			return err
+		}
+		for {
+			// Between two files it is copy_file_range, or read and write where that fails.
+			_, err := io.CopyN(t.f, src, copyStep)
+			switch {
+			case err == io.EOF:
+				return nil
+			case err != nil:
+				return err
+			case ctx.Err() != nil:
+				return context.Cause(ctx)
+			}
+		}
+	})
+}
+
+// Sync waits until the file is on the disk.
+func (t *InPlace) Sync() error {
+	return t.do(OpSync, t.path, func() error { return linux.Datasync(t.f) })
+}
+
+// Compare holds the whole file, as the disk yields it, against sums.
+func (t *InPlace) Compare(ctx context.Context, sums *Sums) (Mark, error) {
+	mark, err := markOf(ctx, t.path, t.f)
+	if err != nil {
+		return mark, err
+	}
+	f, err := linux.Reopen(t.f)
+	if err != nil {
+		return mark, fmt.Errorf("durable: reading back %s: %w", t.path, err)
+	}
+	r := &Reader{path: t.path, f: f, sums: sums, faults: t.faults}
+	defer r.Close()
+	return mark, r.readBackAll(ctx, nil)
+}
+
+// ReadAt is the file's.
+func (t *InPlace) ReadAt(b []byte, off int64) (int, error) { return t.f.ReadAt(b, off) }
+
+// Close gives the file back.
+func (t *InPlace) Close() { t.f.Close() }
