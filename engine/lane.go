@@ -10,6 +10,7 @@ import (
 
 	"github.com/sdr-engine/sdr/internal/durable"
 	"github.com/sdr-engine/sdr/internal/layers"
+	"github.com/sdr-engine/sdr/internal/linux"
 	"github.com/sdr-engine/sdr/porep"
 )
 
@@ -55,7 +56,7 @@ const samplesBefore = 64
 func (l *lane) trustBefore(ctx context.Context, s Sector, c *Config, block int) error {
 	size := int64(c.Proof.SectorSize())
 	hash, sums := sha256.New(), durable.NewSums(size, block)
-	buffer := alignedBuffer(int(min(size, chunkBytes)))
+	buffer := linux.AlignedBuffer(int(min(size, chunkBytes)))
 	for off := int64(0); off < size; off += int64(len(buffer)) {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)

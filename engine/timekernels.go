@@ -4,7 +4,6 @@ import (
 	"math"
 	"slices"
 	"time"
-	"unsafe"
 
 	"github.com/sdr-engine/sdr/internal/linux"
 	"github.com/sdr-engine/sdr/porep"
@@ -35,8 +34,8 @@ func TimeKernels() map[string]float64 {
 		l := sha256.Layer{
 			ReplicaIDs: make([][32]byte, k.Lanes),
 			Number:     2,
-			Labels:     alignedBuffer(nodes * k.Stride()),
-			Key:        alignedBuffer(nodes * k.Stride()),
+			Labels:     linux.AlignedBuffer(nodes * k.Stride()),
+			Key:        linux.AlignedBuffer(nodes * k.Stride()),
 		}
 		rows := sha256.NewRows(nodes)
 		run := sha256.Run{ReplicaIDs: l.ReplicaIDs, Layer: l.Number, First: 1, Out: l.Labels[k.Stride():], Rows: rows.Slice(1, nodes)}
@@ -106,10 +105,3 @@ func shortest(passes map[string]func() time.Duration) map[string]float64 {
 // kernel takes for a node: on Zen 3, some 1,000 cycles of 2,500. It is much the same for
 // a few lanes as for many, which share the pages that the parents lie in.
 const memoryShare = 0.4
-
-// alignedBuffer is memory that every kernel takes: none wants more than a page's alignment.
-func alignedBuffer(n int) []byte {
-	b := make([]byte, n+linux.DirectAlign)
-	skip := -int(uintptr(unsafe.Pointer(&b[0]))) & (linux.DirectAlign - 1)
-	return b[skip:][:n:n]
-}

@@ -15,6 +15,7 @@ import (
 	"github.com/edsrzf/mmap-go"
 
 	"github.com/sdr-engine/sdr/graph"
+	"github.com/sdr-engine/sdr/internal/durable"
 	"github.com/sdr-engine/sdr/internal/linux"
 	"github.com/sdr-engine/sdr/porep"
 )
@@ -114,11 +115,11 @@ func (c *Cache) Parents(dst []uint32, first uint64) error {
 // than what was verified, or cannot be read, what the disk has is looked at, once.
 func (c *Cache) read(b []byte, at int64) error {
 	want := c.file.sums[at]
-	if copyMapped(b, c.data[at*sumBytes:]) && sum(b) == want {
+	if copyMapped(b, c.data[at*sumBytes:]) && durable.Checksum(b) == want {
 		return nil
 	}
 	err := linux.ReadDisk(c.file.File, b, at*sumBytes)
-	got := sum(b)
+	got := durable.Checksum(b)
 	if err == nil && got == want {
 		return nil
 	}

@@ -1,8 +1,7 @@
 package parentcache
 
 import (
-	"hash/crc32"
-
+	"github.com/sdr-engine/sdr/internal/durable"
 	"github.com/sdr-engine/sdr/porep"
 )
 
@@ -13,7 +12,7 @@ const (
 	sumBytes = sumNodes * rowSize
 )
 
-// sums are the CRC-32C of each sumNodes nodes, as they were when the file was
+// sums are the checksums of each sumNodes nodes, as they were when the file was
 // verified.
 type sums []uint32
 
@@ -21,15 +20,11 @@ func newSums(p porep.SealProof) sums {
 	return make(sums, (p.SectorSize().Nodes()+sumNodes-1)/sumNodes)
 }
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
-func sum(b []byte) uint32 { return crc32.Checksum(b, castagnoli) }
-
 // take takes the checksums of a block's bytes.
 func (s sums) take(b *block) {
 	at := b.first / sumNodes
 	for rest := b.bytes; len(rest) > 0; at++ {
 		n := min(sumBytes, len(rest))
-		s[at], rest = sum(rest[:n]), rest[n:]
+		s[at], rest = durable.Checksum(rest[:n]), rest[n:]
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"unsafe"
 
 	"github.com/sdr-engine/sdr/internal/linux"
 )
@@ -120,7 +119,7 @@ const readBack = 4 << 20
 // It reads in order, and looks at ctx in between.
 func (s *Sums) CheckAll(ctx context.Context, path string, read func(b []byte, off int64) error) error {
 	parts, size := s.all(), s.size
-	buffer := alignedBuffer(int(min(readBack, size)))
+	buffer := linux.AlignedBuffer(int(min(readBack, size)))
 	sum, begun := uint32(0), false // of the part that a buffer's end cut
 	for off := int64(0); off < size; {
 		if ctx.Err() != nil {
@@ -179,13 +178,6 @@ func firstNonZero(b []byte) int {
 		}
 	}
 	return -1
-}
-
-// alignedBuffer is memory that direct reads take.
-func alignedBuffer(n int) []byte {
-	b := make([]byte, n+linux.DirectAlign)
-	skip := -int(uintptr(unsafe.Pointer(unsafe.SliceData(b)))) & (linux.DirectAlign - 1)
-	return b[skip:][:n:n]
 }
 
 // Summed is a source of which sums are taken as it is read; no byte is to be read twice.

@@ -7,6 +7,7 @@ package linux
 import (
 	"errors"
 	"os"
+	"unsafe"
 )
 
 // ErrLocked says that another process, or another part of this one, holds a lock.
@@ -31,3 +32,10 @@ func SyncDir(dir string) error {
 // An Identity is the same for two names of one file or directory, and for no others that
 // are there at the time.
 type Identity struct{ Device, Inode uint64 }
+
+// AlignedBuffer is n bytes of memory that direct reads and writes take.
+func AlignedBuffer(n int) []byte {
+	b := make([]byte, n+DirectAlign)
+	skip := -int(uintptr(unsafe.Pointer(unsafe.SliceData(b)))) & (DirectAlign - 1)
+	return b[skip:][:n:n]
+}
