@@ -14,6 +14,7 @@ import (
 	"golang.org/x/perf/benchfmt"
 	"golang.org/x/perf/benchmath"
 
+	"github.com/sdr-engine/sdr/cmd/sdrbench/internal/view"
 	"github.com/sdr-engine/sdr/engine"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/seal"
@@ -290,14 +291,14 @@ func (r *benchReport) text() string {
 	}
 	c := &r.Config
 	size := r.proof.SectorSize()
-	line("machine", "%s, %s, %s/%s, %s", cpu, count(r.Machine.CPUs, "CPU"), r.Machine.OS, r.Machine.Arch, r.Machine.Go)
-	line("proof", "%s: %s of %s labels", c.Proof, count(c.Layers, "layer"), thousands(size.Nodes()))
+	line("machine", "%s, %s, %s/%s, %s", cpu, view.Count(r.Machine.CPUs, "CPU"), r.Machine.OS, r.Machine.Arch, r.Machine.Go)
+	line("proof", "%s: %s of %s labels", c.Proof, view.Count(c.Layers, "layer"), view.Thousands(size.Nodes()))
 	line("kernel", "%s at %.2f GHz", strings.Join(c.Kernels, ", "), r.GHz)
 	where := "not bound to cores"
 	if len(c.CPUs) > 0 {
-		where = fmt.Sprintf("on %s %s", verb(len(c.CPUs), "CPU", "CPUs"), strings.Trim(fmt.Sprint(c.CPUs), "[]"))
+		where = fmt.Sprintf("on %s %s", view.Verb(len(c.CPUs), "CPU", "CPUs"), strings.Trim(fmt.Sprint(c.CPUs), "[]"))
 	}
-	line("hashers", "%d %s; %s, %s staging, %s", c.Hashers, where, count(c.Sectors, "sector"), c.Staging, c.MemoryMode)
+	line("hashers", "%d %s; %s, %s staging, %s", c.Hashers, where, view.Count(c.Sectors, "sector"), c.Staging, c.MemoryMode)
 	b.WriteByte('\n')
 	for _, s := range r.Steps {
 		line(s.Name, "%9.3f s  %9.2f GB/s", s.Seconds, s.Rate/1e9)
@@ -316,7 +317,7 @@ func (r *benchReport) text() string {
 		if l.Pause >= 0.001 {
 			waited += fmt.Sprintf("  after a pause of %.3f s", l.Pause)
 		}
-		line(name, "%9.3f s  %9.3f M labels/s  %7s cycles a label%s", l.Seconds, l.Rate/1e6, thousands(uint64(l.Cycles+0.5)), waited)
+		line(name, "%9.3f s  %9.3f M labels/s  %7s cycles a label%s", l.Seconds, l.Rate/1e6, view.Thousands(uint64(l.Cycles+0.5)), waited)
 	}
 	if r.PC1 > 0 {
 		name := "PreCommit 1"
@@ -326,11 +327,11 @@ func (r *benchReport) text() string {
 		line(name, "%9.3f s", r.PC1)
 	}
 	if w := r.Window; w != nil {
-		line("32 GiB", "%s for all labels of %s (%s to %s)", hours(w.PC1), count(c.Sectors, "sector"), hours(w.PC1Range[0]), hours(w.PC1Range[1]))
+		line("32 GiB", "%s for all labels of %s (%s to %s)", hours(w.PC1), view.Count(c.Sectors, "sector"), hours(w.PC1Range[0]), hours(w.PC1Range[1]))
 	}
 	line("a day", "%.1f sectors of 32 GiB, labels only", r.PerDay)
 	b.WriteByte('\n')
-	line("parents", "%s cycles a node", thousands(uint64(r.ParentsCycles+0.5)))
+	line("parents", "%s cycles a node", view.Thousands(uint64(r.ParentsCycles+0.5)))
 	line("layers in", "%s of memory, %s", topology.SizeText(c.Memory), strings.Join(slices.Compact(slices.Clone(c.Pages)), ", "))
 	if r.MemoryPeak > 0 {
 		line("memory", "%s at the peak", topology.SizeText(r.MemoryPeak))
@@ -341,7 +342,7 @@ func (r *benchReport) text() string {
 	case !*r.Correct:
 		line("result", "WRONG, not as the reference's: %s", wrongNames(r.wrong))
 	case r.Digests != nil:
-		line("result", "right, as the reference's: comm_d and %s", count(len(r.Digests), "file"))
+		line("result", "right, as the reference's: comm_d and %s", view.Count(len(r.Digests), "file"))
 	default:
 		line("result", "right: a sample of the labels was recomputed another way")
 	}
@@ -375,13 +376,4 @@ func (r *benchReport) printGobench(w io.Writer) error {
 		}
 	}
 	return nil
-}
-
-// thousands writes 16777216 as 16,777,216.
-func thousands(n uint64) string {
-	s := fmt.Sprint(n)
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
 }

@@ -126,7 +126,7 @@ func (a *app) runBench(ctx context.Context, f benchFlags) (err error) {
 		return err
 	}
 	if size := f.proof.SectorSize(); size >= 1<<30 {
-		fmt.Fprintf(a.err, "bench: %s of %v %s %s in %s\n", count(f.sectors, "sector"), size, verb(f.sectors, "takes", "take"), topology.SizeText(f.disk(mode)), f.dir)
+		fmt.Fprintf(a.err, "bench: %s of %v %s %s in %s\n", view.Count(f.sectors, "sector"), size, view.Verb(f.sectors, "takes", "take"), topology.SizeText(f.disk(mode)), f.dir)
 	}
 	var r *benchReport
 	job := sealer.Job{Name: "bench", Wait: f.wait, Progress: new(seal.Progress), Layers: f.layers}
@@ -186,7 +186,7 @@ func (f *benchFlags) checkRoom(mode engine.MemoryMode) error {
 	case err != nil:
 		return err
 	case ok && free < disk:
-		return fmt.Errorf("looking for room in %s: %s are free, %s of %v %s %s", f.dir, topology.SizeText(free), count(f.sectors, "sector"), f.proof.SectorSize(), verb(f.sectors, "takes", "take"), topology.SizeText(disk))
+		return fmt.Errorf("looking for room in %s: %s are free, %s of %v %s %s", f.dir, topology.SizeText(free), view.Count(f.sectors, "sector"), f.proof.SectorSize(), view.Verb(f.sectors, "takes", "take"), topology.SizeText(disk))
 	}
 	return nil
 }
@@ -312,7 +312,7 @@ func (b *benching) benchFull(ctx context.Context, dir string) error {
 	return b.checkSamples(ctx, r, labelled)
 }
 
-func (b *benching) sample() sample { return sealSample(b.progress, b.f.proof) }
+func (b *benching) sample() view.Sample { return sealSample(b.progress, b.f.proof) }
 
 // setSectors refuses, before any work, what only all sectors together exceed, a budget: what is
 // wrong is the flags. The report then knows the configuration.
@@ -453,8 +453,8 @@ func (a *app) benchAddPiece(ctx context.Context, p porep.SealProof, path string,
 // cancels it with ctx.
 func (a *app) withCounter(ctx context.Context, stage string, source io.Reader, total uint64, job func(io.Reader) error) error {
 	c := &counter{ctx: ctx, r: source}
-	defer a.showProgress(func() sample {
-		return sample{Stage: stage, Done: c.n.Load(), Total: total, Unit: "bytes"}
+	defer a.showProgress(func() view.Sample {
+		return view.Sample{Stage: stage, Done: c.n.Load(), Total: total, Unit: "bytes"}
 	})()
 	return job(c)
 }

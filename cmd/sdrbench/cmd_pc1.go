@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sdr-engine/sdr/cmd/sdrbench/internal/view"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/seal"
 	"github.com/sdr-engine/sdr/sealer"
@@ -116,7 +117,7 @@ func (a *app) runPC1(ctx context.Context, f pc1Flags) error {
 	job := sealer.Job{Name: fmt.Sprintf("pc1 of sector %d", f.sector.Number), Wait: f.wait, Progress: progress, Begin: to.begin}
 	var outs []seal.Outcome
 	err = m.hold(ctx, f.sector.Proof, 1, job, func(h *sealer.Hold) error {
-		return m.labelling(h, func() sample { return sealSample(progress, f.sector.Proof) }, func() (err error) {
+		return m.labelling(h, func() view.Sample { return sealSample(progress, f.sector.Proof) }, func() (err error) {
 			outs, err = h.PreCommit1(ctx, []seal.Sector{f.sector})
 			return err
 		})
@@ -233,7 +234,7 @@ func (a *app) runPC1Sectors(ctx context.Context, f pc1Flags) error {
 	w := &lineWriter{a: a}
 	progress := new(seal.Progress)
 	job := sealer.Job{
-		Name: fmt.Sprintf("pc1 of %s", count(len(sectors), "sector")), Wait: f.wait, Progress: progress,
+		Name: fmt.Sprintf("pc1 of %s", view.Count(len(sectors), "sector")), Wait: f.wait, Progress: progress,
 		Begin: func() error {
 			var errs []error
 			for _, l := range lines {
@@ -244,7 +245,7 @@ func (a *app) runPC1Sectors(ctx context.Context, f pc1Flags) error {
 		Done: func(i int, o seal.Outcome) { lines[i].done(w, i, o) },
 	}
 	err = m.hold(ctx, proof, len(sectors), job, func(h *sealer.Hold) error {
-		return m.labelling(h, func() sample { return sealSample(progress, proof) }, func() error {
+		return m.labelling(h, func() view.Sample { return sealSample(progress, proof) }, func() error {
 			_, err := h.PreCommit1(ctx, sectors)
 			return err
 		})

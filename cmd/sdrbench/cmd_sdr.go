@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sdr-engine/sdr/cmd/sdrbench/internal/view"
 	"github.com/sdr-engine/sdr/engine"
 	"github.com/sdr-engine/sdr/internal/layers"
 	"github.com/sdr-engine/sdr/porep"
@@ -71,7 +72,7 @@ func (a *app) runSDR(ctx context.Context, f sdrFlags) error {
 	progress := new(seal.Progress)
 	job := sealer.Job{Name: "sdr", Wait: f.wait, Progress: progress}
 	err = m.hold(ctx, f.proof, 1, job, func(h *sealer.Hold) error {
-		return m.labelling(h, func() sample { return sealSample(progress, f.proof) }, func() error {
+		return m.labelling(h, func() view.Sample { return sealSample(progress, f.proof) }, func() error {
 			_, err := h.GenerateSDR(ctx, []engine.Sector{{ReplicaID: f.id, CacheDir: f.cacheDir}})
 			return err
 		})
@@ -134,7 +135,7 @@ func (a *app) runSDRSectors(ctx context.Context, f sdrFlags) error {
 	w := &lineWriter{a: a}
 	progress := new(seal.Progress)
 	job := sealer.Job{
-		Name: fmt.Sprintf("sdr of %s", count(len(sectors), "sector")), Wait: f.wait, Progress: progress,
+		Name: fmt.Sprintf("sdr of %s", view.Count(len(sectors), "sector")), Wait: f.wait, Progress: progress,
 		Done: func(i int, o seal.Outcome) {
 			if o.Err != nil {
 				w.write(i, "", nil, o.Err)
@@ -145,11 +146,11 @@ func (a *app) runSDRSectors(ctx context.Context, f sdrFlags) error {
 				paths = append(paths, layers.Path(lines[i].cacheDir, layer))
 			}
 			text, err := json.Marshal(paths)
-			w.write(i, "layers", []byte(visibleJSON(string(text))), err)
+			w.write(i, "layers", []byte(view.VisibleJSON(string(text))), err)
 		},
 	}
 	err = m.hold(ctx, proof, len(sectors), job, func(h *sealer.Hold) error {
-		return m.labelling(h, func() sample { return sealSample(progress, proof) }, func() error {
+		return m.labelling(h, func() view.Sample { return sealSample(progress, proof) }, func() error {
 			_, err := h.GenerateSDR(ctx, toLabel)
 			return err
 		})

@@ -17,6 +17,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sdr-engine/sdr/cmd/sdrbench/internal/view"
 	"github.com/sdr-engine/sdr/engine"
 	"github.com/sdr-engine/sdr/hugepages"
 	"github.com/sdr-engine/sdr/internal/coreclock"
@@ -216,7 +217,7 @@ func (a *app) runTune(ctx context.Context, f tuneFlags) (err error) {
 	s.Now = func() time.Duration { return time.Since(began) }
 	s.Say = func(stage string, tr tune.Trial, f tune.Figure) {
 		fmt.Fprintf(a.err, "tune: %3.0f %%  %s: %s cycles a label, %s: %v\n", min(100, 100*s.Now().Seconds()/s.Budget.Seconds()),
-			stage, thousands(uint64(f.Cycles+0.5)), perSecond(f.Rate, "labels"), tr)
+			stage, view.Thousands(uint64(f.Cycles+0.5)), view.PerSecond(f.Rate, "labels"), tr)
 	}
 	before, known := topology.ReadCPUUse("/proc", t.view.Machine.Allowed())
 	timed, cancel := context.WithDeadlineCause(ctx, began.Add(f.time), tune.ErrTimeUp)
@@ -280,7 +281,7 @@ func (t *tuning) addOthers(before topology.CPUUse, when string) {
 		return
 	}
 	if others := now.OthersSince(before, cpus.Len()); others > mostOthers {
-		text := fmt.Sprintf("others kept %.1f of %s busy %s", others, count(cpus.Len(), "CPU"), when)
+		text := fmt.Sprintf("others kept %.1f of %s busy %s", others, view.Count(cpus.Len(), "CPU"), when)
 		t.busy = append(t.busy, text)
 		t.addNote("%s: other settings may be best when they do not", text)
 	}
@@ -289,7 +290,7 @@ func (t *tuning) addOthers(before topology.CPUUse, when string) {
 // look notes what makes the figures worse, and what this machine has no choice in.
 func (t *tuning) look(ctx context.Context) error {
 	for _, h := range t.view.Held {
-		text := fmt.Sprintf("%s held by %s", numbers("core", topology.NewCPUSet(h.Cores...)), h.Who())
+		text := fmt.Sprintf("%s held by %s", view.Numbers("core", topology.NewCPUSet(h.Cores...)), h.Who())
 		t.busy = append(t.busy, text)
 		t.addNote("left out: %s", text)
 	}
@@ -402,7 +403,7 @@ func sectorsText(counts []int) string {
 	for i, n := range counts {
 		texts[i] = fmt.Sprint(n)
 	}
-	return strings.Join(texts, " or ") + " " + verb(counts[len(counts)-1], "sector", "sectors")
+	return strings.Join(texts, " or ") + " " + view.Verb(counts[len(counts)-1], "sector", "sectors")
 }
 
 // windowOf is how long to measure: a search takes one to two hundred measurements, and
@@ -546,7 +547,7 @@ func (r *tuneReport) header(b *strings.Builder) {
 func (r *tuneReport) text() string {
 	var b strings.Builder
 	r.header(&b)
-	fmt.Fprintf(&b, "%-12s%s for %v each, in %v, sectors of %s", "measured", count(r.Measurements, "time"),
+	fmt.Fprintf(&b, "%-12s%s for %v each, in %v, sectors of %s", "measured", view.Count(r.Measurements, "time"),
 		time.Duration(r.Window*float64(time.Second)).Round(time.Millisecond), time.Duration(r.Seconds*float64(time.Second)).Round(time.Second), r.Proof)
 	if !r.Complete {
 		b.WriteString("; the time was too short for all that there is (--time)")
@@ -555,7 +556,7 @@ func (r *tuneReport) text() string {
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
 	for _, name := range slices.Sorted(maps.Keys(r.Cycles)) {
 		if k, err := kernels.ByName(name); err == nil {
-			fmt.Fprintf(w, "  %s\t%s cycles a node\t%s a label\t\n", name, thousands(uint64(r.Cycles[name]+0.5)), thousands(uint64(r.Cycles[name]/float64(k.Lanes)+0.5)))
+			fmt.Fprintf(w, "  %s\t%s cycles a node\t%s a label\t\n", name, view.Thousands(uint64(r.Cycles[name]+0.5)), view.Thousands(uint64(r.Cycles[name]/float64(k.Lanes)+0.5)))
 		}
 	}
 	w.Flush()
@@ -568,8 +569,8 @@ func (r *tuneReport) text() string {
 }
 
 func (f *tuneFinding) text(b *strings.Builder, heading string) {
-	fmt.Fprintf(b, "\n%s: %s on %s\n", heading, count(f.Sectors, "sector"), count(f.Hashers, "core"))
-	fmt.Fprintf(b, "  %s cycles a label, %s, spread %.1f %% of %s\n", thousands(uint64(f.Cycles+0.5)), perSecond(f.Rate, "labels"), 100*f.Spread, count(f.Samples, "measurement"))
+	fmt.Fprintf(b, "\n%s: %s on %s\n", heading, view.Count(f.Sectors, "sector"), view.Count(f.Hashers, "core"))
+	fmt.Fprintf(b, "  %s cycles a label, %s, spread %.1f %% of %s\n", view.Thousands(uint64(f.Cycles+0.5)), view.PerSecond(f.Rate, "labels"), 100*f.Spread, view.Count(f.Samples, "measurement"))
 	fmt.Fprintf(b, "  kernel %s, staging %s, producers %d, stride %d, lookahead %d, siblings %s, pages %s, policy %s\n",
 		f.Kernel, f.Staging, f.Producers, f.Stride, f.Lookahead, f.SMT, f.Pages, f.Policy)
 	if len(f.Worth) == 0 {
@@ -582,7 +583,7 @@ func (f *tuneFinding) text(b *strings.Builder, heading string) {
 		if x.Lost < 0 {
 			change = fmt.Sprintf("%5.1f %% won, which is in the noise", -100*x.Lost)
 		}
-		fmt.Fprintf(w, "    %s\t%s\t%7s cycles a label\t%s\n", x.Setting, x.Value, thousands(uint64(x.Cycles+0.5)), change)
+		fmt.Fprintf(w, "    %s\t%s\t%7s cycles a label\t%s\n", x.Setting, x.Value, view.Thousands(uint64(x.Cycles+0.5)), change)
 	}
 	w.Flush()
 }
@@ -637,7 +638,7 @@ func (a *app) printTunePlan(r *tuneReport, s *tune.Space, f tuneFlags) error {
 	for _, k := range s.Kernels {
 		var shapes []string
 		for _, shape := range k.Shapes {
-			shapes = append(shapes, fmt.Sprintf("%s on %s", count(shape.Sectors, "sector"), count(shape.Hashers, "core")))
+			shapes = append(shapes, fmt.Sprintf("%s on %s", view.Count(shape.Sectors, "sector"), view.Count(shape.Hashers, "core")))
 		}
 		fmt.Fprintf(&b, "%-12s%s\n", k.Name, strings.Join(shapes, ", "))
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sdr-engine/sdr/cmd/sdrbench/internal/view"
 	"github.com/sdr-engine/sdr/engine"
 	"github.com/sdr-engine/sdr/placement"
 	"github.com/sdr-engine/sdr/porep"
@@ -188,7 +189,7 @@ func (f *engineFlags) validate(c engine.Config, sectors int) error {
 		return fmt.Errorf("%d sectors are more than one job takes, %d", sectors, engine.MaxSectors)
 	}
 	if f.hashers > sectors {
-		errs = append(errs, fmt.Errorf("--hashers: %d, but there is work for %d: %s", f.hashers, sectors, count(sectors, "sector")))
+		errs = append(errs, fmt.Errorf("--hashers: %d, but there is work for %d: %s", f.hashers, sectors, view.Count(sectors, "sector")))
 	}
 	c.Hashers = 0
 	return errors.Join(append(errs, c.CheckSettings(1))...)
@@ -284,7 +285,7 @@ func placeError(err error) error {
 }
 
 // labelling does a job that labels on the cores held, and shows how far it is.
-func (m *machine) labelling(h *sealer.Hold, read func() sample, job func() error) error {
+func (m *machine) labelling(h *sealer.Hold, read func() view.Sample, job func() error) error {
 	c := h.Config()
 	stop := m.a.showLabels(&c, read)
 	err := job()

@@ -3,21 +3,22 @@ package main
 import (
 	"testing"
 
+	"github.com/sdr-engine/sdr/cmd/sdrbench/internal/view"
 	"github.com/sdr-engine/sdr/topology"
 )
 
 // One is not many.
 func TestGrammar(t *testing.T) {
 	for got, want := range map[string]string{
-		numbers("CPU", topology.NewCPUSet(5)):        "CPU 5",
-		numbers("core", topology.NewCPUSet(5, 6, 8)): "cores 5-6,8",
-		count(1, "sector"):                           "1 sector",
-		count(0, "sector"):                           "0 sectors",
-		verb(1, "takes", "take"):                     "takes",
-		verb(2, "takes", "take"):                     "take",
-		sectorsText(nil):                             "a sector",
-		sectorsText([]int{1}):                        "1 sector",
-		sectorsText([]int{1, 16}):                    "1 or 16 sectors",
+		view.Numbers("CPU", topology.NewCPUSet(5)):        "CPU 5",
+		view.Numbers("core", topology.NewCPUSet(5, 6, 8)): "cores 5-6,8",
+		view.Count(1, "sector"):                           "1 sector",
+		view.Count(0, "sector"):                           "0 sectors",
+		view.Verb(1, "takes", "take"):                     "takes",
+		view.Verb(2, "takes", "take"):                     "take",
+		sectorsText(nil):                                  "a sector",
+		sectorsText([]int{1}):                             "1 sector",
+		sectorsText([]int{1, 16}):                         "1 or 16 sectors",
 	} {
 		if got != want {
 			t.Errorf("%q, want %q", got, want)

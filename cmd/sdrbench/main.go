@@ -202,12 +202,12 @@ func (a *app) printJSON(v any) error {
 	if err != nil {
 		return err
 	}
-	return a.print("%s\n", visibleJSON(string(text)))
+	return a.print("%s\n", view.VisibleJSON(string(text)))
 }
 
 // printText prints what people read.
 func (a *app) printText(format string, args ...any) error {
-	return a.print("%s", visible(fmt.Sprintf(format, args...)))
+	return a.print("%s", view.Visible(fmt.Sprintf(format, args...)))
 }
 
 // print prints bytes as they are.

@@ -365,7 +365,7 @@ func (w *lineWriter) write(index int, name string, result []byte, err error) {
 	if err != nil {
 		w.failed++
 		text, _ := json.Marshal(err.Error()) // a string: it cannot fail
-		line += `,"error":` + visibleJSON(string(text))
+		line += `,"error":` + view.VisibleJSON(string(text))
 	}
 	if result != nil {
 		line += fmt.Sprintf(`,%q:%s`, name, result)
@@ -391,7 +391,7 @@ func (w *lineWriter) err(ctx context.Context, sectors int, err error) error {
 		w.print(line)
 	}
 	if w.failed > 0 && ctx.Err() == nil { // each has been told
-		err = fmt.Errorf("%d of %s failed", w.failed, count(sectors, "sector"))
+		err = fmt.Errorf("%d of %s failed", w.failed, view.Count(sectors, "sector"))
 	}
 	if w.lost != nil {
 		err = errors.Join(err, fmt.Errorf("%w; the result is on standard error instead", flattened(w.lost)[0]))
