@@ -81,7 +81,7 @@ func PreCommit1(ctx context.Context, s Sector, o Options) (*Output, error) {
 // An Outcome is what became of a sector.
 //
 // Invariant: Output is there if, and only if, sealed, tree-d and all layers are there,
-// right and on the disk; otherwise Err says why not. It is decided in one place, outcome.
+// right and on the disk; otherwise Err says why not. It is decided in one place, endings.
 type Outcome struct {
 	Output *Output
 	Err    error
@@ -90,8 +90,8 @@ type Outcome struct {
 // PreCommit1Together is PreCommit1 of several sectors of one seal proof, which are
 // labelled together: see engine.Run. All sectors are checked, and their tree-ds
 // built, before the first label. What the checks find, or Begin, is an error without
-// outcomes, and so is ctx's until then. After that a sector that fails leaves the others alone. The error then is that of all Outcomes
-// joined; there is one for each sector.
+// outcomes, and so is ctx's until then. After that a sector that fails leaves the others
+// alone. The error then is that of all Outcomes joined; there is one for each sector.
 func PreCommit1Together(ctx context.Context, sectors []Sector, o Options) ([]Outcome, error) {
 	if o.Progress == nil {
 		o.Progress = new(Progress)
@@ -177,7 +177,7 @@ func PreCommit1Together(ctx context.Context, sectors []Sector, o Options) ([]Out
 	return outs, errors.Join(errs...)
 }
 
-// Endings is where it is decided what became of each sector: early, for a caller who wants
+// endings are where it is decided what became of each sector: early, for a caller who wants
 // to know, or at the end.
 type endings struct {
 	ctx    context.Context
@@ -272,29 +272,41 @@ func (e *endings) all(result engine.Result, err error) []Outcome {
 // checkAll looks at everything that may be wrong with the input, and returns what
 // the engine is to do.
 func checkAll(sectors []Sector, o *Options) (*engine.Resolved, error) {
+	wrong := checkSectors(sectors, (*Sector).check)
 	if len(sectors) == 0 {
-		return nil, errors.New("seal: checking sectors: none given")
+		return nil, wrong
 	}
 	c := engineConfig(sectors[0].Proof, *o)
-	var errs []error
 	var files []engine.File
 	for i := range sectors {
 		s := &sectors[i]
 		files = append(files, s.files()...)
-		if s.Proof != sectors[0].Proof {
-			errs = append(errs, fmt.Errorf("seal: checking sectors: sector %d is of proof %v, sector 0 of %v: one job has one", i, s.Proof, sectors[0].Proof))
-		}
-		if err := s.check(); err != nil {
-			errs = append(errs, err)
-		}
 		c.Sectors = append(c.Sectors, engine.Sector{CacheDir: s.CacheDir})
 	}
-	errs = append(errs, CheckPaths(sectors))
 	resolved, err := c.Resolve()
 	if err == nil {
 		err = resolved.CheckMachine(files...)
 	}
-	return resolved, errors.Join(append(errs, err)...)
+	return resolved, errors.Join(wrong, err)
+}
+
+// CheckSectors reports all that is wrong with sectors that are to be one job, and can be told
+// before any work, but for whether there is room for their files.
+func CheckSectors(sectors []Sector) error { return checkSectors(sectors, (*Sector).Check) }
+
+func checkSectors(sectors []Sector, check func(*Sector) error) error {
+	if len(sectors) == 0 {
+		return errors.New("seal: checking sectors: none given")
+	}
+	var errs []error
+	for i := range sectors {
+		s := &sectors[i]
+		if s.Proof != sectors[0].Proof {
+			errs = append(errs, fmt.Errorf("seal: checking sectors: sector %d is of proof %v, sector 0 of %v: one job has one", i, s.Proof, sectors[0].Proof))
+		}
+		errs = append(errs, check(s))
+	}
+	return errors.Join(append(errs, CheckPaths(sectors))...)
 }
 
 // A work is a sector while it is sealed.

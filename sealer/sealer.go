@@ -154,7 +154,7 @@ func (j Job) named(name string) Job {
 // seal.PreCommit1Together.
 func (m *Machine) PreCommit1(ctx context.Context, sectors []seal.Sector, job Job) (outs []seal.Outcome, err error) {
 	// What is wrong shows before anything is waited for.
-	if err := check(sectors); err != nil {
+	if err := seal.CheckSectors(sectors); err != nil {
 		return nil, err
 	}
 	h, err := m.Hold(ctx, sectors[0].Proof, len(sectors), job.named("pc1"))
@@ -163,20 +163,6 @@ func (m *Machine) PreCommit1(ctx context.Context, sectors []seal.Sector, job Job
 	}
 	defer func() { err = errors.Join(err, h.Release()) }()
 	return h.PreCommit1(ctx, sectors)
-}
-
-func check(sectors []seal.Sector) error {
-	if len(sectors) == 0 {
-		return errors.New("sealer: checking sectors: none given")
-	}
-	var errs []error
-	for i := range sectors {
-		if p := sectors[i].Proof; p != sectors[0].Proof {
-			errs = append(errs, fmt.Errorf("sealer: checking sectors: sector %d is of proof %v, sector 0 of %v: one job has one", i, p, sectors[0].Proof))
-		}
-		errs = append(errs, sectors[i].Check())
-	}
-	return errors.Join(append(errs, seal.CheckPaths(sectors))...)
 }
 
 // GenerateSDR labels sectors, nothing else: see seal.GenerateSDRTogether.

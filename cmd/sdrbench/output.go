@@ -210,16 +210,21 @@ func (a *app) printedFiles() (files []seal.File) {
 	return files
 }
 
+// inputFile is a file that is read; "-" is standard input, where it has another role.
+func (a *app) inputFile(path, role, roleOnStdin string) seal.File {
+	if path != "-" {
+		return seal.File{Role: role, Path: path, Use: seal.Reads}
+	}
+	in := seal.File{Role: roleOnStdin, Use: seal.Reads}
+	if f, ok := a.in.(*os.File); ok {
+		in.Path, in.Opened = f.Name(), f
+	}
+	return in
+}
+
 // pieceFile is a piece, which may be standard input.
 func (a *app) pieceFile(path string) seal.File {
-	if path != "-" {
-		return seal.File{Role: "piece", Path: path, Use: seal.Reads}
-	}
-	piece := seal.File{Role: "the piece on standard input"}
-	if f, ok := a.in.(*os.File); ok {
-		piece.Path, piece.Opened = f.Name(), f
-	}
-	return piece
+	return a.inputFile(path, "piece", "the piece on standard input")
 }
 
 // checkPiecePaths makes sure that adding a piece to staged writes to nothing else.

@@ -401,12 +401,5 @@ func (w *lineWriter) err(ctx context.Context, sectors int, err error) error {
 
 // sectorsFile is what seal.CheckPaths is to know of the file itself.
 func (a *app) sectorsFile(path string) seal.File {
-	if path != "-" {
-		return seal.File{Role: "--sectors", Path: path, Use: seal.Reads}
-	}
-	in := seal.File{Role: "--sectors on standard input"}
-	if f, ok := a.in.(*os.File); ok {
-		in.Path, in.Opened = f.Name(), f
-	}
-	return in
+	return a.inputFile(path, "--sectors", "--sectors on standard input")
 }
