@@ -14,6 +14,7 @@ import (
 	"github.com/sdr-engine/sdr/internal/golden"
 	"github.com/sdr-engine/sdr/internal/layers"
 	"github.com/sdr-engine/sdr/internal/testkit"
+	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/seal"
 )
 
@@ -76,6 +77,58 @@ func TestFaults(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestAppendFaults: whatever one file operation of AppendPiece does, after an error staged and
+// its record are as they were, or say that they are not; and what a disk has changed in a
+// staged file that was acknowledged never becomes a sector.
+func TestAppendFaults(t *testing.T) {
+	const proof, size = porep.StackedDrg2KiBV1_1, 2032
+	piece := bytes.Repeat([]byte{3}, size)
+	run := func(i *errorfs.Injector) (dir string, added seal.AddedPiece, err error) {
+		dir = t.TempDir()
+		added, err = seal.AppendPiece(i.With(t.Context()), seal.Append{Proof: proof, Staged: filepath.Join(dir, "staged"), Record: true}, bytes.NewReader(piece), size)
+		return dir, added, err
+	}
+	count := &errorfs.Injector{}
+	dir, want, err := run(count)
+	if err != nil {
+		t.Fatal(err)
+	}
+	right := must(os.ReadFile(filepath.Join(dir, "staged")))
+	failed, refused := 0, 0
+	for _, fault := range errorfs.Faults {
+		for at := range count.Operations() {
+			i := &errorfs.Injector{At: at, Fault: fault}
+			dir, added, err := run(i)
+			staged := filepath.Join(dir, "staged")
+			if err != nil {
+				failed++
+				// A name that was given, and then taken away behind our back, is not ours to clear.
+				if left := must(os.ReadDir(dir)); len(left) > 0 && !i.Tampered() {
+					t.Errorf("%s: error %v, and left %v", i.Struck(), err, left)
+				}
+				continue
+			}
+			if added != want {
+				t.Errorf("%s: %v, want %v", i.Struck(), added, want)
+			}
+			if got := must(os.ReadFile(staged)); bytes.Equal(got, right) {
+				continue
+			}
+			refused++
+			s := seal.Sector{Proof: proof, CacheDir: t.TempDir(), Staged: staged, Sealed: filepath.Join(dir, "sealed"), Pieces: []porep.Piece{added.Piece}}
+			if err := os.WriteFile(s.Sealed, nil, 0o666); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := seal.PreCommit1(t.Context(), s, seal.Options{}); !errors.As(err, new(*seal.DataError)) {
+				t.Errorf("%s: sealed from a wrong staged: %v", i.Struck(), err)
+			}
+		}
+	}
+	if failed == 0 || refused == 0 {
+		t.Errorf("%d failed, %d were refused later: faults do not reach the job", failed, refused)
 	}
 }
 

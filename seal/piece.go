@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/sdr-engine/sdr/fr32"
+	"github.com/sdr-engine/sdr/internal/durable"
 	"github.com/sdr-engine/sdr/internal/linux"
 	"github.com/sdr-engine/sdr/merkle"
 	"github.com/sdr-engine/sdr/porep"
@@ -109,6 +110,9 @@ func addPiece(ctx context.Context, p porep.SealProof, source io.Reader, size por
 	}
 	if err := writeZeros(staged, int64(start-end)); err != nil {
 		return AddedPiece{}, fmt.Errorf("seal: aligning piece: %w", err)
+	}
+	if f, ok := staged.(*os.File); ok {
+		staged = durable.WriterOf(ctx, f)
 	}
 	commP, err := readPiece(ctx, source, size, staged)
 	if err != nil {

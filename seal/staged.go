@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/sdr-engine/sdr/internal/durable"
 	"github.com/sdr-engine/sdr/internal/linux"
 	"github.com/sdr-engine/sdr/porep"
 )
@@ -94,14 +95,6 @@ func (e *StagedLengthError) Error() string {
 // lockPoll is how often a job that waits for staged looks for it.
 const lockPoll = 10 * time.Millisecond
 
-// A disk is what AppendPiece does when a piece is written, so that a test can see it
-// and let it fail.
-type disk struct {
-	syncData func(staged *os.File) error
-	syncDir  func(dir string) error
-	record   func(path string, size int) (write func(text []byte) error, abort func(), err error)
-}
-
 // AppendPiece is AddPiece for a staged file that others may add to at the same time,
 // and that is to be there after a power cut. It holds the file's lock (where the
 // system has locks: Linux) while it compares the file's length with what the
@@ -112,16 +105,7 @@ type disk struct {
 // After an error staged and its record are as they were, unless the error says
 // otherwise. It is a *StagedLengthError, *StagedBusyError or *RecordError where staged is
 // not as it should be, and otherwise as AddPiece's.
-func AppendPiece(ctx context.Context, a Append, source io.Reader, size porep.UnpaddedSize) (AddedPiece, error) {
-	return appendPiece(ctx, a, source, size, onDisk(ctx))
-}
-
-func onDisk(ctx context.Context) disk {
-	record := func(path string, size int) (func([]byte) error, func(), error) { return reserveRecord(ctx, path, size) }
-	return disk{linux.Datasync, linux.SyncDir, record}
-}
-
-func appendPiece(ctx context.Context, a Append, source io.Reader, size porep.UnpaddedSize, d disk) (added AddedPiece, err error) {
+func AppendPiece(ctx context.Context, a Append, source io.Reader, size porep.UnpaddedSize) (added AddedPiece, err error) {
 	// Before a file is made.
 	if err := a.Proof.Check(); err != nil {
 		return added, err
@@ -206,7 +190,7 @@ func appendPiece(ctx context.Context, a Append, source io.Reader, size porep.Unp
 			return added, err
 		}
 		var abort func()
-		if write, abort, err = d.record(name, len(text)); err != nil {
+		if write, abort, err = reserveRecord(ctx, name, len(text)); err != nil {
 			return added, fmt.Errorf("seal: adding piece: its record: %w", err)
 		}
 		defer abort()
@@ -215,7 +199,7 @@ func appendPiece(ctx context.Context, a Append, source io.Reader, size porep.Unp
 		return AddedPiece{}, err
 	}
 	written = true
-	if err := d.reach(f, length, int64(start+size.Padded())); err != nil {
+	if err := reach(ctx, f, length, int64(start+size.Padded())); err != nil {
 		return AddedPiece{}, err
 	}
 	if write != nil {
@@ -226,7 +210,7 @@ func appendPiece(ctx context.Context, a Append, source io.Reader, size porep.Unp
 		if err != nil {
 			err = fmt.Errorf("seal: adding piece: its record: %w", err)
 			// It may have its name already, and only the directory not be on the disk.
-			if back := d.putBack(name, text, before); back != nil {
+			if back := putBack(ctx, name, text, before); back != nil {
 				written = false
 				err = errors.Join(err, fmt.Errorf("seal: adding piece: the record names the piece, so staged keeps it: putting the record back: %w", back))
 			}
@@ -352,13 +336,13 @@ func leadsTo(path string, f *os.File) error {
 
 // reach waits until staged, which had length bytes and now has want, is on the disk,
 // and makes sure that it is still what its path leads to.
-func (d disk) reach(f *os.File, length, want int64) error {
-	if err := d.syncData(f); err != nil {
+func reach(ctx context.Context, f *os.File, length, want int64) error {
+	if err := durable.SyncFile(ctx, f); err != nil {
 		return fmt.Errorf("seal: adding piece: syncing staged: %w", err)
 	}
 	// Whoever made the file, the first piece in it needs its name.
 	if length == 0 {
-		if err := d.syncDir(filepath.Dir(f.Name())); err != nil {
+		if err := durable.SyncDir(ctx, filepath.Dir(f.Name())); err != nil {
 			return fmt.Errorf("seal: adding piece: syncing staged's directory: %w", err)
 		}
 	}
@@ -377,7 +361,7 @@ func (d disk) reach(f *os.File, length, want int64) error {
 
 // putBack sees to it that a record's file that holds text, which could not be written
 // as it should be, holds what it held before; nil is no file.
-func (d disk) putBack(path string, text, before []byte) error {
+func putBack(ctx context.Context, path string, text, before []byte) error {
 	holds := func() (bool, error) {
 		now, err := os.ReadFile(path)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -391,7 +375,7 @@ func (d disk) putBack(path string, text, before []byte) error {
 	if before == nil {
 		return os.Remove(path)
 	}
-	write, abort, err := d.record(path, len(before))
+	write, abort, err := reserveRecord(ctx, path, len(before))
 	if err != nil {
 		return err
 	}

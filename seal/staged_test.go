@@ -18,14 +18,57 @@ import (
 	"github.com/sdr-engine/sdr/porep"
 )
 
-// A watched disk notes what is done, and fails at one thing.
+// A watched disk notes what is done to staged and its record, and fails at one thing.
 type watched struct {
-	t    *testing.T
-	did  []string
-	fail string
+	t     *testing.T
+	did   []string
+	fail  string
+	named bool // the record has its name
+
+	// records is asked when a record is begun, synced is told when staged is on the disk.
+	records, synced func() error
 }
 
 var errDisk = errors.New("the disk is on fire")
+
+func (w *watched) with(ctx context.Context) context.Context { return durable.WithInjector(ctx, w) }
+
+func (w *watched) Before(op *durable.Op) error {
+	isRecord := strings.HasSuffix(op.Path, ".pieces")
+	switch {
+	case op.Kind == durable.OpSync && !isRecord:
+		return w.step(fmt.Sprint("data ", size(w.t, op.Path)))
+	case op.Kind == durable.OpSyncDir && w.named: // of the record's name
+		w.named = false
+		return w.step("name record")
+	case op.Kind == durable.OpSyncDir:
+		return w.step("directory " + filepath.Base(op.Path))
+	case op.Kind == durable.OpReserve:
+		if w.records != nil {
+			if err := w.records(); err != nil {
+				return err
+			}
+		}
+		return w.step("reserve record")
+	case op.Kind == durable.OpWrite && isRecord:
+		temp := filepath.Join(filepath.Dir(op.Path), durable.TempName(filepath.Base(op.Path)))
+		if reserved := size(w.t, temp); reserved != int64(len(op.Buf)) {
+			w.t.Errorf("a record of %d bytes, %d were reserved", len(op.Buf), reserved)
+		}
+		return w.step("write record")
+	}
+	return nil
+}
+
+func (w *watched) After(op *durable.Op) error {
+	if op.Kind == durable.OpPublish {
+		w.named = true
+	}
+	if op.Kind == durable.OpSync && !strings.HasSuffix(op.Path, ".pieces") && w.synced != nil {
+		return w.synced()
+	}
+	return nil
+}
 
 func (w *watched) step(name string) error {
 	w.did = append(w.did, name)
@@ -33,32 +76,6 @@ func (w *watched) step(name string) error {
 		return errDisk
 	}
 	return nil
-}
-
-func (w *watched) disk() disk {
-	return disk{
-		syncData: func(f *os.File) error {
-			return errors.Join(w.step(fmt.Sprint("data ", size(w.t, f.Name()))), linux.Datasync(f))
-		},
-		syncDir: func(dir string) error {
-			return errors.Join(w.step("directory "+filepath.Base(dir)), linux.SyncDir(dir))
-		},
-		record: func(path string, size int) (func([]byte) error, func(), error) {
-			if err := w.step("reserve record"); err != nil {
-				return nil, nil, err
-			}
-			write, abort, err := reserveRecord(context.Background(), path, size)
-			return func(text []byte) error {
-				if len(text) != size {
-					w.t.Errorf("a record of %d bytes, %d were reserved", len(text), size)
-				}
-				if err := w.step("write record"); err != nil {
-					return err
-				}
-				return errors.Join(write(text), w.step("name record"))
-			}, abort, err
-		},
-	}
 }
 
 func size(t *testing.T, path string) int64 {
@@ -71,13 +88,13 @@ func size(t *testing.T, path string) int64 {
 }
 
 // appendTo adds a piece of 508 bytes to a 2 KiB sector.
-func appendTo(t *testing.T, staged string, d disk, edit func(*Append)) error {
+func appendTo(t *testing.T, staged string, w *watched, edit func(*Append)) error {
 	t.Helper()
 	a := Append{Proof: porep.StackedDrg2KiBV1, Staged: staged}
 	if edit != nil {
 		edit(&a)
 	}
-	_, err := appendPiece(t.Context(), a, bytes.NewReader(bytes.Repeat([]byte{7}, 508)), 508, d)
+	_, err := AppendPiece(w.with(t.Context()), a, bytes.NewReader(bytes.Repeat([]byte{7}, 508)), 508)
 	return err
 }
 
@@ -126,13 +143,13 @@ func TestAppendReachesTheDisk(t *testing.T) {
 					}
 				}
 				if tt.first != nil {
-					if err := appendTo(t, staged, (&watched{t: t}).disk(), tt.first); err != nil {
+					if err := appendTo(t, staged, &watched{t: t}, tt.first); err != nil {
 						t.Fatal(err)
 					}
 				}
 				before := contents(t, dir)
 				w := &watched{t: t, fail: strings.Replace(fail, "DIR", filepath.Base(dir), 1)}
-				err := appendTo(t, staged, w.disk(), tt.next)
+				err := appendTo(t, staged, w, tt.next)
 				if fail == "" {
 					want := slices.Clone(tt.did)
 					for i := range want {
@@ -164,20 +181,19 @@ func TestRecordPutBack(t *testing.T) {
 		dir := t.TempDir()
 		staged := filepath.Join(dir, "staged")
 		w := &watched{t: t}
-		if err := appendTo(t, staged, w.disk(), func(a *Append) { a.Record = true }); err != nil {
+		if err := appendTo(t, staged, w, func(a *Append) { a.Record = true }); err != nil {
 			t.Fatal(err)
 		}
 		before := contents(t, dir)
-		d := w.disk()
-		reserve, times := d.record, 0
-		d.record = func(path string, size int) (func([]byte) error, func(), error) {
+		times := 0
+		w.fail = "name record"
+		w.records = func() error {
 			if times++; times == 2 && !again {
-				return nil, nil, errDisk
+				return errDisk
 			}
-			write, abort, err := reserve(path, size)
-			return func(text []byte) error { return errors.Join(write(text), errDisk) }, abort, err
+			return nil
 		}
-		err := appendTo(t, staged, d, nil)
+		err := appendTo(t, staged, w, nil)
 		if !errors.Is(err, errDisk) || times != 2 {
 			t.Errorf("error %v, %d records", err, times)
 		}
@@ -214,10 +230,8 @@ func TestAppendInterfered(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := t.TempDir()
 			staged := filepath.Join(dir, "staged")
-			d := (&watched{t: t}).disk()
-			sync := d.syncData
-			d.syncData = func(f *os.File) error { return errors.Join(sync(f), tt.do(staged)) }
-			err := appendTo(t, staged, d, nil)
+			w := &watched{t: t, synced: func() error { return tt.do(staged) }}
+			err := appendTo(t, staged, w, nil)
 			if err == nil || !strings.Contains(err.Error(), tt.says) {
 				t.Errorf("error %v, want %q in it", err, tt.says)
 			}
@@ -234,7 +248,7 @@ func TestAppendInterfered(t *testing.T) {
 
 // TestAppendErrors: errors that callers tell apart.
 func TestAppendErrors(t *testing.T) {
-	real := onDisk(t.Context())
+	real := &watched{t: t}
 	staged := filepath.Join(t.TempDir(), "staged")
 	if err := appendTo(t, staged, real, nil); err != nil {
 		t.Fatal(err)

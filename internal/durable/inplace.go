@@ -10,6 +10,34 @@ import (
 	"github.com/sdr-engine/sdr/internal/linux"
 )
 
+// SyncFile waits until what was written to f, a file of the caller's, is on the disk.
+func SyncFile(ctx context.Context, f *os.File) error {
+	return faultsOf(ctx).do(OpSync, f.Name(), func() error { return linux.Datasync(f) })
+}
+
+// SyncDir waits until the names in a directory are on the disk.
+func SyncDir(ctx context.Context, dir string) error {
+	return faultsOf(ctx).do(OpSyncDir, dir, func() error { return linux.SyncDir(dir) })
+}
+
+// WriterOf writes to f, a file of the caller's, where it stands.
+func WriterOf(ctx context.Context, f *os.File) io.Writer { return writerOf{f, faultsOf(ctx)} }
+
+type writerOf struct {
+	*os.File
+	faults
+}
+
+func (w writerOf) Write(b []byte) (int, error) {
+	if err := w.write(w.Name(), b, 0, func(b []byte) error {
+		_, err := w.File.Write(b)
+		return err
+	}); err != nil {
+		return 0, err
+	}
+	return len(b), nil
+}
+
 // An InPlace is a file that exists already and is filled in place.
 type InPlace struct {
 	path string
