@@ -320,7 +320,7 @@ func (b *benching) setSectors(sectors []engine.Sector) error {
 	c := b.held.Config()
 	c.Sectors = sectors
 	c.Layers = b.f.layers
-	if err := c.Validate(); err != nil {
+	if err := c.CheckSettings(len(sectors)); err != nil {
 		return usageError{err}
 	}
 	b.r.setConfig(c)

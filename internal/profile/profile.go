@@ -294,7 +294,7 @@ func (s *Settings) check() (problems []string) {
 		fail("staging: %q is not inline, producers or hybrid", s.Staging)
 	}
 	// The engine knows what it takes, but 0 is a default to it.
-	bounds := c.Validate()
+	bounds := c.CheckSettings(1)
 	for _, key := range []struct {
 		name  string
 		value int
