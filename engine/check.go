@@ -9,6 +9,7 @@ import (
 	"github.com/sdr-engine/sdr/engine/internal/onelayer"
 	"github.com/sdr-engine/sdr/internal/layers"
 	"github.com/sdr-engine/sdr/internal/linux"
+	"github.com/sdr-engine/sdr/internal/words"
 	"github.com/sdr-engine/sdr/sha256"
 	"github.com/sdr-engine/sdr/topology"
 )
@@ -149,7 +150,7 @@ func (r *Resolved) checkAhead() error {
 	for _, need := range r.needs {
 		if n := need.Rings + need.Parents; n > maxAhead {
 			return &ConfigError{"lookahead", fmt.Sprintf("%s, %d nodes ahead in runs of %d, take %s of each hasher's memory, want %s at most: lower one of the three",
-				count(r.c.Producers, "producer"), r.c.Lookahead, r.c.Stride, sizeText(n), sizeText(maxAhead))}
+				words.Count(r.c.Producers, "producer"), r.c.Lookahead, r.c.Stride, sizeText(n), sizeText(maxAhead))}
 		}
 	}
 	return nil
@@ -173,7 +174,7 @@ func (r *Resolved) checkBudget(asked *Config) error {
 		take = "takes"
 	}
 	reason := fmt.Sprintf("%s, but %s on %s in %v mode %s %s", sizeText(c.Budget),
-		count(len(c.Sectors), "sector"), count(most, "hasher"), c.MemoryMode, take, sizeText(need))
+		words.Count(len(c.Sectors), "sector"), words.Count(most, "hasher"), c.MemoryMode, take, sizeText(need))
 	smallest, smallestText := need, ""
 	for _, mode := range []MemoryMode{TwoLayers, OneLayer} {
 		for hashers := most; hashers >= 1; hashers-- {
@@ -184,7 +185,7 @@ func (r *Resolved) checkBudget(asked *Config) error {
 					continue
 				}
 				takes := other.unchecked().memory()
-				text := fmt.Sprintf("%v mode with %s", mode, count(hashers, "hasher"))
+				text := fmt.Sprintf("%v mode with %s", mode, words.Count(hashers, "hasher"))
 				if kernel != c.Kernel {
 					text += " and kernel " + kernel
 				}

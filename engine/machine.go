@@ -12,6 +12,7 @@ import (
 	"github.com/sdr-engine/sdr/internal/durable"
 	"github.com/sdr-engine/sdr/internal/layers"
 	"github.com/sdr-engine/sdr/internal/linux"
+	"github.com/sdr-engine/sdr/internal/words"
 )
 
 // A File is one that a job will write, so many bytes long, in the place of what has its name
@@ -33,7 +34,7 @@ type SpaceError struct {
 
 func (e *SpaceError) Error() string {
 	return fmt.Sprintf("engine: looking for room: %s on the file system of %s take %s, there is room for %s: free %s there, or label fewer sectors at a time",
-		count(e.Files, "file"), e.Dir, sizeText(e.Want), sizeText(e.Free), sizeText(e.Want-e.Free))
+		words.Count(e.Files, "file"), e.Dir, sizeText(e.Want), sizeText(e.Free), sizeText(e.Want-e.Free))
 }
 
 // CheckMachine reports what this machine lacks for the job now, as far as that can be told

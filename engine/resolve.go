@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"slices"
 
+	"github.com/sdr-engine/sdr/internal/words"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/sha256"
 )
@@ -75,7 +76,7 @@ func (r *Resolved) Config() Config { return r.c.clone() }
 // them, which takes a while, need not resolve and check all else again.
 func (r *Resolved) WithReplicaIDs(ids []porep.ReplicaID) (*Resolved, error) {
 	if len(ids) != len(r.c.Sectors) {
-		return nil, &ConfigError{"replica ids", count(len(ids), "replica id") + " for " + count(len(r.c.Sectors), "sector")}
+		return nil, &ConfigError{"replica ids", words.Count(len(ids), "replica id") + " for " + words.Count(len(r.c.Sectors), "sector")}
 	}
 	other := *r
 	other.c.Sectors = slices.Clone(r.c.Sectors)

@@ -143,13 +143,6 @@ func total(batches []*sha256.Kernel, cycles func(*sha256.Kernel) float64) (sum f
 	return sum
 }
 
-func count(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
-}
-
 // sizeText is topology.SizeText, with the bytes where those are rounded.
 func sizeText(n uint64) string {
 	unit := uint64(1) << (10 * min(4, (bits.Len64(n)-1)/10))

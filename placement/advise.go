@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/sdr-engine/sdr/internal/words"
 	"github.com/sdr-engine/sdr/topology"
 )
 
@@ -23,14 +24,14 @@ func (r *resources) limits(fit int) (limits []Limit) {
 			n := r.complexes[i].counts()
 			all.ones, all.twos, held = all.ones+n.ones, all.twos+n.twos, held+r.complexes[i].held
 		}
-		free := plural(all.ones+all.twos, "core") + " free"
+		free := words.Count(all.ones+all.twos, "core") + " free"
 		if held > 0 {
 			free += fmt.Sprintf(", %d held by other jobs", held)
 		}
 		if slots(all, cpus) > r.slots {
-			add(LimitComplexes, "core complexes: %s, but the %s of a job must share a complex: room for %s", free, plural(cpus, "CPU"), plural(r.slots, "job"))
+			add(LimitComplexes, "core complexes: %s, but the %s of a job must share a complex: room for %s", free, words.Count(cpus, "CPU"), words.Count(r.slots, "job"))
 		} else {
-			add(LimitCores, "cores: %s, jobs take %s each: room for %s", free, plural(cpus, "CPU"), plural(r.slots, "job"))
+			add(LimitCores, "cores: %s, jobs take %s each: room for %s", free, words.Count(cpus, "CPU"), words.Count(r.slots, "job"))
 		}
 	}
 	layers, bytes := r.layersSuffice(more), r.bytesSuffice(more)
@@ -106,7 +107,7 @@ func (r *resources) helps(m *topology.Machine, reserved Reserved, fit int) (help
 		try(func(q *Request, _ *Reserved) { q.SMT = ProduceOnSiblings }, "producers on the SMT siblings of hashers")
 	}
 	for n := r.q.Producers - 1; n >= 0; n-- {
-		if try(func(q *Request, _ *Reserved) { q.Producers = n }, "%s for each hasher instead of %d", plural(n, "producer"), r.q.Producers) {
+		if try(func(q *Request, _ *Reserved) { q.Producers = n }, "%s for each hasher instead of %d", words.Count(n, "producer"), r.q.Producers) {
 			break
 		}
 	}
@@ -142,7 +143,7 @@ func (r *resources) missing(sectors int) (missing []string) {
 	if !r.q.strict() {
 		bytes = max(bytes, lack*r.q.unit())
 	} else if lack > 0 {
-		missing = append(missing, fmt.Sprintf("%s of %s", plural(int(lack), "more free huge page"), topology.SizeText(r.q.PageSize)))
+		missing = append(missing, fmt.Sprintf("%s of %s", words.Count(int(lack), "more free huge page"), topology.SizeText(r.q.PageSize)))
 	}
 	if bytes > 0 {
 		missing = append(missing, topology.SizeText(bytes)+" more free memory")
@@ -185,12 +186,5 @@ func take(sectors int) string {
 	if sectors == 1 {
 		return "1 sector takes"
 	}
-	return plural(sectors, "sector") + " take"
-}
-
-func plural(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
+	return words.Count(sectors, "sector") + " take"
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/sdr-engine/sdr/engine"
 	"github.com/sdr-engine/sdr/hugepages"
+	"github.com/sdr-engine/sdr/internal/words"
 	"github.com/sdr-engine/sdr/placement"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/reserve"
@@ -63,19 +64,12 @@ func (e *NoRoomError) Error() string { return noRoom(e.Sectors, e.Limits) }
 func noRoom(sectors int, limits []placement.Limit) string {
 	texts := []string{"sealer: no room yet"}
 	if sectors > 0 {
-		texts[0] = fmt.Sprintf("sealer: placing %s: no room", count(sectors, "sector"))
+		texts[0] = fmt.Sprintf("sealer: placing %s: no room", words.Count(sectors, "sector"))
 	}
 	for _, l := range limits {
 		texts = append(texts, l.Text)
 	}
 	return strings.Join(texts, "; ")
-}
-
-func count(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }
 
 // parentsCycles are what parents cost for each node, whoever hashes: they count

@@ -16,6 +16,7 @@ import (
 
 	"github.com/sdr-engine/sdr/cmd/sdrbench/internal/view"
 	"github.com/sdr-engine/sdr/engine"
+	"github.com/sdr-engine/sdr/internal/words"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/seal"
 	"github.com/sdr-engine/sdr/topology"
@@ -291,14 +292,14 @@ func (r *benchReport) text() string {
 	}
 	c := &r.Config
 	size := r.proof.SectorSize()
-	line("machine", "%s, %s, %s/%s, %s", cpu, view.Count(r.Machine.CPUs, "CPU"), r.Machine.OS, r.Machine.Arch, r.Machine.Go)
-	line("proof", "%s: %s of %s labels", c.Proof, view.Count(c.Layers, "layer"), view.Thousands(size.Nodes()))
+	line("machine", "%s, %s, %s/%s, %s", cpu, words.Count(r.Machine.CPUs, "CPU"), r.Machine.OS, r.Machine.Arch, r.Machine.Go)
+	line("proof", "%s: %s of %s labels", c.Proof, words.Count(c.Layers, "layer"), view.Thousands(size.Nodes()))
 	line("kernel", "%s at %.2f GHz", strings.Join(c.Kernels, ", "), r.GHz)
 	where := "not bound to cores"
 	if len(c.CPUs) > 0 {
 		where = fmt.Sprintf("on %s %s", view.Verb(len(c.CPUs), "CPU", "CPUs"), strings.Trim(fmt.Sprint(c.CPUs), "[]"))
 	}
-	line("hashers", "%d %s; %s, %s staging, %s", c.Hashers, where, view.Count(c.Sectors, "sector"), c.Staging, c.MemoryMode)
+	line("hashers", "%d %s; %s, %s staging, %s", c.Hashers, where, words.Count(c.Sectors, "sector"), c.Staging, c.MemoryMode)
 	b.WriteByte('\n')
 	for _, s := range r.Steps {
 		line(s.Name, "%9.3f s  %9.2f GB/s", s.Seconds, s.Rate/1e9)
@@ -327,7 +328,7 @@ func (r *benchReport) text() string {
 		line(name, "%9.3f s", r.PC1)
 	}
 	if w := r.Window; w != nil {
-		line("32 GiB", "%s for all labels of %s (%s to %s)", hours(w.PC1), view.Count(c.Sectors, "sector"), hours(w.PC1Range[0]), hours(w.PC1Range[1]))
+		line("32 GiB", "%s for all labels of %s (%s to %s)", hours(w.PC1), words.Count(c.Sectors, "sector"), hours(w.PC1Range[0]), hours(w.PC1Range[1]))
 	}
 	line("a day", "%.1f sectors of 32 GiB, labels only", r.PerDay)
 	b.WriteByte('\n')
@@ -342,7 +343,7 @@ func (r *benchReport) text() string {
 	case !*r.Correct:
 		line("result", "WRONG, not as the reference's: %s", wrongNames(r.wrong))
 	case r.Digests != nil:
-		line("result", "right, as the reference's: comm_d and %s", view.Count(len(r.Digests), "file"))
+		line("result", "right, as the reference's: comm_d and %s", words.Count(len(r.Digests), "file"))
 	default:
 		line("result", "right: a sample of the labels was recomputed another way")
 	}

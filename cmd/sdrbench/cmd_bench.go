@@ -18,6 +18,7 @@ import (
 	"github.com/sdr-engine/sdr/engine"
 	"github.com/sdr-engine/sdr/graph"
 	"github.com/sdr-engine/sdr/internal/coreclock"
+	"github.com/sdr-engine/sdr/internal/words"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/seal"
 	"github.com/sdr-engine/sdr/sealer"
@@ -126,7 +127,7 @@ func (a *app) runBench(ctx context.Context, f benchFlags) (err error) {
 		return err
 	}
 	if size := f.proof.SectorSize(); size >= 1<<30 {
-		fmt.Fprintf(a.err, "bench: %s of %v %s %s in %s\n", view.Count(f.sectors, "sector"), size, view.Verb(f.sectors, "takes", "take"), topology.SizeText(f.disk(mode)), f.dir)
+		fmt.Fprintf(a.err, "bench: %s of %v %s %s in %s\n", words.Count(f.sectors, "sector"), size, view.Verb(f.sectors, "takes", "take"), topology.SizeText(f.disk(mode)), f.dir)
 	}
 	var r *benchReport
 	job := sealer.Job{Name: "bench", Wait: f.wait, Progress: new(seal.Progress), Layers: f.layers}
@@ -186,7 +187,7 @@ func (f *benchFlags) checkRoom(mode engine.MemoryMode) error {
 	case err != nil:
 		return err
 	case ok && free < disk:
-		return fmt.Errorf("looking for room in %s: %s are free, %s of %v %s %s", f.dir, topology.SizeText(free), view.Count(f.sectors, "sector"), f.proof.SectorSize(), view.Verb(f.sectors, "takes", "take"), topology.SizeText(disk))
+		return fmt.Errorf("looking for room in %s: %s are free, %s of %v %s %s", f.dir, topology.SizeText(free), words.Count(f.sectors, "sector"), f.proof.SectorSize(), view.Verb(f.sectors, "takes", "take"), topology.SizeText(disk))
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sdr-engine/sdr/cmd/sdrbench/internal/view"
+	"github.com/sdr-engine/sdr/internal/words"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/seal"
 	"github.com/sdr-engine/sdr/sealer"
@@ -234,7 +235,7 @@ func (a *app) runPC1Sectors(ctx context.Context, f pc1Flags) error {
 	w := &lineWriter{a: a}
 	progress := new(seal.Progress)
 	job := sealer.Job{
-		Name: fmt.Sprintf("pc1 of %s", view.Count(len(sectors), "sector")), Wait: f.wait, Progress: progress,
+		Name: fmt.Sprintf("pc1 of %s", words.Count(len(sectors), "sector")), Wait: f.wait, Progress: progress,
 		Begin: func() error {
 			var errs []error
 			for _, l := range lines {

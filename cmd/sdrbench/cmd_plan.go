@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sdr-engine/sdr/cmd/sdrbench/internal/view"
+	"github.com/sdr-engine/sdr/internal/words"
 	"github.com/sdr-engine/sdr/placement"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/reserve"
@@ -161,7 +162,7 @@ func (e *noFitError) Error() string {
 	if e.asked == placement.Max {
 		return "planning: not even one sector fits"
 	}
-	return fmt.Sprintf("planning: %s asked for, there is room for %d", view.Count(e.asked, "sector"), e.fit)
+	return fmt.Sprintf("planning: %s asked for, there is room for %d", words.Count(e.asked, "sector"), e.fit)
 }
 
 // planJSON is a contract with scripts. Lists are never null; nodes are named by the

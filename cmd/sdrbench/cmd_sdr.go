@@ -12,6 +12,7 @@ import (
 	"github.com/sdr-engine/sdr/cmd/sdrbench/internal/view"
 	"github.com/sdr-engine/sdr/engine"
 	"github.com/sdr-engine/sdr/internal/layers"
+	"github.com/sdr-engine/sdr/internal/words"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/seal"
 	"github.com/sdr-engine/sdr/sealer"
@@ -135,7 +136,7 @@ func (a *app) runSDRSectors(ctx context.Context, f sdrFlags) error {
 	w := &lineWriter{a: a}
 	progress := new(seal.Progress)
 	job := sealer.Job{
-		Name: fmt.Sprintf("sdr of %s", view.Count(len(sectors), "sector")), Wait: f.wait, Progress: progress,
+		Name: fmt.Sprintf("sdr of %s", words.Count(len(sectors), "sector")), Wait: f.wait, Progress: progress,
 		Done: func(i int, o seal.Outcome) {
 			if o.Err != nil {
 				w.write(i, "", nil, o.Err)

@@ -23,6 +23,7 @@ import (
 	"github.com/sdr-engine/sdr/internal/coreclock"
 	"github.com/sdr-engine/sdr/internal/profile"
 	"github.com/sdr-engine/sdr/internal/tune"
+	"github.com/sdr-engine/sdr/internal/words"
 	"github.com/sdr-engine/sdr/placement"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/reserve"
@@ -281,7 +282,7 @@ func (t *tuning) addOthers(before topology.CPUUse, when string) {
 		return
 	}
 	if others := now.OthersSince(before, cpus.Len()); others > mostOthers {
-		text := fmt.Sprintf("others kept %.1f of %s busy %s", others, view.Count(cpus.Len(), "CPU"), when)
+		text := fmt.Sprintf("others kept %.1f of %s busy %s", others, words.Count(cpus.Len(), "CPU"), when)
 		t.busy = append(t.busy, text)
 		t.addNote("%s: other settings may be best when they do not", text)
 	}
@@ -547,7 +548,7 @@ func (r *tuneReport) header(b *strings.Builder) {
 func (r *tuneReport) text() string {
 	var b strings.Builder
 	r.header(&b)
-	fmt.Fprintf(&b, "%-12s%s for %v each, in %v, sectors of %s", "measured", view.Count(r.Measurements, "time"),
+	fmt.Fprintf(&b, "%-12s%s for %v each, in %v, sectors of %s", "measured", words.Count(r.Measurements, "time"),
 		time.Duration(r.Window*float64(time.Second)).Round(time.Millisecond), time.Duration(r.Seconds*float64(time.Second)).Round(time.Second), r.Proof)
 	if !r.Complete {
 		b.WriteString("; the time was too short for all that there is (--time)")
@@ -569,8 +570,8 @@ func (r *tuneReport) text() string {
 }
 
 func (f *tuneFinding) text(b *strings.Builder, heading string) {
-	fmt.Fprintf(b, "\n%s: %s on %s\n", heading, view.Count(f.Sectors, "sector"), view.Count(f.Hashers, "core"))
-	fmt.Fprintf(b, "  %s cycles a label, %s, spread %.1f %% of %s\n", view.Thousands(uint64(f.Cycles+0.5)), view.PerSecond(f.Rate, "labels"), 100*f.Spread, view.Count(f.Samples, "measurement"))
+	fmt.Fprintf(b, "\n%s: %s on %s\n", heading, words.Count(f.Sectors, "sector"), words.Count(f.Hashers, "core"))
+	fmt.Fprintf(b, "  %s cycles a label, %s, spread %.1f %% of %s\n", view.Thousands(uint64(f.Cycles+0.5)), view.PerSecond(f.Rate, "labels"), 100*f.Spread, words.Count(f.Samples, "measurement"))
 	fmt.Fprintf(b, "  kernel %s, staging %s, producers %d, stride %d, lookahead %d, siblings %s, pages %s, policy %s\n",
 		f.Kernel, f.Staging, f.Producers, f.Stride, f.Lookahead, f.SMT, f.Pages, f.Policy)
 	if len(f.Worth) == 0 {
@@ -638,7 +639,7 @@ func (a *app) printTunePlan(r *tuneReport, s *tune.Space, f tuneFlags) error {
 	for _, k := range s.Kernels {
 		var shapes []string
 		for _, shape := range k.Shapes {
-			shapes = append(shapes, fmt.Sprintf("%s on %s", view.Count(shape.Sectors, "sector"), view.Count(shape.Hashers, "core")))
+			shapes = append(shapes, fmt.Sprintf("%s on %s", words.Count(shape.Sectors, "sector"), words.Count(shape.Hashers, "core")))
 		}
 		fmt.Fprintf(&b, "%-12s%s\n", k.Name, strings.Join(shapes, ", "))
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/sdr-engine/sdr/cmd/sdrbench/internal/view"
 	"github.com/sdr-engine/sdr/engine"
+	"github.com/sdr-engine/sdr/internal/words"
 	"github.com/sdr-engine/sdr/placement"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/reserve"
@@ -189,7 +190,7 @@ func (f *engineFlags) validate(c engine.Config, sectors int) error {
 		return fmt.Errorf("%d sectors are more than one job takes, %d", sectors, engine.MaxSectors)
 	}
 	if f.hashers > sectors {
-		errs = append(errs, fmt.Errorf("--hashers: %d, but there is work for %d: %s", f.hashers, sectors, view.Count(sectors, "sector")))
+		errs = append(errs, fmt.Errorf("--hashers: %d, but there is work for %d: %s", f.hashers, sectors, words.Count(sectors, "sector")))
 	}
 	c.Hashers = 0
 	return errors.Join(append(errs, c.CheckSettings(1))...)
@@ -219,7 +220,7 @@ func (f *engineFlags) prepare(ctx context.Context, a *app, p porep.SealProof, se
 	opened, openErr := sealer.Open(ctx, o)
 	m.Machine = opened
 	errs := []error{err, a.checkReference(ctx)}
-	for _, err := range flattened(openErr) {
+	for _, err := range words.Errors(openErr) {
 		wrong := (*sealer.OptionError)(nil)
 		switch {
 		case !errors.As(err, &wrong):
@@ -233,17 +234,6 @@ func (f *engineFlags) prepare(ctx context.Context, a *app, p porep.SealProof, se
 		}
 	}
 	return m, errors.Join(errs...)
-}
-
-// flattened is the errors that were joined in one.
-func flattened(err error) []error {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		return joined.Unwrap()
-	}
-	if err == nil {
-		return nil
-	}
-	return []error{err}
 }
 
 // note tells people what a machine notes.

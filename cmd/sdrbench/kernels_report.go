@@ -11,7 +11,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"github.com/sdr-engine/sdr/cmd/sdrbench/internal/view"
+	"github.com/sdr-engine/sdr/internal/words"
 	"github.com/sdr-engine/sdr/sha256"
 	"github.com/sdr-engine/sdr/topology"
 )
@@ -109,7 +109,7 @@ limits
 		fmt.Fprintf(&b, "  %7.3f  (%.3f to %.3f)  %s\n", figure.Cycles, figure.Low, figure.High, figure.Name)
 	}
 	for _, why := range slices.Sorted(maps.Keys(unknown)) {
-		fmt.Fprintf(&b, "  %s not known: %s\n", view.Count(unknown[why], "figure"), why)
+		fmt.Fprintf(&b, "  %s not known: %s\n", words.Count(unknown[why], "figure"), why)
 	}
 	return b.String()
 }

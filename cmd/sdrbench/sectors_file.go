@@ -21,6 +21,7 @@ import (
 
 	"github.com/sdr-engine/sdr/cmd/sdrbench/internal/view"
 	"github.com/sdr-engine/sdr/engine"
+	"github.com/sdr-engine/sdr/internal/words"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/seal"
 )
@@ -58,7 +59,7 @@ func (r *sectorsReader) fail(line int, format string, args ...any) {
 
 // failAll takes an error apart.
 func (r *sectorsReader) failAll(line int, err error) {
-	for _, one := range flattened(err) {
+	for _, one := range words.Errors(err) {
 		if one == err {
 			r.fail(line, "%v", err)
 		} else {
@@ -312,7 +313,7 @@ func (r *sectorsReader) paths(sectors []seal.Sector, others ...seal.File) {
 		}
 		return 0, f.Role
 	}
-	for _, err := range flattened(seal.CheckPaths(sectors, others...)) {
+	for _, err := range words.Errors(seal.CheckPaths(sectors, others...)) {
 		same := (*seal.SamePathError)(nil)
 		if !errors.As(err, &same) {
 			r.fail(len(sectors), "%v", err)
@@ -391,10 +392,10 @@ func (w *lineWriter) err(ctx context.Context, sectors int, err error) error {
 		w.print(line)
 	}
 	if w.failed > 0 && ctx.Err() == nil { // each has been told
-		err = fmt.Errorf("%d of %s failed", w.failed, view.Count(sectors, "sector"))
+		err = fmt.Errorf("%d of %s failed", w.failed, words.Count(sectors, "sector"))
 	}
 	if w.lost != nil {
-		err = errors.Join(err, fmt.Errorf("%w; the result is on standard error instead", flattened(w.lost)[0]))
+		err = errors.Join(err, fmt.Errorf("%w; the result is on standard error instead", words.Errors(w.lost)[0]))
 	}
 	return err
 }

@@ -37,6 +37,7 @@ var levels = []row{
 	{0, "internal/golden", nil},
 	{0, "internal/memorymode", nil},
 	{0, "internal/testkit", nil},
+	{0, "internal/words", nil},
 	{0, "porep", nil},
 	{0, "engine/internal/ring", nil},
 
@@ -52,7 +53,7 @@ var levels = []row{
 	{2, "parentcache", []string{"internal/linux", "internal/durable", "hugepages", "graph", "porep", "github.com/edsrzf/mmap-go"}},
 	{2, "merkle", []string{"porep", "sha256"}},
 	{2, "internal/layers", []string{"porep", "internal/durable", "internal/linux"}},
-	{2, "placement", []string{"internal/memorymode", "topology"}},
+	{2, "placement", []string{"internal/memorymode", "internal/words", "topology"}},
 	{2, "reserve", []string{"internal/linux", "topology"}},
 	{2, "engine/internal/onelayer", []string{"engine/internal/ring", "internal/durable", "internal/linux", "internal/memorymode", "porep", "sha256"}},
 
@@ -61,15 +62,15 @@ var levels = []row{
 	{4, "internal/profile", []string{lowerLevels, "github.com/BurntSushi/toml", "github.com/klauspost/cpuid/v2"}},
 
 	{4, "cmd/sdrbench/internal/view", []string{
-		"engine", "placement", "porep", "reserve", "topology",
+		"engine", "internal/words", "placement", "porep", "reserve", "topology",
 		"charm.land/bubbletea/v2", "charm.land/lipgloss/v2", "golang.org/x/term",
 	}},
-	{5, "internal/tune", []string{"engine", "internal/profile", "placement"}},
+	{5, "internal/tune", []string{"engine", "internal/profile", "internal/words", "placement"}},
 	{5, "sealer", []string{lowerLevels}},
 
 	{6, "cmd/sdrbench", []string{
 		publicPackages, "cmd/sdrbench/internal/view", "internal/coreclock", "internal/durable", "internal/layers", "internal/linux", "internal/portlimits",
-		"internal/profile", "internal/tune",
+		"internal/profile", "internal/tune", "internal/words",
 		"github.com/ipfs/go-cid", "github.com/klauspost/cpuid/v2", "github.com/multiformats/go-multihash",
 		"github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org/x/perf", "golang.org/x/term",
 	}},

@@ -22,6 +22,7 @@ import (
 
 	"github.com/sdr-engine/sdr/engine"
 	"github.com/sdr-engine/sdr/hugepages"
+	"github.com/sdr-engine/sdr/internal/words"
 	"github.com/sdr-engine/sdr/placement"
 	"github.com/sdr-engine/sdr/porep"
 	kernels "github.com/sdr-engine/sdr/sha256"
@@ -97,13 +98,13 @@ func MachineOf(m *topology.Machine) Machine {
 	for _, c := range m.Complexes() {
 		var kinds []string
 		for _, i := range c.Cores {
-			kind := fmt.Sprintf("of %s", count(len(cores[i].CPUs), "CPU"))
+			kind := fmt.Sprintf("of %s", words.Count(len(cores[i].CPUs), "CPU"))
 			if cores[i].Kind != topology.UnknownKind {
 				kind = fmt.Sprintf("(%v) %s", cores[i].Kind, kind)
 			}
 			kinds = append(kinds, kind)
 		}
-		text := strings.Join(grouped(kinds, func(n int, kind string) string { return fmt.Sprintf("%s %s", count(n, "core"), kind) }), " + ")
+		text := strings.Join(grouped(kinds, func(n int, kind string) string { return fmt.Sprintf("%s %s", words.Count(n, "core"), kind) }), " + ")
 		if c.CacheSize > 0 {
 			text += fmt.Sprintf(", %s of L%d", topology.SizeText(c.CacheSize), c.CacheLevel)
 		}
@@ -302,7 +303,7 @@ func (s *Settings) check() (problems []string) {
 		if key.value == 0 {
 			fail("%s: 0, want 1 or more", key.name)
 		}
-		for _, e := range flattened(bounds) {
+		for _, e := range words.Errors(bounds) {
 			if bad := (*engine.ConfigError)(nil); errors.As(e, &bad) && bad.Part == key.name {
 				fail("%s: %s", key.name, bad.Reason)
 			}
@@ -330,14 +331,6 @@ func (s *Settings) check() (problems []string) {
 		}
 	}
 	return problems
-}
-
-// flattened is the errors that were joined in one.
-func flattened(err error) []error {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		return joined.Unwrap()
-	}
-	return []error{err}
 }
 
 // A PageKind is what layers' memory is to be on, the best of it or one kind.
@@ -389,11 +382,4 @@ func (p *Profile) Write(w io.Writer) error {
 	e := toml.NewEncoder(w)
 	e.Indent = ""
 	return e.Encode(p)
-}
-
-func count(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/sdr-engine/sdr/engine"
 	"github.com/sdr-engine/sdr/internal/profile"
+	"github.com/sdr-engine/sdr/internal/words"
 	"github.com/sdr-engine/sdr/placement"
 )
 
@@ -102,8 +103,8 @@ type setting struct {
 
 // settings are in the order of what they are likely to be worth.
 var settings = []setting{
-	{"kernel", func(t Trial) string { return fmt.Sprintf("%s, %s", t.Kernel, count(t.Sectors, "sector")) }, otherKernels},
-	{"hashers", func(t Trial) string { return fmt.Sprintf("%d, %s", t.Hashers, count(t.Sectors, "sector")) }, otherShapes},
+	{"kernel", func(t Trial) string { return fmt.Sprintf("%s, %s", t.Kernel, words.Count(t.Sectors, "sector")) }, otherKernels},
+	{"hashers", func(t Trial) string { return fmt.Sprintf("%d, %s", t.Hashers, words.Count(t.Sectors, "sector")) }, otherShapes},
 	{"staging", func(t Trial) string { return t.Staging.String() }, func(_ *Space, t Trial) (all []Trial) {
 		for _, s := range []engine.Staging{engine.Inline, engine.Producers, engine.Hybrid} {
 			all = append(all, t.with(func(t *Trial) { t.Staging = s }))
@@ -616,7 +617,7 @@ func (s *Search) CyclesByKernel() map[string]float64 {
 
 func (t Trial) String() string {
 	return fmt.Sprintf("%s, %s on %s, %v, %s of %d nodes, %d ahead, siblings %s, %s pages, %v", t.Kernel,
-		count(t.Sectors, "sector"), count(t.Hashers, "hasher"), t.Staging, count(t.Producers, "producer"), t.Stride, t.Lookahead, t.SMT.String(), t.Pages, t.Policy)
+		words.Count(t.Sectors, "sector"), words.Count(t.Hashers, "hasher"), t.Staging, words.Count(t.Producers, "producer"), t.Stride, t.Lookahead, t.SMT.String(), t.Pages, t.Policy)
 }
 
 // ShapesOf are how many hashers and sectors a kernel of so many lanes is tried with
@@ -675,11 +676,4 @@ func ReadingOf(m engine.Measurement, sectors int, hz float64) (r Measured, err e
 	r.Cycles = hz * float64(len(m.Hashers)) / together
 	r.Spread = slowest/high - slowest/low
 	return r, nil
-}
-
-func count(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }

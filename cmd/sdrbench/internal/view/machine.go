@@ -8,6 +8,7 @@ import (
 
 	"charm.land/lipgloss/v2"
 
+	"github.com/sdr-engine/sdr/internal/words"
 	"github.com/sdr-engine/sdr/topology"
 )
 
@@ -67,8 +68,8 @@ func (p *Machine) head() {
 	}
 	fmt.Fprintln(&p.b, p.paint(model, bold))
 	cpus, allowed := p.Machine.CPUs().Len(), p.Machine.Allowed().Len()
-	fmt.Fprintf(&p.b, "%s, %s, %s, %s, %s", Count(len(p.Machine.Packages()), "package"), Count(len(p.nodes), "NUMA node"),
-		plural(len(p.complexes), "core complex", "core complexes"), Count(len(p.cores), "core"), Count(cpus, "CPU"))
+	fmt.Fprintf(&p.b, "%s, %s, %s, %s, %s", words.Count(len(p.Machine.Packages()), "package"), words.Count(len(p.nodes), "NUMA node"),
+		plural(len(p.complexes), "core complex", "core complexes"), words.Count(len(p.cores), "core"), words.Count(cpus, "CPU"))
 	if allowed != cpus {
 		fmt.Fprintf(&p.b, ", %d of them allowed", allowed)
 	}

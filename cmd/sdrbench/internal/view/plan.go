@@ -7,6 +7,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/sdr-engine/sdr/internal/words"
 	"github.com/sdr-engine/sdr/placement"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/reserve"
@@ -27,7 +28,7 @@ func Plan(m *topology.Machine, proof porep.SealProof, p *placement.Plan, held []
 	}
 	fmt.Fprintf(&b, "%-10s%s\n", "machine", model)
 	fmt.Fprintf(&b, "%-10s%v: %s each in memory (%v), %s a job besides\n", "proof", proof, topology.SizeText(p.SectorMemory), q.Mode, topology.SizeText(q.JobOverhead()))
-	fmt.Fprintf(&b, "%-10s%s, %s on each hasher, %s for each hasher\n", "policy", policy, Count(q.Lanes, "sector"), Count(q.Producers, "producer"))
+	fmt.Fprintf(&b, "%-10s%s, %s on each hasher, %s for each hasher\n", "policy", policy, words.Count(q.Lanes, "sector"), words.Count(q.Producers, "producer"))
 	fmt.Fprintf(&b, "%-10s", "result")
 	switch {
 	case p.Max == 0:
@@ -35,9 +36,9 @@ func Plan(m *topology.Machine, proof porep.SealProof, p *placement.Plan, held []
 	case q.Sectors > p.Max:
 		fmt.Fprintf(&b, "%d of %d sectors %s, in %s", p.Max, q.Sectors, Verb(p.Max, "fits", "fit"), topology.SizeText(p.Memory))
 	case q.Sectors > 0 && q.Sectors < p.Max:
-		fmt.Fprintf(&b, "%s, in %s; %d would fit", Count(p.Sectors, "sector"), topology.SizeText(p.Memory), p.Max)
+		fmt.Fprintf(&b, "%s, in %s; %d would fit", words.Count(p.Sectors, "sector"), topology.SizeText(p.Memory), p.Max)
 	default:
-		fmt.Fprintf(&b, "%s, in %s; not one more fits", Count(p.Sectors, "sector"), topology.SizeText(p.Memory))
+		fmt.Fprintf(&b, "%s, in %s; not one more fits", words.Count(p.Sectors, "sector"), topology.SizeText(p.Memory))
 	}
 	b.WriteByte('\n')
 	if len(p.Jobs) > 0 {
@@ -61,7 +62,7 @@ func Plan(m *topology.Machine, proof porep.SealProof, p *placement.Plan, held []
 		limits = append(limits, l.Text)
 	}
 	for _, h := range p.Helps {
-		helps = append(helps, fmt.Sprintf("%s: room for %s", h.Text, Count(h.Sectors, "sector")))
+		helps = append(helps, fmt.Sprintf("%s: room for %s", h.Text, words.Count(h.Sectors, "sector")))
 	}
 	list("held by other jobs", holders)
 	list("what limits it", limits)
