@@ -250,11 +250,20 @@ func (f *directory) openLock(name string, write bool) (*os.File, error) {
 	}
 	var file *os.File
 	info, err := f.root.Lstat(name)
+	var names uint64 = 1
+	if err == nil {
+		if _, n, ok := linux.Owner(info); ok {
+			names = n
+		}
+		if names == 0 { // it lost the name after Linux had found it there
+			info, err = nil, fs.ErrNotExist
+		}
+	}
 	switch {
 	case err == nil:
 		// Neither a link, whose target we would write into, nor a pipe, which we
 		// would wait for.
-		if _, names, ok := linux.Owner(info); !info.Mode().IsRegular() || ok && names != 1 {
+		if !info.Mode().IsRegular() || names != 1 {
 			return nil, f.failed(name, fmt.Errorf("not a file with one name (mode %v)", info.Mode()))
 		}
 		file, err = f.root.OpenFile(name, flags|linux.NoFollow, 0)

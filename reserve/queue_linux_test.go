@@ -98,3 +98,35 @@ func TestStaleTurn(t *testing.T) {
 		t.Errorf("%v, %v", held, err)
 	}
 }
+
+// Who looks while others come and leave never fails: Linux finds a file by its name and tells,
+// if the name goes in that moment, of one without names.
+func TestTurnsLeaveMeanwhile(t *testing.T) {
+	const turns = 5000
+	d := open(t, t.TempDir(), "/")
+	left := make(chan error, 1)
+	go func() {
+		for range turns {
+			turn, err := d.Queue(t.Context(), "short", "")
+			if err != nil {
+				left <- err
+				return
+			}
+			turn.Leave()
+		}
+		left <- nil
+	}()
+	for {
+		select {
+		case err := <-left:
+			if err != nil {
+				t.Error(err)
+			}
+			return
+		default:
+		}
+		if waiting, err := d.Waiting(t.Context()); err != nil || len(waiting) > 1 {
+			t.Fatalf("%v, %v", waiting, err)
+		}
+	}
+}
