@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"regexp"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,6 +21,24 @@ import (
 	"github.com/sdr-engine/sdr/porep"
 	kernels "github.com/sdr-engine/sdr/sha256"
 )
+
+// The collector, at work meanwhile, leaves kernels the memory that they read: the race
+// detector looks at each pointer.
+func TestTimeKernelsWhileCollecting(t *testing.T) {
+	var done atomic.Bool
+	collecting := make(chan struct{})
+	go func() {
+		defer close(collecting)
+		for !done.Load() {
+			runtime.GC()
+		}
+	}()
+	for range 3 {
+		engine.TimeKernels()
+	}
+	done.Store(true)
+	<-collecting
+}
 
 // TestTimeKernels: every kernel that runs here has a time, unless the core is too busy.
 func TestTimeKernels(t *testing.T) {

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"math"
+	"runtime"
 	"slices"
 	"time"
 
@@ -44,10 +45,13 @@ func TimeKernels() map[string]float64 {
 		}
 		passes[k.Name] = func() time.Duration {
 			began := time.Now()
-			if k.LabelRun(&run) != nil {
+			err := k.LabelRun(&run)
+			took := time.Since(began)
+			runtime.KeepAlive(l) // the collector does not see that rows lead there
+			if err != nil {
 				return 0
 			}
-			return time.Since(began)
+			return took
 		}
 	}
 	times := shortest(passes)
