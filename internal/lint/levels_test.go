@@ -68,7 +68,9 @@ var levels = []row{
 	{5, "internal/tune", []string{"engine", "internal/profile", "internal/words", "placement"}},
 	{5, "sealer", []string{lowerLevels}},
 
-	{6, "cmd/sdrbench", []string{
+	{6, "lockstep", []string{lowerLevels}},
+
+	{7, "cmd/sdrbench", []string{
 		publicPackages, "cmd/sdrbench/internal/view", "internal/coreclock", "internal/durable", "internal/layers", "internal/linux", "internal/portlimits",
 		"internal/profile", "internal/tune", "internal/words",
 		"github.com/ipfs/go-cid", "github.com/klauspost/cpuid/v2", "github.com/multiformats/go-multihash",
