@@ -83,7 +83,7 @@ func TestTellWhileOthersLook(t *testing.T) {
 	d := open(t, dir, machine(t, map[int]uint64{0: 100}))
 	r := acquire(t, d, reserve.Request{Cores: cores(0, 1), Job: "job", Memory: map[topology.MemoryPool]uint64{pool: 4096}})
 	var told, looked atomic.Int64
-	const rounds = 50
+	const rounds = 200 // without the guard it takes less than that
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		for told.Load() < rounds || looked.Load() < rounds {
