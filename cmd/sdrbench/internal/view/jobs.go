@@ -210,10 +210,11 @@ func (t *table) write(b *strings.Builder, columns int) {
 	}
 }
 
-// Watch draws on a terminal what read says, again and again, until ctx is done. What is drawn
-// last stays. Read is told how many columns there are.
+// Watch draws on a terminal what read says, again and again, until ctx is done. What it said
+// last stays, all of it. Read is told how many columns there are.
 func Watch(ctx context.Context, f *os.File, every time.Duration, read func(columns int) string) error {
-	p := tea.NewProgram(&watch{every: every, read: read},
+	w := &watch{every: every, read: read}
+	p := tea.NewProgram(w,
 		tea.WithOutput(&screen{File: f, keepOff: func() {}}),
 		tea.WithInput(nil), tea.WithoutSignalHandler(),
 		tea.WithFPS(int(time.Second/tick)))
@@ -229,6 +230,9 @@ func Watch(ctx context.Context, f *os.File, every time.Duration, read func(colum
 	_, err := p.Run()
 	close(stopped)
 	wg.Wait()
+	if err == nil {
+		_, err = f.WriteString("\r\x1b[K" + w.text) // in place of the key that ended it
+	}
 	return err
 }
 
@@ -238,6 +242,7 @@ type watch struct {
 	read          func(columns int) string
 	width, height int
 	text          string
+	over          bool
 }
 
 // Init does nothing: the terminal's size comes by itself.
@@ -253,6 +258,7 @@ func (w *watch) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 			return w, nil
 		}
 	case endMsg:
+		w.over = true
 		return w, tea.Quit
 	case tickMsg:
 	default:
@@ -262,9 +268,12 @@ func (w *watch) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	return w, tea.Tick(w.every, func(t time.Time) tea.Msg { return tickMsg(t) })
 }
 
-// View is as much of the text as there is room for.
+// View is as much of the text as there is room for, nothing at the end.
 func (w *watch) View() tea.View {
 	v := tea.View{DisableBracketedPasteMode: true}
+	if w.over {
+		return v
+	}
 	lines := strings.Split(strings.TrimSuffix(w.text, "\n"), "\n")
 	if room := w.height - 1; room > 0 && len(lines) > room {
 		more := len(lines) - room + 1
