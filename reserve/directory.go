@@ -133,7 +133,8 @@ func (p Patience) enter(ctx context.Context, path string, taking bool) (*directo
 	return p.enterAs(ctx, path, taking, taking)
 }
 
-// enterAs is enter, alone or not, whatever it is for.
+// enterAs is enter, alone or not. Alone and not to take locks is to write into files whose
+// locks one has: a directory that is gone is not made anew for that.
 func (p Patience) enterAs(ctx context.Context, path string, taking, alone bool) (*directory, error) {
 	for {
 		if err := ctx.Err(); err != nil {

@@ -109,8 +109,6 @@ func parseHolder(text []byte) (h Holder, ok bool) {
 	return h, true
 }
 
-var errReleased = errors.New("reserve: telling progress: the cores are released")
-
 // Tell writes down where the job stands. It waits for nobody, and changes nothing if others
 // look at the directory, or take locks in it, at this moment: then the error is one that the next
 // call need not have.
@@ -124,9 +122,9 @@ func (r *Reservation) Tell(p Progress) error {
 	}
 	defer r.mu.Unlock()
 	if len(r.files) == 0 {
-		return errReleased
+		return errors.New("reserve: telling progress: the cores are released")
 	}
-	f, err := enterNow(r.dir)
+	f, err := Patience{now: true}.enterAs(context.Background(), r.dir, false, true)
 	if err != nil {
 		return err
 	}
@@ -143,7 +141,7 @@ func (r *Reservation) Tell(p Progress) error {
 
 // Tell writes down what the turn's job waits for. It waits for the guard, until ctx is done.
 func (t *Turn) Tell(ctx context.Context, p Progress) error {
-	f, err := t.dir.Patience.enter(ctx, t.dir.path, true)
+	f, err := t.dir.Patience.enterAs(ctx, t.dir.path, false, true)
 	if err != nil {
 		return err
 	}
@@ -156,11 +154,6 @@ func (t *Turn) Tell(ctx context.Context, p Progress) error {
 	}
 	t.holder = h
 	return nil
-}
-
-// enterNow is enter to write into files that are locked already, if nobody else is in.
-func enterNow(path string) (*directory, error) {
-	return Patience{now: true}.enterAs(context.Background(), path, false, true)
 }
 
 // Jobs are those of a lock directory at a moment.

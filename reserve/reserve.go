@@ -19,6 +19,9 @@
 // which are served in that order: see Turn. Nothing keeps a job without a turn from
 // taking what is free: those that play fair look at Waiting first.
 //
+// A job may say where it stands, in the same file: see Reservation.Tell and Patience.Look. Nothing but
+// what people see depends on that.
+//
 // # Memory
 //
 // A job says how many bytes it will take from each pool: from a NUMA node's

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -93,6 +94,64 @@ func TestTold(t *testing.T) {
 	if j := look(); len(j.Held)+len(j.Waiting) != 0 {
 		t.Errorf("%+v", j)
 	}
+}
+
+// Where a job stands is told by a thread that is bound to other cores than those that hash.
+func TestTellKeepsOff(t *testing.T) {
+	machine, err := topology.Read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := machine.Allowed().Slice()[0]
+	m, err := Open(t.Context(), Options{LockDir: filepath.Join(t.TempDir(), "locks"), Settings: Settings{Policy: PolicyList, CPUs: topology.NewCPUSet(first)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := m.Hold(t.Context(), proof, 1, Job{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Release()
+	c := h.Config()
+	want := machine.Allowed()
+	for _, core := range machine.Cores() {
+		if slices.Contains(core.CPUs, c.Places[0].Hasher) {
+			want = want.Minus(topology.NewCPUSet(core.CPUs...))
+		}
+	}
+	if want.Len() == 0 {
+		t.Skipf("CPUs %v are not two cores", machine.Allowed())
+	}
+	bound := func() (threads int) {
+		t.Helper()
+		paths, err := filepath.Glob("/proc/self/task/*/status")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range paths {
+			text, _ := os.ReadFile(path) // a thread may have ended
+			if strings.Contains(string(text), "\nCpus_allowed_list:\t"+want.String()+"\n") {
+				threads++
+			}
+		}
+		return threads
+	}
+	if n := bound(); n > 0 {
+		t.Fatalf("%d threads are bound to %v before", n, want)
+	}
+	stop := h.tell(&c, new(seal.Progress), false)
+	for told := false; !told; {
+		j, err := reserve.Patience{}.Look(t.Context(), m.dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		told = j.Held[0].Progress.Stage != ""
+		time.Sleep(time.Millisecond)
+	}
+	if n := bound(); n != 1 {
+		t.Errorf("%d threads are bound to %v, want one", n, want)
+	}
+	stop()
 }
 
 func TestProgram(t *testing.T) {

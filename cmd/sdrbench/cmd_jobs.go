@@ -87,11 +87,11 @@ func (a *app) runJobs(ctx context.Context, f jobsFlags) error {
 	}
 	terminal := view.Terminal(a.out)
 	if f.watch && terminal != nil && !a.settings.plainTerminal && !f.json && f.metrics == "" {
-		if _, err := a.lookJobs(ctx, f.lockDir); err != nil { // what is wrong is no view
+		if _, err := lookJobs(ctx, f.lockDir, a.tellGuard); err != nil { // what is wrong is no view
 			return err
 		}
 		return view.Watch(ctx, terminal, watchEvery, func(columns int) string {
-			j, err := a.lookJobs(ctx, f.lockDir)
+			j, err := lookJobs(ctx, f.lockDir, nil)
 			if err != nil {
 				return view.Visible(err.Error()) + "\n"
 			}
@@ -126,7 +126,7 @@ func (a *app) showJobs(ctx context.Context, f jobsFlags) error {
 	if f.metrics != "" {
 		return a.writeMetrics(ctx, f.lockDir, f.metrics)
 	}
-	j, err := a.lookJobs(ctx, f.lockDir)
+	j, err := lookJobs(ctx, f.lockDir, a.tellGuard)
 	if err != nil {
 		return err
 	}
@@ -162,10 +162,11 @@ func printing(err error) error {
 	return &printError{err}
 }
 
+func (a *app) tellGuard(e *reserve.GuardError) { a.note("%v", e) }
+
 // lookJobs lists the jobs of a lock directory.
-func (a *app) lookJobs(ctx context.Context, lockDir string) (*view.Jobs, error) {
-	patience := reserve.Patience{Tell: func(e *reserve.GuardError) { a.note("%v", e) }}
-	jobs, err := patience.Look(ctx, lockDir)
+func lookJobs(ctx context.Context, lockDir string, tell func(*reserve.GuardError)) (*view.Jobs, error) {
+	jobs, err := reserve.Patience{Tell: tell}.Look(ctx, lockDir)
 	j := &view.Jobs{Jobs: jobs, At: time.Now()}
 	if errors.Is(err, fs.ErrNotExist) {
 		j.Missing, err = lockDir, nil
@@ -188,7 +189,7 @@ func (a *app) checkMetricsPath(lockDir, path string) error {
 
 // writeMetrics writes what runs in a lock directory as metrics, in place of what the file held.
 func (a *app) writeMetrics(ctx context.Context, lockDir, path string) error {
-	j, err := a.lookJobs(ctx, lockDir)
+	j, err := lookJobs(ctx, lockDir, a.tellGuard)
 	if err != nil {
 		return err
 	}
