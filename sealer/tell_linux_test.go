@@ -136,8 +136,8 @@ func TestTellKeepsOff(t *testing.T) {
 		}
 		return threads
 	}
-	if n := bound(); n > 0 {
-		t.Fatalf("%d threads are bound to %v before", n, want)
+	for bound() > 0 { // those of calls that have ended end, too
+		time.Sleep(time.Millisecond)
 	}
 	stop := h.tell(&c, new(seal.Progress), false)
 	for told := false; !told; {
