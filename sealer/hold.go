@@ -92,9 +92,8 @@ func (h *Hold) run(ctx context.Context, c engine.Config, p *seal.Progress, measu
 	if h.reservation != nil || h.own != nil {
 		c.MemoryTaken = func() { h.touched(ctx) }
 	}
-	stop := h.tell(&c, p, measures)
+	defer h.tell(&c, p, measures)()
 	err := job(c)
-	stop()
 	labelling := p.Labelling()
 	for kind, err := range map[NoteKind]error{NoteSlowed: labelling.Slowed(), NoteRanAnywhere: labelling.Unbound()} {
 		if err != nil {
@@ -151,9 +150,8 @@ func (h *Hold) MeasureWith(ctx context.Context, p porep.SealProof, sectors []eng
 		defer raiseProcs(c.Hashers)()
 	}
 	h.about = reserve.Progress{Proof: p.String(), Sectors: len(sectors), Layers: p.Layers()}
-	stop := h.tell(&c, progress, true)
+	defer h.tell(&c, progress, true)()
 	r, err = engine.Measure(ctx, c, window)
-	stop()
 	if unbound := c.Progress.Unbound(); err == nil && unbound != nil {
 		err = unbound // what is measured anywhere says nothing of these cores
 	}

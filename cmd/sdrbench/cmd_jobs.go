@@ -79,7 +79,12 @@ With --watch this goes on until SIGINT or SIGTERM, which is no failure then.`,
 	return cmd
 }
 
-func (a *app) runJobs(ctx context.Context, f jobsFlags) error {
+func (a *app) runJobs(ctx context.Context, f jobsFlags) (err error) {
+	defer func() {
+		if f.watch && ctx.Err() != nil { // which is how it ends, also in the middle of a look
+			err = nil
+		}
+	}()
 	if f.metrics != "" {
 		if err := a.checkMetricsPath(f.lockDir, f.metrics); err != nil {
 			return err
@@ -99,7 +104,7 @@ func (a *app) runJobs(ctx context.Context, f jobsFlags) error {
 			return j.Text()
 		})
 	}
-	err := a.showJobs(ctx, f)
+	err = a.showJobs(ctx, f)
 	if err != nil || !f.watch {
 		return err
 	}
