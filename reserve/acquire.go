@@ -22,6 +22,7 @@ type Reservation struct {
 
 	mu     sync.Mutex
 	holder Holder
+	room   int        // of its record, in bytes
 	files  []*os.File // locked, of the holder's cores; none after Release
 }
 
@@ -42,12 +43,17 @@ func (d *Dir) Acquire(ctx context.Context, q Request) (*Reservation, error) {
 
 	start, _ := startOf("self")
 	r := &Reservation{dir: d.path, patience: d.Patience, holder: Holder{
-		Job: q.Job, PID: os.Getpid(), Start: start, ID: rand.Text(), Since: time.Now().UTC().Truncate(time.Second),
+		Program: d.Program, Job: q.Job, PID: os.Getpid(), Start: start, ID: rand.Text(), Since: time.Now().UTC().Truncate(time.Second),
 		Cores: slices.Sorted(slices.Values(q.Cores)), Memory: []Memory{},
 	}}
 	for _, pool := range sortedPools(q.Memory) {
 		r.holder.Memory = append(r.holder.Memory, Memory{pool.Node, pool.PageSize, q.Memory[pool], 0})
 	}
+	if p := q.Progress; p != (Progress{}) {
+		p.clean()
+		r.holder.Progress = &p
+	}
+	r.room = roomFor(&r.holder)
 	if err := r.take(f, d.root, q.Memory); err != nil {
 		r.Release()
 		return nil, err
@@ -91,7 +97,7 @@ func (r *Reservation) take(f *directory, root string, memory map[topology.Memory
 		}
 	}
 	for _, file := range r.files {
-		if err := writeHolder(file, &r.holder); err != nil {
+		if err := writeHolder(file, &r.holder, r.room, false); err != nil {
 			return f.failed("writing", err)
 		}
 	}
@@ -122,7 +128,7 @@ func (r *Reservation) Touched(ctx context.Context, pool topology.MemoryPool, byt
 	}
 	defer f.leave()
 	r.holder.Memory[i].Touched = bytes
-	if err := writeHolder(r.files[0], &r.holder); err != nil {
+	if err := writeHolder(r.files[0], &r.holder, r.room, false); err != nil {
 		return f.failed("writing", err)
 	}
 	return nil

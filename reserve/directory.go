@@ -1,6 +1,7 @@
 package reserve
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -129,6 +130,12 @@ func makeDirectory(path string) (fs.FileInfo, error) {
 // enter opens the directory and takes its guard: alone to take locks, or shared
 // with others who look. Until leave, no lock of a core is taken by anybody else.
 func (p Patience) enter(ctx context.Context, path string, taking bool) (*directory, error) {
+	return p.enterAs(ctx, path, taking, taking)
+}
+
+// enterAs is enter, alone or not. Alone and not to take locks is to write into files whose
+// locks one has: a directory that is gone is not made anew for that.
+func (p Patience) enterAs(ctx context.Context, path string, taking, alone bool) (*directory, error) {
 	for {
 		if err := ctx.Err(); err != nil {
 			return nil, fmt.Errorf("reserve: waiting for %s: %w", filepath.Join(path, guardFile), err)
@@ -146,7 +153,7 @@ func (p Patience) enter(ctx context.Context, path string, taking bool) (*directo
 			return nil, err
 		}
 		f.guard = guard
-		if err := p.lock(ctx, guard, filepath.Join(path, guardFile), taking); err != nil { // guard is closed
+		if err := p.lock(ctx, guard, filepath.Join(path, guardFile), alone); err != nil { // guard is closed
 			f.close()
 			if held := (*GuardError)(nil); errors.As(err, &held) {
 				return nil, err
@@ -192,7 +199,7 @@ func (p Patience) lock(ctx context.Context, file *os.File, path string, alone bo
 		try, wait = linux.TryLock, linux.Lock
 	}
 	err := try(file)
-	if !errors.Is(err, linux.ErrLocked) {
+	if p.now || !errors.Is(err, linux.ErrLocked) {
 		if err != nil {
 			file.Close()
 		}
@@ -299,14 +306,20 @@ func (f *directory) create(name string) (*os.File, error) {
 // maxHolder bounds what is read of a lock file, in bytes.
 const maxHolder = 1 << 20
 
-func writeHolder(file *os.File, h *Holder) error {
+// writeHolder writes a record, filled up with spaces to so many bytes. If it must fit, a
+// longer one is an error, and changes nothing.
+func writeHolder(file *os.File, h *Holder, room int, mustFit bool) error {
 	text, err := json.Marshal(h)
 	if err != nil {
 		return err
 	}
+	if mustFit && len(text) >= room {
+		return fmt.Errorf("a record of %d bytes, want less than %d", len(text), room)
+	}
+	text = append(text, bytes.Repeat([]byte{' '}, max(0, room-len(text)-1))...)
+	text = append(text, '\n')
 	// Written over what was there, so that a full file system does not leave a job
 	// without its record.
-	text = append(text, '\n')
 	if _, err := file.WriteAt(text, 0); err != nil {
 		return err
 	}
@@ -319,8 +332,8 @@ func writeHolder(file *os.File, h *Holder) error {
 // is in another container, and the record may well be his.
 func readHolder(file *os.File, core topology.CPU) Holder {
 	text, err := io.ReadAll(io.NewSectionReader(file, 0, maxHolder))
-	var h Holder
-	if err != nil || json.Unmarshal(text, &h) != nil || h.PID <= 0 || !slices.Contains(h.Cores, core) {
+	h, ok := parseHolder(text)
+	if err != nil || !ok || !slices.Contains(h.Cores, core) {
 		h = Holder{}
 	}
 	info, err := file.Stat()
@@ -364,6 +377,11 @@ func byJob(cores []heldCore) (holders []Holder) {
 // holders lists the jobs that hold cores, but not the cores in except. The guard
 // is held, so that a lock which cannot be shared is one that a job holds.
 func (f *directory) holders(except []topology.CPU) ([]Holder, error) {
+	return f.look(except, func(err error) error { return err })
+}
+
+// look is holders that goes on where a file cannot be looked at, if bad lets it.
+func (f *directory) look(except []topology.CPU, bad func(error) error) ([]Holder, error) {
 	entries, err := fs.ReadDir(f.root.FS(), ".")
 	if err != nil {
 		return nil, f.failed("listing it", err)
@@ -376,7 +394,10 @@ func (f *directory) holders(except []topology.CPU) ([]Holder, error) {
 		}
 		file, err := f.openLock(e.Name(), false)
 		if err != nil {
-			return nil, err
+			if err = bad(err); err != nil {
+				return nil, err
+			}
+			continue
 		}
 		err = linux.TryLockShared(file)
 		if err == nil {

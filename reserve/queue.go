@@ -2,7 +2,6 @@ package reserve
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -25,6 +24,8 @@ type Turn struct {
 	dir    *Dir
 	number uint64
 	file   *os.File // locked
+	holder Holder
+	room   int // of its record, in bytes
 }
 
 func turnFile(number uint64) string { return fmt.Sprintf("turn-%d.lock", number) }
@@ -63,7 +64,9 @@ func (d *Dir) Queue(ctx context.Context, job, id string) (*Turn, error) {
 	start, _ := startOf("self")
 	err = linux.TryLock(t.file)
 	if err == nil {
-		err = writeHolder(t.file, &Holder{Job: job, PID: os.Getpid(), Start: start, ID: id, Since: time.Now().UTC().Truncate(time.Second)})
+		t.holder = Holder{Program: d.Program, Job: job, PID: os.Getpid(), Start: start, ID: id, Since: time.Now().UTC().Truncate(time.Second)}
+		t.room = roomFor(&t.holder)
+		err = writeHolder(t.file, &t.holder, t.room, false)
 	}
 	if err != nil {
 		t.Leave()
@@ -194,8 +197,10 @@ func (f *directory) waiter(number uint64) (h Holder, file *os.File, err error) {
 		return h, nil, f.failed("locking "+turnFile(number), err)
 	}
 	text, err := io.ReadAll(io.NewSectionReader(file, 0, maxHolder))
-	if err != nil || json.Unmarshal(text, &h) != nil || h.PID <= 0 {
+	h, ok := parseHolder(text)
+	if err != nil || !ok {
 		h = Holder{}
 	}
+	h.Turn = number
 	return h, file, nil
 }

@@ -19,6 +19,9 @@
 // which are served in that order: see Turn. Nothing keeps a job without a turn from
 // taking what is free: those that play fair look at Waiting first.
 //
+// A job may say where it stands, in the same file: see Reservation.Tell and Patience.Look. Nothing but
+// what people see depends on that.
+//
 // # Memory
 //
 // A job says how many bytes it will take from each pool: from a NUMA node's
@@ -61,11 +64,15 @@ type Request struct {
 	Memory map[topology.MemoryPool]uint64
 	// Job says what for, to people: "sector 17 of f01000".
 	Job string
+	// Progress is where it stands, as far as it can say so. Default: it says nothing.
+	Progress Progress
 }
 
 // A Holder is a job that holds cores, as its lock files say.
 type Holder struct {
-	Job string `json:"job"`
+	// Program is what runs it, for people: see Dir. It is "" if the record does not say.
+	Program string `json:"program,omitempty"`
+	Job     string `json:"job"`
 	// PID is the process, in the process namespace of its own, and Start when it
 	// started, in the kernel's clock ticks since boot. Both are 0 for whoever has
 	// locked a core's file without writing into it, with flock(1) for example.
@@ -77,6 +84,10 @@ type Holder struct {
 	// Cores are the numbers of the cores it holds, ascending.
 	Cores  []topology.CPU `json:"cores"`
 	Memory []Memory       `json:"memory"`
+	// Progress is where it stands; nil if the record does not say.
+	Progress *Progress `json:"progress,omitempty"`
+	// Turn is the number of its turn, if it waits for cores and memory, else 0.
+	Turn uint64 `json:"-"`
 	// Locker is who has the lock without having written into the file, as the kernel
 	// says; zero if somebody has, or if the kernel does not say.
 	Locker Process `json:"-"`
@@ -210,6 +221,8 @@ func sortedPools(memory map[topology.MemoryPool]uint64) []topology.MemoryPool {
 type Dir struct {
 	// Patience is how those who take wait for the guard.
 	Patience Patience
+	// Program is what people see of this process: "sdrbench pc1". Default: nothing.
+	Program string
 
 	path, root string
 }

@@ -287,7 +287,7 @@ func TestStale(t *testing.T) {
 		"rubbish":       "\x00\xff{",
 		"another core":  strings.Replace(string(real), "[3]", "[4]", 1),
 		"no process":    `{"pid":-1,"cores":[3]}`,
-		"a torn record": string(real[:len(real)/2]),
+		"a torn record": string(real[:len(strings.TrimSpace(string(real)))/2]),
 		"real":          string(real),
 	}
 	for name, content := range contents {
@@ -541,7 +541,10 @@ func TestFullFileSystem(t *testing.T) {
 	if err := r.Touched(t.Context(), pool, 20<<10); err != nil {
 		t.Error(err)
 	}
-	if got := held(t, dir); len(got) != 1 || reserve.Untouched(got)[pool] != 30<<10 {
+	if err := r.Tell(reserve.Progress{At: time.Now(), Stage: strings.Repeat("s", 1000), Proof: strings.Repeat("p", 1000)}); err != nil {
+		t.Error(err)
+	}
+	if got := held(t, dir); len(got) != 1 || reserve.Untouched(got)[pool] != 30<<10 || got[0].Progress == nil {
 		t.Errorf("%+v", got)
 	}
 }

@@ -27,6 +27,8 @@ type Patience struct {
 	// Tell is called, if it is not nil, when the guard was not had within half a second:
 	// once for each time that it is waited for, while the call goes on waiting.
 	Tell func(*GuardError)
+
+	now bool // who does not get it at once gives up
 }
 
 // A GuardError says who has the guard of a lock directory, and how long it was waited for.

@@ -17,8 +17,9 @@ import (
 type Hold struct {
 	m      *Machine
 	job    Job
-	config engine.Config // without sectors
-	view   *View         // of HoldFree
+	about  reserve.Progress // what others are told of it whatever it does
+	config engine.Config    // without sectors
+	view   *View            // of HoldFree
 
 	reservation *reserve.Reservation // nil if there is none in the lock directory
 	memory      map[topology.MemoryPool]uint64
@@ -77,22 +78,24 @@ func (h *Hold) seal(ctx context.Context, o *seal.Options, run func() error) erro
 	if o.Progress = h.job.Progress; o.Progress == nil {
 		o.Progress = new(seal.Progress)
 	}
-	return h.run(ctx, h.config, o.Progress.Labelling(), func(c engine.Config) error {
+	return h.run(ctx, h.config, o.Progress, false, func(c engine.Config) error {
 		o.Engine = c
 		return run()
 	})
 }
 
 // run runs a job with a configuration, and notes how it went.
-func (h *Hold) run(ctx context.Context, c engine.Config, p *engine.Progress, job func(engine.Config) error) error {
+func (h *Hold) run(ctx context.Context, c engine.Config, p *seal.Progress, measures bool, job func(engine.Config) error) error {
 	if !h.m.options.KeepGOMAXPROCS {
 		defer raiseProcs(max(1, c.Hashers))()
 	}
 	if h.reservation != nil || h.own != nil {
 		c.MemoryTaken = func() { h.touched(ctx) }
 	}
+	defer h.tell(&c, p, measures)()
 	err := job(c)
-	for kind, err := range map[NoteKind]error{NoteSlowed: p.Slowed(), NoteRanAnywhere: p.Unbound()} {
+	labelling := p.Labelling()
+	for kind, err := range map[NoteKind]error{NoteSlowed: labelling.Slowed(), NoteRanAnywhere: labelling.Unbound()} {
 		if err != nil {
 			h.m.note(Note{Kind: kind, Job: h.job.Name, Err: err})
 		}
@@ -125,7 +128,7 @@ func (h *Hold) Measure(ctx context.Context, sectors []engine.Sector, window time
 	}
 	c := h.config
 	c.Sectors, c.Progress = sectors, p.Labelling()
-	err = h.run(ctx, c, c.Progress, func(c engine.Config) (err error) {
+	err = h.run(ctx, c, p, true, func(c engine.Config) (err error) {
 		r, err = engine.Measure(ctx, c, window)
 		return err
 	})
@@ -141,10 +144,13 @@ func (h *Hold) MeasureWith(ctx context.Context, p porep.SealProof, sectors []eng
 	}
 	c := s.setup(p).config
 	setPlaces(&c, h.view.Machine, plan)
-	c.Sectors, c.Progress = sectors, new(engine.Progress)
+	progress := new(seal.Progress)
+	c.Sectors, c.Progress = sectors, progress.Labelling()
 	if !h.m.options.KeepGOMAXPROCS {
 		defer raiseProcs(c.Hashers)()
 	}
+	h.about = reserve.Progress{Proof: p.String(), Sectors: len(sectors), Layers: p.Layers()}
+	defer h.tell(&c, progress, true)()
 	r, err = engine.Measure(ctx, c, window)
 	if unbound := c.Progress.Unbound(); err == nil && unbound != nil {
 		err = unbound // what is measured anywhere says nothing of these cores

@@ -48,6 +48,10 @@ type Options struct {
 	// StrictNUMA makes a page on the wrong NUMA node an error.
 	StrictNUMA bool
 
+	// Program is what people see of this process beside its jobs, in `sdrbench jobs` for example.
+	// Default: the base name of its executable.
+	Program string
+
 	// KeepGOMAXPROCS leaves GOMAXPROCS as it is. A hashing goroutine never leaves its thread,
 	// so a call otherwise raises it, for the whole process, to the CPUs that there are and one
 	// more for each core that hashes in all calls at work; when the last has ended it is what it

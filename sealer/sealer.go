@@ -20,6 +20,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"time"
@@ -53,6 +55,9 @@ type Machine struct {
 // them, each a *OptionError, or an error of reserve about the lock directory.
 func Open(ctx context.Context, o Options) (*Machine, error) {
 	m := &Machine{options: o, dir: cmp.Or(o.LockDir, reserve.DefaultDir), cycles: sync.OnceValue(engine.TimeKernels), holds: map[*Hold]struct{}{}, turns: map[string]bool{}, parents: parentStore{lock: make(chan struct{}, 1)}}
+	if path, err := os.Executable(); err == nil && o.Program == "" {
+		m.options.Program = filepath.Base(path)
+	}
 	m.line.end = make(chan struct{})
 	m.close = sync.OnceFunc(func() { close(m.line.end) })
 	var errs []error
@@ -126,7 +131,7 @@ func (m *Machine) note(n Note) {
 // A Job says how one call goes. The zero value is a good one.
 type Job struct {
 	// Name is what people, and other jobs, see of it: "sector 17 of f01000".
-	// Default: what is done.
+	// Default: JobName of PreCommit1's sectors; else what is done.
 	Name string
 	// Wait has it wait for cores and memory until they are free, or ctx is done.
 	// Default: a *BusyError at once.
@@ -157,7 +162,7 @@ func (m *Machine) PreCommit1(ctx context.Context, sectors []seal.Sector, job Job
 	if err := seal.CheckSectors(sectors); err != nil {
 		return nil, err
 	}
-	h, err := m.Hold(ctx, sectors[0].Proof, len(sectors), job.named("pc1"))
+	h, err := m.Hold(ctx, sectors[0].Proof, len(sectors), job.named(JobName(sectors)))
 	if err != nil {
 		return nil, err
 	}
@@ -195,7 +200,8 @@ func (m *Machine) Hold(ctx context.Context, p porep.SealProof, sectors int, job 
 	if sectors < 1 || sectors > engine.MaxSectors {
 		return nil, fmt.Errorf("sealer: checking sectors: %d are not between 1 and %d", sectors, engine.MaxSectors)
 	}
-	h, err := m.take(ctx, job, func(t *take) (*Hold, error) { return t.sectors(ctx, p, sectors) })
+	about := reserve.Progress{Proof: p.String(), Sectors: sectors, Layers: cmp.Or(job.Layers, p.Layers())}
+	h, err := m.take(ctx, job, about, func(t *take) (*Hold, error) { return t.sectors(ctx, p, sectors) })
 	if err != nil {
 		return nil, err
 	}
@@ -220,7 +226,7 @@ func (m *Machine) Look(ctx context.Context) (*View, error) {
 
 // HoldFree takes all cores that were free in a view, to measure on them with MeasureWith.
 func (m *Machine) HoldFree(ctx context.Context, v *View, job Job) (*Hold, error) {
-	return m.take(ctx, job.named("measure"), func(t *take) (*Hold, error) {
+	return m.take(ctx, job.named("measure"), reserve.Progress{}, func(t *take) (*Hold, error) {
 		q := reserve.Request{Job: t.job.Name}
 		for _, core := range v.freeCores() {
 			if slices.ContainsFunc(core.CPUs, v.Machine.Allowed().Contains) {

@@ -20,11 +20,13 @@ import (
 
 // A take is a call on its way to cores.
 type take struct {
-	m    *Machine
-	job  Job
-	told map[NoteKind]bool
-	id   string       // of its turn in the lock directory
-	dir  *reserve.Dir // nil: none can be used
+	m     *Machine
+	job   Job
+	about reserve.Progress // what other processes are told of it whatever it does
+	told  map[NoteKind]bool
+	waits string       // what other processes were told that it waits for
+	id    string       // of its turn in the lock directory
+	dir   *reserve.Dir // nil: none can be used
 }
 
 // note tells each kind of thing once.
@@ -44,13 +46,13 @@ func (t *take) note(n Note) {
 const pollEvery = time.Second / 4
 
 // take tries to get a hold when it is the call's turn, again and again if the job waits.
-func (m *Machine) take(ctx context.Context, job Job, try func(*take) (*Hold, error)) (*Hold, error) {
+func (m *Machine) take(ctx context.Context, job Job, about reserve.Progress, try func(*take) (*Hold, error)) (*Hold, error) {
 	select {
 	case <-m.line.end:
 		return nil, ErrClosed
 	default:
 	}
-	t := &take{m: m, job: job}
+	t := &take{m: m, job: job, about: about}
 	s := m.line.join(job.Name)
 	defer s.leave()
 	if !job.Wait {
@@ -79,7 +81,7 @@ func (m *Machine) take(ctx context.Context, job Job, try func(*take) (*Hold, err
 	m.line.change(func() { s.turned = true })
 	ahead, err := s.firstOrBehind(ctx)
 	if err == nil && len(ahead) > 0 {
-		t.note(Note{Kind: NoteWaiting, Err: &BusyError{Ahead: ahead}})
+		t.tellWaiting(ctx, turn, &BusyError{Ahead: ahead})
 		err = s.first(ctx)
 	}
 	if err != nil {
@@ -88,7 +90,7 @@ func (m *Machine) take(ctx context.Context, job Job, try func(*take) (*Hold, err
 	if turn != nil {
 		err := turn.Wait(ctx, func(ahead []reserve.Holder) {
 			m.line.change(func() { s.waits = true })
-			t.note(Note{Kind: NoteWaiting, Err: &BusyError{Ahead: ahead}})
+			t.tellWaiting(ctx, turn, &BusyError{Ahead: ahead})
 		})
 		if err != nil {
 			return nil, err
@@ -106,7 +108,7 @@ func (m *Machine) take(ctx context.Context, job Job, try func(*take) (*Hold, err
 			return h, err
 		}
 		m.line.change(func() { s.waits = true })
-		t.note(Note{Kind: NoteWaiting, Err: err})
+		t.tellWaiting(ctx, turn, err)
 		select {
 		case <-freed:
 		case <-tick.C:
@@ -167,7 +169,7 @@ func (t *take) locks() (*reserve.Dir, error) {
 	if err != nil {
 		return nil, err
 	}
-	dir.Patience = t.m.patience(t.job.Name)
+	dir.Patience, dir.Program = t.m.patience(t.job.Name), t.m.options.Program
 	t.dir = dir
 	return dir, nil
 }
@@ -310,6 +312,8 @@ func (m *Machine) budget(s *setup, sectors int) (spent *BusyError, err error) {
 func (t *take) reserve(ctx context.Context, h *Hold, q reserve.Request) error {
 	dir, err := t.locks()
 	if err == nil && dir != nil {
+		q.Progress = t.about
+		q.Progress.At = time.Now().UTC()
 		h.reservation, err = dir.Acquire(ctx, q)
 		if err == nil {
 			t.have(h)
@@ -333,7 +337,7 @@ func (t *take) reserve(ctx context.Context, h *Hold, q reserve.Request) error {
 // have makes a hold the machine's, until it is released.
 func (t *take) have(h *Hold) {
 	m := t.m
-	h.m, h.job = m, t.job
+	h.m, h.job, h.about = m, t.job, t.about
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.holds[h] = struct{}{}

@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sdr-engine/sdr/cmd/sdrbench/internal/view"
-	"github.com/sdr-engine/sdr/internal/words"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/seal"
 	"github.com/sdr-engine/sdr/sealer"
@@ -115,7 +114,7 @@ func (a *app) runPC1(ctx context.Context, f pc1Flags) error {
 		return err
 	}
 	progress := new(seal.Progress)
-	job := sealer.Job{Name: fmt.Sprintf("pc1 of sector %d", f.sector.Number), Wait: f.wait, Progress: progress, Begin: to.begin}
+	job := sealer.Job{Name: sealer.JobName([]seal.Sector{f.sector}), Wait: f.wait, Progress: progress, Begin: to.begin}
 	var outs []seal.Outcome
 	err = m.hold(ctx, f.sector.Proof, 1, job, func(h *sealer.Hold) error {
 		return m.labelling(h, func() view.Sample { return sealSample(progress, f.sector.Proof) }, func() (err error) {
@@ -235,7 +234,7 @@ func (a *app) runPC1Sectors(ctx context.Context, f pc1Flags) error {
 	w := &lineWriter{a: a}
 	progress := new(seal.Progress)
 	job := sealer.Job{
-		Name: fmt.Sprintf("pc1 of %s", words.Count(len(sectors), "sector")), Wait: f.wait, Progress: progress,
+		Name: sealer.JobName(sectors), Wait: f.wait, Progress: progress,
 		Begin: func() error {
 			var errs []error
 			for _, l := range lines {

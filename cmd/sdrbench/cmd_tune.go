@@ -150,7 +150,7 @@ func (a *app) runTune(ctx context.Context, f tuneFlags) (err error) {
 		errs = append(errs, errors.New("tuning: there is no configuration directory of the user: name a file, or none, with --profile"))
 	}
 	t := &tuning{app: a, tuneFlags: f}
-	o := sealer.Options{Notes: t.withoutLocks}
+	o := sealer.Options{Notes: t.withoutLocks, Program: "sdrbench tune"}
 	if f.lockDir != reserve.DefaultDir {
 		o.LockDir = f.lockDir
 	}

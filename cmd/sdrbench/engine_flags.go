@@ -42,6 +42,7 @@ type engineFlags struct {
 	profile     string // "": where it is by default
 	wait        bool
 
+	program string                 // the command, for those who look at its jobs
 	changed func(name string) bool // whether a flag was given
 	tuned   *sealer.Profile        // nil: none
 }
@@ -99,7 +100,7 @@ func (f *engineFlags) add(a *app, cmd *cobra.Command) {
 	_ = cmd.MarkFlagDirname("parent-cache")
 	_ = cmd.MarkFlagDirname("hugetlbfs")
 	profileFlag(cmd, &f.profile, "`FILE` that tune wrote, with what no flag says, or none")
-	f.changed = flags.Changed
+	f.program, f.changed = "sdrbench "+cmd.Name(), flags.Changed
 	// A bad profile shows before any work.
 	cmd.PreRunE = work(func(ctx context.Context, _ []string) (err error) {
 		f.tuned, err = a.loadProfile(ctx, f.profile)
@@ -138,6 +139,7 @@ func (f *engineFlags) options(a *app) (o sealer.Options, err error) {
 		Hashers: f.hashers, Staging: f.staging, Producers: f.producers, Stride: f.stride, Lookahead: f.lookahead,
 		MemoryMode: f.mode, Budget: f.budget, Writing: f.writing, Policy: f.policy.policy, CPUs: f.policy.only,
 	}
+	o.Program = f.program
 	o.Profile, o.ParentCache, o.ParentsInMemory = f.tuned, f.parentCache, a.settings.maximizeCaching
 	o.HugeTLBFS, o.RaisePages, o.StrictNUMA = f.hugeTLBFS, f.raisePages, f.strictNUMA
 	if f.changed("lock-dir") || f.lockDir != reserve.DefaultDir {

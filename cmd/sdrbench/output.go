@@ -280,7 +280,7 @@ func (a *app) checkStandardOutput(cmd *cobra.Command) error {
 		return nil
 	}
 	instead := ""
-	for _, name := range []string{"output", "dump"} {
+	for _, name := range []string{"output", "dump", "metrics-file"} {
 		flag := cmd.Flags().Lookup(name)
 		if flag == nil {
 			continue
