@@ -62,7 +62,7 @@ func ParentsTaken(c Config) (n uint64) {
 	return n
 }
 
-// LabelsStaged is whether a producer copies labels of a run's parents, in layer 2 of 2 KiB, with
+// LabelsStaged reports whether a producer copies labels of a run's parents, in layer 2 of 2 KiB, with
 // 64 slots of a node each, when the hasher is done with so many runs.
 func LabelsStaged(run, released uint64, source ParentSource) (bool, error) {
 	c := Config{Proof: porep.StackedDrg2KiBV1_1, Sectors: make([]Sector, 1), Parents: source, Staging: Producers, Stride: 1, Lookahead: 64}

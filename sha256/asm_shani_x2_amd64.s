@@ -3,7 +3,7 @@
 #include "textflag.h"
 #include "go_asm.h"
 #include "shani_amd64.h"
-#include "lookup_amd64.h"
+#include "pagewalk_amd64.h"
 
 // What labelSHANIx2 keeps in memory, from R8 on: first what the lanes' blocks
 // need, then K + W of the pairs of parents and of the next node's block 1, in which
@@ -12,7 +12,7 @@
 #define NEXT    64  // states of the next node after block 1
 #define REPLICA 128 // replica ids as words
 #define NUMBERS 192 // [layer, node high, low, 0]
-#define LOOKUP  208 // whether pages are looked up
+#define WALK  208 // whether pages are walked ahead
 #define KW      256 // K + W,
 #define KWBLOCK 512 // so much for each block
 
@@ -145,7 +145,7 @@
 // fill the reorder buffer twice as fast as one, and it then waits for the slowest
 // of the six addresses, not three times for one of two: 50 cycles a label in
 // layers of 1 GiB on Zen 3, and 300 when its memory is busy. Where their pages have been
-// looked up there is nothing to wait for, and three at a time are better by 15 to 20.
+// walked there is nothing to wait for, and three at a time are better by 15 to 20.
 //
 // Registers hold both lanes' message words and states, so that what is needed once
 // a block is in memory.
@@ -183,8 +183,8 @@ TEXT ·labelSHANIx2(SB), 0, $4416-8
 	MOVQ  labelRun_layer(AX), X7
 	PUNPCKLQDQ X0, X7                    // a node's high word is always 0
 	MOVOU X7, NUMBERS(R8)
-	MOVQ  labelRun_lookup(AX), R13
-	MOVQ  R13, LOOKUP(R8)
+	MOVQ  labelRun_walk(AX), R13
+	MOVQ  R13, WALK(R8)
 
 	LEAQ (KW+7*KWBLOCK)(R8), R15
 	MOVQ $(8*8), SI
@@ -241,7 +241,7 @@ second:
 
 	// The first repeated block, and the schedules of the next node's blocks 1.
 	PREFETCHROW
-	LOOKUPROW(LOOKUP(R8), ·lookupA)
+	WALKROW(WALK(R8), ·pageWalkA)
 	MOVOU NUMBERS(R8), X7
 	PADDL nextNode<>(SB), X7
 	MOVOU X7, NUMBERS(R8)
@@ -294,12 +294,12 @@ filled:
 	MOVOU X7, (NEXT+32)(R8)
 	MOVOU X8, (NEXT+48)(R8)
 
-	LOOKUPROW(LOOKUP(R8), ·lookupB)
+	WALKROW(WALK(R8), ·pageWalkB)
 
 	// The others. Each prefetches three or six of a node further on, the row's last,
 	// those before, and then the first again and again.
 	SUBQ $24, R12
-	CMPQ LOOKUP(R8), $0
+	CMPQ WALK(R8), $0
 	JNE  repeated
 	SUBQ $24, R12
 
@@ -307,7 +307,7 @@ repeated:
 	PREFETCH(0, R12)
 	PREFETCH(1, R12)
 	PREFETCH(2, R12)
-	CMPQ LOOKUP(R8), $0
+	CMPQ WALK(R8), $0
 	JNE  three
 	PREFETCH(3, R12)
 	PREFETCH(4, R12)
@@ -334,7 +334,7 @@ three:
 	LOADWORDS(R13, X5, X6, X14)
 	ADDQ  $32, R13
 	LOADWORDS(R13, X9, X10, X14)
-	LOOKUPROW(LOOKUP(R8), ·lookupC)
+	WALKROW(WALK(R8), ·pageWalkC)
 	MOVOU finish<>+0(SB), X7
 	MOVOU finish<>+16(SB), X8
 	MOVO  X7, X11

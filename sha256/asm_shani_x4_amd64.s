@@ -3,7 +3,7 @@
 #include "textflag.h"
 #include "go_asm.h"
 #include "shani_amd64.h"
-#include "lookup_amd64.h"
+#include "pagewalk_amd64.h"
 
 // What labelSHANIx4 keeps in memory, from R8 on. Labels are four lanes', 32 bytes
 // each, in the byte order of files.
@@ -17,7 +17,7 @@
 #define PAIRS    672  // bytes of K + W of the pairs
 #define PAIRSEND 680  // the end of this node's
 #define STRIDE   688  // bytes from a node's labels to the next's
-#define LOOKUP   696  // whether pages are looked up
+#define WALK   696  // whether pages are walked ahead
 #define LAST     704  // K + W of the last block, four words of each lane in turn
 #define NODES    1728 // twice, for this node and the next:
 
@@ -329,8 +329,8 @@ TEXT ·labelSHANIx4(SB), 0, $18848-8
 	MOVQ R11, OTHER(R8)
 	MOVQ labelRun_stride(AX), R13
 	MOVQ R13, STRIDE(R8)
-	MOVQ labelRun_lookup(AX), R13
-	MOVQ R13, LOOKUP(R8)
+	MOVQ labelRun_walk(AX), R13
+	MOVQ R13, WALK(R8)
 
 	// Second halves of blocks that no label is in.
 	MOVQ  labelRun_node(AX), X0
@@ -542,7 +542,7 @@ located:
 	XORL CX, CX
 
 	PREFETCHROW
-	LOOKUPROW(LOOKUP(R8), ·lookupA)
+	WALKROW(WALK(R8), ·pageWalkA)
 
 lane:
 	MOVO initial<>+0(SB), X14
@@ -587,11 +587,11 @@ beside:
 	CMPQ  R15, $8
 	JEQ   lane
 	JCS   four
-	LOOKUPROW(LOOKUP(R8), ·lookupB)      // 12 are left
+	WALKROW(WALK(R8), ·pageWalkB)      // 12 are left
 	JMP   lane
 
 four:
-	LOOKUPROW(LOOKUP(R8), ·lookupC)
+	WALKROW(WALK(R8), ·pageWalkC)
 	JMP   lane
 
 prefetch:

@@ -7,7 +7,7 @@
 // K + W in the frame, the others load it. Block 1 of the next node depends on no
 // label: the first four repeated blocks, which have no words to make, take it
 // along, one of its rounds to four of theirs. The others prefetch the labels of a
-// node soon to come, those of the pair that they hash, whose pages were looked up
+// node soon to come, those of the pair that they hash, whose pages were touched
 // some nodes before (TOUCHROW).
 //
 // The predecessor's label is loaded like any other, in whichever slot it is: whole

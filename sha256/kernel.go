@@ -61,8 +61,8 @@ type Kernel struct {
 	// Ahead: measured, since what comes too early is gone from the first cache again.
 	ahead int
 
-	// lookup reports whether the pages of the node after those are looked up.
-	lookup bool
+	// walk reports whether the pages of the parents of the node after those are walked.
+	walk bool
 
 	pairs func(dst, src *byte, n int)
 

@@ -39,7 +39,7 @@ func usableBothWays() (both []*Kernel) {
 		both = append(both, k)
 		if strings.HasPrefix(k.Name, "sha-ni/") {
 			other := *k
-			other.lookup = !k.lookup
+			other.walk = !k.walk
 			both = append(both, &other)
 		}
 	}
@@ -316,7 +316,7 @@ func TestLabelAnyRuns(t *testing.T) {
 			cuts := rapid.SliceOfN(rapid.IntRange(0, n), 0, 5).Draw(t, "cuts")
 			slices.Sort(cuts)
 			k := *k
-			k.lookup = rapid.Bool().Draw(t, "lookup") // whatever is best here
+			k.walk = rapid.Bool().Draw(t, "walk") // whatever is best here
 			j := newJob(rapid.Uint64().Draw(t, "seed"), k.Lanes, number, first+n+rest, first, n, slack)
 			if err := j.check(&k, heap, cuts...); err != nil {
 				t.Fatal(err)

@@ -25,9 +25,9 @@ func archKernels() []*Kernel {
 			label:    label,
 			nodes:    nodes,
 			ahead:    aheadSHANI,
-			// As lookup_amd64.h says: measured on Zen 4 only, and not on Intel's processors.
-			lookup: cpuid.CPU.IsVendor(cpuid.AMD),
-			pairs:  pairs,
+			// As pagewalk_amd64.h says: measured on Zen 4 only, and not on Intel's processors.
+			walk:  cpuid.CPU.IsVendor(cpuid.AMD),
+			pairs: pairs,
 		}
 	}
 	avx512 := func(lanes int, label func(labelRun), more ...cpuid.FeatureID) *Kernel {

@@ -174,7 +174,7 @@ type labelRun struct {
 	replicas *byte    // one replica id of 32 bytes for each lane
 	stride   uint64   // bytes from a node's labels to the next node's
 	expander uint64   // 1 from layer 2 on, 0 in layer 1
-	lookup   uint64   // 1 if pages are looked up ahead, as the kernel's field says
+	walk     uint64   // 1 if pages are walked ahead, as the kernel's field says
 }
 
 // LabelRun labels the nodes of r. The error is a *RunError. It takes about
@@ -210,8 +210,8 @@ func (k *Kernel) LabelRun(r *Run) error {
 	if r.Layer > 1 {
 		run.expander = 1
 	}
-	if k.lookup {
-		run.lookup = 1
+	if k.walk {
+		run.walk = 1
 	}
 	rows := r.Rows.Len() // from run.parents on
 	if r.First == 0 {
