@@ -175,7 +175,7 @@ func TestLayer1(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				region, err := hugepages.Alloc(t.Context(), hugepages.Options{Size: c.Count * uint64(k.Stride())})
+				region, err := hugepages.Alloc(t.Context(), hugepages.Options{Size: c.Count * uint64(k.Pitch())})
 				if err != nil {
 					t.Fatal(err)
 				}

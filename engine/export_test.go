@@ -72,11 +72,11 @@ func LabelsStaged(run, released uint64, source ParentSource) (bool, error) {
 	}
 	b := j.newPipeline(0, j.split[0][0], &regions{})
 	s := j.shape
-	stride := b.kernel.Stride()
+	pitch := b.kernel.Pitch()
 	b.store = &store{shape: s, kernel: b.kernel, first: 2}
-	b.store.cutLayers(bytes.Repeat([]byte{1}, 2*int(s.nodes)*stride))
+	b.store.cutLayers(bytes.Repeat([]byte{1}, 2*int(s.nodes)*pitch))
 	b.flow.Key.Store(0)
-	b.staged = make([]byte, s.slots*porep.Degree*stride)
+	b.staged = make([]byte, s.slots*porep.Degree*pitch)
 	for i := range released {
 		b.ring.Release(i)
 	}

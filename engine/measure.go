@@ -184,8 +184,8 @@ func (p *pipeline) measurePause(ctx context.Context, m *HasherMeasurement) (time
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		first, stride := (from+uint64(i))*part, uint64(p.kernel.Stride())
-		return p.files.Load(s.before(0)[first*stride:][:part*stride], s.first, first, buffer[:part*porep.NodeSize], false)
+		first, pitch := (from+uint64(i))*part, uint64(p.kernel.Pitch())
+		return p.files.Load(s.before(0)[first*pitch:][:part*pitch], s.first, first, buffer[:part*porep.NodeSize], false)
 	})
 	read := time.Since(began).Seconds() / float64(parts*part)
 	for _, l := range p.lanes {
@@ -305,7 +305,7 @@ func (p *pipeline) labelFromMemory(lane int, id porep.ReplicaID, node uint64, pa
 	for slot, parent := range parents {
 		labels := s.out(0, uint64(parent), 1)
 		if slot >= porep.BaseDegree {
-			labels = s.before(0)[uint64(parent)*uint64(p.kernel.Stride()):][:p.kernel.Stride()]
+			labels = s.before(0)[uint64(parent)*uint64(p.kernel.Pitch()):][:p.kernel.Pitch()]
 		}
 		if err := p.kernel.Unpack(all[slot][:], labels, lane); err != nil {
 			return label, err

@@ -41,10 +41,10 @@ func (r *Resolved) requirements() (all []Requirement) {
 			need.Parents += sharedBytes(g)
 		}
 		for _, b := range batches {
-			stride := uint64(b.kernel.Stride())
-			need.Layers = max(need.Layers, g.nodesInMemory(b.kernel.Stride())*stride)
+			pitch := uint64(b.kernel.Pitch())
+			need.Layers = max(need.Layers, g.nodesInMemory(b.kernel.Pitch())*pitch)
 			if c.Staging == Producers {
-				need.Rings = max(need.Rings, uint64(g.slots*g.run)*porep.Degree*stride)
+				need.Rings = max(need.Rings, uint64(g.slots*g.run)*porep.Degree*pitch)
 			}
 			need.Buffers = max(need.Buffers, bufferBytes(b.kernel, g))
 		}
@@ -71,7 +71,7 @@ func (r *Resolved) memory() (total uint64) {
 func bufferBytes(k *sha256.Kernel, s shape) uint64 {
 	n := writeBytes(k, s)
 	if s.oneLayer != nil {
-		n = roundUp(n, linux.DirectAlign) + s.oneLayer.BufferBytes(k.Stride()) + readers*readBytes(s)
+		n = roundUp(n, linux.DirectAlign) + s.oneLayer.BufferBytes(k.Pitch()) + readers*readBytes(s)
 	}
 	return n
 }
@@ -82,7 +82,7 @@ func writeBytes(k *sha256.Kernel, s shape) uint64 {
 	if k.Lanes == 1 && k.Group == 1 {
 		return 0
 	}
-	return writers * s.chunk(k) * uint64(k.Stride())
+	return writers * s.chunk(k) * uint64(k.Pitch())
 }
 
 // parentBytes is the memory in which a hasher's producers work out the parents of runs,
@@ -199,7 +199,7 @@ func cutBuffers(k *sha256.Kernel, s *shape, region *hugepages.Region) (all buffe
 		cut(roundUp(n, linux.DirectAlign) - n)
 	}
 	if s.oneLayer != nil {
-		all.spill = cut(s.oneLayer.BufferBytes(k.Stride()))
+		all.spill = cut(s.oneLayer.BufferBytes(k.Pitch()))
 		for i := range all.read {
 			all.read[i] = cut(readBytes(*s))
 		}

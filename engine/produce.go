@@ -113,7 +113,7 @@ func (p *pipeline) bringClose(list []int32, rows sha256.Rows, slot, index int, n
 	if p.job.c.Staging == Hybrid {
 		rows.Prefetch(p.kernel, list)
 	} else {
-		size := s.run * porep.Degree * p.kernel.Stride()
+		size := s.run * porep.Degree * p.kernel.Pitch()
 		rows.Stage(p.kernel, list, p.staged[slot*size:][:size])
 	}
 }

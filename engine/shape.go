@@ -42,12 +42,12 @@ func shapeOf(c *Config) shape {
 	return s
 }
 
-// nodesInMemory is the memory for layers of a kernel with a certain stride.
-func (s *shape) nodesInMemory(stride int) uint64 {
+// nodesInMemory is the memory for layers of a kernel with a certain pitch, in nodes.
+func (s *shape) nodesInMemory(pitch int) uint64 {
 	if s.oneLayer == nil {
 		return TwoLayers.InMemory(s.nodes)
 	}
-	return s.oneLayer.LabelNodes(stride)
+	return s.oneLayer.LabelNodes(pitch)
 }
 
 // chunk is how many nodes are written at a time.

@@ -19,7 +19,7 @@ type store struct {
 
 // cutLayers cuts TwoLayers' memory out of mem.
 func (s *store) cutLayers(mem []byte) {
-	n := s.nodes * uint64(s.kernel.Stride())
+	n := s.nodes * uint64(s.kernel.Pitch())
 	s.layers = [2][]byte{mem[:n:n], mem[n : 2*n : 2*n]}
 }
 
@@ -31,8 +31,8 @@ func (s *store) out(index int, node uint64, n int) []byte {
 	if s.one != nil {
 		return s.one.Out(node, n)
 	}
-	stride := uint64(s.kernel.Stride())
-	return s.layers[index%2][node*stride:][:uint64(n)*stride]
+	pitch := uint64(s.kernel.Pitch())
+	return s.layers[index%2][node*pitch:][:uint64(n)*pitch]
 }
 
 // before is the memory of the layer before layer index index.

@@ -34,11 +34,11 @@ func TimeKernels() map[string]float64 {
 		l := sha256.Layer{
 			ReplicaIDs: make([][32]byte, k.Lanes),
 			Number:     2,
-			Labels:     linux.AlignedBuffer(nodes * k.Stride()),
-			Key:        linux.AlignedBuffer(nodes * k.Stride()),
+			Labels:     linux.AlignedBuffer(nodes * k.Pitch()),
+			Key:        linux.AlignedBuffer(nodes * k.Pitch()),
 		}
 		rows := sha256.NewRows(nodes)
-		run := sha256.Run{ReplicaIDs: l.ReplicaIDs, Layer: l.Number, First: 1, Out: l.Labels[k.Stride():], Rows: rows.Slice(1, nodes)}
+		run := sha256.Run{ReplicaIDs: l.ReplicaIDs, Layer: l.Number, First: 1, Out: l.Labels[k.Pitch():], Rows: rows.Slice(1, nodes)}
 		if rows.Locate(k, &l, parents) != nil {
 			continue // cannot be: everything is in place
 		}

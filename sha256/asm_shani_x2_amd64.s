@@ -12,7 +12,7 @@
 #define NEXT    64  // states of the next node after block 1
 #define REPLICA 128 // replica ids as words
 #define NUMBERS 192 // [layer, node high, low, 0]
-#define WALK  208 // whether pages are walked ahead
+#define WALK    208 // whether pages are walked ahead
 #define KW      256 // K + W,
 #define KWBLOCK 512 // so much for each block
 

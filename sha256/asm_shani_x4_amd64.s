@@ -16,8 +16,8 @@
 #define OTHER    664  // the next node's
 #define PAIRS    672  // bytes of K + W of the pairs
 #define PAIRSEND 680  // the end of this node's
-#define STRIDE   688  // bytes from a node's labels to the next's
-#define WALK   696  // whether pages are walked ahead
+#define PITCH    688  // bytes from a node's labels to the next's
+#define WALK     696  // whether pages are walked ahead
 #define LAST     704  // K + W of the last block, four words of each lane in turn
 #define NODES    1728 // twice, for this node and the next:
 
@@ -327,8 +327,8 @@ TEXT ·labelSHANIx4(SB), 0, $18848-8
 	LEAQ (NODES+NODE)(R8), R11
 	MOVQ R9, THIS(R8)
 	MOVQ R11, OTHER(R8)
-	MOVQ labelRun_stride(AX), R13
-	MOVQ R13, STRIDE(R8)
+	MOVQ labelRun_pitch(AX), R13
+	MOVQ R13, PITCH(R8)
 	MOVQ labelRun_walk(AX), R13
 	MOVQ R13, WALK(R8)
 
@@ -449,7 +449,7 @@ pairs:
 node:
 	// Pairs that have the label just made; the first is yet to come.
 	MOVQ  DX, CX
-	SUBQ  STRIDE(R8), CX
+	SUBQ  PITCH(R8), CX
 	CMPQ  16(BX), CX
 	JEQ   again
 	CMPQ  24(BX), CX
@@ -630,7 +630,7 @@ last:
 	MOVQ OTHER(R8), R9
 	MOVQ R9, THIS(R8)
 	MOVQ R11, OTHER(R8)
-	ADDQ STRIDE(R8), DX
+	ADDQ PITCH(R8), DX
 	ADDQ $const_rowBytes, BX
 	DECQ DI
 	JNE  node

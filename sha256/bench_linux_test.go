@@ -20,7 +20,7 @@ func BenchmarkLabelFromMemory(b *testing.B) {
 	for _, k := range usableBothWays() {
 		b.Run(fmt.Sprintf("impl=%s/walk=%t", implementation(k), k.walk), func(b *testing.B) {
 			l := layerInMemory(b, k)
-			size := len(l.Labels) / k.Stride()
+			size := len(l.Labels) / k.Pitch()
 			first := size / 2
 			rows := NewRows(nodes + Ahead)
 			if err := rows.Locate(k, &l, scatteredParents(first, nodes+Ahead, size)); err != nil {
@@ -30,7 +30,7 @@ func BenchmarkLabelFromMemory(b *testing.B) {
 			at := 0
 			for b.Loop() {
 				r.First = uint64(first + at)
-				r.Out = l.Labels[(first+at)*k.Stride():][:run*k.Stride()]
+				r.Out = l.Labels[(first+at)*k.Pitch():][:run*k.Pitch()]
 				r.Rows = rows.Slice(at, nodes+Ahead)
 				if err := k.LabelRun(&r); err != nil {
 					b.Fatal(err)
@@ -49,7 +49,7 @@ func layerInMemory(b *testing.B, k *Kernel) Layer {
 		hugePage = 2 << 20
 		page     = 4 << 10
 	)
-	size := min(1<<24, (2<<30)/k.Stride()) * k.Stride()
+	size := min(1<<24, (2<<30)/k.Pitch()) * k.Pitch()
 	memory := mmap(b, 2*size+hugePage, syscall.PROT_READ|syscall.PROT_WRITE)
 	memory = memory[-address(&memory[0])&(hugePage-1):][:2*size]
 	if err := syscall.Madvise(memory, syscall.MADV_HUGEPAGE); err != nil {

@@ -31,7 +31,7 @@ func BenchmarkLabel(b *testing.B) {
 				for b.Loop() {
 					for first := 0; first < nodes; first += run {
 						r.First = uint64(first)
-						r.Out = l.Labels[first*k.Stride():][:run*k.Stride()]
+						r.Out = l.Labels[first*k.Pitch():][:run*k.Pitch()]
 						r.Rows = rows.Slice(first, nodes)
 						if err := k.LabelRun(&r); err != nil {
 							b.Fatal(err)
@@ -47,7 +47,7 @@ func BenchmarkLabel(b *testing.B) {
 func BenchmarkLocate(b *testing.B) {
 	const run = 128
 	k := generic
-	l := Layer{Number: 2, Labels: make([]byte, run*k.Stride()), Key: make([]byte, run*k.Stride())}
+	l := Layer{Number: 2, Labels: make([]byte, run*k.Pitch()), Key: make([]byte, run*k.Pitch())}
 	parents := make([]uint32, run*degree)
 	rows := NewRows(run)
 	for n := 0; n < b.N; n += run {

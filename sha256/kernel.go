@@ -42,7 +42,7 @@ type Kernel struct {
 	Name string
 	// Lanes is how many sectors one call labels in lock-step.
 	Lanes int
-	// Group says how the labels of a node's lanes lie in its Stride bytes. 1:
+	// Group says how the labels of a node's lanes lie in its Pitch bytes. 1:
 	// lane after lane, each label as layer files have it. More: Group lanes at a
 	// time take 32·Group bytes, word 0 of each, then word 1 of each and so on,
 	// words as numbers in the machine's byte order. Pack and Unpack translate.
@@ -68,12 +68,12 @@ type Kernel struct {
 
 	// unpack takes the labels of the next eight lanes of nodes apart, if a Group has
 	// so many, to dst and every size bytes from there. In src words lie row bytes
-	// apart, nodes stride bytes.
-	unpack func(dst, src *byte, nodes, size, row, stride int)
+	// apart, nodes pitch bytes.
+	unpack func(dst, src *byte, nodes, size, row, pitch int)
 }
 
-// Stride is how many bytes a node's labels take, those of all lanes.
-func (k *Kernel) Stride() int { return nodeSize * k.Lanes }
+// Pitch is how many bytes there are from a node's labels to the next node's: 32 for each lane.
+func (k *Kernel) Pitch() int { return nodeSize * k.Lanes }
 
 // Usable reports whether this machine's CPU has all that the kernel needs.
 func (k *Kernel) Usable() bool { return len(k.missing()) == 0 }

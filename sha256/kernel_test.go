@@ -62,8 +62,8 @@ func referenceLabelIn(k *Kernel, l *Layer, lane int, node uint64, parents []uint
 	m = append(m, make([]byte, 20)...)
 	var plain [nodeSize]byte
 	label := func(layer []byte, parent uint32) []byte {
-		stride := uint64(len(l.ReplicaIDs)) * nodeSize
-		labels := layer[uint64(parent)*stride:][:stride]
+		pitch := uint64(len(l.ReplicaIDs)) * nodeSize
+		labels := layer[uint64(parent)*pitch:][:pitch]
 		if k == nil {
 			return labels[lane*nodeSize:][:nodeSize]
 		}
@@ -233,12 +233,12 @@ func place(k *Kernel, at int) int {
 	if k.Group == 1 {
 		return at
 	}
-	node, lane, offset := at/k.Stride(), at/nodeSize%k.Lanes, at%nodeSize
+	node, lane, offset := at/k.Pitch(), at/nodeSize%k.Lanes, at%nodeSize
 	word, byteOfWord := offset/4, offset%4
 	if hostByte := binary.NativeEndian.Uint32([]byte{1, 0, 0, 0}); hostByte == 1 {
 		byteOfWord = 3 - byteOfWord
 	}
-	return node*k.Stride() + lane/k.Group*k.Group*nodeSize + (word*k.Group+lane%k.Group)*4 + byteOfWord
+	return node*k.Pitch() + lane/k.Group*k.Group*nodeSize + (word*k.Group+lane%k.Group)*4 + byteOfWord
 }
 
 // in is j's layer as the kernel wants it, in memory from a.
@@ -270,14 +270,14 @@ func (j *job) check(k *Kernel, a alloc, cuts ...int) error {
 	}
 	got := make([]byte, len(l.Labels))
 	arrange(k, got, l.Labels, true)
-	return different(got, j.want(), k.Stride())
+	return different(got, j.want(), k.Pitch())
 }
 
 // different is an error that names the first node in which got and want differ.
-func different(got, want []byte, stride int) error {
-	for i := 0; i < len(want); i += stride {
-		if w, g := want[i:i+stride], got[i:i+stride]; !bytes.Equal(w, g) {
-			return fmt.Errorf("node %d is %x, want %x", i/stride, g, w)
+func different(got, want []byte, pitch int) error {
+	for i := 0; i < len(want); i += pitch {
+		if w, g := want[i:i+pitch], got[i:i+pitch]; !bytes.Equal(w, g) {
+			return fmt.Errorf("node %d is %x, want %x", i/pitch, g, w)
 		}
 	}
 	return nil
@@ -348,10 +348,10 @@ func TestLabelKnownAnswers(t *testing.T) {
 		"c1331c799d4dee936452eef15cf6b64bd4d20517f5dfd8a0008854fcebad5b09",
 	} {
 		for _, k := range usable() {
-			l := &Layer{Number: uint32(i + 1), Labels: heap(k.Stride(), k.Align)}
+			l := &Layer{Number: uint32(i + 1), Labels: heap(k.Pitch(), k.Align)}
 			l.ReplicaIDs = slices.Repeat([][32]byte{[32]byte(id)}, k.Lanes)
 			if l.Number > 1 {
-				l.Key = heap(k.Stride(), k.Align)
+				l.Key = heap(k.Pitch(), k.Align)
 			}
 			if err := k.Label(l, 0, 1, make([]uint32, 14)); err != nil {
 				t.Fatal(err)

@@ -94,4 +94,4 @@ func pairsAVX2(dst, src *byte, n int, padding *schedule)
 func pairsAVX512(dst, src *byte, n int, padding *schedule)
 
 //go:noescape
-func unpackAVX2(dst, src *byte, nodes, size, row, stride int)
+func unpackAVX2(dst, src *byte, nodes, size, row, pitch int)

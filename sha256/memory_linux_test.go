@@ -58,7 +58,7 @@ func TestUnreadablePages(t *testing.T) {
 							if err := rows.Locate(k, &l, parents); err != nil {
 								t.Fatal(err)
 							}
-							r := Run{l.ReplicaIDs, number, 1, l.Labels[k.Stride():], rows}
+							r := Run{l.ReplicaIDs, number, 1, l.Labels[k.Pitch():], rows}
 							if err := k.LabelRun(&r); err != nil {
 								t.Errorf("%s, layer %d, %d nodes: %v", k.Name, number, n, err)
 							}
@@ -120,7 +120,7 @@ func TestLabelLargestLayers(t *testing.T) {
 						t.Fatal(err)
 					}
 					for i := range n {
-						node := l.Labels[(first+i)*k.Stride():][:k.Stride()]
+						node := l.Labels[(first+i)*k.Pitch():][:k.Pitch()]
 						plain := make([]byte, len(node))
 						arrange(k, plain, node, true)
 						for lane := range k.Lanes {

@@ -28,7 +28,7 @@ func raceRun(k *Kernel, r *Run, n int) {
 	runtime.RaceReadRange(unsafe.Pointer(unsafe.SliceData(addrs)), 8*len(addrs))
 	for i, a := range addrs[:n*degree] {
 		if i%degree < baseDegree || r.Layer > 1 {
-			runtime.RaceReadRange(pointer(a), k.Stride())
+			runtime.RaceReadRange(pointer(a), k.Pitch())
 		}
 	}
 	raceWrites(r.Out)

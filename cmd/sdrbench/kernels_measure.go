@@ -167,9 +167,9 @@ func kernelRuns(k *sha256.Kernel, layer uint32) (*sha256.Layer, []sha256.Run, er
 			parents[i] = random.Uint32N(uint32(node))
 		}
 	}
-	l := &sha256.Layer{ReplicaIDs: make([][32]byte, k.Lanes), Number: layer, Labels: alignedTo(k.Align, n*k.Stride())}
+	l := &sha256.Layer{ReplicaIDs: make([][32]byte, k.Lanes), Number: layer, Labels: alignedTo(k.Align, n*k.Pitch())}
 	if layer > 1 {
-		l.Key = alignedTo(k.Align, n*k.Stride())
+		l.Key = alignedTo(k.Align, n*k.Pitch())
 	}
 	rows := sha256.NewRows(n)
 	if err := rows.Locate(k, l, parents); err != nil {
@@ -179,7 +179,7 @@ func kernelRuns(k *sha256.Kernel, layer uint32) (*sha256.Layer, []sha256.Run, er
 	for first := 1; first <= layerNodes(k); first += kernelNodes {
 		runs = append(runs, sha256.Run{
 			ReplicaIDs: l.ReplicaIDs, Layer: layer, First: uint64(first),
-			Out:  l.Labels[first*k.Stride():][:kernelNodes*k.Stride()],
+			Out:  l.Labels[first*k.Pitch():][:kernelNodes*k.Pitch()],
 			Rows: rows.Slice(first, n),
 		})
 	}

@@ -47,16 +47,16 @@ func (d onlyDir) Dirs() []string { return []string{d.dir} }
 // SpillRoundTrip spills, for a batch, labels that say whose they are, and returns those
 // that are read back for a window of children, by the far parent that they are of, in order
 // of child, then slot.
-func SpillRoundTrip(ctx context.Context, s Surroundings, k *sha256.Kernel, dir string, label func(node uint64, label []byte), got func(child int, labels []byte, stride int)) error {
+func SpillRoundTrip(ctx context.Context, s Surroundings, k *sha256.Kernel, dir string, label func(node uint64, label []byte), got func(child int, labels []byte, pitch int)) error {
 	x := StartIndex(ctx, s, []string{dir})
 	defer x.Close()
 	if err := errors.Join(x.wait(ctx), x.err); err != nil {
 		return err
 	}
-	stride := k.Stride()
+	pitch := k.Pitch()
 	st := New(s, x, Batch{
 		Kernel: k, Lanes: 1, First: 1, Layers: 1, Flow: new(ring.Flow), Way: durable.Direct, Files: onlyDir{dir: dir},
-		Labels: make([]byte, s.LabelNodes(stride)*uint64(stride)), Buffer: make([]byte, s.BufferBytes(stride)),
+		Labels: make([]byte, s.LabelNodes(pitch)*uint64(pitch)), Buffer: make([]byte, s.BufferBytes(pitch)),
 		Slowed: func(error) {},
 	})
 	defer st.Close()
@@ -83,9 +83,9 @@ func SpillRoundTrip(ctx context.Context, s Surroundings, k *sha256.Kernel, dir s
 		}
 		var labels []byte
 		for _, at := range w.list {
-			labels = append(labels, w.labels[int(at)*stride:][:stride]...)
+			labels = append(labels, w.labels[int(at)*pitch:][:pitch]...)
 		}
-		got(child, labels, stride)
+		got(child, labels, pitch)
 	}
 	return nil
 }
@@ -125,7 +125,7 @@ func Empty(s Surroundings) *Store {
 	k := sha256.Best(1)
 	return New(s, nil, Batch{
 		Kernel: k, Lanes: 1, First: 1, Layers: 2, Flow: new(ring.Flow),
-		Labels: make([]byte, s.LabelNodes(k.Stride())*uint64(k.Stride())),
+		Labels: make([]byte, s.LabelNodes(k.Pitch())*uint64(k.Pitch())),
 	})
 }
 

@@ -166,7 +166,7 @@ func (s *Store) readFar(w *window, index int, end uint64, order *readOrder) erro
 			}
 			for _, e := range entries {
 				at := (uint64(w.list[e]) - first) * porep.NodeSize
-				if err := s.Kernel.Pack(w.labels[int(e)*s.stride:][:s.stride], labels[at:][:porep.NodeSize], lane); err != nil {
+				if err := s.Kernel.Pack(w.labels[int(e)*s.pitch:][:s.pitch], labels[at:][:porep.NodeSize], lane); err != nil {
 					return err
 				}
 			}

@@ -79,7 +79,7 @@ func (s *Store) handOver(w *window, n uint64, index int, parents []uint32) error
 // expander parents crowd in the low parts, have two and three times as much as there is
 // room for.
 func (s *Store) putAside(w *window, parents []uint32) error {
-	from, run, stride := s.closing(), uint64(s.Run), uint64(s.stride)
+	from, run, pitch := s.closing(), uint64(s.Run), uint64(s.pitch)
 	w.place, w.tooMany = nil, false
 	w.list, w.starts = w.list[:0], w.starts[:0]
 	stopped := func() bool { return w.tooMany || s.Flow.Stopped() }
@@ -94,7 +94,7 @@ func (s *Store) putAside(w *window, parents []uint32) error {
 				w.tooMany = true
 				return nil
 			}
-			copy(w.labels[uint64(len(w.list))*stride:][:stride], s.key[uint64(p)*stride:])
+			copy(w.labels[uint64(len(w.list))*pitch:][:pitch], s.key[uint64(p)*pitch:])
 			w.list = append(w.list, p)
 		}
 		return nil
@@ -105,10 +105,10 @@ func (s *Store) putAside(w *window, parents []uint32) error {
 // labelled in it: the newest from memory, the others from the files. Early says that parts
 // may be handed over before all of it is labelled.
 func (s *Store) loadKey(index int, early bool) error {
-	old, stride := s.Nodes-s.InMemory, uint64(s.stride)
+	old, pitch := s.Nodes-s.InMemory, uint64(s.pitch)
 	return s.Files.Each(int(s.Nodes/s.Part), func(part int, buffer []byte) error {
 		first := uint64(part) * s.Part
-		nodes := s.key[first*stride:][:s.Part*stride]
+		nodes := s.key[first*pitch:][:s.Part*pitch]
 		// What is so far back is in the files: the hasher waits for that.
 		handed := s.position(index, 0)
 		if early {
@@ -118,7 +118,7 @@ func (s *Store) loadKey(index int, early bool) error {
 			return nil
 		}
 		if first >= old {
-			copy(nodes, s.newest[first%s.InMemory*stride:])
+			copy(nodes, s.newest[first%s.InMemory*pitch:])
 		}
 		return s.Files.Load(nodes, s.First+index-1, first, buffer[:s.Part*porep.NodeSize], first >= old)
 	})

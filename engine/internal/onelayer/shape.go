@@ -45,20 +45,20 @@ func ShapeOf(nodes uint64, run int, part uint64) *Shape {
 
 // farLabels is for how many labels of a window's far parents, and what is in between,
 // there is memory.
-func (s *Shape) farLabels(stride int) int {
-	between := (Windows - kept) * (spillAlign(stride) - 1)
+func (s *Shape) farLabels(pitch int) int {
+	between := (Windows - kept) * (spillAlign(pitch) - 1)
 	return max(s.room, int(min(5*s.Window+uint64(between), s.Window+4096)))
 }
 
 // LabelNodes is for how many nodes' labels a Store has memory, of a kernel with a certain
-// stride.
-func (s *Shape) LabelNodes(stride int) uint64 {
-	return memorymode.InMemory(s.Nodes) + memorymode.WindowsFar*(uint64(s.farLabels(stride))-s.Window)
+// pitch.
+func (s *Shape) LabelNodes(pitch int) uint64 {
+	return memorymode.InMemory(s.Nodes) + memorymode.WindowsFar*(uint64(s.farLabels(pitch))-s.Window)
 }
 
 // BufferBytes is the memory from which far parents are written.
-func (s *Shape) BufferBytes(stride int) uint64 {
-	return uint64(roundUp(min(farChunk, s.room), spillAlign(stride)) * stride)
+func (s *Shape) BufferBytes(pitch int) uint64 {
+	return uint64(roundUp(min(farChunk, s.room), spillAlign(pitch)) * pitch)
 }
 
 // ListBytes is the memory in which a Store lists far parents and, should they be read from
@@ -137,7 +137,7 @@ func eachRow(get Source, parents []uint32, from, end uint64, stopped func() bool
 func (s *Shape) listParents() []uint32 { return make([]uint32, min(s.Window, listNodes)*porep.Degree) }
 
 // spillAlign is of how many labels a section has a multiple.
-func spillAlign(stride int) int { return max(1, linux.DirectAlign/stride) }
+func spillAlign(pitch int) int { return max(1, linux.DirectAlign/pitch) }
 
 func divUp[N int | uint64](n, by N) N { return (n + by - 1) / by }
 

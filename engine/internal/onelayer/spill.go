@@ -41,10 +41,10 @@ type place struct {
 	n      [Windows]int // and how many they are
 }
 
-// placesFor are where far parents lie, as labels of a certain stride, and the size of
+// placesFor are where far parents lie, as labels of a certain pitch, and the size of
 // the file.
-func (x *Index) placesFor(stride int) (places *[Windows]place, size int64, err error) {
-	align, room := spillAlign(stride), x.farLabels(stride)
+func (x *Index) placesFor(pitch int) (places *[Windows]place, size int64, err error) {
+	align, room := spillAlign(pitch), x.farLabels(pitch)
 	places = new([Windows]place)
 	for child := range places {
 		p := &places[child]
@@ -58,7 +58,7 @@ func (x *Index) placesFor(stride int) (places *[Windows]place, size int64, err e
 		if listed > x.room || p.labels > room {
 			return nil, 0, fmt.Errorf("engine: spilling far parents: %d of window %d, with gaps %d, room for %d and %d", listed, child, p.labels, x.room, room)
 		}
-		size += int64(p.labels) * int64(stride)
+		size += int64(p.labels) * int64(pitch)
 	}
 	return places, size, nil
 }
@@ -108,7 +108,7 @@ func (s *Store) open(ctx context.Context) error {
 		return err
 	}
 	var size int64
-	if s.places, size, err = s.index.placesFor(s.stride); err != nil {
+	if s.places, size, err = s.index.placesFor(s.pitch); err != nil {
 		return err
 	}
 	err = errors.New("engine: spilling far parents: no sector is left")
@@ -146,7 +146,7 @@ func (s *Store) spillSection(nodes []uint32, n uint64, child, from int) error {
 			return err
 		}
 		for i, p := range parents {
-			copy(s.Buffer[i*s.stride:][:s.stride], s.newest[uint64(p)%s.InMemory*uint64(s.stride):])
+			copy(s.Buffer[i*s.pitch:][:s.pitch], s.newest[uint64(p)%s.InMemory*uint64(s.pitch):])
 		}
 		return s.spillChunk(child, from, chunk, s.Buffer[:size], at)
 	})
@@ -156,13 +156,13 @@ func (s *Store) spillSection(nodes []uint32, n uint64, child, from int) error {
 // in the file, until it fails or is stopped.
 func (s *Store) eachChunk(child, from int, stopped func() bool, do func(chunk, size int, at int64) error) error {
 	p := &s.places[child]
-	at := p.offset + int64(p.starts[from])*int64(s.stride)
-	left := roundUp(p.n[from], spillAlign(s.stride)) * s.stride
+	at := p.offset + int64(p.starts[from])*int64(s.pitch)
+	left := roundUp(p.n[from], spillAlign(s.pitch)) * s.pitch
 	for chunk := range s.sums[child][from] {
 		if stopped() {
 			return nil
 		}
-		size := min(left, farChunk*s.stride)
+		size := min(left, farChunk*s.pitch)
 		if err := do(chunk, size, at); err != nil {
 			return err
 		}
@@ -187,7 +187,7 @@ func (s *Store) unspill(ctx context.Context, w *window, n uint64) bool {
 	child := int(n % Windows)
 	place := &s.places[child]
 	err := s.fails("read", n)
-	labels := w.labels[:place.labels*s.stride]
+	labels := w.labels[:place.labels*s.pitch]
 	for at := 0; at < len(labels) && err == nil && !s.Flow.Stopped(); at += spillPart {
 		err = s.file.ReadVia(s.Way, labels[at:min(at+spillPart, len(labels))], place.offset+int64(at))
 	}

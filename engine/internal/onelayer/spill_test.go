@@ -120,30 +120,30 @@ func TestFarSections(t *testing.T) {
 }
 
 // TestSpillRoundTrip: every far parent's label, those where sections begin and end
-// too, comes back where its window lists it, whole, for kernels of any stride.
+// too, comes back where its window lists it, whole, for kernels of any pitch.
 func TestSpillRoundTrip(t *testing.T) {
 	for _, g := range spillGraphs(t) {
 		want := farParents(t, g)
 		done := map[int]bool{}
 		for _, k := range kernels.Kernels() {
-			if !k.Usable() || done[k.Stride()] || k.Lanes > 8 && g.proof.SectorSize() > 1<<20 && !testkit.Long() {
+			if !k.Usable() || done[k.Pitch()] || k.Lanes > 8 && g.proof.SectorSize() > 1<<20 && !testkit.Long() {
 				continue
 			}
-			done[k.Stride()] = true
+			done[k.Pitch()] = true
 			windows := 0
 			err := onelayer.SpillRoundTrip(t.Context(), g.surroundings(128), k, t.TempDir(), func(node uint64, label []byte) {
 				for at := 0; at < len(label); at += 8 {
 					binary.LittleEndian.PutUint64(label[at:], node*4096+uint64(at))
 				}
-			}, func(child int, labels []byte, stride int) {
+			}, func(child int, labels []byte, pitch int) {
 				windows++
-				if n := len(labels) / stride; n != len(want[child]) {
+				if n := len(labels) / pitch; n != len(want[child]) {
 					t.Errorf("%s, %s: window %d has %d labels, want %d", g.name, k.Name, child, n, len(want[child]))
 					return
 				}
 				for i, p := range want[child] {
-					for at := 0; at < stride; at += 8 {
-						if got := binary.LittleEndian.Uint64(labels[i*stride+at:]); got != uint64(p)*4096+uint64(at) {
+					for at := 0; at < pitch; at += 8 {
+						if got := binary.LittleEndian.Uint64(labels[i*pitch+at:]); got != uint64(p)*4096+uint64(at) {
 							t.Fatalf("%s, %s: window %d, far parent %d: at %d of node %d's label is %d of %d's", g.name, k.Name, child, i, at, p, got%4096, got/4096)
 						}
 					}

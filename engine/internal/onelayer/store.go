@@ -95,8 +95,8 @@ type Batch struct {
 type Store struct {
 	Surroundings
 	Batch
-	index  *Index
-	stride int
+	index *Index
+	pitch int
 
 	// The layer before, until it is handed over; the newest labels of this one, node modulo
 	// InMemory; and, of two windows, base parents from further back: window n, counted
@@ -125,17 +125,17 @@ type window struct {
 
 // New makes a Store. Close frees it.
 func New(s Surroundings, x *Index, b Batch) *Store {
-	st := &Store{Surroundings: s, Batch: b, index: x, stride: b.Kernel.Stride()}
+	st := &Store{Surroundings: s, Batch: b, index: x, pitch: b.Kernel.Pitch()}
 	mem := b.Labels
 	cut := func(nodes uint64) (part []byte) {
-		n := nodes * uint64(st.stride)
+		n := nodes * uint64(st.pitch)
 		part, mem = mem[:n:n], mem[n:]
 		return part
 	}
 	st.key, st.newest = cut(s.Nodes), cut(s.InMemory)
 	for i := range st.windows {
 		w := &st.windows[i]
-		w.labels = cut(uint64(s.farLabels(st.stride)))
+		w.labels = cut(uint64(s.farLabels(st.pitch)))
 		w.list = make([]uint32, 0, s.room)
 		w.starts = make([]int, 0, s.Window/uint64(s.Run))
 	}
@@ -164,8 +164,8 @@ func (s *Store) Key() []byte { return s.key }
 
 // Out is where the labels of n nodes go; they are in one run.
 func (s *Store) Out(node uint64, n int) []byte {
-	stride := uint64(s.stride)
-	return s.newest[node%s.InMemory*stride:][:uint64(n)*stride]
+	pitch := uint64(s.pitch)
+	return s.newest[node%s.InMemory*pitch:][:uint64(n)*pitch]
 }
 
 // Ready reports whether the window at a position can be labelled: its far parents are
@@ -210,7 +210,7 @@ func (s *Store) Locate(rows sha256.Rows, index int, node uint64, parents []uint3
 			aside, asideEntry = w, w.entryOf(node-s.closing(), s.Run)
 		}
 	}
-	stride := uint64(s.stride)
+	pitch := uint64(s.pitch)
 	for row := range len(parents) / porep.Degree {
 		child := node + uint64(row)
 		below := uint64(0) // expander parents below that are put aside
@@ -227,18 +227,18 @@ func (s *Store) Locate(rows sha256.Rows, index int, node uint64, parents []uint3
 				if !ok {
 					return fmt.Errorf("engine: locating parents of node %d: parent %d is not where it was put aside", child, p)
 				}
-				rows.Set(s.Kernel, row, slot, aside.labels[uint64(label)*stride:])
+				rows.Set(s.Kernel, row, slot, aside.labels[uint64(label)*pitch:])
 				asideEntry++
 			case slot >= porep.BaseDegree:
-				rows.Set(s.Kernel, row, slot, s.key[uint64(p)*stride:])
+				rows.Set(s.Kernel, row, slot, s.key[uint64(p)*pitch:])
 			case !s.isFar(child, p):
-				rows.Set(s.Kernel, row, slot, s.newest[uint64(p)%s.InMemory*stride:])
+				rows.Set(s.Kernel, row, slot, s.newest[uint64(p)%s.InMemory*pitch:])
 			default:
 				label, ok := far.label(entry, p, s.Window)
 				if !ok {
 					return fmt.Errorf("engine: locating parents of node %d: parent %d is not where its window has it", child, p)
 				}
-				rows.Set(s.Kernel, row, slot, far.labels[uint64(label)*stride:])
+				rows.Set(s.Kernel, row, slot, far.labels[uint64(label)*pitch:])
 				entry++
 			}
 		}
