@@ -75,7 +75,7 @@ func LabelsStaged(run, released uint64, source ParentSource) (bool, error) {
 	pitch := b.kernel.Pitch()
 	b.store = &store{shape: s, kernel: b.kernel, first: 2}
 	b.store.cutLayers(bytes.Repeat([]byte{1}, 2*int(s.nodes)*pitch))
-	b.flow.Key.Store(0)
+	b.flow.Before.Store(0)
 	b.staged = make([]byte, s.slots*porep.Degree*pitch)
 	for i := range released {
 		b.ring.Release(i)

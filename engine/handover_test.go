@@ -15,7 +15,7 @@ import (
 )
 
 // lopsided is a graph whose expander parents are all among so many nodes, the first part
-// of the key that is handed over: more than can be put aside.
+// of the layer before that is handed over: more than can be put aside.
 type lopsided uint64
 
 func (l lopsided) Parents(dst []uint32, first uint64) error {
@@ -30,7 +30,7 @@ func (l lopsided) Parents(dst []uint32, first uint64) error {
 }
 
 // TestHandOver: the layers are right if the hasher is so slow where a layer ends that
-// each part of the key is handed over as soon as may be, if producers are so far ahead
+// each part of the layer before is handed over as soon as may be, if producers are so far ahead
 // that they wait for what is put aside, and if that is too much. Producers that are stopped
 // for some milliseconds a run see to the first.
 func TestHandOver(t *testing.T) {

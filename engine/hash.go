@@ -139,7 +139,7 @@ func (p *pipeline) enter(index int) error {
 	began := p.counters.startWaiting(WaitDisk)
 	defer p.counters.stopWaiting(WaitDisk, began)
 	if index > 0 && s.one != nil {
-		if p.flow.Wait(&p.flow.Back, func() bool { return p.flow.Key.Load() >= int64(index) }) {
+		if p.flow.Wait(&p.flow.Back, func() bool { return p.flow.Before.Load() >= int64(index) }) {
 			p.forget(index - 1)
 		}
 		return nil
@@ -149,6 +149,6 @@ func (p *pipeline) enter(index int) error {
 			return err
 		}
 	}
-	p.flow.Key.Store(int64(index))
+	p.flow.Before.Store(int64(index))
 	return nil
 }

@@ -34,14 +34,14 @@ func newJob(r *Resolved) (*job, error) {
 	}
 	byNode := map[int]*sharedParents{}
 	for _, from := range r.from {
-		if byNode[from.key] == nil {
+		if byNode[from.sharers] == nil {
 			source := from.source
 			if source == nil {
 				source = j.source
 			}
-			byNode[from.key] = newSharedParents(source, r)
+			byNode[from.sharers] = newSharedParents(source, r)
 		}
-		j.parents = append(j.parents, byNode[from.key])
+		j.parents = append(j.parents, byNode[from.sharers])
 	}
 	j.results = make([]sectorResult, len(r.c.Sectors))
 	j.counters = make([]*hasherCounters, r.c.Hashers)

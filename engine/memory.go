@@ -36,8 +36,8 @@ func (r *Resolved) requirements() (all []Requirement) {
 	shared := map[int]bool{}
 	for h, batches := range r.split {
 		need := Requirement{Parents: parentBytes(g, c.Producers)}
-		if from := r.from[h]; c.shares(from.source) && !shared[from.key] {
-			shared[from.key] = true
+		if from := r.from[h]; c.shares(from.source) && !shared[from.sharers] {
+			shared[from.sharers] = true
 			need.Parents += sharedBytes(g)
 		}
 		for _, b := range batches {

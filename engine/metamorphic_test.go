@@ -166,7 +166,7 @@ func TestMetamorphic(t *testing.T) {
 	}
 }
 
-// TestManyLayers: with more layers than two, buffers are used again, keys are loaded
+// TestManyLayers: with more layers than two, buffers are used again, the layers before are loaded
 // again and again, and sectors join at any layer: the files are those that come one
 // sector after another, with two layers in memory.
 func TestManyLayers(t *testing.T) {

@@ -50,7 +50,7 @@ func (j *job) newPipeline(h int, b batch, r *regions) *pipeline {
 		rows:   sha256.NewRows(j.shape.slots*j.shape.run + sha256.Ahead),
 		hashed: make(chan struct{}),
 	}
-	p.flow.Key.Store(-1)
+	p.flow.Before.Store(-1)
 	p.counters.kernel.Store(&b.kernel.Name)
 	for _, i := range b.sectors {
 		p.lanes = append(p.lanes, &lane{sector: i})

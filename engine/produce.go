@@ -86,7 +86,7 @@ func (p *pipeline) bringClose(list []int32, rows sha256.Rows, slot, index int, n
 	s := p.store
 	// What is there now: looked at once, since it only grows.
 	labelled := max(p.flow.Labelled.Load(), s.position(index, 0)) - s.position(index, 0)
-	key := s.first+index > 1 && p.flow.Key.Load() >= int64(index)
+	before := s.first+index > 1 && p.flow.Before.Load() >= int64(index)
 	far := s.one != nil && s.one.FarThere(s.position(index, node))
 	n := 0
 	for at := 0; at < len(parents); at += porep.Degree {
@@ -102,7 +102,7 @@ func (p *pipeline) bringClose(list []int32, rows sha256.Rows, slot, index int, n
 				n++
 			}
 		}
-		if key {
+		if before {
 			for i := porep.BaseDegree; i < porep.Degree; i++ {
 				list[n] = int32(at + i)
 				n++

@@ -43,8 +43,8 @@ type hooks struct {
 // A parentsOf is where a hasher has its parents from, and a number that is the same for
 // those that share them: its memory's NUMA node.
 type parentsOf struct {
-	key    int
-	source ParentSource // nil: they are computed
+	sharers int
+	source  ParentSource // nil: they are computed
 }
 
 // Resolve works out what follows from c, or reports every problem of c at once, each a

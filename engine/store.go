@@ -38,7 +38,7 @@ func (s *store) out(index int, node uint64, n int) []byte {
 // before is the memory of the layer before layer index index.
 func (s *store) before(index int) []byte {
 	if s.one != nil {
-		return s.one.Key()
+		return s.one.Before()
 	}
 	return s.layers[(index+1)%2]
 }
@@ -50,7 +50,7 @@ func (s *store) locate(rows sha256.Rows, index int, node uint64, parents []uint3
 	}
 	layer := sha256.Layer{Number: uint32(s.first + index), Labels: s.layers[index%2]}
 	if layer.Number > 1 {
-		layer.Key = s.before(index)
+		layer.Before = s.before(index)
 	}
 	return rows.Locate(s.kernel, &layer, parents)
 }

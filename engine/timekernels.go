@@ -35,7 +35,7 @@ func TimeKernels() map[string]float64 {
 			ReplicaIDs: make([][32]byte, k.Lanes),
 			Number:     2,
 			Labels:     linux.AlignedBuffer(nodes * k.Pitch()),
-			Key:        linux.AlignedBuffer(nodes * k.Pitch()),
+			Before:     linux.AlignedBuffer(nodes * k.Pitch()),
 		}
 		rows := sha256.NewRows(nodes)
 		run := sha256.Run{ReplicaIDs: l.ReplicaIDs, Layer: l.Number, First: 1, Out: l.Labels[k.Pitch():], Rows: rows.Slice(1, nodes)}

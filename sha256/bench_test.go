@@ -47,7 +47,7 @@ func BenchmarkLabel(b *testing.B) {
 func BenchmarkLocate(b *testing.B) {
 	const run = 128
 	k := generic
-	l := Layer{Number: 2, Labels: make([]byte, run*k.Pitch()), Key: make([]byte, run*k.Pitch())}
+	l := Layer{Number: 2, Labels: make([]byte, run*k.Pitch()), Before: make([]byte, run*k.Pitch())}
 	parents := make([]uint32, run*degree)
 	rows := NewRows(run)
 	for n := 0; n < b.N; n += run {

@@ -79,7 +79,7 @@ func referenceLabelIn(k *Kernel, l *Layer, lane int, node uint64, parents []uint
 		case slot < 6:
 			m = append(m, label(l.Labels, parents[slot])...)
 		default:
-			m = append(m, label(l.Key, parents[slot])...)
+			m = append(m, label(l.Before, parents[slot])...)
 		}
 	}
 	return truncate(std.Sum256(m))
@@ -123,7 +123,7 @@ func newJob(seed uint64, lanes int, number uint32, nodes, first, n, slack int) *
 	j.Number = number
 	j.Labels = random(nodes * lanes * nodeSize)
 	if number > 1 {
-		j.Key = random(nodes * lanes * nodeSize)
+		j.Before = random(nodes * lanes * nodeSize)
 	}
 	for range lanes {
 		j.ReplicaIDs = append(j.ReplicaIDs, [32]byte(random(32)))
@@ -247,8 +247,8 @@ func (j *job) in(k *Kernel, a alloc) Layer {
 	l.Labels = a(len(j.Labels), k.Align)
 	arrange(k, l.Labels, j.Labels, false)
 	if l.Number > 1 {
-		l.Key = a(len(j.Key), k.Align)
-		arrange(k, l.Key, j.Key, false)
+		l.Before = a(len(j.Before), k.Align)
+		arrange(k, l.Before, j.Before, false)
 	}
 	return l
 }
@@ -257,7 +257,7 @@ func (j *job) in(k *Kernel, a alloc) Layer {
 // last, and says what is wrong with the outcome.
 func (j *job) check(k *Kernel, a alloc, cuts ...int) error {
 	l, parents := j.in(k, a), a.cloneIndices(j.parents)
-	key := bytes.Clone(l.Key)
+	before := bytes.Clone(l.Before)
 	done := 0
 	for _, cut := range append(cuts, j.n) {
 		if err := k.Label(&l, j.first+uint64(done), cut-done, parents[14*done:]); err != nil {
@@ -265,7 +265,7 @@ func (j *job) check(k *Kernel, a alloc, cuts ...int) error {
 		}
 		done = cut
 	}
-	if !slices.Equal(parents, j.parents) || !bytes.Equal(l.Key, key) {
+	if !slices.Equal(parents, j.parents) || !bytes.Equal(l.Before, before) {
 		return errors.New("an input changed")
 	}
 	got := make([]byte, len(l.Labels))
@@ -351,7 +351,7 @@ func TestLabelKnownAnswers(t *testing.T) {
 			l := &Layer{Number: uint32(i + 1), Labels: heap(k.Pitch(), k.Align)}
 			l.ReplicaIDs = slices.Repeat([][32]byte{[32]byte(id)}, k.Lanes)
 			if l.Number > 1 {
-				l.Key = heap(k.Pitch(), k.Align)
+				l.Before = heap(k.Pitch(), k.Align)
 			}
 			if err := k.Label(l, 0, 1, make([]uint32, 14)); err != nil {
 				t.Fatal(err)
@@ -466,15 +466,15 @@ func TestBadRuns(t *testing.T) {
 		{"a lane too many", func(j *job) { j.ReplicaIDs = append(j.ReplicaIDs, [32]byte{}) }, "replica ids for"},
 		{"layer 0", func(j *job) { j.Number = 0 }, "layer 0"},
 		{"broken node", func(j *job) { j.Labels = j.Labels[:len(j.Labels)-1] }, "no multiple"},
-		{"no key", func(j *job) { j.Key = nil }, "the layer before has 0 bytes"},
-		{"short key", func(j *job) { j.Key = j.Key[nodeSize:] }, "the layer before has"},
-		{"long key", func(j *job) { j.Key = append(j.Key, 0) }, "the layer before has"},
+		{"no layer before", func(j *job) { j.Before = nil }, "the layer before has 0 bytes"},
+		{"short layer before", func(j *job) { j.Before = j.Before[nodeSize:] }, "the layer before has"},
+		{"long layer before", func(j *job) { j.Before = append(j.Before, 0) }, "the layer before has"},
 		{"n < 0", func(j *job) { j.n = -1 }, "-1 nodes from 10 in a layer of 40"},
 		{"n too large", func(j *job) { j.n = 31 }, "31 nodes from 10 in a layer of 40"},
 		{"n enormous", func(j *job) { j.n = math.MaxInt }, "nodes from 10 in a layer of 40"},
 		{"first too large", func(j *job) { j.first = 40 }, "20 nodes from 40 in a layer of 40"},
 		{"first enormous", func(j *job) { j.first = math.MaxUint64 }, "in a layer of 40"},
-		{"no labels", func(j *job) { j.Labels, j.Key = nil, nil }, "in a layer of 0"},
+		{"no labels", func(j *job) { j.Labels, j.Before = nil, nil }, "in a layer of 0"},
 		{"no parents", func(j *job) { j.parents = nil }, "0 parents for 20 nodes, want 280"},
 		{"a parent too few", func(j *job) { j.parents = j.parents[:20*14-1] }, "279 parents for 20 nodes, want 280"},
 		{"base parent", func(j *job) { j.parents[19*14+5] = nodes }, "parent 40 in a layer of 40 nodes"},
@@ -509,7 +509,7 @@ func TestLabelAnyArguments(t *testing.T) {
 				ReplicaIDs: make([][32]byte, rapid.IntRange(0, k.Lanes+1).Draw(t, "lanes")),
 				Number:     rapid.Uint32Range(0, 3).Draw(t, "layer"),
 				Labels:     make([]byte, size.Draw(t, "labels")),
-				Key:        make([]byte, size.Draw(t, "key")),
+				Before:     make([]byte, size.Draw(t, "before")),
 			}
 			first := rapid.OneOf(rapid.Uint64Range(0, 10), rapid.Uint64()).Draw(t, "first")
 			n := rapid.OneOf(rapid.IntRange(-1, 10), rapid.Int()).Draw(t, "n")

@@ -108,20 +108,20 @@ func (r Rows) Locate(k *Kernel, l *Layer, parents []uint32) error {
 		}
 		return nil
 	}
-	r.locateAll(parents, labels, address(&l.Key[0]), pitch)
+	r.locateAll(parents, labels, address(&l.Before[0]), pitch)
 	return nil
 }
 
 // locateGeneric sets rows to where the base parents lie in labels, and the expander
-// parents in key.
-func (r Rows) locateGeneric(parents []uint32, labels, key, pitch uintptr) {
+// parents in before.
+func (r Rows) locateGeneric(parents []uint32, labels, before, pitch uintptr) {
 	for i := 0; i < len(parents); i += degree {
 		row, from := r.addrs[i:i+degree], parents[i:i+degree]
 		for j, p := range from[:baseDegree] {
 			row[j] = labels + uintptr(p)*pitch
 		}
 		for j, p := range from[baseDegree:] {
-			row[baseDegree+j] = key + uintptr(p)*pitch
+			row[baseDegree+j] = before + uintptr(p)*pitch
 		}
 	}
 }
@@ -274,8 +274,8 @@ type Layer struct {
 	// Labels is this layer: the nodes' number times the kernel's Pitch bytes. A
 	// node's base parents must have been labelled before it.
 	Labels []byte
-	// Key is the layer before, of the same length; nil in layer 1.
-	Key []byte
+	// Before is the layer before, of the same length; nil in layer 1.
+	Before []byte
 }
 
 // nodes is how many nodes l has; the error is a *RunError if it does not fit k.
@@ -288,12 +288,12 @@ func (l *Layer) nodes(k *Kernel) (uint64, error) {
 		return 0, k.fail("a layer of %d bytes is no multiple of %d", len(l.Labels), k.Pitch())
 	case nodes > maxNodes:
 		return 0, k.fail("a layer of %d nodes, at most %d", nodes, uint64(maxNodes))
-	case l.Number > 1 && len(l.Key) != len(l.Labels):
-		return 0, k.fail("the layer before has %d bytes, this one %d", len(l.Key), len(l.Labels))
+	case l.Number > 1 && len(l.Before) != len(l.Labels):
+		return 0, k.fail("the layer before has %d bytes, this one %d", len(l.Before), len(l.Labels))
 	case k.misaligned(l.Labels):
 		return 0, k.fail("labels lie at %p, want a multiple of %d", &l.Labels[0], k.Align)
-	case k.misaligned(l.Key):
-		return 0, k.fail("the labels before lie at %p, want a multiple of %d", &l.Key[0], k.Align)
+	case k.misaligned(l.Before):
+		return 0, k.fail("the labels before lie at %p, want a multiple of %d", &l.Before[0], k.Align)
 	}
 	return nodes, nil
 }

@@ -94,7 +94,7 @@ func TestLabelLargestLayers(t *testing.T) {
 				}
 				l := &Layer{ReplicaIDs: make([][32]byte, k.Lanes), Number: number, Labels: layer()}
 				if number > 1 {
-					l.Key = layer()
+					l.Before = layer()
 				}
 				for _, first := range []int{1<<16 - n/2, 1<<27 - n/2, 1<<31 - n/2, nodes - n} {
 					var parents []uint32
@@ -113,7 +113,7 @@ func TestLabelLargestLayers(t *testing.T) {
 						if i%14 < 6 {
 							fill(l.Labels, p)
 						} else {
-							fill(l.Key, p)
+							fill(l.Before, p)
 						}
 					}
 					if err := k.Label(l, uint64(first), n, parents); err != nil {

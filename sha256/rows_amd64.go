@@ -13,9 +13,9 @@ import (
 var useAVX2 = cpuid.CPU.Supports(cpuid.AVX2, cpuid.AVX)
 
 // locateAll is locateGeneric, or the same by other means.
-func (r Rows) locateAll(parents []uint32, labels, key, pitch uintptr) {
+func (r Rows) locateAll(parents []uint32, labels, before, pitch uintptr) {
 	if !useAVX2 || pitch&(pitch-1) != 0 {
-		r.locateGeneric(parents, labels, key, pitch)
+		r.locateGeneric(parents, labels, before, pitch)
 		return
 	}
 	n := len(parents) / degree
@@ -23,7 +23,7 @@ func (r Rows) locateAll(parents []uint32, labels, key, pitch uintptr) {
 		raceReadBytes(unsafe.Slice((*byte)(unsafe.Pointer(&parents[0])), 4*len(parents)))
 		raceWrites(unsafe.Slice((*byte)(unsafe.Pointer(&r.addrs[0])), 8*n*degree))
 	}
-	locateAVX2(&r.addrs[0], &parents[0], n, labels, key, bits.TrailingZeros64(uint64(pitch)))
+	locateAVX2(&r.addrs[0], &parents[0], n, labels, before, bits.TrailingZeros64(uint64(pitch)))
 }
 
 // greatest is greatestGeneric, or the same by other means.
@@ -56,10 +56,10 @@ func (r Rows) stageAll(k *Kernel, which []int32, memory []byte) {
 }
 
 // locateAVX2 sets n rows to where the base parents lie in labels, and the expander
-// parents in key: so many labels from there, of 1<<shift bytes.
+// parents in before: so many labels from there, of 1<<shift bytes.
 //
 //go:noescape
-func locateAVX2(rows *uintptr, parents *uint32, n int, labels, key uintptr, shift int)
+func locateAVX2(rows *uintptr, parents *uint32, n int, labels, before uintptr, shift int)
 
 // greatestAVX2 is the greatest of eights·8 numbers.
 //

@@ -3,7 +3,7 @@
 #include "textflag.h"
 #include "go_asm.h"
 
-// func locateAVX2(rows *uintptr, parents *uint32, n int, labels, key uintptr, shift int)
+// func locateAVX2(rows *uintptr, parents *uint32, n int, labels, before uintptr, shift int)
 // Requires: AVX2, AVX
 //
 //	DI rows   SI parents   CX how many are left
@@ -15,7 +15,7 @@ TEXT ·locateAVX2(SB), NOSPLIT, $0-48
 	MOVQ         parents+8(FP), SI
 	MOVQ         n+16(FP), CX
 	VPBROADCASTQ labels+24(FP), Y0
-	VPBROADCASTQ key+32(FP), Y2
+	VPBROADCASTQ before+32(FP), Y2
 	VPBLENDD     $0xf0, Y2, Y0, Y1
 	VMOVQ        shift+40(FP), X3
 

@@ -4,8 +4,8 @@ package sha256
 
 import "unsafe"
 
-func (r Rows) locateAll(parents []uint32, labels, key, pitch uintptr) {
-	r.locateGeneric(parents, labels, key, pitch)
+func (r Rows) locateAll(parents []uint32, labels, before, pitch uintptr) {
+	r.locateGeneric(parents, labels, before, pitch)
 }
 
 func greatest(numbers []uint32) uint32 { return greatestGeneric(numbers) }

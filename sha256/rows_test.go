@@ -18,7 +18,7 @@ func TestLocate(t *testing.T) {
 	for _, k := range Kernels() {
 		labels := make([]byte, 2*nodes*k.Pitch()+k.Align)
 		labels = labels[-address(&labels[0])%uintptr(k.Align):]
-		key := labels[nodes*k.Pitch():][:nodes*k.Pitch()]
+		before := labels[nodes*k.Pitch():][:nodes*k.Pitch()]
 		labels = labels[:nodes*k.Pitch()]
 		for _, n := range []int{0, 1, 2, 3, 16, most} {
 			for _, layer := range []uint32{1, 2} {
@@ -29,7 +29,7 @@ func TestLocate(t *testing.T) {
 				rows := NewRows(most + 1)
 				l := Layer{Number: layer, Labels: labels}
 				if layer > 1 {
-					l.Key = key
+					l.Before = before
 				}
 				if err := rows.Locate(k, &l, parents); err != nil {
 					t.Fatalf("%s, layer %d, %d nodes: %v", k.Name, layer, n, err)
@@ -40,7 +40,7 @@ func TestLocate(t *testing.T) {
 					case row < n && slot < baseDegree:
 						want = address(&labels[int(parents[i])*k.Pitch()])
 					case row < n && layer > 1:
-						want = address(&key[int(parents[i])*k.Pitch()])
+						want = address(&before[int(parents[i])*k.Pitch()])
 					}
 					if got != want {
 						t.Fatalf("%s, layer %d, %d nodes: row %d, slot %d is at %#x, want %#x", k.Name, layer, n, i/degree, i%degree, got, want)
@@ -66,7 +66,7 @@ func TestLocateRefuses(t *testing.T) {
 					before := slices.Clone(rows.addrs)
 					l := Layer{Number: layer, Labels: labels}
 					if layer > 1 {
-						l.Key = labels
+						l.Before = labels
 					}
 					err := rows.Locate(k, &l, parents)
 					if layer == 1 && i%degree >= baseDegree {

@@ -41,9 +41,9 @@ func (k *Kernel) SelfTest() error {
 		parents[node*degree] = uint32(node - 1)
 	}
 	for number := uint32(1); number <= 2; number++ {
-		l.Number, l.Key, l.Labels = number, l.Labels, alignedBytes(nodes*k.Pitch(), k.Align)
+		l.Number, l.Before, l.Labels = number, l.Labels, alignedBytes(nodes*k.Pitch(), k.Align)
 		if number == 1 {
-			l.Key = nil
+			l.Before = nil
 		}
 		if err := k.Label(&l, 0, nodes, parents); err != nil {
 			return err

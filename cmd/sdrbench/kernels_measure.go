@@ -169,7 +169,7 @@ func kernelRuns(k *sha256.Kernel, layer uint32) (*sha256.Layer, []sha256.Run, er
 	}
 	l := &sha256.Layer{ReplicaIDs: make([][32]byte, k.Lanes), Number: layer, Labels: alignedTo(k.Align, n*k.Pitch())}
 	if layer > 1 {
-		l.Key = alignedTo(k.Align, n*k.Pitch())
+		l.Before = alignedTo(k.Align, n*k.Pitch())
 	}
 	rows := sha256.NewRows(n)
 	if err := rows.Locate(k, l, parents); err != nil {

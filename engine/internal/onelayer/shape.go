@@ -84,7 +84,7 @@ func (s *Shape) IndexBytes() uint64 {
 // writers want so many at a time.
 func (s *Shape) Wakes(chunk, node uint64) uint64 {
 	if node >= s.handedOver(0) {
-		return min(chunk, max(1, s.Window/64)) // parts of the key are handed over in between
+		return min(chunk, max(1, s.Window/64)) // parts of the layer before are handed over in between
 	}
 	return chunk
 }

@@ -1,12 +1,12 @@
 // Package onelayer is OneLayer mode of the engine: of the layer that a batch is at, only
-// the last eighth is in memory, beside the layer before, its key. Base parents from
+// the last eighth is in memory, beside the layer before. Base parents from
 // further back are known beforehand. As they are made they are spilled to a scratch file,
 // and those of a window of nodes are read back in one piece, a window ahead.
 //
 // A job has one Index, which says what is spilled, and each of its batches a Store. What a
 // Store does:
 //
-//	Start    two goroutines spill, gather, and hand the key over to the next layer
+//	Start    two goroutines spill, gather, and hand the layer before over to the next layer
 //	Listed   may a producer locate the parents of a run?
 //	Locate   where they lie
 //	Ready    may the hasher label a window?
@@ -101,7 +101,7 @@ type Store struct {
 	// The layer before, until it is handed over; the newest labels of this one, node modulo
 	// InMemory; and, of two windows, base parents from further back: window n, counted
 	// through all layers, is in windows[n%2].
-	key     []byte
+	before  []byte
 	newest  []byte
 	windows [memorymode.WindowsFar]window
 	spilling
@@ -132,7 +132,7 @@ func New(s Surroundings, x *Index, b Batch) *Store {
 		part, mem = mem[:n:n], mem[n:]
 		return part
 	}
-	st.key, st.newest = cut(s.Nodes), cut(s.InMemory)
+	st.before, st.newest = cut(s.Nodes), cut(s.InMemory)
 	for i := range st.windows {
 		w := &st.windows[i]
 		w.labels = cut(uint64(s.farLabels(st.pitch)))
@@ -159,8 +159,8 @@ func (s *Store) Close() {
 	}
 }
 
-// Key is the memory of the layer before.
-func (s *Store) Key() []byte { return s.key }
+// Before is the memory of the layer before.
+func (s *Store) Before() []byte { return s.before }
 
 // Out is where the labels of n nodes go; they are in one run.
 func (s *Store) Out(node uint64, n int) []byte {
@@ -230,7 +230,7 @@ func (s *Store) Locate(rows sha256.Rows, index int, node uint64, parents []uint3
 				rows.Set(s.Kernel, row, slot, aside.labels[uint64(label)*pitch:])
 				asideEntry++
 			case slot >= porep.BaseDegree:
-				rows.Set(s.Kernel, row, slot, s.key[uint64(p)*pitch:])
+				rows.Set(s.Kernel, row, slot, s.before[uint64(p)*pitch:])
 			case !s.isFar(child, p):
 				rows.Set(s.Kernel, row, slot, s.newest[uint64(p)%s.InMemory*pitch:])
 			default:

@@ -9,7 +9,7 @@ import (
 	"github.com/sdr-engine/sdr/porep"
 )
 
-// TestAsides: what is put aside when a layer's key is handed over has room, in all graphs
+// TestAsides: what is put aside when the layer before is handed over has room, in all graphs
 // but the two whose parents are not even, and is about as much as there is room for: less
 // would have the hasher wait.
 func TestAsides(t *testing.T) {

@@ -2,9 +2,9 @@ package onelayer
 
 import "github.com/sdr-engine/sdr/porep"
 
-// The memory of a layer's key is handed over, a part after another, to what is being
-// labelled, which is the next layer's key. Were all of that read from the files where the
-// next layer begins, the hasher would wait for as long as the disk takes.
+// The memory of the layer before is handed over, a part after another, to what is being
+// labelled, which is the layer before of the next one. Were all of that read from the files
+// where the next layer begins, the hasher would wait for as long as the disk takes.
 //
 // So the first parts are read while the layer's last nodes are labelled, at an even pace.
 // What those nodes want of a part after it is handed over is put aside before: it lies
@@ -41,7 +41,7 @@ func (s *Shape) closing() uint64 {
 }
 
 // Pause is for how many seconds the hasher would wait between two layers for what was
-// labelled to be read as the next one's key, if a node takes so many to be read back, and
+// labelled to be read as the layer before, if a node takes so many to be read back, and
 // so many to be labelled. What is in memory need not be read, and what is read early is
 // hidden behind what is labelled meanwhile, unless that takes less time.
 func (s *Shape) Pause(read, label float64) float64 {
@@ -55,7 +55,8 @@ func (s *Store) isClosing(index int, node uint64) bool {
 	return index < s.Layers-1 && s.First+index > 1 && node >= s.closing()
 }
 
-// handOver makes what is labelled in the layer before layer index index that one's key.
+// handOver gets what is labelled in the layer before layer index index to where that one
+// has its layer before.
 // W is the place of window n, that layer's first.
 func (s *Store) handOver(w *window, n uint64, index int, parents []uint32) error {
 	early := true
@@ -66,16 +67,16 @@ func (s *Store) handOver(w *window, n uint64, index int, parents []uint32) error
 		early = !w.tooMany
 	}
 	s.haveNone(w, n)
-	if err := s.loadKey(index, early); err != nil {
+	if err := s.loadBefore(index, early); err != nil {
 		return err
 	}
-	s.Flow.Key.Store(int64(index))
+	s.Flow.Before.Store(int64(index))
 	s.Flow.Back.Wake()
 	return nil
 }
 
-// putAside copies what the layer's last nodes want of the key's parts that are handed
-// over, unless it is too much: the 32 and 64 GiB graphs of the first version, whose
+// putAside copies what the layer's last nodes want of those parts of the layer before that are
+// handed over, unless it is too much: the 32 and 64 GiB graphs of the first version, whose
 // expander parents crowd in the low parts, have two and three times as much as there is
 // room for.
 func (s *Store) putAside(w *window, parents []uint32) error {
@@ -94,21 +95,21 @@ func (s *Store) putAside(w *window, parents []uint32) error {
 				w.tooMany = true
 				return nil
 			}
-			copy(w.labels[uint64(len(w.list))*pitch:][:pitch], s.key[uint64(p)*pitch:])
+			copy(w.labels[uint64(len(w.list))*pitch:][:pitch], s.before[uint64(p)*pitch:])
 			w.list = append(w.list, p)
 		}
 		return nil
 	})
 }
 
-// loadKey fills the memory for the layer before layer index index with what is
+// loadBefore fills the memory for the layer before layer index index with what is
 // labelled in it: the newest from memory, the others from the files. Early says that parts
 // may be handed over before all of it is labelled.
-func (s *Store) loadKey(index int, early bool) error {
+func (s *Store) loadBefore(index int, early bool) error {
 	old, pitch := s.Nodes-s.InMemory, uint64(s.pitch)
 	return s.Files.Each(int(s.Nodes/s.Part), func(part int, buffer []byte) error {
 		first := uint64(part) * s.Part
-		nodes := s.key[first*pitch:][:s.Part*pitch]
+		nodes := s.before[first*pitch:][:s.Part*pitch]
 		// What is so far back is in the files: the hasher waits for that.
 		handed := s.position(index, 0)
 		if early {
