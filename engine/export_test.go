@@ -22,10 +22,10 @@ func (h *hooks) Run(ctx context.Context, c Config) (Result, error) {
 	return r.Run(ctx)
 }
 
-// WindowsKept and Windows are OneLayer mode's.
+// SegmentsKept and Segments are OneLayer mode's.
 const (
-	WindowsKept = memorymode.WindowsKept
-	Windows     = memorymode.Windows
+	SegmentsKept = memorymode.SegmentsKept
+	Segments     = memorymode.Segments
 )
 
 // VerifySampleUntil is VerifySample until ctx is done.

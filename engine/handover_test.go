@@ -41,7 +41,7 @@ func TestHandOver(t *testing.T) {
 		proof = porep.StackedDrg2KiBV1_1
 	}
 	nodes := int(proof.SectorSize().Nodes())
-	window := nodes / engine.Windows
+	segment := nodes / engine.Segments
 	g, err := graph.New(proof)
 	if err != nil {
 		t.Fatal(err)
@@ -52,18 +52,18 @@ func TestHandOver(t *testing.T) {
 		slow                     int // runs at the end
 	}
 	ways := []way{
-		{2, min(256, window), min(512, window), engine.Producers, 16},
-		{1, min(64, window), window, engine.Hybrid, 0},
+		{2, min(256, segment), min(512, segment), engine.Producers, 16},
+		{1, min(64, segment), segment, engine.Hybrid, 0},
 	}
 	if testkit.Long() {
-		ways = append(ways, way{1, min(256, window), min(512, window), engine.Inline, 16}, way{4, min(256, window), min(512, window), engine.Producers, 16})
+		ways = append(ways, way{1, min(256, segment), min(512, segment), engine.Inline, 16}, way{4, min(256, segment), min(512, segment), engine.Producers, 16})
 	}
 	for _, tt := range []struct {
 		source engine.ParentSource
 		ways   []way
 	}{
 		{g, ways},
-		{lopsided(window), []way{{1, min(64, window), min(128, window), engine.Producers, 64}}},
+		{lopsided(segment), []way{{1, min(64, segment), min(128, segment), engine.Producers, 64}}},
 	} {
 		label := func(c engine.Config, hooks engine.Hooks) (all []string) {
 			c.Proof, c.Parents, c.Sectors, c.Hashers, c.Producers = proof, tt.source, sectors(t, 1), 1, 1

@@ -114,8 +114,8 @@ func (p *pipeline) ready(run uint64, index int, node uint64, n int) bool {
 			return false
 		}
 	}
-	if s.one != nil && node%s.oneLayer.Window == 0 {
-		// So must be those of far parents, which lie in the window's place.
+	if s.one != nil && node%s.oneLayer.Segment == 0 {
+		// So must be those of far parents, which lie in the segment's place.
 		pos := s.position(index, node)
 		return p.waitFor(WaitDisk, &p.flow.Back, func() bool { return s.one.Ready(pos) })
 	}

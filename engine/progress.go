@@ -50,7 +50,7 @@ type Progress struct {
 
 // Slowed is why a job is slower than it could be, though right, if it is: in OneLayer mode
 // a scratch file failed, and far parents are read from the layers' files instead, as
-// many times as there are windows. It is nil while there is no such reason.
+// many times as there are segments. It is nil while there is no such reason.
 func (p *Progress) Slowed() error {
 	if err := p.slowed.Load(); err != nil {
 		return *err

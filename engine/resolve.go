@@ -14,7 +14,7 @@ import (
 
 // A Resolved is a Config that is valid, and what follows from it, worked out once: its
 // defaults, which hasher labels which sectors with which kernels, the sizes of rings and
-// windows, the memory that each hasher takes, and where each has its parents from.
+// segments, the memory that each hasher takes, and where each has its parents from.
 //
 // It does not change. What its Config points to, Progress, Memory and sources of parents,
 // is still the caller's.
@@ -37,7 +37,7 @@ type hooks struct {
 	// Memory is called before a hasher's memory is taken from the machine.
 	Memory func(hasher int)
 	// Spill is onelayer.Surroundings' Fails.
-	Spill func(operation string, window uint64) error
+	Spill func(operation string, segment uint64) error
 }
 
 // A parentsOf is where a hasher has its parents from, and a number that is the same for

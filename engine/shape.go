@@ -16,7 +16,7 @@ const (
 // A shape is the sizes that follow from a Config, in nodes unless it says else.
 type shape struct {
 	nodes uint64 // in a layer
-	run   int    // staged and hashed at a time; in OneLayer mode it divides a window
+	run   int    // staged and hashed at a time; in OneLayer mode it divides a segment
 	slots int    // runs in a ring
 
 	// inMemory is how many of the newest labels are in memory, of this layer and
@@ -32,7 +32,7 @@ func shapeOf(c *Config) shape {
 	if c.MemoryMode == OneLayer {
 		s.oneLayer = onelayer.ShapeOf(s.nodes, c.Stride, readNodes)
 		s.run, s.inMemory = s.oneLayer.Run, s.oneLayer.InMemory
-		lookahead = int(min(uint64(lookahead), s.oneLayer.Window))
+		lookahead = int(min(uint64(lookahead), s.oneLayer.Segment))
 	} else {
 		s.inMemory = 2 * s.nodes
 		s.run = max(1, int(min(uint64(c.Stride), s.nodes)))
@@ -58,7 +58,7 @@ func (s *shape) chunk(k *sha256.Kernel) uint64 {
 	}
 	n := min(s.nodes, size/porep.NodeSize)
 	if s.oneLayer != nil {
-		n = min(n, s.oneLayer.Window) // so that all of a window can be read before the next is due
+		n = min(n, s.oneLayer.Segment) // so that all of a segment can be read before the next is due
 	}
 	return n
 }

@@ -330,7 +330,7 @@ func TestBudget(t *testing.T) {
 func TestBudgetAhead(t *testing.T) {
 	c := engine.Config{Proof: porep.StackedDrg8MiBV1_1, Sectors: sectors(t, 1), Staging: engine.Inline, Lookahead: 1 << 14, Budget: 15 << 20}
 	c.MemoryMode = engine.OneLayer
-	if err := c.Validate(); err == nil || !strings.Contains(err.Error(), "a window ahead, 8192 nodes") {
+	if err := c.Validate(); err == nil || !strings.Contains(err.Error(), "a segment ahead, 8192 nodes") {
 		t.Errorf("error %v", err)
 	}
 	c.MemoryMode = engine.TwoLayers

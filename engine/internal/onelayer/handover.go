@@ -8,16 +8,16 @@ import "github.com/sdr-engine/sdr/porep"
 //
 // So the first parts are read while the layer's last nodes are labelled, at an even pace.
 // What those nodes want of a part after it is handed over is put aside before: it lies
-// where far parents of the next layer's first window would, if that had any, and fits
-// there. Of a large layer's 32 windows of nodes, 3/5 are handed over within 2/5 of a window,
+// where far parents of the next layer's first segment would, if that had any, and fits
+// there. Of a large layer's 32 segments of nodes, 3/5 are handed over within 2/5 of a segment,
 // on average when half of that is left, which has 8 parents a node:
-// 8 × 1/2 × 2/5 × 3/5 = 0.96 windows.
+// 8 × 1/2 × 2/5 × 3/5 = 0.96 segments.
 
 // earlyParts is how many parts are handed over before the layer ends.
 func (s *Shape) earlyParts() uint64 { return s.Nodes/s.Part*3/5 - 1 }
 
 // lastNodes is within how many nodes they are, at the end.
-func (s *Shape) lastNodes() uint64 { return divUp(2*s.Window, 5) }
+func (s *Shape) lastNodes() uint64 { return divUp(2*s.Segment, 5) }
 
 // handedOver is the first node whose parents are not in a part any more; it is the number
 // of nodes if the part waits for the end of the layer.
@@ -56,17 +56,16 @@ func (s *Store) isClosing(index int, node uint64) bool {
 }
 
 // handOver gets what is labelled in the layer before layer index index to where that one
-// has its layer before.
-// W is the place of window n, that layer's first.
-func (s *Store) handOver(w *window, n uint64, index int, parents []uint32) error {
+// has its layer before. G is that of segment n, its layer's first.
+func (s *Store) handOver(g *gathering, n uint64, index int, parents []uint32) error {
 	early := true
 	if s.isClosing(index-1, s.Nodes-1) {
-		if err := s.putAside(w, parents); err != nil || s.Flow.Stopped() {
+		if err := s.putAside(g, parents); err != nil || s.Flow.Stopped() {
 			return err
 		}
-		early = !w.tooMany
+		early = !g.tooMany
 	}
-	s.haveNone(w, n)
+	s.haveNone(g, n)
 	if err := s.loadBefore(index, early); err != nil {
 		return err
 	}
@@ -79,24 +78,24 @@ func (s *Store) handOver(w *window, n uint64, index int, parents []uint32) error
 // handed over, unless it is too much: the 32 and 64 GiB graphs of the first version, whose
 // expander parents crowd in the low parts, have two and three times as much as there is
 // room for.
-func (s *Store) putAside(w *window, parents []uint32) error {
+func (s *Store) putAside(g *gathering, parents []uint32) error {
 	from, run, pitch := s.closing(), uint64(s.Run), uint64(s.pitch)
-	w.place, w.tooMany = nil, false
-	w.list, w.starts = w.list[:0], w.starts[:0]
-	stopped := func() bool { return w.tooMany || s.Flow.Stopped() }
+	g.place, g.tooMany = nil, false
+	g.list, g.starts = g.list[:0], g.starts[:0]
+	stopped := func() bool { return g.tooMany || s.Flow.Stopped() }
 	return eachRow(s.Parents, parents, from, s.Nodes, stopped, func(child uint64, row []uint32) error {
-		w.startRuns(child+1-from, run)
+		g.startRuns(child+1-from, run)
 		below := s.asideBelow(child)
 		for _, p := range row[porep.BaseDegree:] {
 			if uint64(p) >= below {
 				continue
 			}
-			if len(w.list) == s.room {
-				w.tooMany = true
+			if len(g.list) == s.room {
+				g.tooMany = true
 				return nil
 			}
-			copy(w.labels[uint64(len(w.list))*pitch:][:pitch], s.before[uint64(p)*pitch:])
-			w.list = append(w.list, p)
+			copy(g.labels[uint64(len(g.list))*pitch:][:pitch], s.before[uint64(p)*pitch:])
+			g.list = append(g.list, p)
 		}
 		return nil
 	})

@@ -27,8 +27,8 @@ func TestAsides(t *testing.T) {
 		if err != nil || (aside > room) != uneven {
 			t.Errorf("%v: %d are put aside, %v; there is room for %d", proof, aside, err, room)
 		}
-		if window := int(proof.SectorSize().Nodes() / onelayer.Windows); proof.SectorSize() > 1<<20 && aside < window*8/10 {
-			t.Errorf("%v: %d are put aside, of windows of %d nodes", proof, aside, window)
+		if segment := int(proof.SectorSize().Nodes() / onelayer.Segments); proof.SectorSize() > 1<<20 && aside < segment*8/10 {
+			t.Errorf("%v: %d are put aside, of segments of %d nodes", proof, aside, segment)
 		}
 	}
 }
