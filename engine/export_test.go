@@ -54,9 +54,9 @@ func ParentsTaken(c Config) (n uint64) {
 				return 0
 			}
 		}
-		n += uint64(len(p.places)) * uint64(unsafe.Sizeof(sharedRun{}))
-		for i := range p.places {
-			n += uint64(cap(p.places[i].parents)) * 4
+		n += uint64(len(p.entries)) * uint64(unsafe.Sizeof(sharedRun{}))
+		for i := range p.entries {
+			n += uint64(cap(p.entries[i].parents)) * 4
 		}
 	}
 	return n

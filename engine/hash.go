@@ -14,7 +14,7 @@ import (
 func (p *pipeline) hash() error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	release, err := p.job.place(p.job.hasherCPU(p.hasher), 0)
+	release, err := p.job.bind(p.job.hasherCPU(p.hasher), 0)
 	if err != nil {
 		return err
 	}
@@ -94,7 +94,7 @@ func (p *pipeline) note(stats LayerStats) {
 	}
 }
 
-// ready waits until a run is staged and its labels have a place. It counts the time.
+// ready waits until a run is staged and there is room for its labels. It counts the time.
 func (p *pipeline) ready(run uint64, index int, node uint64, n int) bool {
 	if p.flow.Stopped() {
 		return false
@@ -115,7 +115,7 @@ func (p *pipeline) ready(run uint64, index int, node uint64, n int) bool {
 		}
 	}
 	if s.one != nil && node%s.oneLayer.Segment == 0 {
-		// So must be those of far parents, which lie in the segment's place.
+		// So must be those of far parents, which lie where the segment's go.
 		pos := s.position(index, node)
 		return p.waitFor(WaitDisk, &p.flow.Back, func() bool { return s.one.Ready(pos) })
 	}

@@ -15,7 +15,7 @@ import (
 	"github.com/sdr-engine/sdr/internal/words"
 )
 
-// A File is one that a job will write, so many bytes long, in the place of what has its name
+// A File is one that a job will write, so many bytes long, instead of what has its name
 // by then.
 type File struct {
 	Path string

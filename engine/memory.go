@@ -209,7 +209,7 @@ func cutBuffers(k *sha256.Kernel, s *shape, region *hugepages.Region) (all buffe
 
 func statsOf(regions []*regions) (all []MemoryStats) {
 	for h, r := range regions {
-		all = append(all, MemoryStats{h, uint64(len(r.layers.Bytes())), r.layers.Pages(), r.layers.Backing(), r.layers.Placement()})
+		all = append(all, MemoryStats{h, uint64(len(r.layers.Bytes())), r.layers.Pages(), r.layers.Backing(), r.layers.Locality()})
 	}
 	return all
 }

@@ -48,7 +48,7 @@ func TestNUMAGuest(t *testing.T) {
 				Proof: size, Machine: m, Places: places, StrictNUMA: true, Staging: staging, Memory: &pool,
 			})
 			for h, mem := range result.Memory {
-				p := mem.Placement
+				p := mem.Locality
 				if node, ok := p.Node.Number(); !ok || node != int(m.NUMANodes()[h].ID) || p.Checked == 0 || p.Local != p.Checked {
 					t.Errorf("%v, hasher %d: memory is %v", size, h, p)
 				}

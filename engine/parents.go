@@ -14,13 +14,13 @@ import (
 // share the work. (Where they waited for each other, at a lock for each run, waking
 // threads cost more than the parents.)
 type sharedParents struct {
-	source ParentSource
-	run    uint64 // nodes in a run
-	nodes  uint64
-	places []sharedRun // none if there is only one hasher, or the source only reads
+	source  ParentSource
+	run     uint64 // nodes in a run
+	nodes   uint64
+	entries []sharedRun // none if there is only one hasher, or the source only reads
 }
 
-// A sharedRun is one place: that of every run whose number, modulo how many there
+// A sharedRun is one entry: that of every run whose number, modulo how many there
 // are, is its index.
 type sharedRun struct {
 	mu      sync.Mutex
@@ -39,7 +39,7 @@ const (
 	sharedNodes = 1 << 20
 )
 
-func sharedPlaces(s shape) int {
+func sharedEntries(s shape) int {
 	return max(2*s.slots, min(sharedNodes, int(s.nodes))/s.run) + sharedAhead
 }
 
@@ -56,9 +56,9 @@ func newSharedParents(source ParentSource, r *Resolved) *sharedParents {
 	if r.c.shares(source) {
 		s := r.shape
 		p.run, p.nodes = uint64(s.run), s.nodes
-		p.places = make([]sharedRun, sharedPlaces(s))
-		for i := range p.places {
-			p.places[i].first = ^uint64(0)
+		p.entries = make([]sharedRun, sharedEntries(s))
+		for i := range p.entries {
+			p.entries[i].first = ^uint64(0)
 		}
 	}
 	return p
@@ -66,7 +66,7 @@ func newSharedParents(source ParentSource, r *Resolved) *sharedParents {
 
 // get works out the parents of a run, or only its base parents.
 func (p *sharedParents) get(dst []uint32, first uint64, onlyBase bool) error {
-	if len(p.places) == 0 {
+	if len(p.entries) == 0 {
 		return p.compute(dst, first, onlyBase)
 	}
 	for {
@@ -90,18 +90,18 @@ func (p *sharedParents) get(dst []uint32, first uint64, onlyBase bool) error {
 	}
 }
 
-func (p *sharedParents) place(first uint64) *sharedRun {
-	return &p.places[first/p.run%uint64(len(p.places))]
+func (p *sharedParents) entry(first uint64) *sharedRun {
+	return &p.entries[first/p.run%uint64(len(p.entries))]
 }
 
-// has reports whether the place has a run's parents, n nodes'.
+// has reports whether the entry has a run's parents, n nodes'.
 func (r *sharedRun) has(first uint64, n int, onlyBase bool) bool {
 	return r.first == first && len(r.parents) == n*porep.Degree && (r.full || onlyBase)
 }
 
 // try gets a run's parents unless somebody is at them now.
 func (p *sharedParents) try(dst []uint32, first uint64, onlyBase bool) (got bool, err error) {
-	r, n := p.place(first), len(dst)/porep.Degree
+	r, n := p.entry(first), len(dst)/porep.Degree
 	if !r.mu.TryLock() {
 		return false, nil
 	}
@@ -118,7 +118,7 @@ func (p *sharedParents) try(dst []uint32, first uint64, onlyBase bool) (got bool
 // prepare works out a run for whoever comes to it, unless it is there, or somebody is
 // at it.
 func (p *sharedParents) prepare(first uint64, n int, onlyBase bool) (did bool, err error) {
-	r := p.place(first)
+	r := p.entry(first)
 	if !r.mu.TryLock() {
 		return false, nil
 	}
@@ -159,6 +159,6 @@ func baseParents(source ParentSource, dst []uint32, first uint64) error {
 // sharedBytes is the memory of the parents that hashers share.
 func sharedBytes(s shape) uint64 {
 	const parent = 4
-	places := uint64(sharedPlaces(s))
-	return places*uint64(unsafe.Sizeof(sharedRun{})) + min(places*uint64(s.run), s.nodes)*porep.Degree*parent
+	entries := uint64(sharedEntries(s))
+	return entries*uint64(unsafe.Sizeof(sharedRun{})) + min(entries*uint64(s.run), s.nodes)*porep.Degree*parent
 }

@@ -12,7 +12,7 @@ func (s *store) slotOf(run uint64) int { return int(run % uint64(s.slots)) }
 
 // produce is a producer: it stages run after run until there are no more.
 func (p *pipeline) produce(ctx context.Context, i int) error {
-	release, err := p.job.place(p.job.producerCPUs(p.hasher), i)
+	release, err := p.job.bind(p.job.producerCPUs(p.hasher), i)
 	if err != nil {
 		return err
 	}

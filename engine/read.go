@@ -77,7 +77,7 @@ func (r *reading) Read(i, layer int, labels []byte, node uint64) bool {
 	return ok
 }
 
-// Load puts labels of a layer into their places in nodes, in all lanes, or only in those
+// Load puts labels of a layer where they belong in nodes, in all lanes, or only in those
 // that begin with the next layer. Labels has room for one lane's.
 func (r *reading) Load(nodes []byte, layer int, first uint64, labels []byte, onlyJoining bool) error {
 	for i, l := range r.lanes {

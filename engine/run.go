@@ -53,11 +53,11 @@ type LayerStats struct {
 
 // MemoryStats is the memory of one hasher's layers.
 type MemoryStats struct {
-	Hasher    int
-	Bytes     uint64
-	Pages     hugepages.Pages
-	Backing   hugepages.Backing // what pages these are, counted when the job ended
-	Placement hugepages.Placement
+	Hasher   int
+	Bytes    uint64
+	Pages    hugepages.Pages
+	Backing  hugepages.Backing // what pages these are, counted when the job ended
+	Locality hugepages.Locality
 }
 
 // A SectorError says why a sector was not labelled. Its layers that are there are

@@ -20,7 +20,7 @@ type shape struct {
 	slots int    // runs in a ring
 
 	// inMemory is how many of the newest labels are in memory, of this layer and
-	// the one before: a label takes the place of the one so many nodes earlier.
+	// the one before: a label is written over the one so many nodes earlier.
 	inMemory uint64
 	oneLayer *onelayer.Shape // OneLayer; nil otherwise
 }

@@ -7,7 +7,7 @@ import (
 
 // A store is where a batch's labels lie in memory. The hasher writes labels at ever higher
 // positions and publishes how far it is: see ring.Flow. Below that, anybody may read, as long
-// as the hasher has not come so far that the place is written again: see pipeline.ready.
+// as the hasher has not come so far that they are written over: see pipeline.ready.
 type store struct {
 	shape
 	kernel *sha256.Kernel
@@ -55,6 +55,6 @@ func (s *store) locate(rows sha256.Rows, index int, node uint64, parents []uint3
 	return rows.Locate(s.kernel, &layer, parents)
 }
 
-// isFar reports whether a base parent's place will have been written again when its
+// isFar reports whether a base parent's label will have been written over when its
 // child is labelled. With two layers in memory, none's will.
 func (s *shape) isFar(child uint64, parent uint32) bool { return uint64(parent)+s.inMemory <= child }

@@ -91,7 +91,7 @@ func (g *Graph) Parents(dst []uint32, first uint64) error {
 }
 
 // BaseParents is Parents for those who need only the 6 base parents of each node,
-// as in layer 1: what it leaves in the other places is not defined.
+// as in layer 1: what it leaves in the other elements is not defined.
 func (g *Graph) BaseParents(dst []uint32, first uint64) error {
 	if err := CheckRange(len(dst), first, g.nodes); err != nil {
 		return err

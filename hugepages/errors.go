@@ -136,11 +136,11 @@ func (e *PopulateError) Error() string {
 
 func (e *PopulateError) Unwrap() error { return e.Err }
 
-// A PlacementError says that pages are not where strict mode wants them.
-type PlacementError struct {
-	Placement Placement
+// A LocalityError says that pages are not where strict mode wants them.
+type LocalityError struct {
+	Locality Locality
 }
 
-func (e *PlacementError) Error() string {
-	return fmt.Sprintf("hugepages: verifying placement: %v", e.Placement)
+func (e *LocalityError) Error() string {
+	return fmt.Sprintf("hugepages: verifying locality: %v", e.Locality)
 }

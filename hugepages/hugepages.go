@@ -90,7 +90,7 @@ type Options struct {
 	Raise bool
 	// Strict makes it an error of Populate and Verify that a page is not, or not
 	// known to be, on Node, and an error of Alloc that memory cannot be bound to
-	// it. Default: Placement tells.
+	// it. Default: Locality tells.
 	Strict bool
 	// Sample is how many pages, spread evenly, Verify asks the kernel about.
 	// Default: every page.
@@ -137,7 +137,7 @@ type Region struct {
 	promised uint64 // bytes that o.Pool expects to be touched yet
 	raised   *raise // what the kernel's pool was enlarged by
 
-	placement atomic.Pointer[Placement]
+	locality atomic.Pointer[Locality]
 
 	mu    sync.Mutex // Populate, Verify and Free come one after another
 	freed bool

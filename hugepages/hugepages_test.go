@@ -108,7 +108,7 @@ func TestAnyOptions(t *testing.T) {
 	})
 }
 
-func TestPlacement(t *testing.T) {
+func TestLocality(t *testing.T) {
 	for _, sample := range []int{0, 7, 1 << 20} {
 		t.Run(fmt.Sprint(sample), func(t *testing.T) {
 			o := hugepages.Options{Size: 20<<20 + 1, Pages: []hugepages.Pages{hugepages.Small}, Node: hugepages.OnNode(0), Sample: sample}
@@ -123,13 +123,13 @@ func TestPlacement(t *testing.T) {
 				t.Errorf("before any page is there: %v (%v)", before, err)
 			}
 			err = r.Populate(t.Context())
-			if p := r.Placement(); p.Err != nil && errors.Is(p.Err, errors.ErrUnsupported) {
+			if p := r.Locality(); p.Err != nil && errors.Is(p.Err, errors.ErrUnsupported) {
 				t.Skipf("this system does not say where memory is: %v", p.Err)
 			}
 			if err != nil {
 				t.Fatal(err)
 			}
-			p := r.Placement()
+			p := r.Locality()
 			if p.Pages != pages || p.Checked != checked || p.Local != checked || p.Wrong+p.Unknown != 0 || p.ByNode[0] != checked || p.Err != nil {
 				t.Errorf("%+v", p)
 			}
@@ -140,8 +140,8 @@ func TestPlacement(t *testing.T) {
 // Pages that are not there are not known to be on the node.
 func TestStrictBeforePopulate(t *testing.T) {
 	r := alloc(t, hugepages.Options{Size: 1 << 20, Node: hugepages.OnNode(0), Strict: true})
-	var wrong *hugepages.PlacementError
-	if _, err := r.Verify(t.Context()); !errors.As(err, &wrong) || wrong.Placement.Unknown != wrong.Placement.Pages {
+	var wrong *hugepages.LocalityError
+	if _, err := r.Verify(t.Context()); !errors.As(err, &wrong) || wrong.Locality.Unknown != wrong.Locality.Pages {
 		t.Errorf("before Populate: %v", err)
 	}
 	if err := r.Populate(t.Context()); err != nil {

@@ -91,9 +91,9 @@ func TestNUMAGuestBinding(t *testing.T) {
 			if err := r.Populate(t.Context()); err != nil {
 				t.Errorf("node %d, %v: %v", node, p, err)
 			}
-			place := r.Placement()
-			if place.Local != place.Pages || place.Checked != place.Pages || place.ByNode[node] != place.Pages {
-				t.Errorf("node %d, %v: %+v", node, p, place)
+			locality := r.Locality()
+			if locality.Local != locality.Pages || locality.Checked != locality.Pages || locality.ByNode[node] != locality.Pages {
+				t.Errorf("node %d, %v: %+v", node, p, locality)
 			}
 			if n := mapsSay(t, r, node); n != o.Size {
 				t.Errorf("node %d, %v: numa_maps says %d of %d bytes", node, p, n, o.Size)
@@ -103,8 +103,8 @@ func TestNUMAGuestBinding(t *testing.T) {
 			for i := 0; i < len(lazy.Bytes()); i += linux.PageSize {
 				lazy.Bytes()[i] = 1
 			}
-			if place, err := lazy.Verify(t.Context()); err != nil {
-				t.Errorf("node %d, %v, touched: %v (%v)", node, p, place, err)
+			if locality, err := lazy.Verify(t.Context()); err != nil {
+				t.Errorf("node %d, %v, touched: %v (%v)", node, p, locality, err)
 			}
 		}
 	}
@@ -123,12 +123,12 @@ func TestNUMAGuestWrongNode(t *testing.T) {
 			half[i] = 1
 		}
 		err := r.Populate(t.Context())
-		place := r.Placement()
-		if place.Wrong != place.Pages/2 || place.Local != place.Pages/2 || place.ByNode[1] != place.Wrong {
-			t.Errorf("strict %v: %+v", strict, place)
+		locality := r.Locality()
+		if locality.Wrong != locality.Pages/2 || locality.Local != locality.Pages/2 || locality.ByNode[1] != locality.Wrong {
+			t.Errorf("strict %v: %+v", strict, locality)
 		}
-		var wrong *hugepages.PlacementError
-		if errors.As(err, &wrong) != strict || strict && wrong.Placement.Wrong != place.Wrong {
+		var wrong *hugepages.LocalityError
+		if errors.As(err, &wrong) != strict || strict && wrong.Locality.Wrong != locality.Wrong {
 			t.Errorf("strict %v: %v", strict, err)
 		}
 		if strict && !strings.Contains(fmt.Sprint(err), "NUMA node 0") {
@@ -145,8 +145,8 @@ func TestNUMAGuestRaise(t *testing.T) {
 	o := hugepages.Options{Size: 6 << 21, Pages: only(hugepages.Huge2M), Node: hugepages.OnNode(1), Raise: true, Strict: true}
 	r := alloc(t, o)
 	use(t, r)
-	if place := r.Placement(); place.Local != 6 || place.ByNode[1] != 6 {
-		t.Errorf("%+v", place)
+	if locality := r.Locality(); locality.Local != 6 || locality.ByNode[1] != 6 {
+		t.Errorf("%+v", locality)
 	}
 	if n := mapsSay(t, r, 1); n != o.Size {
 		t.Errorf("numa_maps says %d of %d bytes", n, o.Size)
@@ -168,8 +168,8 @@ func TestNUMAGuestGigantic(t *testing.T) {
 	guest(t)
 	pool(t, hugepages.Huge1G)
 	r := alloc(t, hugepages.Options{Size: 1 << 30, Node: hugepages.OnNode(1), Raise: true, Strict: true})
-	if place := r.Placement(); r.Pages() != hugepages.Huge1G || place.Pages != 1 || place.ByNode[1] != 1 {
-		t.Errorf("%v, refused %v, %+v", r.Pages(), r.Refused(), place)
+	if locality := r.Locality(); r.Pages() != hugepages.Huge1G || locality.Pages != 1 || locality.ByNode[1] != 1 {
+		t.Errorf("%v, refused %v, %+v", r.Pages(), r.Refused(), locality)
 	}
 	r.Bytes()[1<<30-1] = 1
 }
@@ -210,8 +210,8 @@ func TestNUMAGuestReservedByOthers(t *testing.T) {
 	}
 	defer linux.Unmap(other)
 	r := alloc(t, hugepages.Options{Size: 4 << 21, Pages: only(hugepages.Huge2M), Node: hugepages.OnNode(1), Strict: true})
-	if place := r.Placement(); place.ByNode[1] != 4 {
-		t.Errorf("%+v", place)
+	if locality := r.Locality(); locality.ByNode[1] != 4 {
+		t.Errorf("%+v", locality)
 	}
 	for i := range other {
 		other[i] = 1
@@ -271,8 +271,8 @@ func exhaustLater(t *testing.T, threads int) {
 		t.Errorf("%d threads: %v", threads, err)
 	}
 	err = lax.Populate(t.Context())
-	if place := lax.Placement(); err != nil || place.Wrong == 0 || place.ByNode[0] != place.Wrong || place.Unknown != 0 {
-		t.Errorf("%d threads: %+v (%v)", threads, place, err)
+	if locality := lax.Locality(); err != nil || locality.Wrong == 0 || locality.ByNode[0] != locality.Wrong || locality.Unknown != 0 {
+		t.Errorf("%d threads: %+v (%v)", threads, locality, err)
 	}
 	free(t, strict)
 	free(t, lax)
@@ -350,8 +350,8 @@ func inCpuset() error {
 		if err := r.Populate(ctx); err != nil {
 			return err
 		}
-		if place := r.Placement(); place.ByNode[0] != place.Pages {
-			return fmt.Errorf("%v: %v", p, place)
+		if locality := r.Locality(); locality.ByNode[0] != locality.Pages {
+			return fmt.Errorf("%v: %v", p, locality)
 		}
 		if err := r.Free(); err != nil {
 			return err
@@ -366,8 +366,8 @@ func inCpuset() error {
 		if err := r.Populate(ctx); err != nil {
 			return err
 		}
-		if place := r.Placement(); place.Wrong != place.Pages || place.ByNode[0] != place.Pages {
-			return fmt.Errorf("%v, rather on a node that is not allowed: %v", p, place)
+		if locality := r.Locality(); locality.Wrong != locality.Pages || locality.ByNode[0] != locality.Pages {
+			return fmt.Errorf("%v, rather on a node that is not allowed: %v", p, locality)
 		}
 		if err := r.Free(); err != nil {
 			return err

@@ -141,8 +141,8 @@ func TestRaise(t *testing.T) {
 					if n, err := r.HugeBytes(); err != nil || n < o.Size {
 						t.Errorf("%d bytes on huge pages (%v)", n, err)
 					}
-					if place := r.Placement(); node != (hugepages.Node{}) && (place.Local != place.Pages || place.Pages != (o.Size+p.Size()-1)/p.Size()) {
-						t.Errorf("%+v", place)
+					if locality := r.Locality(); node != (hugepages.Node{}) && (locality.Local != locality.Pages || locality.Pages != (o.Size+p.Size()-1)/p.Size()) {
+						t.Errorf("%+v", locality)
 					}
 					if now := readPool(t, directory, "nr_hugepages"); now <= before {
 						t.Errorf("a pool of %d pages before, %d with the region", before, now)

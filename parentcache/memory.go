@@ -73,8 +73,8 @@ func (m *Copy) Parents(dst []uint32, first uint64) error {
 	return nil
 }
 
-// Placement is on which NUMA nodes the copy lies.
-func (m *Copy) Placement() hugepages.Placement { return m.region.Placement() }
+// Locality is on which NUMA nodes the copy lies.
+func (m *Copy) Locality() hugepages.Locality { return m.region.Locality() }
 
 // Close gives the memory back. A second Close does nothing.
 func (m *Copy) Close() error {

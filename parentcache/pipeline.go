@@ -21,7 +21,7 @@ type block struct {
 	done    chan struct{}
 }
 
-// offset is the block's place in the file.
+// offset is where the block begins in the file.
 func (b *block) offset() int64 { return int64(b.first) * rowSize }
 
 // run cuts a layer of nodes into blocks, has all cores work on blocks, and takes

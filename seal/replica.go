@@ -85,7 +85,7 @@ const (
 )
 
 // CheckSealed looks whether sealed holds what phase 1 would destroy: a *ReplicaError. It
-// may be empty; it may hold zeros, holes, and what a phase 1 places there, the staged data
+// may be empty; it may hold zeros, holes, and what a phase 1 copies there, the staged data
 // that zeros follow, also where an interruption cut it short. A file that cannot be read
 // is no error here: PreCommit1 says what is wrong with it.
 //

@@ -154,7 +154,7 @@
 //	R8  memory as above              R15 the end of the pairs' K + W: that of block 1
 //	R9  K + W of the current pair    R10 K + W of block 1 to come
 //	R11 the label in X5, X6 and X9, X10, if any
-//	R12 a place in the row           R13 addresses
+//	R12 a slot's address in the row  R13 addresses
 //	CX  replica ids                  AX  bytes to the row to prefetch
 //	DI  nodes to go                  SI  offset of the slot in the last block
 //	R14 repeated blocks to go (Go's g, which its ABI restores)

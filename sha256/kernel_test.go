@@ -68,7 +68,7 @@ func referenceLabelIn(k *Kernel, l *Layer, lane int, node uint64, parents []uint
 			return labels[lane*nodeSize:][:nodeSize]
 		}
 		for i := range plain {
-			plain[i] = labels[place(k, lane*nodeSize+i)]
+			plain[i] = labels[offsetOf(k, lane*nodeSize+i)]
 		}
 		return plain[:]
 	}
@@ -219,7 +219,7 @@ func arrange(k *Kernel, dst, src []byte, back bool) {
 	}
 	for at := 0; at < len(src); at += 4 {
 		// Whole words: in the kernel's layout they are numbers.
-		if to := place(k, at) &^ 3; back {
+		if to := offsetOf(k, at) &^ 3; back {
 			binary.BigEndian.PutUint32(dst[at:], binary.NativeEndian.Uint32(src[to:]))
 		} else {
 			binary.NativeEndian.PutUint32(dst[to:], binary.BigEndian.Uint32(src[at:]))
@@ -227,9 +227,9 @@ func arrange(k *Kernel, dst, src []byte, back bool) {
 	}
 }
 
-// place is where the kernel's layout has byte number at of labels that lie node
+// offsetOf is where the kernel's layout has byte number at of labels that lie node
 // after node and in each lane after lane.
-func place(k *Kernel, at int) int {
+func offsetOf(k *Kernel, at int) int {
 	if k.Group == 1 {
 		return at
 	}

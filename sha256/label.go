@@ -79,7 +79,7 @@ func (r Rows) Stage(k *Kernel, which []int32, memory []byte) {
 // Copy sets rows to the first of from, as many as there are of both.
 func (r Rows) Copy(from Rows) { copy(r.addrs, from.addrs) }
 
-// Locate sets rows, one for each 14 of parents, to the parents' places in l. The
+// Locate sets rows, one for each 14 of parents, to where the parents lie in l. The
 // error is a *RunError, and nothing is then changed, if a parent lies outside of
 // l or l itself does not fit the kernel.
 func (r Rows) Locate(k *Kernel, l *Layer, parents []uint32) error {

@@ -82,7 +82,7 @@ func (k *Kernel) UnpackLanes(dst, nodes []byte) error {
 // one lane of nodes. The error is an ErrLanes.
 func (k *Kernel) Pack(nodes, labels []byte, lane int) error {
 	if err := k.checkLanes(labels, nodes, lane); err != nil {
-		return fmt.Errorf("sha256: putting lane %d in its place: %w", lane, err)
+		return fmt.Errorf("sha256: packing lane %d: %w", lane, err)
 	}
 	pitch := k.Pitch()
 	l := lanesOf{lane, k.Group}

@@ -29,11 +29,11 @@ func mmap(t testing.TB, size, protection int) []byte {
 // A read or write one byte before or behind any buffer is a segmentation fault.
 func TestUnreadablePages(t *testing.T) {
 	page := os.Getpagesize()
-	places := map[string]func(size, room int) int{
+	ends := map[string]func(size, room int) int{
 		"first": func(size, room int) int { return 0 },
 		"last":  func(size, room int) int { return room - size },
 	}
-	for name, place := range places {
+	for name, end := range ends {
 		t.Run(name, func(t *testing.T) {
 			a := func(size, align int) []byte {
 				room := (size + page - 1) / page * page
@@ -41,7 +41,7 @@ func TestUnreadablePages(t *testing.T) {
 				if err := syscall.Mprotect(b[page:][:room], syscall.PROT_READ|syscall.PROT_WRITE); err != nil {
 					t.Fatal(err)
 				}
-				at := place(size, room)
+				at := end(size, room)
 				return b[page+at-at%align:][:size:size]
 			}
 			for _, k := range usableBothWays() {

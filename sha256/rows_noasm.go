@@ -14,8 +14,8 @@ func (r Rows) stageAll(k *Kernel, which []int32, memory []byte) {
 	r.Prefetch(k, which)
 	pitch := k.Pitch()
 	for _, i := range which {
-		place := memory[int(i)*pitch:][:pitch]
-		copy(place, unsafe.Slice((*byte)(pointer(r.addrs[i])), pitch))
-		r.addrs[i] = address(&place[0])
+		label := memory[int(i)*pitch:][:pitch]
+		copy(label, unsafe.Slice((*byte)(pointer(r.addrs[i])), pitch))
+		r.addrs[i] = address(&label[0])
 	}
 }

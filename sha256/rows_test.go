@@ -87,7 +87,7 @@ func TestLocateRefuses(t *testing.T) {
 	}
 }
 
-// Labels are copied to their places, rows point there, and nothing else is changed.
+// Labels are copied to where they belong, rows point there, and nothing else is changed.
 func TestStage(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 6))
 	const nodes, most = 1 << 10, 90
@@ -114,13 +114,13 @@ func TestStage(t *testing.T) {
 			memory := make([]byte, most*degree*pitch)
 			rows.Stage(k, which, memory)
 			for i, got := range rows.addrs {
-				place, want := memory[i*pitch:][:pitch], make([]byte, pitch)
+				copied, want := memory[i*pitch:][:pitch], make([]byte, pitch)
 				if listed[i] {
 					want = unsafe.Slice((*byte)(pointer(before[i])), pitch)
-					before[i] = address(&place[0])
+					before[i] = address(&copied[0])
 				}
-				if got != before[i] || !bytes.Equal(place, want) {
-					t.Fatalf("%s, %d labels: number %d is at %#x, want %#x, and %x there, want %x", k.Name, n, i, got, before[i], place, want)
+				if got != before[i] || !bytes.Equal(copied, want) {
+					t.Fatalf("%s, %d labels: number %d is at %#x, want %#x, and %x there, want %x", k.Name, n, i, got, before[i], copied, want)
 				}
 			}
 		}

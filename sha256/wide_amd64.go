@@ -29,8 +29,8 @@ func labelSHANIWide(r labelRun, lanes int) {
 		}
 		labelSHANIx4(&part)
 		for offset := four; offset < lanes*nodeSize; offset += four {
-			for i, place := range unsafe.Slice(r.parents, rows*degree) {
-				shifted[i] = place + uintptr(offset)
+			for i, at := range unsafe.Slice(r.parents, rows*degree) {
+				shifted[i] = at + uintptr(offset)
 			}
 			part.parents = &shifted[0]
 			part.dst = (*byte)(unsafe.Add(unsafe.Pointer(r.dst), offset))

@@ -18,7 +18,7 @@ func (s *Store) gather(ctx context.Context) error {
 		index, from := int(n/Segments), n%Segments*s.Segment
 		end := from + s.Segment
 		g := s.of(n)
-		// What lies in its place is the last but one's.
+		// What is in the gathering is the last but one's.
 		if n >= begin+2 && !s.Flow.Wait(&s.Flow.Made, func() bool { return s.Flow.Labelled.Load() >= (n-1)*s.Segment }) {
 			return nil
 		}
@@ -76,8 +76,8 @@ func (s *Store) haveNone(g *gathering, n uint64) {
 func (s *Store) list(g *gathering, from uint64, parents []uint32) error {
 	g.list, g.starts = g.list[:0], g.starts[:0]
 	var next [Segments]int
-	if g.place != nil {
-		next = g.place.starts
+	if g.extent != nil {
+		next = g.extent.starts
 	}
 	run := uint64(s.Run)
 	err := s.eachFar(s.BaseParents, parents, from, s.Flow.Stopped, func(child uint64, p uint32) error {
@@ -86,7 +86,7 @@ func (s *Store) list(g *gathering, from uint64, parents []uint32) error {
 			return fmt.Errorf("engine: listing far parents: more than %d from node %d on", s.room, from)
 		}
 		at := p
-		if g.place != nil {
+		if g.extent != nil {
 			of := uint64(p) / s.Segment
 			at = uint32(next[of])
 			next[of]++
@@ -98,11 +98,11 @@ func (s *Store) list(g *gathering, from uint64, parents []uint32) error {
 		return err
 	}
 	g.startRuns(s.Segment, run)
-	if g.place == nil {
+	if g.extent == nil {
 		return nil
 	}
-	for of, n := range g.place.n {
-		if got := next[of] - g.place.starts[of]; got != n {
+	for of, n := range g.extent.n {
+		if got := next[of] - g.extent.starts[of]; got != n {
 			return fmt.Errorf("engine: listing far parents: nodes from %d on have %d in segment %d, and had %d when asked before", from, got, of, n)
 		}
 	}

@@ -80,7 +80,7 @@ func (s *Store) handOver(g *gathering, n uint64, index int, parents []uint32) er
 // room for.
 func (s *Store) putAside(g *gathering, parents []uint32) error {
 	from, run, pitch := s.closing(), uint64(s.Run), uint64(s.pitch)
-	g.place, g.tooMany = nil, false
+	g.extent, g.tooMany = nil, false
 	g.list, g.starts = g.list[:0], g.starts[:0]
 	stopped := func() bool { return g.tooMany || s.Flow.Stopped() }
 	return eachRow(s.Parents, parents, from, s.Nodes, stopped, func(child uint64, row []uint32) error {

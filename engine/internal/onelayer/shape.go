@@ -22,7 +22,7 @@ type Shape struct {
 	Nodes   uint64 // in a layer
 	Segment uint64
 	// InMemory is how many of the newest labels are in memory, of this layer and the one
-	// before: a label takes the place of the one so many nodes earlier.
+	// before: a label is written over the one so many nodes earlier.
 	InMemory uint64
 	Run      int    // whose parents are located together; it divides a segment
 	Part     uint64 // that are read back together, of one lane; it divides a segment
@@ -92,7 +92,7 @@ func (s *Shape) Wakes(chunk, node uint64) uint64 {
 // position is that of a node: see ring.Flow.
 func (s *Shape) position(index int, node uint64) uint64 { return uint64(index)*s.Nodes + node }
 
-// isFar reports whether a base parent's place will have been written again when its
+// isFar reports whether a base parent's label will have been written over when its
 // child is labelled.
 func (s *Shape) isFar(child uint64, parent uint32) bool { return uint64(parent)+s.InMemory <= child }
 

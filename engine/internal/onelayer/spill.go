@@ -18,36 +18,36 @@ import (
 //	file:      children in segment 4 | children in segment 5 | … | in segment 31
 //	of those:  parents in segment 0 | in segment 1 | … each begins at a multiple of 4096
 //
-// The next layer's take the same places. The first of them are written when its
+// The next layer's take the same extents. The first of them are written when its
 // segment 0 is labelled: by then the hasher is past where it waited for the last of
 // the layer before to be read.
 //
 // A file that fails, because the disk is full for example, is not used again: far
 // parents then come from the layers' files (see readFar).
 type spilling struct {
-	file   *durable.File
-	places *[Segments]place // by the children's segment
+	file    *durable.File
+	extents *[Segments]extent // by the children's segment
 	// sums are of what is there, by the children's segment, the parents', and the chunk.
 	sums *[Segments][Segments][]uint32
 	done ring.Line   // of segments below, counted through all layers, everything is in the file, or never will be
 	lost atomic.Bool // the file is not to be used
 }
 
-// A place is where the far parents of a segment of children lie.
-type place struct {
+// An extent is where the far parents of a segment of children lie.
+type extent struct {
 	offset int64         // in the file
 	labels int           // how many there are, and in between
 	starts [Segments]int // by the parents' segment: the label with which they begin
 	n      [Segments]int // and how many they are
 }
 
-// placesFor are where far parents lie, as labels of a certain pitch, and the size of
+// extentsFor are where far parents lie, as labels of a certain pitch, and the size of
 // the file.
-func (x *Index) placesFor(pitch int) (places *[Segments]place, size int64, err error) {
+func (x *Index) extentsFor(pitch int) (extents *[Segments]extent, size int64, err error) {
 	align, room := spillAlign(pitch), x.farLabels(pitch)
-	places = new([Segments]place)
-	for child := range places {
-		p := &places[child]
+	extents = new([Segments]extent)
+	for child := range extents {
+		p := &extents[child]
 		p.offset = size
 		listed := 0
 		for from := range x.sections[child] {
@@ -60,7 +60,7 @@ func (x *Index) placesFor(pitch int) (places *[Segments]place, size int64, err e
 		}
 		size += int64(p.labels) * int64(pitch)
 	}
-	return places, size, nil
+	return extents, size, nil
 }
 
 // spill is the goroutine that fills the file.
@@ -108,7 +108,7 @@ func (s *Store) open(ctx context.Context) error {
 		return err
 	}
 	var size int64
-	if s.places, size, err = s.index.placesFor(s.pitch); err != nil {
+	if s.extents, size, err = s.index.extentsFor(s.pitch); err != nil {
 		return err
 	}
 	err = errors.New("engine: spilling far parents: no sector is left")
@@ -155,7 +155,7 @@ func (s *Store) spillSection(nodes []uint32, n uint64, child, from int) error {
 // eachChunk calls do for each chunk of a section, with its size in bytes and where it lies
 // in the file, until it fails or is stopped.
 func (s *Store) eachChunk(child, from int, stopped func() bool, do func(chunk, size int, at int64) error) error {
-	p := &s.places[child]
+	p := &s.extents[child]
 	at := p.offset + int64(p.starts[from])*int64(s.pitch)
 	left := roundUp(p.n[from], spillAlign(s.pitch)) * s.pitch
 	for chunk := range s.sums[child][from] {
@@ -180,16 +180,16 @@ func (s *Store) spillChunk(child, from, chunk int, labels []byte, at int64) erro
 // unspill reads the far parents of a segment. False means that they are not in the
 // file.
 func (s *Store) unspill(ctx context.Context, g *gathering, n uint64) bool {
-	g.place = nil
+	g.extent = nil
 	if s.lost.Load() {
 		return false
 	}
 	child := int(n % Segments)
-	place := &s.places[child]
+	extent := &s.extents[child]
 	err := s.fails("read", n)
-	labels := g.labels[:place.labels*s.pitch]
+	labels := g.labels[:extent.labels*s.pitch]
 	for at := 0; at < len(labels) && err == nil && !s.Flow.Stopped(); at += spillPart {
-		err = s.file.ReadVia(s.Way, labels[at:min(at+spillPart, len(labels))], place.offset+int64(at))
+		err = s.file.ReadVia(s.Way, labels[at:min(at+spillPart, len(labels))], extent.offset+int64(at))
 	}
 	if err == nil && !s.Flow.Stopped() {
 		err = s.checkSpilled(labels, child)
@@ -198,7 +198,7 @@ func (s *Store) unspill(ctx context.Context, g *gathering, n uint64) bool {
 		s.lose(ctx, err)
 		return false
 	}
-	g.place = place
+	g.extent = extent
 	return true
 }
 
@@ -210,7 +210,7 @@ func (s *Store) checkSpilled(labels []byte, child int) error {
 	whole := func() bool { return false }
 	for from := range s.sums[child] {
 		err := s.eachChunk(child, from, whole, func(chunk, size int, at int64) error {
-			labels, sum := labels[at-s.places[child].offset:][:size], s.sums[child][from][chunk]
+			labels, sum := labels[at-s.extents[child].offset:][:size], s.sums[child][from][chunk]
 			found := durable.Checksum(labels)
 			if found != sum {
 				if err := s.file.ReadVia(durable.Direct, labels, at); err != nil {

@@ -42,7 +42,7 @@ type Files interface {
 	// Read reads labels of a layer, whole parts, from a node on. It reports whether they
 	// are there: not if the lane does not have that layer, or has failed, now or before.
 	Read(lane, layer int, labels []byte, node uint64) bool
-	// Load puts labels of a layer into their places in nodes, in all lanes, or only in
+	// Load puts labels of a layer where they belong in nodes, in all lanes, or only in
 	// those that begin with the next layer. Labels has room for one lane's.
 	Load(nodes []byte, layer int, first uint64, labels []byte, onlyJoining bool) error
 	// Dirs are directories for a scratch file: of lanes that have not failed.
@@ -90,7 +90,7 @@ type Batch struct {
 //
 // The hasher writes labels at ever higher positions and publishes how far it is;
 // below that, anybody may read, as long as the hasher has not come so far that the
-// place is written again: that is not before the writers have written it to its
+// label is written over: that is not before the writers have written it to its
 // file, and what of it will be far parents is spilled.
 type Store struct {
 	Surroundings
@@ -115,8 +115,8 @@ type Store struct {
 // has no far parents: see handOver.
 type gathering struct {
 	labels  []byte
-	place   *place   // how labels lie: as they were spilled, or, if nil, in order of child, then slot
-	list    []uint32 // in that order: by place, the indices of labels; otherwise the far parents
+	extent  *extent  // how labels lie: as they were spilled, or, if nil, in order of child, then slot
+	list    []uint32 // in that order: by extent, the indices of labels; otherwise the far parents
 	starts  []int    // by run of the segment: the first of them
 	tooMany bool     // of them would have to be put aside: none is
 	listed  atomic.Uint64
@@ -169,7 +169,7 @@ func (s *Store) Out(node uint64, n int) []byte {
 }
 
 // Ready reports whether the segment at a position can be labelled: its far parents are
-// there, and those that lie in its place are spilled.
+// there, and the labels that its own are written over are spilled.
 func (s *Store) Ready(position uint64) bool {
 	n := position / s.Segment
 	return s.isRead(n) && s.done.Load()+kept > n
@@ -183,7 +183,7 @@ func (s *Store) FarThere(position uint64) bool { return s.isRead(position / s.Se
 func (s *Store) Listed(index int, node uint64) bool {
 	n := s.position(index, node) / s.Segment
 	if s.isClosing(index, node) {
-		n++ // in whose place parents are put aside; the one before was listed earlier
+		n++ // in whose gathering parents are put aside; the one before was listed earlier
 	}
 	return s.of(n).listed.Load() == n+1
 }
@@ -263,11 +263,11 @@ func (g *gathering) label(entry int, parent uint32, nodes uint64) (label int, ok
 	if entry >= len(g.list) {
 		return 0, false
 	}
-	if g.place == nil {
+	if g.extent == nil {
 		return entry, g.list[entry] == parent
 	}
 	label = int(g.list[entry])
 	from := uint64(parent) / nodes
-	in := label - g.place.starts[from]
-	return label, in >= 0 && in < g.place.n[from]
+	in := label - g.extent.starts[from]
+	return label, in >= 0 && in < g.extent.n[from]
 }
