@@ -149,7 +149,7 @@ func (r *Resolved) checkSectors() (errs []error) {
 func (r *Resolved) checkAhead() error {
 	for _, need := range r.needs {
 		if n := need.Rings + need.Parents; n > maxAhead {
-			return &ConfigError{"lookahead", fmt.Sprintf("%s, %d nodes ahead in runs of %d, take %s of each hasher's memory, want %s at most: lower one of the three",
+			return &ConfigError{"lookahead", fmt.Sprintf("%s, %d nodes ahead in spans of %d, take %s of each hasher's memory, want %s at most: lower one of the three",
 				words.Count(r.c.Producers, "producer"), r.c.Lookahead, r.c.Stride, sizeText(n), sizeText(maxAhead))}
 		}
 	}

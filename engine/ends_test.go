@@ -97,8 +97,8 @@ func TestMemoryFailsBusy(t *testing.T) {
 	c := oneSector(t.TempDir())
 	second := c
 	second.Memory = &hugepages.Accounting{Budget: 1}
-	hooks := engine.Hooks{Stage: func(_ int, run uint64) {
-		if run > 0 {
+	hooks := engine.Hooks{Stage: func(_ int, span uint64) {
+		if span > 0 {
 			return
 		}
 		_, err := engine.Run(t.Context(), second)

@@ -32,7 +32,7 @@ func (l lopsided) Parents(dst []uint32, first uint64) error {
 // TestHandOver: the layers are right if the hasher is so slow where a layer ends that
 // each part of the layer before is handed over as soon as may be, if producers are so far ahead
 // that they wait for what is put aside, and if that is too much. Producers that are stopped
-// for some milliseconds a run see to the first.
+// for some milliseconds a span see to the first.
 func TestHandOver(t *testing.T) {
 	t.Parallel()
 	const count = 3
@@ -49,7 +49,7 @@ func TestHandOver(t *testing.T) {
 	type way struct {
 		lanes, stride, lookahead int
 		staging                  engine.Staging
-		slow                     int // runs at the end
+		slow                     int // spans at the end
 	}
 	ways := []way{
 		{2, min(256, segment), min(512, segment), engine.Producers, 16},
@@ -83,8 +83,8 @@ func TestHandOver(t *testing.T) {
 				continue
 			}
 			c := engine.Config{Kernel: k.Name, MemoryMode: engine.OneLayer, Staging: w.staging, Stride: w.stride, Lookahead: w.lookahead}
-			hooks := engine.Hooks{Stage: func(_ int, run uint64) {
-				if runs := uint64(nodes / w.stride); run%runs+uint64(w.slow) >= runs {
+			hooks := engine.Hooks{Stage: func(_ int, span uint64) {
+				if spans := uint64(nodes / w.stride); span%spans+uint64(w.slow) >= spans {
 					time.Sleep(2 * time.Millisecond)
 				}
 			}}

@@ -27,9 +27,9 @@ func (p *pipeline) hash() error {
 		return nil // why is in p.err
 	}
 	s, c := p.store, p.counters
-	r := sha256.Run{ReplicaIDs: replicaIDs(p.lanes, p.kernel.Lanes)}
+	r := sha256.Span{ReplicaIDs: replicaIDs(p.lanes, p.kernel.Lanes)}
 	chunk := s.chunk(p.kernel)
-	var run uint64
+	var span uint64
 	var ended time.Time
 	offset := p.start - p.begin // of what counts in all from positions
 	for index, node := 0, p.begin; index < p.layers; index, node = index+1, 0 {
@@ -45,24 +45,24 @@ func (p *pipeline) hash() error {
 		if !ended.IsZero() {
 			stats.Pause = start.Sub(ended)
 		}
-		for ; node < s.nodes; run++ {
-			n := int(min(uint64(s.run), s.nodes-node))
-			if !p.ready(run, index, node, n) {
+		for ; node < s.nodes; span++ {
+			n := int(min(uint64(s.stride), s.nodes-node))
+			if !p.ready(span, index, node, n) {
 				return nil // why is in p.err, or all lanes are dead
 			}
 			began := time.Now()
-			at := s.run * s.slotOf(run)
+			at := s.stride * s.slotOf(span)
 			rows := n
-			if p.ring.IsReady(run+1) && n == s.run {
-				rows += min(sha256.Ahead, s.run)
+			if p.ring.IsReady(span+1) && n == s.stride {
+				rows += min(sha256.Ahead, s.stride)
 			}
 			r.First = node
 			r.Out = s.out(index, node, n)
 			r.Rows = p.rows.Slice(at, at+rows)
-			if err := p.kernel.LabelRun(&r); err != nil {
+			if err := p.kernel.LabelSpan(&r); err != nil {
 				return err
 			}
-			p.ring.Release(run)
+			p.ring.Release(span)
 			node += uint64(n)
 			pos := s.position(index, node)
 			p.flow.Labelled.Store(pos)
@@ -94,15 +94,15 @@ func (p *pipeline) note(stats LayerStats) {
 	}
 }
 
-// ready waits until a run is staged and there is room for its labels. It counts the time.
-func (p *pipeline) ready(run uint64, index int, node uint64, n int) bool {
+// ready waits until a span is staged and there is room for its labels. It counts the time.
+func (p *pipeline) ready(span uint64, index int, node uint64, n int) bool {
 	if p.flow.Stopped() {
 		return false
 	}
 	s := p.store
-	if !p.ring.IsReady(run) {
+	if !p.ring.IsReady(span) {
 		began := p.counters.startWaiting(WaitParents)
-		ok := p.ring.Ready(run)
+		ok := p.ring.Ready(span)
 		p.counters.stopWaiting(WaitParents, began)
 		if !ok {
 			return false

@@ -44,7 +44,7 @@ func (r *Resolved) requirements() (all []Requirement) {
 			pitch := uint64(b.kernel.Pitch())
 			need.Layers = max(need.Layers, g.nodesInMemory(b.kernel.Pitch())*pitch)
 			if c.Staging == Producers {
-				need.Rings = max(need.Rings, uint64(g.slots*g.run)*porep.Degree*pitch)
+				need.Rings = max(need.Rings, uint64(g.slots*g.stride)*porep.Degree*pitch)
 			}
 			need.Buffers = max(need.Buffers, bufferBytes(b.kernel, g))
 		}
@@ -85,13 +85,13 @@ func writeBytes(k *sha256.Kernel, s shape) uint64 {
 	return writers * s.chunk(k) * uint64(k.Pitch())
 }
 
-// parentBytes is the memory in which a hasher's producers work out the parents of runs,
+// parentBytes is the memory in which a hasher's producers work out the parents of spans,
 // and that says where they lie.
 func parentBytes(s shape, producers int) uint64 {
 	const parent, index, address = 4, 4, 8
-	rows := uint64(s.slots*s.run + sha256.Ahead)
+	rows := uint64(s.slots*s.stride + sha256.Ahead)
 	return rows*porep.Degree*address + uint64(s.slots)*uint64(ring.SlotBytes) +
-		uint64(producers)*uint64(s.run)*porep.Degree*(parent+index)
+		uint64(producers)*uint64(s.stride)*porep.Degree*(parent+index)
 }
 
 // regions are one hasher's memory outside the Go heap.

@@ -326,12 +326,12 @@ func TestStress(t *testing.T) {
 		}
 		var mu sync.Mutex
 		dawdle := rand.New(rand.NewPCG(seed, uint64(round)))
-		hooks := engine.Hooks{Stage: func(_ int, run uint64) {
+		hooks := engine.Hooks{Stage: func(_ int, span uint64) {
 			mu.Lock()
 			n := dawdle.IntN(100)
 			mu.Unlock()
 			switch {
-			case run == cancelAt:
+			case span == cancelAt:
 				cancel()
 			case n < 3:
 				time.Sleep(time.Duration(n+1) * 100 * time.Microsecond)

@@ -32,8 +32,8 @@ type Resolved struct {
 type hooks struct {
 	// Layers, if not 0, gives a small sector as many layers as a large one.
 	Layers int
-	// Stage is called by a producer before it stages a run.
-	Stage func(hasher int, run uint64)
+	// Stage is called by a producer before it stages a span.
+	Stage func(hasher int, span uint64)
 	// Memory is called before a hasher's memory is taken from the machine.
 	Memory func(hasher int)
 	// Spill is onelayer.Surroundings' Fails.

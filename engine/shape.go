@@ -15,9 +15,9 @@ const (
 
 // A shape is the sizes that follow from a Config, in nodes unless it says else.
 type shape struct {
-	nodes uint64 // in a layer
-	run   int    // staged and hashed at a time; in OneLayer mode it divides a segment
-	slots int    // runs in a ring
+	nodes  uint64 // in a layer
+	stride int    // nodes that are staged and hashed at a time; in OneLayer mode it divides a segment
+	slots  int    // spans in a ring
 
 	// inMemory is how many of the newest labels are in memory, of this layer and
 	// the one before: a label is written over the one so many nodes earlier.
@@ -31,14 +31,14 @@ func shapeOf(c *Config) shape {
 	lookahead := c.Lookahead
 	if c.MemoryMode == OneLayer {
 		s.oneLayer = onelayer.ShapeOf(s.nodes, c.Stride, readNodes)
-		s.run, s.inMemory = s.oneLayer.Run, s.oneLayer.InMemory
+		s.stride, s.inMemory = s.oneLayer.Stride, s.oneLayer.InMemory
 		lookahead = int(min(uint64(lookahead), s.oneLayer.Segment))
 	} else {
 		s.inMemory = 2 * s.nodes
-		s.run = max(1, int(min(uint64(c.Stride), s.nodes)))
+		s.stride = max(1, int(min(uint64(c.Stride), s.nodes)))
 	}
 	// In a small sector there is not so much to be ahead of.
-	s.slots = max(2, divUp(int(min(uint64(lookahead), s.nodes)), s.run))
+	s.slots = max(2, divUp(int(min(uint64(lookahead), s.nodes)), s.stride))
 	return s
 }
 
@@ -81,8 +81,8 @@ func (s *shape) wakes(chunk, node uint64) uint64 {
 	return chunk
 }
 
-// runsInLayer is how many runs a layer has; the last may be shorter.
-func (s *shape) runsInLayer() uint64 { return divUp(s.nodes, uint64(s.run)) }
+// spansInLayer is how many spans a layer has; the last may be shorter.
+func (s *shape) spansInLayer() uint64 { return divUp(s.nodes, uint64(s.stride)) }
 
 func divUp[N int | uint64](n, by N) N { return (n + by - 1) / by }
 

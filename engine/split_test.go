@@ -241,18 +241,18 @@ func TestRequirements(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, c := range map[string]engine.Config{
-		"one hasher":             {Hashers: 1},
-		"three hashers":          {Hashers: 3},
-		"two NUMA nodes":         {Places: on(1, 0, 1)},
-		"three":                  {Places: on(1, 0, 2)},
-		"copies":                 {Places: on(1, 0, 1), NodeParents: map[int]engine.ParentSource{1: g}},
-		"short runs":             {Hashers: 2, Stride: 1},
-		"long runs":              {Hashers: 2, Stride: 1 << 16},
-		"a run shorter, at last": {Hashers: 2, Stride: 1000},
-		"far ahead":              {Hashers: 2, Lookahead: 1 << 20, Producers: 5},
-		"one layer":              {Hashers: 2, MemoryMode: engine.OneLayer},
-		"read":                   {Hashers: 2, Parents: readParents{g}},
-		"copies that are read":   {Places: on(1, 0, 1), NodeParents: map[int]engine.ParentSource{1: readParents{g}}},
+		"one hasher":              {Hashers: 1},
+		"three hashers":           {Hashers: 3},
+		"two NUMA nodes":          {Places: on(1, 0, 1)},
+		"three":                   {Places: on(1, 0, 2)},
+		"copies":                  {Places: on(1, 0, 1), NodeParents: map[int]engine.ParentSource{1: g}},
+		"short spans":             {Hashers: 2, Stride: 1},
+		"long spans":              {Hashers: 2, Stride: 1 << 16},
+		"a span shorter, at last": {Hashers: 2, Stride: 1000},
+		"far ahead":               {Hashers: 2, Lookahead: 1 << 20, Producers: 5},
+		"one layer":               {Hashers: 2, MemoryMode: engine.OneLayer},
+		"read":                    {Hashers: 2, Parents: readParents{g}},
+		"copies that are read":    {Places: on(1, 0, 1), NodeParents: map[int]engine.ParentSource{1: readParents{g}}},
 	} {
 		c.Proof, c.Sectors = porep.StackedDrg8MiBV1_1, make([]engine.Sector, 3)
 		if c.Parents == nil {

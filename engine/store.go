@@ -26,7 +26,7 @@ func (s *store) cutLayers(mem []byte) {
 // position is that of a node.
 func (s *store) position(index int, node uint64) uint64 { return uint64(index)*s.nodes + node }
 
-// out is where the labels of a run go.
+// out is where the labels of a span go.
 func (s *store) out(index int, node uint64, n int) []byte {
 	if s.one != nil {
 		return s.one.Out(node, n)
@@ -43,7 +43,7 @@ func (s *store) before(index int) []byte {
 	return s.layers[(index+1)%2]
 }
 
-// locate sets rows to where the parents of the run's nodes lie.
+// locate sets rows to where the parents of the span's nodes lie.
 func (s *store) locate(rows sha256.Rows, index int, node uint64, parents []uint32) error {
 	if s.one != nil {
 		return s.one.Locate(rows, index, node, parents)

@@ -38,13 +38,13 @@ func TimeKernels() map[string]float64 {
 			Before:     linux.AlignedBuffer(nodes * k.Pitch()),
 		}
 		rows := sha256.NewRows(nodes)
-		run := sha256.Run{ReplicaIDs: l.ReplicaIDs, Layer: l.Number, First: 1, Out: l.Labels[k.Pitch():], Rows: rows.Slice(1, nodes)}
+		span := sha256.Span{ReplicaIDs: l.ReplicaIDs, Layer: l.Number, First: 1, Out: l.Labels[k.Pitch():], Rows: rows.Slice(1, nodes)}
 		if rows.Locate(k, &l, parents) != nil {
 			continue // cannot be: everything is in place
 		}
 		passes[k.Name] = func() time.Duration {
 			began := time.Now()
-			if k.LabelRun(&run) != nil {
+			if k.LabelSpan(&span) != nil {
 				return 0
 			}
 			return time.Since(began)

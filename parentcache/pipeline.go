@@ -12,7 +12,7 @@ import (
 // of computing, which is also how late a cancellation is at most.
 const blockNodes = 1 << 12
 
-// A block is a run of nodes, as numbers and as the bytes of the file.
+// A block is a span of nodes, as numbers and as the bytes of the file.
 type block struct {
 	first   uint64
 	parents []uint32

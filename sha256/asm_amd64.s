@@ -26,7 +26,7 @@
 #define KWBLOCK 256
 #define WALK  (7*KWBLOCK)
 
-// func labelSHANI(r *labelRun)
+// func labelSHANI(r *labelSpan)
 // Requires: SHA, SSE4, SSSE3, SSE2
 //
 // A node's message is block 1 (replica id, layer, node), 18 blocks of two
@@ -57,29 +57,29 @@
 //	X12, X13 replica id              X14 byte order, X15 [layer, node high, low, 0]
 TEXT ·labelSHANI(SB), 0, $1920-8
 	MOVQ   r+0(FP), AX
-	MOVQ   labelRun_dst(AX), DX
-	MOVQ   labelRun_parents(AX), BX
-	MOVQ   labelRun_count(AX), DI
+	MOVQ   labelSpan_dst(AX), DX
+	MOVQ   labelSpan_parents(AX), BX
+	MOVQ   labelSpan_count(AX), DI
 	MOVOU  bswap<>(SB), X14
-	MOVQ   labelRun_replicas(AX), CX
+	MOVQ   labelSpan_replicas(AX), CX
 	LOADWORDS(CX, X12, X13, X14)
-	MOVQ   labelRun_node(AX), X0
-	MOVQ   labelRun_layer(AX), X15
+	MOVQ   labelSpan_node(AX), X0
+	MOVQ   labelSpan_layer(AX), X15
 	PUNPCKLQDQ X0, X15                   // a node's high word is always 0
 
 	LEAQ 63(SP), R8                      // K + W in whole cache lines
 	ANDQ $~63, R8
 	LEAQ (7*KWBLOCK)(R8), R15
 	MOVQ $(8*8), SI
-	CMPQ labelRun_expander(AX), $0
+	CMPQ labelSpan_expander(AX), $0
 	JNE  start
 	LEAQ (3*KWBLOCK)(R8), R15            // layer 1
 	XORL SI, SI
 
 start:
-	MOVQ labelRun_walk(AX), R13
+	MOVQ labelSpan_walk(AX), R13
 	MOVQ R13, WALK(R8)
-	MOVQ labelRun_ahead(AX), AX
+	MOVQ labelSpan_ahead(AX), AX
 	XORL R11, R11
 
 	// Block 1 of the first node has no chain to hide behind.

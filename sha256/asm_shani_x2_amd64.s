@@ -129,7 +129,7 @@
 	PXOR  X8, X8                \
 	PXOR  X12, X12
 
-// func labelSHANIx2(r *labelRun)
+// func labelSHANIx2(r *labelSpan)
 // Requires: SHA, SSE4, SSSE3, SSE2
 //
 // Two chains of labels side by side, block by block as in labelSHANI. Each waits
@@ -164,14 +164,14 @@
 //	X5–X8    states in the next node's block 1, in the repeated blocks
 TEXT ·labelSHANIx2(SB), 0, $4416-8
 	MOVQ  r+0(FP), AX
-	MOVQ  labelRun_dst(AX), DX
-	MOVQ  labelRun_parents(AX), BX
-	MOVQ  labelRun_count(AX), DI
+	MOVQ  labelSpan_dst(AX), DX
+	MOVQ  labelSpan_parents(AX), BX
+	MOVQ  labelSpan_count(AX), DI
 	MOVOU bswap<>(SB), X14
 	LEAQ  63(SP), R8                     // whole cache lines
 	ANDQ  $~63, R8
 
-	MOVQ  labelRun_replicas(AX), CX
+	MOVQ  labelSpan_replicas(AX), CX
 	LOADWORDS(CX, X5, X6, X14)
 	MOVOU X5, (REPLICA+0)(R8)
 	MOVOU X6, (REPLICA+16)(R8)
@@ -179,22 +179,22 @@ TEXT ·labelSHANIx2(SB), 0, $4416-8
 	LOADWORDS(CX, X5, X6, X14)
 	MOVOU X5, (REPLICA+32)(R8)
 	MOVOU X6, (REPLICA+48)(R8)
-	MOVQ  labelRun_node(AX), X0
-	MOVQ  labelRun_layer(AX), X7
+	MOVQ  labelSpan_node(AX), X0
+	MOVQ  labelSpan_layer(AX), X7
 	PUNPCKLQDQ X0, X7                    // a node's high word is always 0
 	MOVOU X7, NUMBERS(R8)
-	MOVQ  labelRun_walk(AX), R13
+	MOVQ  labelSpan_walk(AX), R13
 	MOVQ  R13, WALK(R8)
 
 	LEAQ (KW+7*KWBLOCK)(R8), R15
 	MOVQ $(8*8), SI
-	CMPQ labelRun_expander(AX), $0
+	CMPQ labelSpan_expander(AX), $0
 	JNE  start
 	LEAQ (KW+3*KWBLOCK)(R8), R15         // layer 1
 	XORL SI, SI
 
 start:
-	MOVQ labelRun_ahead(AX), AX
+	MOVQ labelSpan_ahead(AX), AX
 	XORL R11, R11
 
 	// Blocks 1 of the first node.

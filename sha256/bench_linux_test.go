@@ -10,12 +10,12 @@ import (
 	"testing"
 )
 
-// Runs whose parents lie where those of a real layer do, in memory. What this takes longer
+// Spans whose parents lie where those of a real layer do, in memory. What this takes longer
 // than BenchmarkLabel is memory's part, and the TLB's.
 func BenchmarkLabelFromMemory(b *testing.B) {
 	const (
-		run   = 128
-		nodes = 1 << 16 // their parents' labels are more than caches hold
+		stride = 128
+		nodes  = 1 << 16 // their parents' labels are more than caches hold
 	)
 	for _, k := range usableBothWays() {
 		b.Run(fmt.Sprintf("impl=%s/walk=%t", implementation(k), k.walk), func(b *testing.B) {
@@ -26,18 +26,18 @@ func BenchmarkLabelFromMemory(b *testing.B) {
 			if err := rows.Locate(k, &l, scatteredParents(first, nodes+Ahead, size)); err != nil {
 				b.Fatal(err)
 			}
-			r := Run{ReplicaIDs: l.ReplicaIDs, Layer: l.Number}
+			r := Span{ReplicaIDs: l.ReplicaIDs, Layer: l.Number}
 			at := 0
 			for b.Loop() {
 				r.First = uint64(first + at)
-				r.Out = l.Labels[(first+at)*k.Pitch():][:run*k.Pitch()]
+				r.Out = l.Labels[(first+at)*k.Pitch():][:stride*k.Pitch()]
 				r.Rows = rows.Slice(at, nodes+Ahead)
-				if err := k.LabelRun(&r); err != nil {
+				if err := k.LabelSpan(&r); err != nil {
 					b.Fatal(err)
 				}
-				at = (at + run) % nodes
+				at = (at + stride) % nodes
 			}
-			perUnit(b, run*k.Lanes, "label")
+			perUnit(b, stride*k.Lanes, "label")
 		})
 	}
 }

@@ -142,7 +142,7 @@ func (l lanesOf) first(p unsafe.Pointer) unsafe.Pointer {
 // labelGeneric is the label kernel that all others are measured against, for any
 // number of lanes in any layout. A block holds two parents; the pairs of parents
 // repeat, and so do their schedules, which are expanded once.
-func labelGeneric(r *labelRun, lanes, group int) {
+func labelGeneric(r *labelSpan, lanes, group int) {
 	rows := unsafe.Slice(r.parents, r.count*degree)
 	pitch := lanes * nodeSize
 	ids := unsafe.Slice((*[nodeSize]byte)(unsafe.Pointer(r.replicas)), lanes)

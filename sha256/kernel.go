@@ -31,8 +31,8 @@ const (
 	maxPairs = 1 << 10 // tree nodes in one call of a kernel, which cannot be preempted
 )
 
-// Ahead is how many nodes' parents Label wants to see past the run that it
-// labels, so that their labels are in the cache when the next run asks.
+// Ahead is how many nodes' parents Label wants to see past the span that it
+// labels, so that their labels are in the cache when the next span asks.
 const Ahead = 8
 
 // A Kernel is one implementation of label and tree hashing. Kernels are named
@@ -54,8 +54,8 @@ type Kernel struct {
 	// more and no less.
 	features []cpuid.FeatureID
 
-	label func(labelRun) // by value: a pointer would escape to the heap
-	nodes int            // for one call of label, if it is not for atOnce to say
+	label func(labelSpan) // by value: a pointer would escape to the heap
+	nodes int             // for one call of label, if it is not for atOnce to say
 
 	// ahead is how many nodes before its turn a node's parents are prefetched, at most
 	// Ahead: measured, since what comes too early is gone from the first cache again.
@@ -96,7 +96,7 @@ func Kernels() []*Kernel { return slices.Clone(kernels) }
 var (
 	generic = &Kernel{
 		Name: "generic/1", Lanes: 1, Group: 1, Align: 1,
-		label: func(r labelRun) { labelGeneric(&r, 1, 1) },
+		label: func(r labelSpan) { labelGeneric(&r, 1, 1) },
 		pairs: pairsGeneric,
 	}
 	kernels = append(archKernels(), generic)

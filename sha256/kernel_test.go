@@ -99,7 +99,7 @@ func truncate(digest [nodeSize]byte) [nodeSize]byte {
 	return digest
 }
 
-// A job is a run of nodes to label in a layer of random content.
+// A job is a span of nodes to label in a layer of random content.
 type job struct {
 	Layer
 	first   uint64
@@ -253,7 +253,7 @@ func (j *job) in(k *Kernel, a alloc) Layer {
 	return l
 }
 
-// check does the job in memory from a, in several runs that end after cuts and
+// check does the job in memory from a, in several spans that end after cuts and
 // last, and says what is wrong with the outcome.
 func (j *job) check(k *Kernel, a alloc, cuts ...int) error {
 	l, parents := j.in(k, a), a.cloneIndices(j.parents)
@@ -489,9 +489,9 @@ func TestBadRuns(t *testing.T) {
 			all := j.Labels
 			tt.ruin(j)
 			err := k.Label(&j.Layer, j.first, j.n, j.parents)
-			var bad *RunError
+			var bad *SpanError
 			if !errors.As(err, &bad) || bad.Kernel != k.Name || !strings.Contains(err.Error(), tt.want) {
-				t.Errorf("%s, %s: got error %v, want a *RunError with %q", k.Name, tt.name, err, tt.want)
+				t.Errorf("%s, %s: got error %v, want a *SpanError with %q", k.Name, tt.name, err, tt.want)
 			}
 			if !bytes.Equal(all, before) {
 				t.Errorf("%s, %s: labels written", k.Name, tt.name)
@@ -515,9 +515,9 @@ func TestLabelAnyArguments(t *testing.T) {
 			n := rapid.OneOf(rapid.IntRange(-1, 10), rapid.Int()).Draw(t, "n")
 			parents := rapid.SliceOfN(rapid.Uint32Range(0, 9), 0, 200).Draw(t, "parents")
 			err := k.Label(l, first, n, parents)
-			var bad *RunError
+			var bad *SpanError
 			if err != nil && !errors.As(err, &bad) {
-				t.Errorf("got error %v, want a *RunError", err)
+				t.Errorf("got error %v, want a *SpanError", err)
 			}
 			if wrote := bytes.Count(l.Labels, []byte{0}) != len(l.Labels); wrote != (err == nil && n > 0) {
 				t.Errorf("labels written: %v, with error %v", wrote, err)

@@ -80,7 +80,7 @@ func (r Rows) Stage(k *Kernel, which []int32, memory []byte) {
 func (r Rows) Copy(from Rows) { copy(r.addrs, from.addrs) }
 
 // Locate sets rows, one for each 14 of parents, to where the parents lie in l. The
-// error is a *RunError, and nothing is then changed, if a parent lies outside of
+// error is a *SpanError, and nothing is then changed, if a parent lies outside of
 // l or l itself does not fit the kernel.
 func (r Rows) Locate(k *Kernel, l *Layer, parents []uint32) error {
 	nodes, err := l.nodes(k)
@@ -132,13 +132,13 @@ func address(b *byte) uintptr { return uintptr(unsafe.Pointer(b)) }
 
 func pointer(a uintptr) unsafe.Pointer { return *(*unsafe.Pointer)(unsafe.Pointer(&a)) }
 
-// A Run is consecutive nodes of a layer that one call labels.
-type Run struct {
+// A Span is consecutive nodes of a layer that one call labels.
+type Span struct {
 	// ReplicaIDs has one replica id for each lane.
 	ReplicaIDs [][32]byte
 	// Layer is the layer's number, from 1.
 	Layer uint32
-	// First is the run's first node. Node 0 has no parents: its row is not used.
+	// First is the span's first node. Node 0 has no parents: its row is not used.
 	First uint64
 	// Out is where the labels go, node after node: the nodes' number times the
 	// kernel's Pitch bytes. A parent may lie in it, if it comes before its child.
@@ -148,28 +148,28 @@ type Run struct {
 	Rows Rows
 }
 
-// A RunError says why a run of nodes cannot be labelled. Nothing was written.
-type RunError struct {
+// A SpanError says why a span of nodes cannot be labelled. Nothing was written.
+type SpanError struct {
 	Kernel string
 	Reason string
 }
 
-func (e *RunError) Error() string {
+func (e *SpanError) Error() string {
 	return fmt.Sprintf("sha256: labelling with %s: %s", e.Kernel, e.Reason)
 }
 
 func (k *Kernel) fail(format string, args ...any) error {
-	return &RunError{k.Name, fmt.Sprintf(format, args...)}
+	return &SpanError{k.Name, fmt.Sprintf(format, args...)}
 }
 
-// labelRun is what a label kernel gets: checked once by LabelRun, and laid out
+// labelSpan is what a label kernel gets: checked once by LabelSpan, and laid out
 // for assembly, which knows its fields by name.
-type labelRun struct {
-	dst      *byte    // labels of the run's first node
+type labelSpan struct {
+	dst      *byte    // labels of the span's first node
 	parents  *uintptr // its row
 	ahead    uint64   // bytes from a node's row to the row to prefetch
-	node     uint64   // the run's first node, never 0
-	count    uint64   // nodes in the run, never 0
+	node     uint64   // the span's first node, never 0
+	count    uint64   // nodes in the span, never 0
 	layer    uint64   // the layer's number
 	replicas *byte    // one replica id of 32 bytes for each lane
 	pitch    uint64   // bytes from a node's labels to the next node's
@@ -177,9 +177,9 @@ type labelRun struct {
 	walk     uint64   // 1 if pages are walked ahead, as the kernel's field says
 }
 
-// LabelRun labels the nodes of r. The error is a *RunError. It takes about
+// LabelSpan labels the nodes of r. The error is a *SpanError. It takes about
 // 20·lanes compressions a node, and does not allocate.
-func (k *Kernel) LabelRun(r *Run) error {
+func (k *Kernel) LabelSpan(r *Span) error {
 	pitch := k.Pitch()
 	n := len(r.Out) / pitch
 	switch {
@@ -198,8 +198,8 @@ func (k *Kernel) LabelRun(r *Run) error {
 	case k.misaligned(r.Out):
 		return k.fail("labels lie at %p, want a multiple of %d", &r.Out[0], k.Align)
 	}
-	raceRun(k, r, n)
-	run := labelRun{
+	raceSpan(k, r, n)
+	span := labelSpan{
 		dst:      &r.Out[0],
 		parents:  &r.Rows.addrs[0],
 		node:     r.First,
@@ -208,21 +208,21 @@ func (k *Kernel) LabelRun(r *Run) error {
 		pitch:    uint64(pitch),
 	}
 	if r.Layer > 1 {
-		run.expander = 1
+		span.expander = 1
 	}
 	if k.walk {
-		run.walk = 1
+		span.walk = 1
 	}
-	rows := r.Rows.Len() // from run.parents on
+	rows := r.Rows.Len() // from span.parents on
 	if r.First == 0 {
 		for lane, id := range r.ReplicaIDs {
 			h := labelNodeZero(id, r.Layer)
-			lanesOf{lane, k.Group}.digest(unsafe.Pointer(run.dst), &h)
+			lanesOf{lane, k.Group}.digest(unsafe.Pointer(span.dst), &h)
 		}
 		if n--; n == 0 {
 			return nil
 		}
-		run.dst, run.parents, run.node = &r.Out[pitch], &r.Rows.addrs[degree], 1
+		span.dst, span.parents, span.node = &r.Out[pitch], &r.Rows.addrs[degree], 1
 		rows--
 	}
 	for {
@@ -232,17 +232,17 @@ func (k *Kernel) LabelRun(r *Run) error {
 			m, ahead = min(n, with), k.ahead*rowBytes
 		}
 		m = min(m, k.atOnce())
-		run.count, run.ahead = uint64(m), uint64(ahead)
-		k.label(run)
+		span.count, span.ahead = uint64(m), uint64(ahead)
+		k.label(span)
 		if n, rows = n-m, rows-m; n == 0 {
 			return nil
 		}
-		run.skip(m)
+		span.skip(m)
 	}
 }
 
-// skip goes on to the node n nodes later, which is one of the run.
-func (r *labelRun) skip(n int) {
+// skip goes on to the node n nodes later, which is one of the span.
+func (r *labelSpan) skip(n int) {
 	r.dst = (*byte)(unsafe.Add(unsafe.Pointer(r.dst), n*int(r.pitch)))
 	r.parents = (*uintptr)(unsafe.Add(unsafe.Pointer(r.parents), n*rowBytes))
 	r.node += uint64(n)
@@ -278,7 +278,7 @@ type Layer struct {
 	Before []byte
 }
 
-// nodes is how many nodes l has; the error is a *RunError if it does not fit k.
+// nodes is how many nodes l has; the error is a *SpanError if it does not fit k.
 func (l *Layer) nodes(k *Kernel) (uint64, error) {
 	nodes := uint64(len(l.Labels) / k.Pitch())
 	switch {
@@ -311,7 +311,7 @@ var rowsPool = sync.Pool{New: func() any {
 // Label labels n nodes of l from node first on. parents holds 14 indices for
 // each of them, base parents first, and should go on for Ahead nodes more, whose
 // labels are then prefetched; the graph that they come from must be acyclic in
-// the order of the nodes. The error is a *RunError. It is LabelRun for those who
+// the order of the nodes. The error is a *SpanError. It is LabelSpan for those who
 // have indices instead of rows, and checks them on the way.
 func (k *Kernel) Label(l *Layer, first uint64, n int, parents []uint32) error {
 	nodes, err := l.nodes(k)
@@ -332,7 +332,7 @@ func (k *Kernel) Label(l *Layer, first uint64, n int, parents []uint32) error {
 	}
 	rows := rowsPool.Get().(*Rows)
 	defer rowsPool.Put(rows)
-	run := Run{ReplicaIDs: l.ReplicaIDs, Layer: l.Number}
+	span := Span{ReplicaIDs: l.ReplicaIDs, Layer: l.Number}
 	for n > 0 {
 		step := min(n, labelNodes)
 		have := min(step+Ahead, len(parents)/degree)
@@ -346,9 +346,9 @@ func (k *Kernel) Label(l *Layer, first uint64, n int, parents []uint32) error {
 			}
 			have = step
 		}
-		run.First, run.Rows = first, rows.Slice(0, have)
-		run.Out = l.Labels[first*uint64(k.Pitch()):][:step*k.Pitch()]
-		if err := k.LabelRun(&run); err != nil {
+		span.First, span.Rows = first, rows.Slice(0, have)
+		span.Out = l.Labels[first*uint64(k.Pitch()):][:step*k.Pitch()]
+		if err := k.LabelSpan(&span); err != nil {
 			return err
 		}
 		first, n, parents = first+uint64(step), n-step, parents[step*degree:]

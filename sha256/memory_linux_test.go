@@ -58,8 +58,8 @@ func TestUnreadablePages(t *testing.T) {
 							if err := rows.Locate(k, &l, parents); err != nil {
 								t.Fatal(err)
 							}
-							r := Run{l.ReplicaIDs, number, 1, l.Labels[k.Pitch():], rows}
-							if err := k.LabelRun(&r); err != nil {
+							r := Span{l.ReplicaIDs, number, 1, l.Labels[k.Pitch():], rows}
+							if err := k.LabelSpan(&r); err != nil {
 								t.Errorf("%s, layer %d, %d nodes: %v", k.Name, number, n, err)
 							}
 						}
@@ -145,8 +145,8 @@ func TestLayerTooLarge(t *testing.T) {
 			Labels:     mmap(t, (maxNodes+1)*nodeSize*k.Lanes, syscall.PROT_NONE),
 		}
 		err := k.Label(l, maxNodes, 1, make([]uint32, 14))
-		if _, ok := err.(*RunError); !ok {
-			t.Errorf("%s: got error %v, want a *RunError", k.Name, err)
+		if _, ok := err.(*SpanError); !ok {
+			t.Errorf("%s: got error %v, want a *SpanError", k.Name, err)
 		}
 	}
 }

@@ -20,10 +20,10 @@ func raceWrites(b []byte) {
 	runtime.RaceWriteRange(unsafe.Pointer(unsafe.SliceData(b)), len(b))
 }
 
-// raceRun announces what labelling the first n nodes of r reads and writes: rows,
+// raceSpan announces what labelling the first n nodes of r reads and writes: rows,
 // with those that are read ahead, the labels that they stand for, and the labels
 // made.
-func raceRun(k *Kernel, r *Run, n int) {
+func raceSpan(k *Kernel, r *Span, n int) {
 	addrs := r.Rows.addrs[:min(r.Rows.Len(), n+k.ahead)*degree]
 	runtime.RaceReadRange(unsafe.Pointer(unsafe.SliceData(addrs)), 8*len(addrs))
 	for i, a := range addrs[:n*degree] {

@@ -75,8 +75,8 @@ func TestLocateRefuses(t *testing.T) {
 						}
 						return
 					}
-					if e := new(RunError); !errors.As(err, &e) {
-						t.Errorf("%v, want a *RunError", err)
+					if e := new(SpanError); !errors.As(err, &e) {
+						t.Errorf("%v, want a *SpanError", err)
 					}
 					if !slices.Equal(before, rows.addrs) {
 						t.Error("rows have changed")

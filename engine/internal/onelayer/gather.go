@@ -79,9 +79,9 @@ func (s *Store) list(g *gathering, from uint64, parents []uint32) error {
 	if g.extent != nil {
 		next = g.extent.starts
 	}
-	run := uint64(s.Run)
+	stride := uint64(s.Stride)
 	err := s.eachFar(s.BaseParents, parents, from, s.Flow.Stopped, func(child uint64, p uint32) error {
-		g.startRuns(child+1-from, run)
+		g.startSpans(child+1-from, stride)
 		if len(g.list) == s.room {
 			return fmt.Errorf("engine: listing far parents: more than %d from node %d on", s.room, from)
 		}
@@ -97,7 +97,7 @@ func (s *Store) list(g *gathering, from uint64, parents []uint32) error {
 	if err != nil || s.Flow.Stopped() {
 		return err
 	}
-	g.startRuns(s.Segment, run)
+	g.startSpans(s.Segment, stride)
 	if g.extent == nil {
 		return nil
 	}

@@ -34,10 +34,10 @@ func (s *Shape) asideBelow(node uint64) uint64 {
 	return (early - min(later, early)) * s.Part
 }
 
-// closing is the first run, by its node, that has parents which are put aside.
+// closing is the first span, by its node, that has parents which are put aside.
 func (s *Shape) closing() uint64 {
 	first := s.handedOver(0)
-	return first - first%uint64(s.Run)
+	return first - first%uint64(s.Stride)
 }
 
 // Pause is for how many seconds the hasher would wait between two layers for what was
@@ -50,7 +50,7 @@ func (s *Shape) Pause(read, label float64) float64 {
 	return all - min(early, label*float64(s.lastNodes()))
 }
 
-// isClosing reports whether a run has parents which are put aside.
+// isClosing reports whether a span has parents which are put aside.
 func (s *Store) isClosing(index int, node uint64) bool {
 	return index < s.Layers-1 && s.First+index > 1 && node >= s.closing()
 }
@@ -79,12 +79,12 @@ func (s *Store) handOver(g *gathering, n uint64, index int, parents []uint32) er
 // expander parents crowd in the low parts, have two and three times as much as there is
 // room for.
 func (s *Store) putAside(g *gathering, parents []uint32) error {
-	from, run, pitch := s.closing(), uint64(s.Run), uint64(s.pitch)
+	from, stride, pitch := s.closing(), uint64(s.Stride), uint64(s.pitch)
 	g.extent, g.tooMany = nil, false
 	g.list, g.starts = g.list[:0], g.starts[:0]
 	stopped := func() bool { return g.tooMany || s.Flow.Stopped() }
 	return eachRow(s.Parents, parents, from, s.Nodes, stopped, func(child uint64, row []uint32) error {
-		g.startRuns(child+1-from, run)
+		g.startSpans(child+1-from, stride)
 		below := s.asideBelow(child)
 		for _, p := range row[porep.BaseDegree:] {
 			if uint64(p) >= below {

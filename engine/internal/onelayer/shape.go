@@ -24,21 +24,21 @@ type Shape struct {
 	// InMemory is how many of the newest labels are in memory, of this layer and the one
 	// before: a label is written over the one so many nodes earlier.
 	InMemory uint64
-	Run      int    // whose parents are located together; it divides a segment
+	Stride   int    // whose parents are located together; it divides a segment
 	Part     uint64 // that are read back together, of one lane; it divides a segment
 
 	room int // how many far base parents of a segment can be listed
 }
 
-// ShapeOf is that of a layer of so many nodes. A run, and a part, have so many nodes at
+// ShapeOf is that of a layer of so many nodes. A span, and a part, have so many nodes at
 // most.
-func ShapeOf(nodes uint64, run int, part uint64) *Shape {
-	s := &Shape{Nodes: nodes, Segment: nodes / Segments, Run: 1}
+func ShapeOf(nodes uint64, stride int, part uint64) *Shape {
+	s := &Shape{Nodes: nodes, Segment: nodes / Segments, Stride: 1}
 	s.InMemory = kept * s.Segment
 	s.Part = min(part, s.Segment)
 	s.room = int(min(5*s.Segment, s.Segment+4096))
-	for s.Run*2 <= run && uint64(s.Run*2) <= s.Segment {
-		s.Run *= 2
+	for s.Stride*2 <= stride && uint64(s.Stride*2) <= s.Segment {
+		s.Stride *= 2
 	}
 	return s
 }
@@ -66,7 +66,7 @@ func (s *Shape) BufferBytes(pitch int) uint64 {
 func (s *Shape) ListBytes() (n uint64) {
 	const lists, entry = 3, 4 // two segments', and the order that they are read in
 	n += lists*entry*uint64(s.room) + (listNodes*porep.Degree+farChunk)*entry
-	n += 2 * s.Segment / uint64(s.Run) * uint64(unsafe.Sizeof(gathering{}.starts[0]))
+	n += 2 * s.Segment / uint64(s.Stride) * uint64(unsafe.Sizeof(gathering{}.starts[0]))
 	n += uint64(unsafe.Sizeof([Segments][Segments][]uint32{})) + Segments*uint64(s.room)/farChunk*entry // checksums
 	return n
 }

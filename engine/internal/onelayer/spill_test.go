@@ -20,11 +20,11 @@ type parents interface {
 
 const part = 1 << 15 // nodes
 
-// surroundings are what a job has of the graph for package onelayer, with runs of so many
+// surroundings are what a job has of the graph for package onelayer, with spans of so many
 // nodes.
-func (g spillGraph) surroundings(run int) onelayer.Surroundings {
+func (g spillGraph) surroundings(stride int) onelayer.Surroundings {
 	return onelayer.Surroundings{
-		Shape:       onelayer.ShapeOf(g.proof.SectorSize().Nodes(), run, part),
+		Shape:       onelayer.ShapeOf(g.proof.SectorSize().Nodes(), stride, part),
 		BaseParents: g.source.Parents,
 		Parents:     g.source.Parents,
 		KeepOff:     func() func() { return func() {} },

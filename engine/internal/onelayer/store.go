@@ -7,7 +7,7 @@
 // Store does:
 //
 //	Start    two goroutines spill, gather, and hand the layer before over to the next layer
-//	Listed   may a producer locate the parents of a run?
+//	Listed   may a producer locate the parents of a span?
 //	Locate   where they lie
 //	Ready    may the hasher label a segment?
 //	Out      where its labels go
@@ -117,7 +117,7 @@ type gathering struct {
 	labels  []byte
 	extent  *extent  // how labels lie: as they were spilled, or, if nil, in order of child, then slot
 	list    []uint32 // in that order: by extent, the indices of labels; otherwise the far parents
-	starts  []int    // by run of the segment: the first of them
+	starts  []int    // by span of the segment: the first of them
 	tooMany bool     // of them would have to be put aside: none is
 	listed  atomic.Uint64
 	read    atomic.Uint64 // both: the number, from 1, of the segment of which that is done
@@ -137,7 +137,7 @@ func New(s Surroundings, x *Index, b Batch) *Store {
 		g := &st.gathered[i]
 		g.labels = cut(uint64(s.farLabels(st.pitch)))
 		g.list = make([]uint32, 0, s.room)
-		g.starts = make([]int, 0, s.Segment/uint64(s.Run))
+		g.starts = make([]int, 0, s.Segment/uint64(s.Stride))
 	}
 	return st
 }
@@ -162,7 +162,7 @@ func (s *Store) Close() {
 // Before is the memory of the layer before.
 func (s *Store) Before() []byte { return s.before }
 
-// Out is where the labels of n nodes go; they are in one run.
+// Out is where the labels of n nodes go; they are in one span.
 func (s *Store) Out(node uint64, n int) []byte {
 	pitch := uint64(s.pitch)
 	return s.newest[node%s.InMemory*pitch:][:uint64(n)*pitch]
@@ -179,7 +179,7 @@ func (s *Store) Ready(position uint64) bool {
 // in its segment.
 func (s *Store) FarThere(position uint64) bool { return s.isRead(position / s.Segment) }
 
-// Listed reports whether it is known where the parents of the run at a node lie.
+// Listed reports whether it is known where the parents of the span at a node lie.
 func (s *Store) Listed(index int, node uint64) bool {
 	n := s.position(index, node) / s.Segment
 	if s.isClosing(index, node) {
@@ -193,7 +193,7 @@ func (s *Store) of(n uint64) *gathering { return &s.gathered[n%memorymode.Segmen
 func (s *Store) isRead(n uint64) bool { return s.of(n).read.Load() == n+1 }
 
 // Locate sets rows to where the parents of the nodes from node on lie, which are in one
-// run, and Listed.
+// span, and Listed.
 func (s *Store) Locate(rows sha256.Rows, index int, node uint64, parents []uint32) error {
 	used := porep.BaseDegree
 	if s.First+index > 1 {
@@ -203,11 +203,11 @@ func (s *Store) Locate(rows sha256.Rows, index int, node uint64, parents []uint3
 	var entry, asideEntry int // the next in their lists
 	if node >= s.InMemory {
 		far = s.of(s.position(index, node) / s.Segment)
-		entry = far.entryOf(node%s.Segment, s.Run)
+		entry = far.entryOf(node%s.Segment, s.Stride)
 	}
 	if s.isClosing(index, node) {
 		if g := s.of(uint64(index+1) * Segments); !g.tooMany {
-			aside, asideEntry = g, g.entryOf(node-s.closing(), s.Run)
+			aside, asideEntry = g, g.entryOf(node-s.closing(), s.Stride)
 		}
 	}
 	pitch := uint64(s.pitch)
@@ -246,13 +246,13 @@ func (s *Store) Locate(rows sha256.Rows, index int, node uint64, parents []uint3
 	return nil
 }
 
-// entryOf is the index of the first far parent of the run at a node of the segment.
-func (g *gathering) entryOf(node uint64, run int) int { return g.starts[node/uint64(run)] }
+// entryOf is the index of the first far parent of the span at a node of the segment.
+func (g *gathering) entryOf(node uint64, stride int) int { return g.starts[node/uint64(stride)] }
 
-// startRuns notes where runs begin: those before a node of the segment that nobody has
+// startSpans notes where spans begin: those before a node of the segment that nobody has
 // noted, where the list ends now.
-func (g *gathering) startRuns(end, run uint64) {
-	for uint64(len(g.starts))*run < end {
+func (g *gathering) startSpans(end, stride uint64) {
+	for uint64(len(g.starts))*stride < end {
 		g.starts = append(g.starts, len(g.list))
 	}
 }
