@@ -14,7 +14,7 @@ type Accounting struct {
 	total Usage
 	tried uint64 // bytes that are kept for regions which Alloc is at work on
 	by    map[Purpose]Usage
-	// What regions on ordinary pages have not touched yet, as far as is known: the
+	// What regions in ordinary memory have not touched yet, as far as is known: the
 	// machine still calls it available.
 	untouched map[Node]uint64
 }

@@ -37,7 +37,7 @@ func check(all []Options, s system) error {
 type ledger struct {
 	system
 	addresses, data uint64 // of the process
-	memory          uint64 // on ordinary pages
+	memory          uint64 // ordinary: in no pool of huge pages
 	nodes           map[Node]uint64
 	pools           map[poolKey]uint64
 }

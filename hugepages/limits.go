@@ -32,7 +32,7 @@ func fits(limit Limit, where string, want, max, used uint64) error {
 }
 
 // checkMemory returns a *LimitError if the machine, a memory cgroup or, if there
-// is one, the NUMA node has no room for so many bytes more of ordinary pages.
+// is one, the NUMA node has no room for so many bytes more of ordinary memory.
 func (s system) checkMemory(want uint64, node Node, wantOnNode uint64) error {
 	if n, file, ok := s.available(); ok {
 		if err := fits(LimitMemory, file, want, n, 0); err != nil {
@@ -46,7 +46,7 @@ func (s system) checkMemory(want uint64, node Node, wantOnNode uint64) error {
 }
 
 // checkNode returns a *LimitError if the NUMA node, if there is one, has no room for so
-// many bytes more of ordinary pages.
+// many bytes more of ordinary memory.
 func (s system) checkNode(want uint64, node Node) error {
 	number, bound := node.Number()
 	if !bound {

@@ -110,8 +110,8 @@ type population struct {
 	kept    uint64     // bytes that the node's kernel does not let go of
 }
 
-// bind makes ordinary pages come from the region's node, even if files' pages
-// have to be dropped for them. Those of the kernel's pool come from there anyway
+// bind makes ordinary memory come from the region's node, even if files' pages
+// have to be dropped for it. Pages of the kernel's pool come from there anyway
 // if there are any.
 func (p *population) bind() error {
 	node, bound := p.o.Node.Number()

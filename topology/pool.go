@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// A MemoryPool is memory that is given out together: what a NUMA node has in
-// ordinary pages, or its huge pages of one size.
+// A MemoryPool is memory that is given out together: what a NUMA node has of
+// ordinary memory, which is in no pool of huge pages, or its huge pages of one size.
 type MemoryPool struct {
 	Node     NUMANodeID
 	PageSize uint64 // bytes of a huge page, or 0 for ordinary memory
