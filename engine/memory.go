@@ -170,7 +170,7 @@ func (c *Config) regionOptions(h int, size uint64, purpose hugepages.Purpose, pa
 		o.Sample = 0 // every page
 	}
 	if len(c.Places) > 0 {
-		o.Node = c.Places[h].Memory
+		o.Binding = c.Places[h].Memory
 	}
 	return o
 }

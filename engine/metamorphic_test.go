@@ -84,7 +84,7 @@ func randomConfig(r *rand.Rand, c engine.Config) engine.Config {
 		for _, cpu := range cpus[:c.Hashers] {
 			p := engine.Place{Hasher: cpu, Producers: cpus[:r.IntN(len(cpus)+1)]}
 			if node, ok := m.NUMAOf(cpu); ok && r.IntN(2) == 0 {
-				p.Memory = hugepages.OnNode(int(m.NUMANodes()[node].ID))
+				p.Memory = hugepages.OnNUMANode(int(m.NUMANodes()[node].ID))
 			}
 			c.Places = append(c.Places, p)
 		}

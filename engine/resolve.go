@@ -10,6 +10,7 @@ import (
 	"github.com/sdr-engine/sdr/internal/words"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/sha256"
+	"github.com/sdr-engine/sdr/topology"
 )
 
 // A Resolved is a Config that is valid, and what follows from it, worked out once: its
@@ -227,7 +228,7 @@ func (r *Resolved) layOut() {
 func (c *Config) clone() Config {
 	d := *c
 	d.Sectors, d.Places, d.Pages = slices.Clone(c.Sectors), slices.Clone(c.Places), slices.Clone(c.Pages)
-	d.Cycles, d.NodeParents = maps.Clone(c.Cycles), maps.Clone(c.NodeParents)
+	d.Cycles, d.NUMAParents = maps.Clone(c.Cycles), maps.Clone(c.NUMAParents)
 	for i := range d.Places {
 		d.Places[i].Producers = slices.Clone(d.Places[i].Producers)
 	}
@@ -279,7 +280,7 @@ func (r *Resolved) eachBatch(visit func(batch)) {
 func (c *Config) parentsOf(h int) parentsOf {
 	if h < len(c.Places) {
 		if n, ok := c.Places[h].Memory.Number(); ok {
-			if copied, ok := c.NodeParents[n]; ok {
+			if copied, ok := c.NUMAParents[topology.NUMANodeID(n)]; ok {
 				return parentsOf{n, copied}
 			}
 			return parentsOf{n, c.Parents}

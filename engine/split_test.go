@@ -18,6 +18,7 @@ import (
 	"github.com/sdr-engine/sdr/hugepages"
 	"github.com/sdr-engine/sdr/porep"
 	kernels "github.com/sdr-engine/sdr/sha256"
+	"github.com/sdr-engine/sdr/topology"
 )
 
 // TestTimeKernels: every kernel that runs here has a time, unless the core is too busy.
@@ -232,7 +233,7 @@ func TestManySectorsRefused(t *testing.T) {
 func TestRequirements(t *testing.T) {
 	on := func(nodes ...int) (places []engine.Place) {
 		for _, n := range nodes {
-			places = append(places, engine.Place{Memory: hugepages.OnNode(n)})
+			places = append(places, engine.Place{Memory: hugepages.OnNUMANode(n)})
 		}
 		return places
 	}
@@ -245,14 +246,14 @@ func TestRequirements(t *testing.T) {
 		"three hashers":           {Hashers: 3},
 		"two NUMA nodes":          {Places: on(1, 0, 1)},
 		"three":                   {Places: on(1, 0, 2)},
-		"copies":                  {Places: on(1, 0, 1), NodeParents: map[int]engine.ParentSource{1: g}},
+		"copies":                  {Places: on(1, 0, 1), NUMAParents: map[topology.NUMANodeID]engine.ParentSource{1: g}},
 		"short spans":             {Hashers: 2, Stride: 1},
 		"long spans":              {Hashers: 2, Stride: 1 << 16},
 		"a span shorter, at last": {Hashers: 2, Stride: 1000},
 		"far ahead":               {Hashers: 2, Lookahead: 1 << 20, Producers: 5},
 		"one layer":               {Hashers: 2, MemoryMode: engine.OneLayer},
 		"read":                    {Hashers: 2, Parents: readParents{g}},
-		"copies that are read":    {Places: on(1, 0, 1), NodeParents: map[int]engine.ParentSource{1: readParents{g}}},
+		"copies that are read":    {Places: on(1, 0, 1), NUMAParents: map[topology.NUMANodeID]engine.ParentSource{1: readParents{g}}},
 	} {
 		c.Proof, c.Sectors = porep.StackedDrg8MiBV1_1, make([]engine.Sector, 3)
 		if c.Parents == nil {

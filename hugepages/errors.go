@@ -115,11 +115,13 @@ func (e *HugeTLBFSError) Unwrap() error { return e.Err }
 
 // A BindError says that memory could not be bound to a NUMA node.
 type BindError struct {
-	Node int
-	Err  error
+	NUMANode int
+	Err      error
 }
 
-func (e *BindError) Error() string { return fmt.Sprintf("binding to NUMA node %d: %v", e.Node, e.Err) }
+func (e *BindError) Error() string {
+	return fmt.Sprintf("binding to NUMA node %d: %v", e.NUMANode, e.Err)
+}
 
 func (e *BindError) Unwrap() error { return e.Err }
 

@@ -10,19 +10,19 @@ import (
 
 // A Locality says on which NUMA nodes a region's pages are.
 type Locality struct {
-	Node    Node   // where they should be
-	Pages   uint64 // in the region; small pages for Transparent, which may be either
-	Checked uint64 // pages that the kernel was asked about: Pages, or the sample
-	Local   uint64 // checked and on Node; for any node, all that are known
-	Wrong   uint64 // checked and on another
-	Unknown uint64 // not there yet, or the kernel would not say: Err
-	ByNode  map[int]uint64
-	Err     error // why pages are unknown or not bound; nil if they are only not there yet
+	Binding    Binding // where they should be
+	Pages      uint64  // in the region; small pages for Transparent, which may be either
+	Checked    uint64  // pages that the kernel was asked about: Pages, or the sample
+	Local      uint64  // checked and on that node; for any, all that are known
+	Wrong      uint64  // checked and on another
+	Unknown    uint64  // not there yet, or the kernel would not say: Err
+	ByNUMANode map[int]uint64
+	Err        error // why pages are unknown or not bound; nil if they are only not there yet
 }
 
 func (p Locality) String() string {
 	where := "any NUMA node"
-	if n, ok := p.Node.Number(); ok {
+	if n, ok := p.Binding.Number(); ok {
 		where = fmt.Sprintf("NUMA node %d", n)
 	}
 	s := fmt.Sprintf("%d of %d pages checked: %d on %s, %d elsewhere, %d unknown", p.Checked, p.Pages, p.Local, where, p.Wrong, p.Unknown)
@@ -39,7 +39,7 @@ func (r *Region) Locality() Locality {
 		return *p
 	}
 	pages := roundUp(r.o.Size, r.page()) / r.page()
-	return Locality{Node: r.o.Node, Pages: pages, Err: r.bound}
+	return Locality{Binding: r.o.Binding, Pages: pages, Err: r.bound}
 }
 
 // hugeBytes is how much of the region is on huge pages by now; of Transparent
@@ -127,9 +127,9 @@ func (r *Region) Verify(ctx context.Context) (Locality, error) {
 const verifyBatch = 4096
 
 func (r *Region) verify(ctx context.Context) (Locality, error) {
-	node, bound := r.o.Node.Number()
+	node, bound := r.o.Binding.Number()
 	pages := uint64(len(r.room)) / r.page()
-	p := Locality{Node: r.o.Node, Pages: pages, ByNode: map[int]uint64{}, Err: r.bound}
+	p := Locality{Binding: r.o.Binding, Pages: pages, ByNUMANode: map[int]uint64{}, Err: r.bound}
 	sample := pages
 	if r.o.Sample > 0 {
 		sample = min(pages, uint64(r.o.Sample))
@@ -145,7 +145,7 @@ func (r *Region) verify(ctx context.Context) (Locality, error) {
 		for i := range n {
 			addresses[i] = base + uintptr((p.Checked+i)*pages/sample*r.page())
 		}
-		if err := linux.PageNodes(addresses[:n], nodes[:n]); err != nil {
+		if err := linux.PageNUMANodes(addresses[:n], nodes[:n]); err != nil {
 			p.Err = fmt.Errorf("asking where pages are: %w", err)
 			p.Unknown += sample - p.Checked
 			p.Checked = sample
@@ -154,7 +154,7 @@ func (r *Region) verify(ctx context.Context) (Locality, error) {
 		p.Checked += n
 		for _, at := range nodes[:n] {
 			switch {
-			case at == linux.NodeUnknown:
+			case at == linux.NUMANodeUnknown:
 				p.Unknown++
 				continue
 			case bound && int(at) != node:
@@ -162,7 +162,7 @@ func (r *Region) verify(ctx context.Context) (Locality, error) {
 			default:
 				p.Local++
 			}
-			p.ByNode[int(at)]++
+			p.ByNUMANode[int(at)]++
 		}
 	}
 	r.locality.Store(&p)

@@ -236,7 +236,7 @@ type poolState struct {
 
 // pool reads a pool's files until they agree: others free pages meanwhile, and a
 // surplus of now with a total of before would be pages that nobody ever had.
-func (s system) pool(page uint64, node Node) (p poolState, ok bool) {
+func (s system) pool(page uint64, node Binding) (p poolState, ok bool) {
 	p, ok = s.poolOnce(page, node)
 	for ok {
 		before := p
@@ -248,7 +248,7 @@ func (s system) pool(page uint64, node Node) (p poolState, ok bool) {
 	return p, ok
 }
 
-func (s system) poolOnce(page uint64, node Node) (p poolState, ok bool) {
+func (s system) poolOnce(page uint64, node Binding) (p poolState, ok bool) {
 	name := fmt.Sprintf("hugepages-%dkB", page>>10)
 	all := "sys/kernel/mm/hugepages/" + name
 	p = poolState{directory: all, page: page}

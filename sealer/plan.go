@@ -208,7 +208,7 @@ func setPlaces(c *engine.Config, m *topology.Machine, plan *placement.Plan) {
 	for _, j := range plan.Jobs {
 		place := engine.Place{Hasher: j.Hasher, Producers: j.Producers}
 		if len(j.Memory) > 0 {
-			place.Memory = hugepages.OnNode(int(j.Memory[0].Pool.Node))
+			place.Memory = hugepages.OnNUMANode(int(j.Memory[0].Pool.NUMANode))
 		}
 		c.Places = append(c.Places, place)
 	}
