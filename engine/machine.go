@@ -101,7 +101,7 @@ func givesBack(path string) uint64 {
 	return linux.Allocated(info)
 }
 
-// checkMemory looks whether there is memory for all hashers.
+// checkMemory checks whether there is memory for all hashers.
 func (r *Resolved) checkMemory() error {
 	var all []hugepages.Options
 	for h, need := range r.needs {

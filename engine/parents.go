@@ -9,7 +9,7 @@ import (
 
 // sharedParents are the parents of spans that some hasher's producer worked out and
 // those of others, a little behind, can use: all hashers go through the same graph.
-// Whoever finds its span missing works it out. Whoever finds that somebody is at it
+// A producer that finds its span missing works it out. One that finds that somebody is at it
 // works out one of the next meanwhile: nobody waits, and two that go side by side
 // share the work. (Where they waited for each other, at a lock for each span, waking
 // threads cost more than the parents.)
@@ -115,7 +115,7 @@ func (p *sharedParents) try(dst []uint32, first uint64, onlyBase bool) (got bool
 	return true, nil
 }
 
-// prepare works out a span for whoever comes to it, unless it is there, or somebody is
+// prepare works out a span for those that come to it, unless it is there, or somebody is
 // at it.
 func (p *sharedParents) prepare(first uint64, n int, onlyBase bool) (did bool, err error) {
 	r := p.entry(first)

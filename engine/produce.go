@@ -36,7 +36,7 @@ func (p *pipeline) produce(ctx context.Context, i int) error {
 		if err := p.job.parents[p.hasher].get(rows, node, s.first+index == 1); err != nil {
 			return err
 		}
-		// Whoever cancels may have reasons to doubt what he gave.
+		// A caller that cancels may doubt the parents that it gave.
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}

@@ -73,7 +73,7 @@ func (c *Config) Validate() error {
 // Config is the Config with every default written out.
 func (r *Resolved) Config() Config { return r.c.clone() }
 
-// WithReplicaIDs is r with other replica ids, one for each of its sectors: whoever makes
+// WithReplicaIDs is r with other replica ids, one for each of its sectors: who makes
 // them, which takes a while, need not resolve and check all else again.
 func (r *Resolved) WithReplicaIDs(ids []porep.ReplicaID) (*Resolved, error) {
 	if len(ids) != len(r.c.Sectors) {

@@ -17,7 +17,7 @@ type Result struct {
 	// Layers has an entry for each layer of each sector, in the order of sectors,
 	// then layers.
 	Layers []LayerStats
-	// Memory is what was had for each hasher.
+	// Memory is what each hasher got.
 	Memory []MemoryStats
 	// Sectors is what became of each of Config.Sectors, if there were no errors in those.
 	Sectors []SectorResult

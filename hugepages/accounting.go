@@ -85,7 +85,7 @@ func (a *Accounting) giveBack(p Purpose, n uint64) {
 	a.by[p] = u
 }
 
-// promise looks whether n bytes that will be touched on a node, with all that has
+// promise checks whether n bytes that will be touched on a NUMA node, with all that has
 // been promised and is not touched yet, on all nodes and on this one, pass the check.
 func (a *Accounting) promise(node Binding, n uint64, check func(all, here uint64) error) error {
 	if a == nil {

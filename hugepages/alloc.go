@@ -165,7 +165,7 @@ func (r *Region) alloc(ctx context.Context, fromFile bool) (err error) {
 		}
 	}
 	if r.huge() {
-		// A page that is reserved can still be SIGBUS for whoever touches it first:
+		// A page that is reserved can still be SIGBUS for the thread that touches it first:
 		// it is out of reach while the kernel makes room for larger ones.
 		if err := r.populate(ctx); err != nil {
 			return err

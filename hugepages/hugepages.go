@@ -109,7 +109,7 @@ type Options struct {
 	// CPUs, or, for any node, for each that the process may use; at most 8.
 	threads int
 	// In a checked region, unreadable pages lie either side of the region's pages,
-	// every byte is poisonByte at first instead of zero, and Free looks whether those
+	// every byte is poisonByte at first instead of zero, and Free checks whether those
 	// between the end of the region and that of its last page still are, then leaves
 	// the addresses unreadable instead of to others. In a program that the race
 	// detector watches, the memory is of the Go heap, the only one that the
@@ -150,7 +150,7 @@ var ErrFreed = errors.New("the region is freed")
 // Bytes is the region's memory, aligned to Pages().Size(). It is nil after Free.
 func (r *Region) Bytes() []byte { return r.bytes }
 
-// Pages is the kind of page that was had. Of Transparent ones Backing says how many the
+// Pages is the kind of page that Alloc got. Of Transparent ones Backing says how many the
 // kernel made.
 func (r *Region) Pages() Pages { return r.pages }
 

@@ -64,7 +64,7 @@ func (r *Region) hugeBytes() (uint64, error) {
 
 // A Backing says what pages a region has: what is, not what was asked for.
 type Backing struct {
-	Pages Pages  // the kind that was had, as Region.Pages
+	Pages Pages  // the kind that Alloc got, as Region.Pages
 	Bytes uint64 // of the region, whole pages
 	Huge  uint64 // of these, on huge pages
 	// NoHuge is why none of them are transparent huge pages although those were tried.

@@ -43,7 +43,7 @@ func (r *Region) stepSize(i int) uint64 {
 }
 
 // Populate takes all pages from the machine, roughly from the first to the last,
-// until ctx is done, so that whoever uses the region does not wait for them.
+// until ctx is done, so that those who use the region do not wait for them.
 // Others may use it meanwhile. If the region has a NUMA node, Verify follows.
 //
 // The error is ctx's cause, a *PopulateError, which wraps a *LimitError if the

@@ -28,7 +28,7 @@ import (
 // is read afterwards is copied out of the mapping, compared with them, and only then
 // used. So a file that is somebody else's, or in somebody else's directory, will do,
 // and may be replaced at any time. Checksums find what disks, memory and mistakes do;
-// whoever may write to the file and means harm can get past them.
+// somebody who may write to the file and means harm can get past them.
 type Cache struct {
 	proof   porep.SealProof
 	path    string

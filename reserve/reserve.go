@@ -67,7 +67,7 @@ type Request struct {
 type Holder struct {
 	Job string `json:"job"`
 	// PID is the process, in the process namespace of its own, and Start when it
-	// started, in the kernel's clock ticks since boot. Both are 0 for whoever has
+	// started, in the kernel's clock ticks since boot. Both are 0 for a process that
 	// locked a core's file without writing into it, with flock(1) for example.
 	PID   int    `json:"pid"`
 	Start uint64 `json:"process_start"`

@@ -340,8 +340,8 @@ func command(t *testing.T) string {
 	return strings.TrimSpace(string(name))
 }
 
-// TestStranger: the record of a job that is gone is not believed of whoever has locked its
-// file since, even if he has its number.
+// TestStranger: the record of a job that is gone is not believed of a process that has
+// locked its file since, even if that has its number.
 func TestStranger(t *testing.T) {
 	dir := t.TempDir()
 	d := open(t, dir, "/")

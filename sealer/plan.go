@@ -53,7 +53,7 @@ func (e *BusyError) Error() string {
 	return s
 }
 
-// A NoRoomError says why a job cannot run on this machine, whoever ends.
+// A NoRoomError says why a job cannot run on this machine, whichever other jobs end.
 type NoRoomError struct {
 	Sectors int
 	Limits  []placement.Limit // what is short
@@ -72,7 +72,7 @@ func noRoom(sectors int, limits []placement.Limit) string {
 	return strings.Join(texts, "; ")
 }
 
-// parentsCycles are what parents cost for each node, whoever hashes: they count
+// parentsCycles are what parents cost for each node, whichever kernel hashes: they count
 // where no core is left for their producers.
 const parentsCycles = 450
 

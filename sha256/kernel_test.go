@@ -32,7 +32,7 @@ func usable() []*Kernel {
 	})
 }
 
-// usableBothWays is usable, but kernels that can look pages up ahead are there twice: they
+// usableBothWays is usable, but kernels that can walk pages ahead are there twice: they
 // do, and they do not, whichever is better here.
 func usableBothWays() (both []*Kernel) {
 	for _, k := range usable() {

@@ -9,7 +9,7 @@ import (
 
 const raceEnabled = true
 
-// The race detector does not see what assembly reads and writes, so whoever calls it
+// The race detector does not see what assembly reads and writes, so the code that calls it
 // announces that.
 
 func raceReadBytes(b []byte) {

@@ -464,7 +464,7 @@ func (t *tuning) measure(ctx context.Context, tr tune.Trial, window time.Duratio
 	}
 	for _, had := range m.Memory {
 		if tr.Pages != profile.PagesAny && (had.Pages != s.Pages[0] || had.Pages == hugepages.Transparent && had.Backing.Err == nil && had.Backing.Huge == 0) {
-			return r, fmt.Errorf("%w: %v were had instead", tune.ErrCannot, had.Backing)
+			return r, fmt.Errorf("%w: got %v instead", tune.ErrCannot, had.Backing)
 		}
 	}
 	before := t.hz

@@ -86,7 +86,7 @@ func TestBound(t *testing.T) {
 	wg.Wait()
 }
 
-// TestClose: whoever waits, on either side, is told.
+// TestClose: all who wait, on either side, are told.
 func TestClose(t *testing.T) {
 	r := ring.New(2)
 	var wg sync.WaitGroup
