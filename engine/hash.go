@@ -115,7 +115,8 @@ func (p *pipeline) ready(span uint64, index int, node uint64, n int) bool {
 		}
 	}
 	if s.one != nil && node%s.oneLayer.Segment == 0 {
-		// So must be those of far parents, which lie where the segment's go.
+		// Far parents among those that the whole segment is written over must be spilled,
+		// and its own far parents be there.
 		pos := s.position(index, node)
 		return p.waitFor(WaitDisk, &p.flow.Back, func() bool { return s.one.Ready(pos) })
 	}

@@ -34,7 +34,7 @@ type HasherMeasurement struct {
 	// Slices are equal parts of the time after the first: nodes a second in each.
 	Slices []float64
 	// Pause, in OneLayer mode, is how long the hasher would wait between two layers of
-	// that sector size for what was labelled to be read as the next layer's layer before.
+	// that sector size for what was labelled to be read as the layer before of the next.
 	Pause time.Duration
 }
 

@@ -73,8 +73,8 @@ func (c *Config) Validate() error {
 // Config is the Config with every default written out.
 func (r *Resolved) Config() Config { return r.c.clone() }
 
-// WithReplicaIDs is r with other replica ids, one for each of its sectors: who makes
-// them, which takes a while, need not resolve and check all else again.
+// WithReplicaIDs is r with other replica ids, one for each of its sectors. It takes a while
+// to make them, and nothing else need be resolved and checked again for that.
 func (r *Resolved) WithReplicaIDs(ids []porep.ReplicaID) (*Resolved, error) {
 	if len(ids) != len(r.c.Sectors) {
 		return nil, &ConfigError{"replica ids", words.Count(len(ids), "replica id") + " for " + words.Count(len(r.c.Sectors), "sector")}

@@ -9,7 +9,7 @@ import (
 
 // Rows are the parents of consecutive nodes: for each node, a row, where the 14
 // parents' labels lie in memory, base parents first. A parent's labels are those
-// of all lanes, a kernel's Pitch. Who makes rows checks the parents, so that
+// of all lanes, a kernel's Pitch. The code that makes rows checks the parents, so that
 // the hasher need not.
 //
 // Rows hold addresses that the collector does not follow: the memory that they

@@ -344,7 +344,7 @@ var pagesNames = [...]string{
 // PagesName is what a profile calls a kind of page.
 func PagesName(p hugepages.Pages) string { return pagesNames[p] }
 
-// ParsePages reads a kind of page by its name; the zero value is PagesAny.
+// ParsePages reads a kind of page by its name; "any" is PagesAny.
 func ParsePages(text string) (hugepages.Pages, error) {
 	if i := slices.Index(pagesNames[:], text); i >= 0 {
 		return hugepages.Pages(i), nil

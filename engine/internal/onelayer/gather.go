@@ -18,7 +18,7 @@ func (s *Store) gather(ctx context.Context) error {
 		index, from := int(n/Segments), n%Segments*s.Segment
 		end := from + s.Segment
 		g := s.of(n)
-		// What is in the gathering is the last but one's.
+		// What is in the gathering now is of the last segment but one.
 		if n >= begin+2 && !s.Flow.Wait(&s.Flow.Made, func() bool { return s.Flow.Labelled.Load() >= (n-1)*s.Segment }) {
 			return nil
 		}
@@ -113,7 +113,7 @@ func (s *Store) list(g *gathering, from uint64, parents []uint32) error {
 // in.
 type readOrder struct {
 	part    uint64   // nodes in a part
-	entries []uint32 // indices into segment.list
+	entries []uint32 // indices into gathering.list
 	ends    []int    // by part: where its entries end
 }
 

@@ -56,7 +56,7 @@ func (s *Store) isClosing(index int, node uint64) bool {
 }
 
 // handOver gets what is labelled in the layer before layer index index to where that one
-// has its layer before. G is that of segment n, its layer's first.
+// has its layer before. G is the gathering of segment n, the first of layer index index.
 func (s *Store) handOver(g *gathering, n uint64, index int, parents []uint32) error {
 	early := true
 	if s.isClosing(index-1, s.Nodes-1) {
