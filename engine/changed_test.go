@@ -17,10 +17,10 @@ import (
 	"github.com/sdr-engine/sdr/porep"
 )
 
-// atRun has do called by a producer before it stages a certain run.
-func atRun(at uint64, do func()) engine.Hooks {
-	return engine.Hooks{Stage: func(_ int, run uint64) {
-		if run == at {
+// atSpan has do called by a producer before it stages a certain span.
+func atSpan(at uint64, do func()) engine.Hooks {
+	return engine.Hooks{Stage: func(_ int, span uint64) {
+		if span == at {
 			do()
 		}
 	}}
@@ -57,7 +57,7 @@ func TestLayerChanges(t *testing.T) {
 				c := oneSector(t.TempDir())
 				c.MemoryMode, c.Stride, c.Producers = mode, 1, 1
 				path := layers.Path(c.Sectors[0].CacheDir, 1)
-				hooks := atRun(c.Proof.SectorSize().Nodes()+1, func() {
+				hooks := atSpan(c.Proof.SectorSize().Nodes()+1, func() {
 					testkit.WaitFor(t, func() bool { _, err := os.Stat(path); return err == nil })
 					if err := change(path); err != nil {
 						t.Error(err)
@@ -122,7 +122,7 @@ func TestWiped(t *testing.T) {
 			old, again := sector(dir, 1), sector(dir, 2)
 			sameDir := name == "files removed" || name == "another host's files"
 			// Within the first layer: none has its name.
-			hooks := atRun(r.Uint64N(old.Proof.SectorSize().Nodes()), func() {
+			hooks := atSpan(r.Uint64N(old.Proof.SectorSize().Nodes()), func() {
 				if err := wipe(dir); err != nil {
 					t.Error(err)
 				}

@@ -66,9 +66,9 @@ func (r *Resolved) checkSettings(asked *Config) error {
 		fail("writing", "unknown, %d", c.Writing)
 	}
 	errs = append(errs, asked.checkPlaces()...)
-	if proofIsKnown && asked.aheadOfWindow() {
+	if proofIsKnown && asked.aheadOfSegment() {
 		size := c.Proof.SectorSize()
-		fail("lookahead", "%d nodes, but in %v mode producers can only be a window ahead, %d nodes of a sector of %v", c.Lookahead, c.MemoryMode, size.Nodes()/onelayer.Windows, size)
+		fail("lookahead", "%d nodes, but in %v mode producers can only be a segment ahead, %d nodes of a sector of %v", c.Lookahead, c.MemoryMode, size.Nodes()/onelayer.Segments, size)
 	}
 	return errors.Join(errs...)
 }
@@ -149,7 +149,7 @@ func (r *Resolved) checkSectors() (errs []error) {
 func (r *Resolved) checkAhead() error {
 	for _, need := range r.needs {
 		if n := need.Rings + need.Parents; n > maxAhead {
-			return &ConfigError{"lookahead", fmt.Sprintf("%s, %d nodes ahead in runs of %d, take %s of each hasher's memory, want %s at most: lower one of the three",
+			return &ConfigError{"lookahead", fmt.Sprintf("%s, %d nodes ahead in spans of %d, take %s of each hasher's memory, want %s at most: lower one of the three",
 				words.Count(r.c.Producers, "producer"), r.c.Lookahead, r.c.Stride, sizeText(n), sizeText(maxAhead))}
 		}
 	}
@@ -162,7 +162,7 @@ func (r *Resolved) checkAhead() error {
 func (r *Resolved) checkBudget(asked *Config) error {
 	c := &r.c
 	if c.tooSmall() {
-		return &ConfigError{"memory mode", fmt.Sprintf("%v has no room for windows in a sector of %v", c.MemoryMode, c.Proof.SectorSize())}
+		return &ConfigError{"memory mode", fmt.Sprintf("%v has no room for segments in a sector of %v", c.MemoryMode, c.Proof.SectorSize())}
 	}
 	need := r.memory()
 	if c.Budget == 0 || need <= c.Budget {
@@ -181,7 +181,7 @@ func (r *Resolved) checkBudget(asked *Config) error {
 			for _, kernel := range []string{c.Kernel, sha256.Best(1).Name} {
 				other := *asked
 				other.MemoryMode, other.Hashers, other.Kernel, other.Places = mode, hashers, kernel, nil
-				if other.tooSmall() || other.aheadOfWindow() {
+				if other.tooSmall() || other.aheadOfSegment() {
 					continue
 				}
 				takes := other.unchecked().memory()
@@ -204,15 +204,15 @@ func (r *Resolved) checkBudget(asked *Config) error {
 	return &ConfigError{"budget", fmt.Sprintf("%s; nothing fits: the smallest, %s, takes %s", reason, smallestText, sizeText(smallest))}
 }
 
-// tooSmall reports whether a sector has no room for OneLayer mode's windows.
+// tooSmall reports whether a sector has no room for OneLayer mode's segments.
 func (c *Config) tooSmall() bool {
-	return c.MemoryMode == OneLayer && c.Proof.SectorSize().Nodes() < onelayer.Windows*2
+	return c.MemoryMode == OneLayer && c.Proof.SectorSize().Nodes() < onelayer.Segments*2
 }
 
-// aheadOfWindow reports whether producers would be more than a window ahead.
-func (c *Config) aheadOfWindow() bool {
-	window := c.Proof.SectorSize().Nodes() / onelayer.Windows
-	return c.MemoryMode == OneLayer && uint64(max(0, c.Lookahead)) > max(window, uint64(max(0, c.Stride)))
+// aheadOfSegment reports whether producers would be more than a segment ahead.
+func (c *Config) aheadOfSegment() bool {
+	segment := c.Proof.SectorSize().Nodes() / onelayer.Segments
+	return c.MemoryMode == OneLayer && uint64(max(0, c.Lookahead)) > max(segment, uint64(max(0, c.Stride)))
 }
 
 // A dirSet finds directories that are the same, whatever their names.

@@ -67,10 +67,10 @@ type Config struct {
 	// Parents yields the parents of nodes. Default: they are computed.
 	Parents ParentSource
 
-	// NodeParents are copies of Parents on NUMA nodes, by the kernel's numbers of
+	// NUMAParents are copies of Parents on NUMA nodes, by the kernel's numbers of
 	// those. A hasher whose Place has its memory on one of them uses the copy there.
 	// Default: none.
-	NodeParents map[int]ParentSource
+	NUMAParents map[topology.NUMANodeID]ParentSource
 
 	// MemoryMode is what of a sector's layers is in memory. Default: TwoLayers.
 	MemoryMode MemoryMode
@@ -128,8 +128,8 @@ type Place struct {
 	Hasher topology.CPU
 	// Producers are the CPUs of its producers. None: they are not bound.
 	Producers []topology.CPU
-	// Memory is the NUMA node of its memory. The zero Node: any.
-	Memory hugepages.Node
+	// Memory is the NUMA node of its memory. The zero Binding: any.
+	Memory hugepages.Binding
 }
 
 // Staging is how the labels of a node's parents get to the hasher.

@@ -97,8 +97,8 @@ func TestMemoryFailsBusy(t *testing.T) {
 	c := oneSector(t.TempDir())
 	second := c
 	second.Memory = &hugepages.Accounting{Budget: 1}
-	hooks := engine.Hooks{Stage: func(_ int, run uint64) {
-		if run > 0 {
+	hooks := engine.Hooks{Stage: func(_ int, span uint64) {
+		if span > 0 {
 			return
 		}
 		_, err := engine.Run(t.Context(), second)
@@ -139,10 +139,10 @@ func (p gatherersParents) BaseParents(dst []uint32, first uint64) error {
 	return p.Graph.BaseParents(dst, first)
 }
 
-// TestCancelGatherer: a job that is cancelled while a window's parents are listed ends. How
+// TestCancelGatherer: a job that is cancelled while a segment's parents are listed ends. How
 // soon the list does is package onelayer's TestStopListing.
 func TestCancelGatherer(t *testing.T) {
-	for _, part := range []int64{1, 28*4 + 1} { // the first of the index, which asks for 28 windows, and of the gatherer
+	for _, part := range []int64{1, 28*4 + 1} { // the first of the index, which asks for 28 segments, and of the gatherer
 		c := oneSector(t.TempDir())
 		c.Proof = porep.StackedDrg8MiBV1_1
 		c.MemoryMode = engine.OneLayer

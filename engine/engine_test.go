@@ -175,7 +175,7 @@ func TestLayer1(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				region, err := hugepages.Alloc(t.Context(), hugepages.Options{Size: c.Count * uint64(k.Stride())})
+				region, err := hugepages.Alloc(t.Context(), hugepages.Options{Size: c.Count * uint64(k.Pitch())})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -183,13 +183,13 @@ func TestLayer1(t *testing.T) {
 				// The sector in the last lane, another in the others.
 				l := &kernels.Layer{ReplicaIDs: make([][32]byte, k.Lanes), Number: 1, Labels: region.Bytes()}
 				l.ReplicaIDs[k.Lanes-1] = parseReplicaID(t, c.ReplicaID)
-				const run = 64
-				parents := make([]uint32, (run+kernels.Ahead)*porep.Degree)
-				for first := uint64(0); first < c.Count; first += run {
+				const stride = 64
+				parents := make([]uint32, (stride+kernels.Ahead)*porep.Degree)
+				for first := uint64(0); first < c.Count; first += stride {
 					if err := g.Parents(parents, first); err != nil {
 						t.Fatal(err)
 					}
-					if err := k.Label(l, first, run, parents); err != nil {
+					if err := k.Label(l, first, stride, parents); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -382,7 +382,7 @@ func TestFailures(t *testing.T) {
 		{"parents fail", t.Context(), func(c *engine.Config) { c.Parents = badParents{err: errParents} },
 			func(err error) bool { return errors.Is(err, errParents) }},
 		{"parents out of range", t.Context(), func(c *engine.Config) { c.Parents = badParents{} },
-			func(err error) bool { return errors.As(err, new(*kernels.RunError)) }},
+			func(err error) bool { return errors.As(err, new(*kernels.SpanError)) }},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -22,17 +22,17 @@ func (h *hooks) Run(ctx context.Context, c Config) (Result, error) {
 	return r.Run(ctx)
 }
 
-// WindowsKept and Windows are OneLayer mode's.
+// SegmentsKept and Segments are OneLayer mode's.
 const (
-	WindowsKept = memorymode.WindowsKept
-	Windows     = memorymode.Windows
+	SegmentsKept = memorymode.SegmentsKept
+	Segments     = memorymode.Segments
 )
 
 // VerifySampleUntil is VerifySample until ctx is done.
 var VerifySampleUntil = verifySample
 
 // ParentsTaken is how many bytes a job takes for parents: rows, rings, and what hashers
-// share once all of a layer's runs have been through it. Scratch memory is not counted.
+// share once all of a layer's spans have been through it. Scratch memory is not counted.
 func ParentsTaken(c Config) (n uint64) {
 	j, err := newJob(c.unchecked())
 	if err != nil {
@@ -47,24 +47,24 @@ func ParentsTaken(c Config) (n uint64) {
 		}
 		seen[p] = true
 		s := j.shape
-		dst := make([]uint32, s.run*porep.Degree)
-		for run := range s.runsInLayer() {
-			first := run * uint64(s.run)
-			if p.get(dst[:min(uint64(s.run), s.nodes-first)*porep.Degree], first, true) != nil {
+		dst := make([]uint32, s.stride*porep.Degree)
+		for span := range s.spansInLayer() {
+			first := span * uint64(s.stride)
+			if p.get(dst[:min(uint64(s.stride), s.nodes-first)*porep.Degree], first, true) != nil {
 				return 0
 			}
 		}
-		n += uint64(len(p.places)) * uint64(unsafe.Sizeof(sharedRun{}))
-		for i := range p.places {
-			n += uint64(cap(p.places[i].parents)) * 4
+		n += uint64(len(p.entries)) * uint64(unsafe.Sizeof(sharedSpan{}))
+		for i := range p.entries {
+			n += uint64(cap(p.entries[i].parents)) * 4
 		}
 	}
 	return n
 }
 
-// LabelsStaged is whether a producer copies labels of a run's parents, in layer 2 of 2 KiB, with
-// 64 slots of a node each, when the hasher is done with so many runs.
-func LabelsStaged(run, released uint64, source ParentSource) (bool, error) {
+// LabelsStaged reports whether a producer copies labels of a span's parents, in layer 2 of 2 KiB, with
+// 64 slots of a node each, when the hasher is done with so many spans.
+func LabelsStaged(span, released uint64, source ParentSource) (bool, error) {
 	c := Config{Proof: porep.StackedDrg2KiBV1_1, Sectors: make([]Sector, 1), Parents: source, Staging: Producers, Stride: 1, Lookahead: 64}
 	j, err := newJob(c.unchecked())
 	if err != nil {
@@ -72,19 +72,19 @@ func LabelsStaged(run, released uint64, source ParentSource) (bool, error) {
 	}
 	b := j.newPipeline(0, j.split[0][0], &regions{})
 	s := j.shape
-	stride := b.kernel.Stride()
+	pitch := b.kernel.Pitch()
 	b.store = &store{shape: s, kernel: b.kernel, first: 2}
-	b.store.cutLayers(bytes.Repeat([]byte{1}, 2*int(s.nodes)*stride))
-	b.flow.Key.Store(0)
-	b.staged = make([]byte, s.slots*porep.Degree*stride)
+	b.store.cutLayers(bytes.Repeat([]byte{1}, 2*int(s.nodes)*pitch))
+	b.flow.Before.Store(0)
+	b.staged = make([]byte, s.slots*porep.Degree*pitch)
 	for i := range released {
 		b.ring.Release(i)
 	}
 	parents := make([]uint32, porep.Degree)
-	if err := source.Parents(parents, run); err != nil {
+	if err := source.Parents(parents, span); err != nil {
 		return false, err
 	}
-	err = b.stage(make([]int32, porep.Degree), run, 0, run, parents)
+	err = b.stage(make([]int32, porep.Degree), span, 0, span, parents)
 	return bytes.Contains(b.staged, []byte{1}), err
 }
 

@@ -15,7 +15,7 @@ import (
 )
 
 // lopsided is a graph whose expander parents are all among so many nodes, the first part
-// of the key that is handed over: more than can be put aside.
+// of the layer before that is handed over: more than can be put aside.
 type lopsided uint64
 
 func (l lopsided) Parents(dst []uint32, first uint64) error {
@@ -30,9 +30,9 @@ func (l lopsided) Parents(dst []uint32, first uint64) error {
 }
 
 // TestHandOver: the layers are right if the hasher is so slow where a layer ends that
-// each part of the key is handed over as soon as may be, if producers are so far ahead
+// each part of the layer before is handed over as soon as may be, if producers are so far ahead
 // that they wait for what is put aside, and if that is too much. Producers that are stopped
-// for some milliseconds a run see to the first.
+// for some milliseconds a span see to the first.
 func TestHandOver(t *testing.T) {
 	t.Parallel()
 	const count = 3
@@ -41,7 +41,7 @@ func TestHandOver(t *testing.T) {
 		proof = porep.StackedDrg2KiBV1_1
 	}
 	nodes := int(proof.SectorSize().Nodes())
-	window := nodes / engine.Windows
+	segment := nodes / engine.Segments
 	g, err := graph.New(proof)
 	if err != nil {
 		t.Fatal(err)
@@ -49,21 +49,21 @@ func TestHandOver(t *testing.T) {
 	type way struct {
 		lanes, stride, lookahead int
 		staging                  engine.Staging
-		slow                     int // runs at the end
+		slow                     int // spans at the end
 	}
 	ways := []way{
-		{2, min(256, window), min(512, window), engine.Producers, 16},
-		{1, min(64, window), window, engine.Hybrid, 0},
+		{2, min(256, segment), min(512, segment), engine.Producers, 16},
+		{1, min(64, segment), segment, engine.Hybrid, 0},
 	}
 	if testkit.Long() {
-		ways = append(ways, way{1, min(256, window), min(512, window), engine.Inline, 16}, way{4, min(256, window), min(512, window), engine.Producers, 16})
+		ways = append(ways, way{1, min(256, segment), min(512, segment), engine.Inline, 16}, way{4, min(256, segment), min(512, segment), engine.Producers, 16})
 	}
 	for _, tt := range []struct {
 		source engine.ParentSource
 		ways   []way
 	}{
 		{g, ways},
-		{lopsided(window), []way{{1, min(64, window), min(128, window), engine.Producers, 64}}},
+		{lopsided(segment), []way{{1, min(64, segment), min(128, segment), engine.Producers, 64}}},
 	} {
 		label := func(c engine.Config, hooks engine.Hooks) (all []string) {
 			c.Proof, c.Parents, c.Sectors, c.Hashers, c.Producers = proof, tt.source, sectors(t, 1), 1, 1
@@ -83,8 +83,8 @@ func TestHandOver(t *testing.T) {
 				continue
 			}
 			c := engine.Config{Kernel: k.Name, MemoryMode: engine.OneLayer, Staging: w.staging, Stride: w.stride, Lookahead: w.lookahead}
-			hooks := engine.Hooks{Stage: func(_ int, run uint64) {
-				if runs := uint64(nodes / w.stride); run%runs+uint64(w.slow) >= runs {
+			hooks := engine.Hooks{Stage: func(_ int, span uint64) {
+				if spans := uint64(nodes / w.stride); span%spans+uint64(w.slow) >= spans {
 					time.Sleep(2 * time.Millisecond)
 				}
 			}}

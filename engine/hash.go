@@ -14,7 +14,7 @@ import (
 func (p *pipeline) hash() error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	release, err := p.job.place(p.job.hasherCPU(p.hasher), 0)
+	release, err := p.job.bind(p.job.hasherCPU(p.hasher), 0)
 	if err != nil {
 		return err
 	}
@@ -27,9 +27,9 @@ func (p *pipeline) hash() error {
 		return nil // why is in p.err
 	}
 	s, c := p.store, p.counters
-	r := sha256.Run{ReplicaIDs: replicaIDs(p.lanes, p.kernel.Lanes)}
+	r := sha256.Span{ReplicaIDs: replicaIDs(p.lanes, p.kernel.Lanes)}
 	chunk := s.chunk(p.kernel)
-	var run uint64
+	var span uint64
 	var ended time.Time
 	offset := p.start - p.begin // of what counts in all from positions
 	for index, node := 0, p.begin; index < p.layers; index, node = index+1, 0 {
@@ -45,24 +45,24 @@ func (p *pipeline) hash() error {
 		if !ended.IsZero() {
 			stats.Pause = start.Sub(ended)
 		}
-		for ; node < s.nodes; run++ {
-			n := int(min(uint64(s.run), s.nodes-node))
-			if !p.ready(run, index, node, n) {
+		for ; node < s.nodes; span++ {
+			n := int(min(uint64(s.stride), s.nodes-node))
+			if !p.ready(span, index, node, n) {
 				return nil // why is in p.err, or all lanes are dead
 			}
 			began := time.Now()
-			at := s.run * s.slotOf(run)
+			at := s.stride * s.slotOf(span)
 			rows := n
-			if p.ring.IsReady(run+1) && n == s.run {
-				rows += min(sha256.Ahead, s.run)
+			if p.ring.IsReady(span+1) && n == s.stride {
+				rows += min(sha256.Ahead, s.stride)
 			}
 			r.First = node
 			r.Out = s.out(index, node, n)
 			r.Rows = p.rows.Slice(at, at+rows)
-			if err := p.kernel.LabelRun(&r); err != nil {
+			if err := p.kernel.LabelSpan(&r); err != nil {
 				return err
 			}
-			p.ring.Release(run)
+			p.ring.Release(span)
 			node += uint64(n)
 			pos := s.position(index, node)
 			p.flow.Labelled.Store(pos)
@@ -94,15 +94,15 @@ func (p *pipeline) note(stats LayerStats) {
 	}
 }
 
-// ready waits until a run is staged and its labels have a place. It counts the time.
-func (p *pipeline) ready(run uint64, index int, node uint64, n int) bool {
+// ready waits until a span is staged and there is room for its labels. It counts the time.
+func (p *pipeline) ready(span uint64, index int, node uint64, n int) bool {
 	if p.flow.Stopped() {
 		return false
 	}
 	s := p.store
-	if !p.ring.IsReady(run) {
+	if !p.ring.IsReady(span) {
 		began := p.counters.startWaiting(WaitParents)
-		ok := p.ring.Ready(run)
+		ok := p.ring.Ready(span)
 		p.counters.stopWaiting(WaitParents, began)
 		if !ok {
 			return false
@@ -114,8 +114,9 @@ func (p *pipeline) ready(run uint64, index int, node uint64, n int) bool {
 			return false
 		}
 	}
-	if s.one != nil && node%s.oneLayer.Window == 0 {
-		// So must be those of far parents, which lie in the window's place.
+	if s.one != nil && node%s.oneLayer.Segment == 0 {
+		// Far parents among those that the whole segment is written over must be spilled,
+		// and its own far parents be there.
 		pos := s.position(index, node)
 		return p.waitFor(WaitDisk, &p.flow.Back, func() bool { return s.one.Ready(pos) })
 	}
@@ -139,7 +140,7 @@ func (p *pipeline) enter(index int) error {
 	began := p.counters.startWaiting(WaitDisk)
 	defer p.counters.stopWaiting(WaitDisk, began)
 	if index > 0 && s.one != nil {
-		if p.flow.Wait(&p.flow.Back, func() bool { return p.flow.Key.Load() >= int64(index) }) {
+		if p.flow.Wait(&p.flow.Back, func() bool { return p.flow.Before.Load() >= int64(index) }) {
 			p.forget(index - 1)
 		}
 		return nil
@@ -149,6 +150,6 @@ func (p *pipeline) enter(index int) error {
 			return err
 		}
 	}
-	p.flow.Key.Store(int64(index))
+	p.flow.Before.Store(int64(index))
 	return nil
 }

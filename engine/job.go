@@ -34,27 +34,27 @@ func newJob(r *Resolved) (*job, error) {
 	}
 	byNode := map[int]*sharedParents{}
 	for _, from := range r.from {
-		if byNode[from.key] == nil {
+		if byNode[from.sharers] == nil {
 			source := from.source
 			if source == nil {
 				source = j.source
 			}
-			byNode[from.key] = newSharedParents(source, r)
+			byNode[from.sharers] = newSharedParents(source, r)
 		}
-		j.parents = append(j.parents, byNode[from.key])
+		j.parents = append(j.parents, byNode[from.sharers])
 	}
 	j.results = make([]sectorResult, len(r.c.Sectors))
 	j.counters = make([]*hasherCounters, r.c.Hashers)
 	for h := range j.counters {
 		j.counters[h] = &hasherCounters{cpu: NoCPU, began: time.Now()}
-		spans := make([]span, len(j.split[h]))
+		stints := make([]stint, len(j.split[h]))
 		for i, b := range j.split[h] {
-			spans[i] = span{sectors: b.sectors, first: r.last, last: r.last}
+			stints[i] = stint{sectors: b.sectors, first: r.last, last: r.last}
 			for _, s := range b.sectors {
-				spans[i].first = min(spans[i].first, r.c.Sectors[s].First)
+				stints[i].first = min(stints[i].first, r.c.Sectors[s].First)
 			}
 		}
-		j.counters[h].setSpans(r.shape.nodes, spans)
+		j.counters[h].setStints(r.shape.nodes, stints)
 		if len(r.c.Places) > 0 {
 			j.counters[h].cpu = int(r.c.Places[h].Hasher)
 		}
@@ -109,8 +109,8 @@ func (j *job) runHasher(ctx context.Context, h int, r *regions) error {
 // that ends the job.
 func (j *job) runBatch(ctx context.Context, h, n int, r *regions) error {
 	p := j.newPipeline(h, j.split[h][n], r)
-	span := p.counters.spans[n]
-	p.counters.at.Store(span.start)
+	stint := p.counters.stints[n]
+	p.counters.at.Store(stint.start)
 	defer p.close()
 	first := j.last + 1 // of the lanes that are made
 	for _, l := range p.lanes {
@@ -125,8 +125,8 @@ func (j *job) runBatch(ctx context.Context, h, n int, r *regions) error {
 	if ctx.Err() != nil {
 		p.err = context.Cause(ctx)
 	} else if layers := j.last - first + 1; layers > 0 {
-		// The span is of all its sectors: layers of only those that failed are not made.
-		p.start = span.start + uint64(first-span.first)*p.counters.perLayer
+		// The stint is of all its sectors: layers of only those that failed are not made.
+		p.start = stint.start + uint64(first-stint.first)*p.counters.perLayer
 		p.counters.at.Store(p.start)
 		p.layOut(first, layers, 0)
 		p.run(ctx)
@@ -146,7 +146,7 @@ func (j *job) runBatch(ctx context.Context, h, n int, r *regions) error {
 		}
 	}
 	if p.err == nil {
-		p.counters.at.Store(span.end) // what a sector that failed leaves undone will not be done
+		p.counters.at.Store(stint.end) // what a sector that failed leaves undone will not be done
 	}
 	return p.err
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/sdr-engine/sdr/internal/words"
 )
 
-// A File is one that a job will write, so many bytes long, in the place of what has its name
+// A File is one that a job will write, so many bytes long, instead of what has its name
 // by then.
 type File struct {
 	Path string
@@ -101,7 +101,7 @@ func givesBack(path string) uint64 {
 	return linux.Allocated(info)
 }
 
-// checkMemory looks whether there is memory for all hashers.
+// checkMemory checks whether there is memory for all hashers.
 func (r *Resolved) checkMemory() error {
 	var all []hugepages.Options
 	for h, need := range r.needs {

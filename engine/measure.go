@@ -34,7 +34,7 @@ type HasherMeasurement struct {
 	// Slices are equal parts of the time after the first: nodes a second in each.
 	Slices []float64
 	// Pause, in OneLayer mode, is how long the hasher would wait between two layers of
-	// that sector size for what was labelled to be read as the next one's key.
+	// that sector size for what was labelled to be read as the layer before of the next.
 	Pause time.Duration
 }
 
@@ -75,7 +75,7 @@ func (r *Resolved) Measure(ctx context.Context, window time.Duration) (m Measure
 	}
 	half := r.shape.nodes / 2
 	for h, counters := range j.counters {
-		counters.setSpans(2*half, []span{{sectors: j.split[h][0].sectors, first: 2, last: 2, from: half}})
+		counters.setStints(2*half, []stint{{sectors: j.split[h][0].sectors, first: 2, last: 2, from: half}})
 	}
 	r.c.Progress.hashers.Store(&j.counters)
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -138,7 +138,7 @@ func (j *job) measure(ctx context.Context, h int, r *regions, window time.Durati
 
 // sample looks how far the hasher is at the end of each slice, until the window is over
 // and something is labelled, or the hasher has ended. A slice in which it had no time for a
-// single run is as long as it takes.
+// single span is as long as it takes.
 func (m *HasherMeasurement) sample(hashed <-chan struct{}, labelled func() uint64, window time.Duration) {
 	slice := window / (measureSlices + 1)
 	began := time.Now()
@@ -184,8 +184,8 @@ func (p *pipeline) measurePause(ctx context.Context, m *HasherMeasurement) (time
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		first, stride := (from+uint64(i))*part, uint64(p.kernel.Stride())
-		return p.files.Load(s.before(0)[first*stride:][:part*stride], s.first, first, buffer[:part*porep.NodeSize], false)
+		first, pitch := (from+uint64(i))*part, uint64(p.kernel.Pitch())
+		return p.files.Load(s.before(0)[first*pitch:][:part*pitch], s.first, first, buffer[:part*porep.NodeSize], false)
 	})
 	read := time.Since(began).Seconds() / float64(parts*part)
 	for _, l := range p.lanes {
@@ -213,7 +213,7 @@ func (j *job) measuredBatch(ctx context.Context, h int, r *regions) (p *pipeline
 		}
 	}
 	half := j.shape.nodes / 2
-	p.layOut(2, 1, half-half%uint64(j.shape.run)) // producers count in runs from the layer's first node
+	p.layOut(2, 1, half-half%uint64(j.shape.stride)) // producers count in spans from the layer's first node
 	for _, region := range r.all() {
 		if err := region.Populate(ctx); err != nil {
 			return p, fmt.Errorf("engine: taking memory for hasher %d: %w", h, err)
@@ -305,7 +305,7 @@ func (p *pipeline) labelFromMemory(lane int, id porep.ReplicaID, node uint64, pa
 	for slot, parent := range parents {
 		labels := s.out(0, uint64(parent), 1)
 		if slot >= porep.BaseDegree {
-			labels = s.before(0)[uint64(parent)*uint64(p.kernel.Stride()):][:p.kernel.Stride()]
+			labels = s.before(0)[uint64(parent)*uint64(p.kernel.Pitch()):][:p.kernel.Pitch()]
 		}
 		if err := p.kernel.Unpack(all[slot][:], labels, lane); err != nil {
 			return label, err

@@ -77,7 +77,7 @@ func TestMeasureBadInput(t *testing.T) {
 	}
 }
 
-// TestMeasureStrides: a part begins with a run of the producers, however long those
+// TestMeasureStrides: a part begins with a span of the producers, however long those
 // are.
 func TestMeasureStrides(t *testing.T) {
 	t.Parallel()
@@ -89,7 +89,7 @@ func TestMeasureStrides(t *testing.T) {
 	}
 }
 
-// TestMeasureBusy: a hasher that has no time for a single run while it is looked at, since
+// TestMeasureBusy: a hasher that has no time for a single span while it is looked at, since
 // others have its core, has made no slice yet, and none of which the rate is 0; a window
 // is not over before anything is labelled.
 func TestMeasureBusy(t *testing.T) {

@@ -36,15 +36,15 @@ func (r *Resolved) requirements() (all []Requirement) {
 	shared := map[int]bool{}
 	for h, batches := range r.split {
 		need := Requirement{Parents: parentBytes(g, c.Producers)}
-		if from := r.from[h]; c.shares(from.source) && !shared[from.key] {
-			shared[from.key] = true
+		if from := r.from[h]; c.shares(from.source) && !shared[from.sharers] {
+			shared[from.sharers] = true
 			need.Parents += sharedBytes(g)
 		}
 		for _, b := range batches {
-			stride := uint64(b.kernel.Stride())
-			need.Layers = max(need.Layers, g.nodesInMemory(b.kernel.Stride())*stride)
+			pitch := uint64(b.kernel.Pitch())
+			need.Layers = max(need.Layers, g.nodesInMemory(b.kernel.Pitch())*pitch)
 			if c.Staging == Producers {
-				need.Rings = max(need.Rings, uint64(g.slots*g.run)*porep.Degree*stride)
+				need.Rings = max(need.Rings, uint64(g.slots*g.stride)*porep.Degree*pitch)
 			}
 			need.Buffers = max(need.Buffers, bufferBytes(b.kernel, g))
 		}
@@ -71,7 +71,7 @@ func (r *Resolved) memory() (total uint64) {
 func bufferBytes(k *sha256.Kernel, s shape) uint64 {
 	n := writeBytes(k, s)
 	if s.oneLayer != nil {
-		n = roundUp(n, linux.DirectAlign) + s.oneLayer.BufferBytes(k.Stride()) + readers*readBytes(s)
+		n = roundUp(n, linux.DirectAlign) + s.oneLayer.BufferBytes(k.Pitch()) + readers*readBytes(s)
 	}
 	return n
 }
@@ -82,16 +82,16 @@ func writeBytes(k *sha256.Kernel, s shape) uint64 {
 	if k.Lanes == 1 && k.Group == 1 {
 		return 0
 	}
-	return writers * s.chunk(k) * uint64(k.Stride())
+	return writers * s.chunk(k) * uint64(k.Pitch())
 }
 
-// parentBytes is the memory in which a hasher's producers work out the parents of runs,
+// parentBytes is the memory in which a hasher's producers work out the parents of spans,
 // and that says where they lie.
 func parentBytes(s shape, producers int) uint64 {
 	const parent, index, address = 4, 4, 8
-	rows := uint64(s.slots*s.run + sha256.Ahead)
+	rows := uint64(s.slots*s.stride + sha256.Ahead)
 	return rows*porep.Degree*address + uint64(s.slots)*uint64(ring.SlotBytes) +
-		uint64(producers)*uint64(s.run)*porep.Degree*(parent+index)
+		uint64(producers)*uint64(s.stride)*porep.Degree*(parent+index)
 }
 
 // regions are one hasher's memory outside the Go heap.
@@ -170,7 +170,7 @@ func (c *Config) regionOptions(h int, size uint64, purpose hugepages.Purpose, pa
 		o.Sample = 0 // every page
 	}
 	if len(c.Places) > 0 {
-		o.Node = c.Places[h].Memory
+		o.Binding = c.Places[h].Memory
 	}
 	return o
 }
@@ -199,7 +199,7 @@ func cutBuffers(k *sha256.Kernel, s *shape, region *hugepages.Region) (all buffe
 		cut(roundUp(n, linux.DirectAlign) - n)
 	}
 	if s.oneLayer != nil {
-		all.spill = cut(s.oneLayer.BufferBytes(k.Stride()))
+		all.spill = cut(s.oneLayer.BufferBytes(k.Pitch()))
 		for i := range all.read {
 			all.read[i] = cut(readBytes(*s))
 		}
@@ -209,7 +209,7 @@ func cutBuffers(k *sha256.Kernel, s *shape, region *hugepages.Region) (all buffe
 
 func statsOf(regions []*regions) (all []MemoryStats) {
 	for h, r := range regions {
-		all = append(all, MemoryStats{h, uint64(len(r.layers.Bytes())), r.layers.Pages(), r.layers.Backing(), r.layers.Placement()})
+		all = append(all, MemoryStats{h, uint64(len(r.layers.Bytes())), r.layers.Pages(), r.layers.Backing(), r.layers.Locality()})
 	}
 	return all
 }

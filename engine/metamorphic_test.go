@@ -84,7 +84,7 @@ func randomConfig(r *rand.Rand, c engine.Config) engine.Config {
 		for _, cpu := range cpus[:c.Hashers] {
 			p := engine.Place{Hasher: cpu, Producers: cpus[:r.IntN(len(cpus)+1)]}
 			if node, ok := m.NUMAOf(cpu); ok && r.IntN(2) == 0 {
-				p.Memory = hugepages.OnNode(int(m.NUMANodes()[node].ID))
+				p.Memory = hugepages.OnNUMANode(int(m.NUMANodes()[node].ID))
 			}
 			c.Places = append(c.Places, p)
 		}
@@ -166,7 +166,7 @@ func TestMetamorphic(t *testing.T) {
 	}
 }
 
-// TestManyLayers: with more layers than two, buffers are used again, keys are loaded
+// TestManyLayers: with more layers than two, buffers are used again, the layers before are loaded
 // again and again, and sectors join at any layer: the files are those that come one
 // sector after another, with two layers in memory.
 func TestManyLayers(t *testing.T) {
@@ -326,12 +326,12 @@ func TestStress(t *testing.T) {
 		}
 		var mu sync.Mutex
 		dawdle := rand.New(rand.NewPCG(seed, uint64(round)))
-		hooks := engine.Hooks{Stage: func(_ int, run uint64) {
+		hooks := engine.Hooks{Stage: func(_ int, span uint64) {
 			mu.Lock()
 			n := dawdle.IntN(100)
 			mu.Unlock()
 			switch {
-			case run == cancelAt:
+			case span == cancelAt:
 				cancel()
 			case n < 3:
 				time.Sleep(time.Duration(n+1) * 100 * time.Microsecond)

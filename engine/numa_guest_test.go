@@ -26,7 +26,7 @@ func TestNUMAGuest(t *testing.T) {
 	var places []engine.Place
 	for _, node := range m.NUMANodes() {
 		cpus := slices.Collect(node.CPUs.All())
-		places = append(places, engine.Place{Hasher: cpus[0], Producers: cpus[1:2], Memory: hugepages.OnNode(int(node.ID))})
+		places = append(places, engine.Place{Hasher: cpus[0], Producers: cpus[1:2], Memory: hugepages.OnNUMANode(int(node.ID))})
 	}
 	if len(places) < 2 {
 		t.Fatalf("%d NUMA nodes, want two", len(places))
@@ -48,8 +48,8 @@ func TestNUMAGuest(t *testing.T) {
 				Proof: size, Machine: m, Places: places, StrictNUMA: true, Staging: staging, Memory: &pool,
 			})
 			for h, mem := range result.Memory {
-				p := mem.Placement
-				if node, ok := p.Node.Number(); !ok || node != int(m.NUMANodes()[h].ID) || p.Checked == 0 || p.Local != p.Checked {
+				p := mem.Locality
+				if node, ok := p.Binding.Number(); !ok || node != int(m.NUMANodes()[h].ID) || p.Checked == 0 || p.Local != p.Checked {
 					t.Errorf("%v, hasher %d: memory is %v", size, h, p)
 				}
 				t.Logf("%v, %v staging, hasher %d on CPU %d: %v", size, staging, h, places[h].Hasher, p)

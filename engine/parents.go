@@ -7,22 +7,22 @@ import (
 	"github.com/sdr-engine/sdr/porep"
 )
 
-// sharedParents are the parents of runs that some hasher's producer worked out and
+// sharedParents are the parents of spans that some hasher's producer worked out and
 // those of others, a little behind, can use: all hashers go through the same graph.
-// Whoever finds his run missing works it out. Whoever finds that somebody is at it
+// A producer that finds its span missing works it out. One that finds that somebody is at it
 // works out one of the next meanwhile: nobody waits, and two that go side by side
-// share the work. (Where they waited for each other, at a lock for each run, waking
+// share the work. (Where they waited for each other, at a lock for each span, waking
 // threads cost more than the parents.)
 type sharedParents struct {
-	source ParentSource
-	run    uint64 // nodes in a run
-	nodes  uint64
-	places []sharedRun // none if there is only one hasher, or the source only reads
+	source  ParentSource
+	stride  uint64 // nodes in a span
+	nodes   uint64
+	entries []sharedSpan // none if there is only one hasher, or the source only reads
 }
 
-// A sharedRun is one place: that of every run whose number, modulo how many there
+// A sharedSpan is one entry: that of every span whose number, modulo how many there
 // are, is its index.
-type sharedRun struct {
+type sharedSpan struct {
 	mu      sync.Mutex
 	first   uint64
 	full    bool // all parents, not only base parents
@@ -31,7 +31,7 @@ type sharedRun struct {
 }
 
 const (
-	// sharedAhead is how many of the next runs a producer looks at for something
+	// sharedAhead is how many of the next spans a producer looks at for something
 	// to do.
 	sharedAhead = 8
 	// sharedNodes are kept, 59 MB of parents: a second or more of labels. A hasher whose
@@ -39,8 +39,8 @@ const (
 	sharedNodes = 1 << 20
 )
 
-func sharedPlaces(s shape) int {
-	return max(2*s.slots, min(sharedNodes, int(s.nodes))/s.run) + sharedAhead
+func sharedEntries(s shape) int {
+	return max(2*s.slots, min(sharedNodes, int(s.nodes))/s.stride) + sharedAhead
 }
 
 // shares reports whether hashers hand on parents from a source: those that are computed. To
@@ -55,18 +55,18 @@ func newSharedParents(source ParentSource, r *Resolved) *sharedParents {
 	p := &sharedParents{source: source}
 	if r.c.shares(source) {
 		s := r.shape
-		p.run, p.nodes = uint64(s.run), s.nodes
-		p.places = make([]sharedRun, sharedPlaces(s))
-		for i := range p.places {
-			p.places[i].first = ^uint64(0)
+		p.stride, p.nodes = uint64(s.stride), s.nodes
+		p.entries = make([]sharedSpan, sharedEntries(s))
+		for i := range p.entries {
+			p.entries[i].first = ^uint64(0)
 		}
 	}
 	return p
 }
 
-// get works out the parents of a run, or only its base parents.
+// get works out the parents of a span, or only its base parents.
 func (p *sharedParents) get(dst []uint32, first uint64, onlyBase bool) error {
-	if len(p.places) == 0 {
+	if len(p.entries) == 0 {
 		return p.compute(dst, first, onlyBase)
 	}
 	for {
@@ -75,12 +75,12 @@ func (p *sharedParents) get(dst []uint32, first uint64, onlyBase bool) error {
 		}
 		helped := false
 		for ahead := uint64(1); ahead <= sharedAhead && !helped; ahead++ {
-			next := first + ahead*p.run
+			next := first + ahead*p.stride
 			if next >= p.nodes {
 				break
 			}
 			var err error
-			if helped, err = p.prepare(next, int(min(p.run, p.nodes-next)), onlyBase); err != nil {
+			if helped, err = p.prepare(next, int(min(p.stride, p.nodes-next)), onlyBase); err != nil {
 				return err
 			}
 		}
@@ -90,18 +90,18 @@ func (p *sharedParents) get(dst []uint32, first uint64, onlyBase bool) error {
 	}
 }
 
-func (p *sharedParents) place(first uint64) *sharedRun {
-	return &p.places[first/p.run%uint64(len(p.places))]
+func (p *sharedParents) entry(first uint64) *sharedSpan {
+	return &p.entries[first/p.stride%uint64(len(p.entries))]
 }
 
-// has reports whether the place has a run's parents, n nodes'.
-func (r *sharedRun) has(first uint64, n int, onlyBase bool) bool {
+// has reports whether the entry has a span's parents, n nodes'.
+func (r *sharedSpan) has(first uint64, n int, onlyBase bool) bool {
 	return r.first == first && len(r.parents) == n*porep.Degree && (r.full || onlyBase)
 }
 
-// try gets a run's parents unless somebody is at them now.
+// try gets a span's parents unless somebody is at them now.
 func (p *sharedParents) try(dst []uint32, first uint64, onlyBase bool) (got bool, err error) {
-	r, n := p.place(first), len(dst)/porep.Degree
+	r, n := p.entry(first), len(dst)/porep.Degree
 	if !r.mu.TryLock() {
 		return false, nil
 	}
@@ -115,10 +115,10 @@ func (p *sharedParents) try(dst []uint32, first uint64, onlyBase bool) (got bool
 	return true, nil
 }
 
-// prepare works out a run for whoever comes to it, unless it is there, or somebody is
+// prepare works out a span for those that come to it, unless it is there, or somebody is
 // at it.
 func (p *sharedParents) prepare(first uint64, n int, onlyBase bool) (did bool, err error) {
-	r := p.place(first)
+	r := p.entry(first)
 	if !r.mu.TryLock() {
 		return false, nil
 	}
@@ -129,7 +129,7 @@ func (p *sharedParents) prepare(first uint64, n int, onlyBase bool) (did bool, e
 	return true, p.fill(r, first, n, onlyBase)
 }
 
-func (p *sharedParents) fill(r *sharedRun, first uint64, n int, onlyBase bool) error {
+func (p *sharedParents) fill(r *sharedSpan, first uint64, n int, onlyBase bool) error {
 	if cap(r.parents) < n*porep.Degree {
 		r.parents = make([]uint32, n*porep.Degree)
 	}
@@ -159,6 +159,6 @@ func baseParents(source ParentSource, dst []uint32, first uint64) error {
 // sharedBytes is the memory of the parents that hashers share.
 func sharedBytes(s shape) uint64 {
 	const parent = 4
-	places := uint64(sharedPlaces(s))
-	return places*uint64(unsafe.Sizeof(sharedRun{})) + min(places*uint64(s.run), s.nodes)*porep.Degree*parent
+	entries := uint64(sharedEntries(s))
+	return entries*uint64(unsafe.Sizeof(sharedSpan{})) + min(entries*uint64(s.stride), s.nodes)*porep.Degree*parent
 }

@@ -11,7 +11,7 @@ import (
 
 // A pipeline is a batch at work. Its goroutines:
 //
-//	producers  know the parents and where they lie; a run of nodes goes to
+//	producers  know the parents and where they lie; a span of nodes goes to
 //	           the hasher by way of a ring: produce.go
 //	hasher     the only one that writes labels: hash.go
 //	writers    write them to the files: write.go
@@ -47,10 +47,10 @@ func (j *job) newPipeline(h int, b batch, r *regions) *pipeline {
 	p := &pipeline{
 		job: j, hasher: h, kernel: b.kernel, counters: j.counters[h], regions: r,
 		ring:   ring.New(j.shape.slots),
-		rows:   sha256.NewRows(j.shape.slots*j.shape.run + sha256.Ahead),
+		rows:   sha256.NewRows(j.shape.slots*j.shape.stride + sha256.Ahead),
 		hashed: make(chan struct{}),
 	}
-	p.flow.Key.Store(-1)
+	p.flow.Before.Store(-1)
 	p.counters.kernel.Store(&b.kernel.Name)
 	for _, i := range b.sectors {
 		p.lanes = append(p.lanes, &lane{sector: i})

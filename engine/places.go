@@ -6,10 +6,10 @@ import (
 	"github.com/sdr-engine/sdr/topology"
 )
 
-// place binds the calling goroutine to one of the CPUs, until release. Without
+// bind binds the calling goroutine to one of the CPUs, until release. Without
 // CPUs it does nothing. Where the system does not let it, Progress says so: labels are as
 // right anywhere.
-func (j *job) place(cpus []topology.CPU, i int) (release func() error, err error) {
+func (j *job) bind(cpus []topology.CPU, i int) (release func() error, err error) {
 	if len(cpus) == 0 {
 		return func() error { return nil }, nil
 	}

@@ -7,86 +7,86 @@ import (
 	"github.com/sdr-engine/sdr/sha256"
 )
 
-// slotOf is the ring's slot of a run.
-func (s *store) slotOf(run uint64) int { return int(run % uint64(s.slots)) }
+// slotOf is the ring's slot of a span.
+func (s *store) slotOf(span uint64) int { return int(span % uint64(s.slots)) }
 
-// produce is a producer: it stages run after run until there are no more.
+// produce is a producer: it stages span after span until there are no more.
 func (p *pipeline) produce(ctx context.Context, i int) error {
-	release, err := p.job.place(p.job.producerCPUs(p.hasher), i)
+	release, err := p.job.bind(p.job.producerCPUs(p.hasher), i)
 	if err != nil {
 		return err
 	}
 	defer release()
 	s := p.store
-	inLayer := s.runsInLayer()
-	parents := make([]uint32, s.run*porep.Degree)
-	list := make([]int32, s.run*porep.Degree)
+	inLayer := s.spansInLayer()
+	parents := make([]uint32, s.stride*porep.Degree)
+	list := make([]int32, s.stride*porep.Degree)
 	for {
-		run := p.ring.Claim()
-		inJob := run + p.begin/uint64(s.run)
-		index, node := int(inJob/inLayer), inJob%inLayer*uint64(s.run)
-		if index >= p.layers || !p.ring.Free(run) {
+		span := p.ring.Claim()
+		inJob := span + p.begin/uint64(s.stride)
+		index, node := int(inJob/inLayer), inJob%inLayer*uint64(s.stride)
+		if index >= p.layers || !p.ring.Free(span) {
 			return nil
 		}
 		if p.job.hooks.Stage != nil {
-			p.job.hooks.Stage(p.hasher, run)
+			p.job.hooks.Stage(p.hasher, span)
 		}
-		n := int(min(uint64(s.run), s.nodes-node))
+		n := int(min(uint64(s.stride), s.nodes-node))
 		rows := parents[:n*porep.Degree]
 		if err := p.job.parents[p.hasher].get(rows, node, s.first+index == 1); err != nil {
 			return err
 		}
-		// Whoever cancels may have reasons to doubt what he gave.
+		// A caller that cancels may doubt the parents that it gave.
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		if err := p.stage(list, run, index, node, rows); err != nil {
+		if err := p.stage(list, span, index, node, rows); err != nil {
 			return err
 		}
-		p.ring.Publish(run)
+		p.ring.Publish(span)
 	}
 }
 
-// stage works out where the parents of a run lie and, as far as they are labelled,
+// stage works out where the parents of a span lie and, as far as they are labelled,
 // gets them closer to the hasher, unless that would be too late.
-func (p *pipeline) stage(list []int32, run uint64, index int, node uint64, parents []uint32) error {
+func (p *pipeline) stage(list []int32, span uint64, index int, node uint64, parents []uint32) error {
 	s := p.store
 	n := len(parents) / porep.Degree
-	slot := s.slotOf(run)
-	rows := p.rows.Slice(slot*s.run, slot*s.run+n)
+	slot := s.slotOf(span)
+	rows := p.rows.Slice(slot*s.stride, slot*s.stride+n)
 	if s.one != nil && !p.flow.Wait(&p.flow.Back, func() bool { return s.one.Listed(index, node) }) {
 		return nil
 	}
 	if err := s.locate(rows, index, node, parents); err != nil {
 		return err
 	}
-	if p.job.c.Staging != Inline && !p.isLate(run) {
+	if p.job.c.Staging != Inline && !p.isLate(span) {
 		p.bringClose(list, rows, slot, index, node, parents)
 	}
 	if slot == 0 {
 		// The hasher prefetches past the last slot's rows: the first ones follow.
-		behind := p.rows.Slice(s.slots*s.run, p.rows.Len())
+		behind := p.rows.Slice(s.slots*s.stride, p.rows.Len())
 		behind.Copy(rows)
 	}
 	return nil
 }
 
 // isLate reports whether the hasher has hardly anything left. Then it is better off with a
-// run as it is, now, than with one whose labels are close by: without parents it cannot
-// go on at all. In a ring of fewer than 8 slots, no run is late.
-func (p *pipeline) isLate(run uint64) bool {
-	return run < p.ring.Released()+uint64(p.store.slots)/8
+// span as it is, now, than with one whose labels are close by: without parents it cannot
+// go on at all. In a ring of fewer than 8 slots, no span is late.
+func (p *pipeline) isLate(span uint64) bool {
+	return span < p.ring.Released()+uint64(p.store.slots)/8
 }
 
-// bringClose gets the labels of a run's parents, those that are there, into the
+// bringClose gets the labels of a span's parents, those that are there, into the
 // shared cache, all at once so that the misses overlap, and with Producers copies
 // them into the slot: the hasher then reads from memory that is small enough for its
-// TLB, whereas layers are not. List has room for all of a run's parents.
+// TLB, whereas layers are not. List has room for all of a span's parents.
 func (p *pipeline) bringClose(list []int32, rows sha256.Rows, slot, index int, node uint64, parents []uint32) {
 	s := p.store
 	// What is there now: looked at once, since it only grows.
 	labelled := max(p.flow.Labelled.Load(), s.position(index, 0)) - s.position(index, 0)
-	key := s.first+index > 1 && p.flow.Key.Load() >= int64(index)
+	before := s.first+index > 1 && p.flow.Before.Load() >= int64(index)
 	far := s.one != nil && s.one.FarThere(s.position(index, node))
 	n := 0
 	for at := 0; at < len(parents); at += porep.Degree {
@@ -102,7 +102,7 @@ func (p *pipeline) bringClose(list []int32, rows sha256.Rows, slot, index int, n
 				n++
 			}
 		}
-		if key {
+		if before {
 			for i := porep.BaseDegree; i < porep.Degree; i++ {
 				list[n] = int32(at + i)
 				n++
@@ -113,7 +113,7 @@ func (p *pipeline) bringClose(list []int32, rows sha256.Rows, slot, index int, n
 	if p.job.c.Staging == Hybrid {
 		rows.Prefetch(p.kernel, list)
 	} else {
-		size := s.run * porep.Degree * p.kernel.Stride()
+		size := s.stride * porep.Degree * p.kernel.Pitch()
 		rows.Stage(p.kernel, list, p.staged[slot*size:][:size])
 	}
 }

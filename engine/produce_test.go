@@ -16,8 +16,8 @@ func TestLate(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, tt := range []struct {
-		run, released uint64
-		want          bool
+		span, released uint64
+		want           bool
 	}{
 		{0, 0, false},
 		{7, 0, false},
@@ -27,9 +27,9 @@ func TestLate(t *testing.T) {
 		{18, 10, true},
 		{40, 40, false},
 	} {
-		got, err := engine.LabelsStaged(tt.run, tt.released, g)
+		got, err := engine.LabelsStaged(tt.span, tt.released, g)
 		if err != nil || got != tt.want {
-			t.Errorf("run %d when %d are hashed: labels copied: %t (%v), want %t", tt.run, tt.released, got, err, tt.want)
+			t.Errorf("span %d when %d are hashed: labels copied: %t (%v), want %t", tt.span, tt.released, got, err, tt.want)
 		}
 	}
 }

@@ -50,7 +50,7 @@ type Progress struct {
 
 // Slowed is why a job is slower than it could be, though right, if it is: in OneLayer mode
 // a scratch file failed, and far parents are read from the layers' files instead, as
-// many times as there are windows. It is nil while there is no such reason.
+// many times as there are segments. It is nil while there is no such reason.
 func (p *Progress) Slowed() error {
 	if err := p.slowed.Load(); err != nil {
 		return *err
@@ -81,24 +81,24 @@ type hasherCounters struct {
 	cpu    int
 	kernel atomic.Pointer[string]
 	// The batches, one after another, and the nodes of a layer.
-	spans    []span
+	stints   []stint
 	perLayer uint64
 }
 
-// A span is a batch's part of what its hasher has to do.
-type span struct {
+// A stint is a batch's part of what its hasher has to do.
+type stint struct {
 	sectors     []int
 	first, last int    // layers
 	from        uint64 // the node of the first layer that it begins with
 	start, end  uint64 // the part, as hasherCounters.at counts
 }
 
-// setSpans lays batches out one after another.
-func (c *hasherCounters) setSpans(nodes uint64, spans []span) {
-	c.perLayer, c.spans = nodes, spans
+// setStints lays batches out one after another.
+func (c *hasherCounters) setStints(nodes uint64, stints []stint) {
+	c.perLayer, c.stints = nodes, stints
 	at := uint64(0)
-	for i := range spans {
-		s := &spans[i]
+	for i := range stints {
+		s := &stints[i]
 		s.start = at
 		at += uint64(s.last-s.first+1)*nodes - s.from
 		s.end = at
@@ -203,12 +203,12 @@ func (c *hasherCounters) where() (sectors []int, layer int, node uint64) {
 		return nil, 0, 0
 	}
 	at := c.at.Load()
-	for i, s := range c.spans {
+	for i, s := range c.stints {
 		if at < s.end {
 			at += s.from - s.start
 			return s.sectors, s.first + int(at/c.perLayer), at % c.perLayer
 		}
-		if i == len(c.spans)-1 {
+		if i == len(c.stints)-1 {
 			return s.sectors, s.last, c.perLayer
 		}
 	}
@@ -218,7 +218,7 @@ func (c *hasherCounters) where() (sectors []int, layer int, node uint64) {
 // left is what comes from where the hasher is at.
 func (c *hasherCounters) left() (l Left) {
 	at := c.at.Load()
-	for _, s := range c.spans {
+	for _, s := range c.stints {
 		nodes := s.end - min(max(at, s.start), s.end)
 		later := nodes
 		if s.first == 1 {

@@ -164,7 +164,7 @@ func TestSnapshots(t *testing.T) {
 	}
 }
 
-// TestWaitMemory: where each page must be known to be in its place, no label is
+// TestWaitMemory: where each page must be known to be on its NUMA node, no label is
 // made before it is, and the hasher says that it waits for memory.
 func TestWaitMemory(t *testing.T) {
 	for _, strict := range []bool{true, false} {

@@ -77,7 +77,7 @@ func (r *reading) Read(i, layer int, labels []byte, node uint64) bool {
 	return ok
 }
 
-// Load puts labels of a layer into their places in nodes, in all lanes, or only in those
+// Load puts labels of a layer where they belong in nodes, in all lanes, or only in those
 // that begin with the next layer. Labels has room for one lane's.
 func (r *reading) Load(nodes []byte, layer int, first uint64, labels []byte, onlyJoining bool) error {
 	for i, l := range r.lanes {
@@ -103,10 +103,10 @@ func (r *reading) Dirs() (dirs []string) {
 
 // loadWhole fills the memory for a layer in those lanes that begin with the next one.
 func (r *reading) loadWhole(memory []byte, layer int, nodes uint64) error {
-	stride := uint64(r.kernel.Stride())
+	pitch := uint64(r.kernel.Pitch())
 	return r.Each(int(divUp(nodes, readNodes)), func(part int, buffer []byte) error {
 		first := uint64(part) * readNodes
 		labels := buffer[:min(readNodes, nodes-first)*porep.NodeSize]
-		return r.Load(memory[first*stride:][:uint64(len(labels)/porep.NodeSize)*stride], layer, first, labels, true)
+		return r.Load(memory[first*pitch:][:uint64(len(labels)/porep.NodeSize)*pitch], layer, first, labels, true)
 	})
 }

@@ -10,11 +10,12 @@ import (
 	"github.com/sdr-engine/sdr/internal/words"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/sha256"
+	"github.com/sdr-engine/sdr/topology"
 )
 
 // A Resolved is a Config that is valid, and what follows from it, worked out once: its
 // defaults, which hasher labels which sectors with which kernels, the sizes of rings and
-// windows, the memory that each hasher takes, and where each has its parents from.
+// segments, the memory that each hasher takes, and where each has its parents from.
 //
 // It does not change. What its Config points to, Progress, Memory and sources of parents,
 // is still the caller's.
@@ -32,19 +33,19 @@ type Resolved struct {
 type hooks struct {
 	// Layers, if not 0, gives a small sector as many layers as a large one.
 	Layers int
-	// Stage is called by a producer before it stages a run.
-	Stage func(hasher int, run uint64)
+	// Stage is called by a producer before it stages a span.
+	Stage func(hasher int, span uint64)
 	// Memory is called before a hasher's memory is taken from the machine.
 	Memory func(hasher int)
 	// Spill is onelayer.Surroundings' Fails.
-	Spill func(operation string, window uint64) error
+	Spill func(operation string, segment uint64) error
 }
 
 // A parentsOf is where a hasher has its parents from, and a number that is the same for
 // those that share them: its memory's NUMA node.
 type parentsOf struct {
-	key    int
-	source ParentSource // nil: they are computed
+	sharers int
+	source  ParentSource // nil: they are computed
 }
 
 // Resolve works out what follows from c, or reports every problem of c at once, each a
@@ -72,8 +73,8 @@ func (c *Config) Validate() error {
 // Config is the Config with every default written out.
 func (r *Resolved) Config() Config { return r.c.clone() }
 
-// WithReplicaIDs is r with other replica ids, one for each of its sectors: whoever makes
-// them, which takes a while, need not resolve and check all else again.
+// WithReplicaIDs is r with other replica ids, one for each of its sectors. It takes a while
+// to make them, and nothing else need be resolved and checked again for that.
 func (r *Resolved) WithReplicaIDs(ids []porep.ReplicaID) (*Resolved, error) {
 	if len(ids) != len(r.c.Sectors) {
 		return nil, &ConfigError{"replica ids", words.Count(len(ids), "replica id") + " for " + words.Count(len(r.c.Sectors), "sector")}
@@ -227,7 +228,7 @@ func (r *Resolved) layOut() {
 func (c *Config) clone() Config {
 	d := *c
 	d.Sectors, d.Places, d.Pages = slices.Clone(c.Sectors), slices.Clone(c.Places), slices.Clone(c.Pages)
-	d.Cycles, d.NodeParents = maps.Clone(c.Cycles), maps.Clone(c.NodeParents)
+	d.Cycles, d.NUMAParents = maps.Clone(c.Cycles), maps.Clone(c.NUMAParents)
 	for i := range d.Places {
 		d.Places[i].Producers = slices.Clone(d.Places[i].Producers)
 	}
@@ -279,7 +280,7 @@ func (r *Resolved) eachBatch(visit func(batch)) {
 func (c *Config) parentsOf(h int) parentsOf {
 	if h < len(c.Places) {
 		if n, ok := c.Places[h].Memory.Number(); ok {
-			if copied, ok := c.NodeParents[n]; ok {
+			if copied, ok := c.NUMAParents[topology.NUMANodeID(n)]; ok {
 				return parentsOf{n, copied}
 			}
 			return parentsOf{n, c.Parents}

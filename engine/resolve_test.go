@@ -15,6 +15,7 @@ import (
 	"github.com/sdr-engine/sdr/internal/layers"
 	"github.com/sdr-engine/sdr/internal/testkit"
 	"github.com/sdr-engine/sdr/porep"
+	"github.com/sdr-engine/sdr/topology"
 )
 
 // TestResolved: what was resolved does not change with the Config that it was made of, and
@@ -28,7 +29,7 @@ func TestResolved(t *testing.T) {
 		Proof: porep.StackedDrg8MiBV1_1, Sectors: sectors(t, 3), Hashers: 2,
 		Pages:       []hugepages.Pages{hugepages.Small},
 		Cycles:      map[string]float64{"generic/1": 1e9},
-		NodeParents: map[int]engine.ParentSource{0: g},
+		NUMAParents: map[topology.NUMANodeID]engine.ParentSource{0: g},
 		Progress:    new(engine.Progress),
 	}
 	r, err := c.Resolve()
@@ -37,7 +38,7 @@ func TestResolved(t *testing.T) {
 	}
 	same := func(what string, a, b any) {
 		t.Helper()
-		if diff := cmp.Diff(a, b, cmpopts.IgnoreUnexported(engine.Config{}), cmpopts.IgnoreFields(engine.Config{}, "Progress", "NodeParents")); diff != "" {
+		if diff := cmp.Diff(a, b, cmpopts.IgnoreUnexported(engine.Config{}), cmpopts.IgnoreFields(engine.Config{}, "Progress", "NUMAParents")); diff != "" {
 			t.Errorf("%s:\n%s", what, diff)
 		}
 	}
@@ -51,11 +52,11 @@ func TestResolved(t *testing.T) {
 		mine.Sectors[0].CacheDir = "elsewhere"
 		mine.Pages[0] = hugepages.Huge1G
 		mine.Cycles["generic/1"] = 1
-		delete(mine.NodeParents, 0)
+		delete(mine.NUMAParents, 0)
 	}
 	r.Requirements()[0] = engine.Requirement{}
 	same("after changes", want, r.Config())
-	if len(r.Config().NodeParents) != 1 || r.Requirements()[0] == (engine.Requirement{}) {
+	if len(r.Config().NUMAParents) != 1 || r.Requirements()[0] == (engine.Requirement{}) {
 		t.Error("what was resolved has changed")
 	}
 }

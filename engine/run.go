@@ -17,7 +17,7 @@ type Result struct {
 	// Layers has an entry for each layer of each sector, in the order of sectors,
 	// then layers.
 	Layers []LayerStats
-	// Memory is what was had for each hasher.
+	// Memory is what each hasher got.
 	Memory []MemoryStats
 	// Sectors is what became of each of Config.Sectors, if there were no errors in those.
 	Sectors []SectorResult
@@ -53,11 +53,11 @@ type LayerStats struct {
 
 // MemoryStats is the memory of one hasher's layers.
 type MemoryStats struct {
-	Hasher    int
-	Bytes     uint64
-	Pages     hugepages.Pages
-	Backing   hugepages.Backing // what pages these are, counted when the job ended
-	Placement hugepages.Placement
+	Hasher   int
+	Bytes    uint64
+	Pages    hugepages.Pages
+	Backing  hugepages.Backing // what pages these are, counted when the job ended
+	Locality hugepages.Locality
 }
 
 // A SectorError says why a sector was not labelled. Its layers that are there are

@@ -15,12 +15,12 @@ const (
 
 // A shape is the sizes that follow from a Config, in nodes unless it says else.
 type shape struct {
-	nodes uint64 // in a layer
-	run   int    // staged and hashed at a time; in OneLayer mode it divides a window
-	slots int    // runs in a ring
+	nodes  uint64 // in a layer
+	stride int    // nodes that are staged and hashed at a time; in OneLayer mode it divides a segment
+	slots  int    // spans in a ring
 
 	// inMemory is how many of the newest labels are in memory, of this layer and
-	// the one before: a label takes the place of the one so many nodes earlier.
+	// the one before: a label is written over the one so many nodes earlier.
 	inMemory uint64
 	oneLayer *onelayer.Shape // OneLayer; nil otherwise
 }
@@ -31,23 +31,23 @@ func shapeOf(c *Config) shape {
 	lookahead := c.Lookahead
 	if c.MemoryMode == OneLayer {
 		s.oneLayer = onelayer.ShapeOf(s.nodes, c.Stride, readNodes)
-		s.run, s.inMemory = s.oneLayer.Run, s.oneLayer.InMemory
-		lookahead = int(min(uint64(lookahead), s.oneLayer.Window))
+		s.stride, s.inMemory = s.oneLayer.Stride, s.oneLayer.InMemory
+		lookahead = int(min(uint64(lookahead), s.oneLayer.Segment))
 	} else {
 		s.inMemory = 2 * s.nodes
-		s.run = max(1, int(min(uint64(c.Stride), s.nodes)))
+		s.stride = max(1, int(min(uint64(c.Stride), s.nodes)))
 	}
 	// In a small sector there is not so much to be ahead of.
-	s.slots = max(2, divUp(int(min(uint64(lookahead), s.nodes)), s.run))
+	s.slots = max(2, divUp(int(min(uint64(lookahead), s.nodes)), s.stride))
 	return s
 }
 
-// nodesInMemory is the memory for layers of a kernel with a certain stride.
-func (s *shape) nodesInMemory(stride int) uint64 {
+// nodesInMemory is the memory for layers of a kernel with a certain pitch, in nodes.
+func (s *shape) nodesInMemory(pitch int) uint64 {
 	if s.oneLayer == nil {
 		return TwoLayers.InMemory(s.nodes)
 	}
-	return s.oneLayer.LabelNodes(stride)
+	return s.oneLayer.LabelNodes(pitch)
 }
 
 // chunk is how many nodes are written at a time.
@@ -58,7 +58,7 @@ func (s *shape) chunk(k *sha256.Kernel) uint64 {
 	}
 	n := min(s.nodes, size/porep.NodeSize)
 	if s.oneLayer != nil {
-		n = min(n, s.oneLayer.Window) // so that all of a window can be read before the next is due
+		n = min(n, s.oneLayer.Segment) // so that all of a segment can be read before the next is due
 	}
 	return n
 }
@@ -81,8 +81,8 @@ func (s *shape) wakes(chunk, node uint64) uint64 {
 	return chunk
 }
 
-// runsInLayer is how many runs a layer has; the last may be shorter.
-func (s *shape) runsInLayer() uint64 { return divUp(s.nodes, uint64(s.run)) }
+// spansInLayer is how many spans a layer has; the last may be shorter.
+func (s *shape) spansInLayer() uint64 { return divUp(s.nodes, uint64(s.stride)) }
 
 func divUp[N int | uint64](n, by N) N { return (n + by - 1) / by }
 

@@ -19,10 +19,10 @@ var errSpill = errors.New("no space today")
 
 // TestSpillFails: whatever fails of the file for far parents, and whenever, the layers
 // are the same. As long as nothing does, and however slow it is, it is used for every
-// window that has far parents, and no more once it has failed.
+// segment that has far parents, and no more once it has failed.
 func TestSpillFails(t *testing.T) {
 	t.Parallel()
-	const count, far = 4, engine.Windows - engine.WindowsKept
+	const count, far = 4, engine.Segments - engine.SegmentsKept
 	want := engine.Config{Proof: porep.StackedDrg2KiBV1_1, Sectors: sectors(t, 3), Kernel: "generic/1", Hashers: 1}
 	hooks := engine.Hooks{Layers: count}
 	if _, err := hooks.Run(t.Context(), want); err != nil {
@@ -39,7 +39,7 @@ func TestSpillFails(t *testing.T) {
 		kernel, batches := k.Name, (3+k.Lanes-1)/k.Lanes
 		for _, tt := range []struct {
 			operation string
-			from      uint64 // the window
+			from      uint64 // the segment
 			reads     int    // that are tried, in a batch; -1: it depends
 		}{
 			{"none", 0, count * far},
@@ -49,26 +49,26 @@ func TestSpillFails(t *testing.T) {
 			{"write", 0, 0},
 			{"write", 5, -1},
 			{"write", 31, -1},
-			{"write", engine.Windows + 2, -1},
+			{"write", engine.Segments + 2, -1},
 			{"read", 4, 1},
 			{"read", 9, 6},
-			{"read", engine.Windows + engine.WindowsKept, far + 1},
+			{"read", engine.Segments + engine.SegmentsKept, far + 1},
 		} {
 			c := want
 			c.Sectors, c.Kernel, c.MemoryMode = sectors(t, 3), kernel, engine.OneLayer
 			var mu sync.Mutex
 			var reads []uint64
-			hooks.Spill = func(operation string, window uint64) error {
+			hooks.Spill = func(operation string, segment uint64) error {
 				mu.Lock()
 				defer mu.Unlock()
 				if operation == "read" {
-					reads = append(reads, window)
+					reads = append(reads, segment)
 				}
-				if tt.operation == "slow" && operation == "write" && window%7 == 2 {
+				if tt.operation == "slow" && operation == "write" && segment%7 == 2 {
 					time.Sleep(200 * time.Microsecond)
 				}
-				if operation == tt.operation && window >= tt.from {
-					return fmt.Errorf("window %d: %w", window, errSpill)
+				if operation == tt.operation && segment >= tt.from {
+					return fmt.Errorf("segment %d: %w", segment, errSpill)
 				}
 				return nil
 			}
@@ -92,10 +92,10 @@ func TestSpillFails(t *testing.T) {
 				}
 			}
 			if tt.reads >= 0 && len(reads) != batches*tt.reads {
-				t.Errorf("%s, %+v: windows %v were read, want %d of %d batches each", kernel, tt, reads, tt.reads, batches)
+				t.Errorf("%s, %+v: segments %v were read, want %d of %d batches each", kernel, tt, reads, tt.reads, batches)
 			}
-			if tt.operation == "write" && slices.ContainsFunc(reads, func(n uint64) bool { return n >= tt.from+engine.WindowsKept }) {
-				t.Errorf("%s, %+v: windows %v were read", kernel, tt, reads)
+			if tt.operation == "write" && slices.ContainsFunc(reads, func(n uint64) bool { return n >= tt.from+engine.SegmentsKept }) {
+				t.Errorf("%s, %+v: segments %v were read", kernel, tt, reads)
 			}
 		}
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/sdr-engine/sdr/hugepages"
 	"github.com/sdr-engine/sdr/porep"
 	kernels "github.com/sdr-engine/sdr/sha256"
+	"github.com/sdr-engine/sdr/topology"
 )
 
 // The collector, at work meanwhile, leaves kernels the memory that they read: the race
@@ -252,7 +253,7 @@ func TestManySectorsRefused(t *testing.T) {
 func TestRequirements(t *testing.T) {
 	on := func(nodes ...int) (places []engine.Place) {
 		for _, n := range nodes {
-			places = append(places, engine.Place{Memory: hugepages.OnNode(n)})
+			places = append(places, engine.Place{Memory: hugepages.OnNUMANode(n)})
 		}
 		return places
 	}
@@ -261,18 +262,18 @@ func TestRequirements(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, c := range map[string]engine.Config{
-		"one hasher":             {Hashers: 1},
-		"three hashers":          {Hashers: 3},
-		"two NUMA nodes":         {Places: on(1, 0, 1)},
-		"three":                  {Places: on(1, 0, 2)},
-		"copies":                 {Places: on(1, 0, 1), NodeParents: map[int]engine.ParentSource{1: g}},
-		"short runs":             {Hashers: 2, Stride: 1},
-		"long runs":              {Hashers: 2, Stride: 1 << 16},
-		"a run shorter, at last": {Hashers: 2, Stride: 1000},
-		"far ahead":              {Hashers: 2, Lookahead: 1 << 20, Producers: 5},
-		"one layer":              {Hashers: 2, MemoryMode: engine.OneLayer},
-		"read":                   {Hashers: 2, Parents: readParents{g}},
-		"copies that are read":   {Places: on(1, 0, 1), NodeParents: map[int]engine.ParentSource{1: readParents{g}}},
+		"one hasher":              {Hashers: 1},
+		"three hashers":           {Hashers: 3},
+		"two NUMA nodes":          {Places: on(1, 0, 1)},
+		"three":                   {Places: on(1, 0, 2)},
+		"copies":                  {Places: on(1, 0, 1), NUMAParents: map[topology.NUMANodeID]engine.ParentSource{1: g}},
+		"short spans":             {Hashers: 2, Stride: 1},
+		"long spans":              {Hashers: 2, Stride: 1 << 16},
+		"a span shorter, at last": {Hashers: 2, Stride: 1000},
+		"far ahead":               {Hashers: 2, Lookahead: 1 << 20, Producers: 5},
+		"one layer":               {Hashers: 2, MemoryMode: engine.OneLayer},
+		"read":                    {Hashers: 2, Parents: readParents{g}},
+		"copies that are read":    {Places: on(1, 0, 1), NUMAParents: map[topology.NUMANodeID]engine.ParentSource{1: readParents{g}}},
 	} {
 		c.Proof, c.Sectors = porep.StackedDrg8MiBV1_1, make([]engine.Sector, 3)
 		if c.Parents == nil {
@@ -350,7 +351,7 @@ func TestBudget(t *testing.T) {
 func TestBudgetAhead(t *testing.T) {
 	c := engine.Config{Proof: porep.StackedDrg8MiBV1_1, Sectors: sectors(t, 1), Staging: engine.Inline, Lookahead: 1 << 14, Budget: 15 << 20}
 	c.MemoryMode = engine.OneLayer
-	if err := c.Validate(); err == nil || !strings.Contains(err.Error(), "a window ahead, 8192 nodes") {
+	if err := c.Validate(); err == nil || !strings.Contains(err.Error(), "a segment ahead, 8192 nodes") {
 		t.Errorf("error %v", err)
 	}
 	c.MemoryMode = engine.TwoLayers

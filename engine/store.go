@@ -7,7 +7,7 @@ import (
 
 // A store is where a batch's labels lie in memory. The hasher writes labels at ever higher
 // positions and publishes how far it is: see ring.Flow. Below that, anybody may read, as long
-// as the hasher has not come so far that the place is written again: see pipeline.ready.
+// as the hasher has not come so far that they are written over: see pipeline.ready.
 type store struct {
 	shape
 	kernel *sha256.Kernel
@@ -19,42 +19,42 @@ type store struct {
 
 // cutLayers cuts TwoLayers' memory out of mem.
 func (s *store) cutLayers(mem []byte) {
-	n := s.nodes * uint64(s.kernel.Stride())
+	n := s.nodes * uint64(s.kernel.Pitch())
 	s.layers = [2][]byte{mem[:n:n], mem[n : 2*n : 2*n]}
 }
 
 // position is that of a node.
 func (s *store) position(index int, node uint64) uint64 { return uint64(index)*s.nodes + node }
 
-// out is where the labels of a run go.
+// out is where the labels of a span go.
 func (s *store) out(index int, node uint64, n int) []byte {
 	if s.one != nil {
 		return s.one.Out(node, n)
 	}
-	stride := uint64(s.kernel.Stride())
-	return s.layers[index%2][node*stride:][:uint64(n)*stride]
+	pitch := uint64(s.kernel.Pitch())
+	return s.layers[index%2][node*pitch:][:uint64(n)*pitch]
 }
 
 // before is the memory of the layer before layer index index.
 func (s *store) before(index int) []byte {
 	if s.one != nil {
-		return s.one.Key()
+		return s.one.Before()
 	}
 	return s.layers[(index+1)%2]
 }
 
-// locate sets rows to where the parents of the run's nodes lie.
+// locate sets rows to where the parents of the span's nodes lie.
 func (s *store) locate(rows sha256.Rows, index int, node uint64, parents []uint32) error {
 	if s.one != nil {
 		return s.one.Locate(rows, index, node, parents)
 	}
 	layer := sha256.Layer{Number: uint32(s.first + index), Labels: s.layers[index%2]}
 	if layer.Number > 1 {
-		layer.Key = s.before(index)
+		layer.Before = s.before(index)
 	}
 	return rows.Locate(s.kernel, &layer, parents)
 }
 
-// isFar reports whether a base parent's place will have been written again when its
+// isFar reports whether a base parent's label will have been written over when its
 // child is labelled. With two layers in memory, none's will.
 func (s *shape) isFar(child uint64, parent uint32) bool { return uint64(parent)+s.inMemory <= child }

@@ -35,17 +35,17 @@ func TimeKernels() map[string]float64 {
 		l := sha256.Layer{
 			ReplicaIDs: make([][32]byte, k.Lanes),
 			Number:     2,
-			Labels:     linux.AlignedBuffer(nodes * k.Stride()),
-			Key:        linux.AlignedBuffer(nodes * k.Stride()),
+			Labels:     linux.AlignedBuffer(nodes * k.Pitch()),
+			Before:     linux.AlignedBuffer(nodes * k.Pitch()),
 		}
 		rows := sha256.NewRows(nodes)
-		run := sha256.Run{ReplicaIDs: l.ReplicaIDs, Layer: l.Number, First: 1, Out: l.Labels[k.Stride():], Rows: rows.Slice(1, nodes)}
+		span := sha256.Span{ReplicaIDs: l.ReplicaIDs, Layer: l.Number, First: 1, Out: l.Labels[k.Pitch():], Rows: rows.Slice(1, nodes)}
 		if rows.Locate(k, &l, parents) != nil {
 			continue // cannot be: everything is in place
 		}
 		passes[k.Name] = func() time.Duration {
 			began := time.Now()
-			err := k.LabelRun(&run)
+			err := k.LabelSpan(&span)
 			took := time.Since(began)
 			runtime.KeepAlive(l) // the collector does not see that rows lead there
 			if err != nil {

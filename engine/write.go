@@ -114,8 +114,8 @@ func (p *pipeline) commit(ctx context.Context, index int) {
 			l.digests[layer-l.first] = LayerDigest(digest.Sum(nil))
 		}
 	}
-	// In OneLayer mode the layer is read once more, as the next one's key.
-	if p.store.one == nil || index == p.layers-1 || p.flow.Key.Load() > int64(index) {
+	// In OneLayer mode the layer is read once more, as the next one's layer before.
+	if p.store.one == nil || index == p.layers-1 || p.flow.Before.Load() > int64(index) {
 		p.forget(index)
 	}
 }

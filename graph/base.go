@@ -52,8 +52,8 @@ var bucketCounts, buckets = func() (counts [64]divisor, buckets [64]bucket) {
 // A baseSampler computes base parents.
 type baseSampler struct {
 	chacha      chacha8
-	predecessor int // its place among the base parents
-	sampledFrom int // the place of the first sampled base parent
+	predecessor int // its index among the base parents
+	sampledFrom int // the index of the first sampled base parent
 }
 
 func newBaseSampler(seed [32]byte, api porep.APIVersion) *baseSampler {

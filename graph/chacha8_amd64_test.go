@@ -26,7 +26,7 @@ func init() {
 	kernels["avx2"] = func(c *chacha8, d *draws, first uint32, _ int) { drawAVX2(d, c, first) }
 }
 
-// The draws of a whole run without the vector kernel.
+// The draws of a whole span without the vector kernel.
 func TestRunWithoutAVX2(t *testing.T) {
 	defer func(use bool) { useAVX2 = use }(useAVX2)
 	useAVX2 = false

@@ -80,7 +80,7 @@ func roundFunction(right, key uint64) uint64 {
 func (p *permutation[E]) parents(rows []uint32, first uint64) {
 	type walker struct {
 		index uint64
-		at    uint32 // the parent's place in rows
+		at    uint32 // the parent's element in rows
 	}
 	done := p.parentsTogether(rows, first)
 	rows = rows[done*porep.Degree:]

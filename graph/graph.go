@@ -75,7 +75,7 @@ const batch = 64
 // Parents writes the parents of len(dst)/porep.Degree consecutive nodes, from
 // node first on: for each node 6 base parents, then 8 expander parents. It
 // allocates nothing. The error is a *RangeError if len(dst) is no multiple of
-// porep.Degree or if the run leaves the layer; dst is then untouched.
+// porep.Degree or if the span leaves the layer; dst is then untouched.
 func (g *Graph) Parents(dst []uint32, first uint64) error {
 	if err := CheckRange(len(dst), first, g.nodes); err != nil {
 		return err
@@ -91,7 +91,7 @@ func (g *Graph) Parents(dst []uint32, first uint64) error {
 }
 
 // BaseParents is Parents for those who need only the 6 base parents of each node,
-// as in layer 1: what it leaves in the other places is not defined.
+// as in layer 1: what it leaves in the other elements is not defined.
 func (g *Graph) BaseParents(dst []uint32, first uint64) error {
 	if err := CheckRange(len(dst), first, g.nodes); err != nil {
 		return err
@@ -105,9 +105,9 @@ func (g *Graph) BaseParents(dst []uint32, first uint64) error {
 	return nil
 }
 
-// A RangeError says why a run of nodes has no parents.
+// A RangeError says why a span of nodes has no parents.
 type RangeError struct {
-	First  uint64 // the run's first node
+	First  uint64 // the span's first node
 	Length int    // elements of the slice for the parents
 	Nodes  uint64 // nodes of a layer
 }
@@ -117,7 +117,7 @@ func (e *RangeError) Error() string {
 	if e.Length%porep.Degree != 0 {
 		return fmt.Sprintf(op+": the slice's length of %d is no multiple of %d", e.First, e.Length, porep.Degree)
 	}
-	return fmt.Sprintf(op+": a run of %d nodes leaves the layer of %d nodes", e.First, e.Length/porep.Degree, e.Nodes)
+	return fmt.Sprintf(op+": a span of %d nodes leaves the layer of %d nodes", e.First, e.Length/porep.Degree, e.Nodes)
 }
 
 // CheckRange returns a *RangeError unless length elements are whole rows of

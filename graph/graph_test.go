@@ -115,20 +115,20 @@ func drawNode(t *rapid.T, g *Graph) uint64 {
 	).Draw(t, "node")
 }
 
-// Every run is what the slow reference says.
+// Every span is what the slow reference says.
 func TestAgainstReference(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		g := graphOf(t, drawProof(rt))
 		first := drawNode(rt, g)
 		count := rapid.IntRange(0, int(min(3, g.Nodes()-first))).Draw(rt, "count")
 		got := mustParents(t, g, first, count)
-		if diff := gocmp.Diff(referenceRun(g.Proof(), first, count), got); diff != "" {
+		if diff := gocmp.Diff(referenceSpan(g.Proof(), first, count), got); diff != "" {
 			rt.Fatalf("%v: %d nodes from %d on (-want +got):\n%s", g.Proof(), count, first, diff)
 		}
 	})
 }
 
-// A run is the concatenation of any runs that it is split into.
+// A span is the concatenation of any spans that it is split into.
 func TestSplit(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		g := graphOf(t, drawProof(rt))
@@ -155,7 +155,7 @@ func TestSingleNodesMakeARun(t *testing.T) {
 		singles = append(singles, mustParents(t, g, first+i, 1)...)
 	}
 	if diff := gocmp.Diff(mustParents(t, g, first, count), singles); diff != "" {
-		t.Errorf("(-run +single nodes):\n%s", diff)
+		t.Errorf("(-span +single nodes):\n%s", diff)
 	}
 }
 
@@ -285,10 +285,10 @@ func TestRangeErrors(t *testing.T) {
 		{degree, 63, ""},
 		{13, 0, "graph: getting parents from node 0 on: the slice's length of 13 is no multiple of 14"},
 		{15, 3, "graph: getting parents from node 3 on: the slice's length of 15 is no multiple of 14"},
-		{0, 65, "graph: getting parents from node 65 on: a run of 0 nodes leaves the layer of 64 nodes"},
-		{degree, 64, "graph: getting parents from node 64 on: a run of 1 nodes leaves the layer of 64 nodes"},
-		{65 * degree, 0, "graph: getting parents from node 0 on: a run of 65 nodes leaves the layer of 64 nodes"},
-		{2 * degree, 1<<64 - 1, "graph: getting parents from node 18446744073709551615 on: a run of 2 nodes leaves the layer of 64 nodes"},
+		{0, 65, "graph: getting parents from node 65 on: a span of 0 nodes leaves the layer of 64 nodes"},
+		{degree, 64, "graph: getting parents from node 64 on: a span of 1 nodes leaves the layer of 64 nodes"},
+		{65 * degree, 0, "graph: getting parents from node 0 on: a span of 65 nodes leaves the layer of 64 nodes"},
+		{2 * degree, 1<<64 - 1, "graph: getting parents from node 18446744073709551615 on: a span of 2 nodes leaves the layer of 64 nodes"},
 	} {
 		dst := slices.Repeat([]uint32{0xdeadbeef}, c.length)
 		err := g.Parents(dst, c.first)
@@ -359,7 +359,7 @@ func TestDivisor(t *testing.T) {
 	})
 }
 
-// The fuzzer must find no run that panics, nor one that differs from the
+// The fuzzer must find no span that panics, nor one that differs from the
 // reference.
 func FuzzParents(f *testing.F) {
 	f.Add(int64(0), uint64(0), 28)
@@ -384,7 +384,7 @@ func FuzzParents(f *testing.F) {
 			t.Fatalf("%v: %d elements from %d on: error %v", p, len(dst), first, err)
 		}
 		if valid {
-			if diff := gocmp.Diff(referenceRun(p, first, int(count)), dst, gocmp.Transformer("", func(s []uint32) []uint32 { return append([]uint32{}, s...) })); diff != "" {
+			if diff := gocmp.Diff(referenceSpan(p, first, int(count)), dst, gocmp.Transformer("", func(s []uint32) []uint32 { return append([]uint32{}, s...) })); diff != "" {
 				t.Fatalf("%v: %d nodes from %d on (-want +got):\n%s", p, count, first, diff)
 			}
 		}
@@ -395,19 +395,19 @@ func benchmarkProofs() []porep.SealProof {
 	return []porep.SealProof{porep.StackedDrg2KiBV1_1, porep.StackedDrg8MiBV1_1, porep.StackedDrg512MiBV1_1, porep.StackedDrg32GiBV1_1, porep.StackedDrg64GiBV1_1}
 }
 
-// BenchmarkParents takes runs of 64 nodes from all of the layer, since a node
+// BenchmarkParents takes spans of 64 nodes from all of the layer, since a node
 // costs more where more buckets are in use. An operation is a node.
 func BenchmarkParents(b *testing.B) {
 	for _, p := range benchmarkProofs() {
 		b.Run(fmt.Sprintf("proof=%v", p.SectorSize()), func(b *testing.B) {
 			g := graphOf(b, p)
-			const run = 64
-			dst := make([]uint32, run*degree)
+			const stride = 64
+			dst := make([]uint32, stride*degree)
 			random := rand.New(rand.NewPCG(1, 2))
 			clock := coreclock.Measure()
 			b.ResetTimer()
-			for done := 0; done < b.N; done += run {
-				if err := g.Parents(dst, random.Uint64N(g.Nodes()/run)*run); err != nil {
+			for done := 0; done < b.N; done += stride {
+				if err := g.Parents(dst, random.Uint64N(g.Nodes()/stride)*stride); err != nil {
 					b.Fatal(err)
 				}
 			}

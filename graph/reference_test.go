@@ -13,15 +13,15 @@ import (
 // This file computes parents straight from the rules, slowly, and shares
 // nothing with the package.
 
-func referenceRun(p porep.SealProof, first uint64, count int) []uint32 {
-	run := make([]uint32, 0, count*porep.Degree)
+func referenceSpan(p porep.SealProof, first uint64, count int) []uint32 {
+	span := make([]uint32, 0, count*porep.Degree)
 	for node := first; node < first+uint64(count); node++ {
-		run = append(run, referenceBase(p, node)...)
+		span = append(span, referenceBase(p, node)...)
 		for slot := range uint64(8) {
-			run = append(run, referenceExpander(p, node, slot))
+			span = append(span, referenceExpander(p, node, slot))
 		}
 	}
-	return run
+	return span
 }
 
 func referenceSeed(p porep.SealProof, tag string) [32]byte {

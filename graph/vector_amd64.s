@@ -39,7 +39,7 @@ GLOBL fifth<>(SB), RODATA|NOPTR, $8
 //
 // Eight nodes at a time, one sample of each.
 //
-//	DI  the sample's place in the first row   SI  its draws
+//	DI  the sample's element in the first row  SI  its draws
 //	R8  eights of nodes left                  R9  samples left
 //	R10 inLast, where the sample's bits go    R11 reciprocals of buckets' counts
 //	AX  temporary                             K2  the low half
@@ -130,10 +130,10 @@ sample:
 	RET
 
 // What walks on, at these offsets from the stack pointer: 512 left halves, right
-// halves and places, and behind each list room for a whole register.
+// halves and elements of rows, and behind each list room for a whole register.
 #define LEFTS  0
 #define RIGHTS 2112
-#define PLACES 4224
+#define ELEMENTS 4224
 
 // Three rounds of the indices in a mask: in turns a half is exclusive ored with the
 // element of a table that the other half chooses.
@@ -163,7 +163,7 @@ sample:
 	VPCOMPRESSD Z0, K1, Z3           \
 	VMOVDQU32   Z3, RIGHTS(SP)(DX*4) \
 	VPCOMPRESSD Z2, K1, Z3           \
-	VMOVDQU32   Z3, PLACES(SP)(DX*4) \
+	VMOVDQU32   Z3, ELEMENTS(SP)(DX*4) \
 	KMOVW       K1, R11              \
 	POPCNTL     R11, R11             \
 	ADDQ        R11, DX
@@ -173,14 +173,14 @@ sample:
 //
 //	R8–R10 tables                     DI  the first node's expander parents
 //	SI  those of the pair at hand     CX  pairs left; of a list what is left
-//	AX, BX a list: place, end         DX  what walks on so far
+//	AX, BX a list: where it is, ends  DX  what walks on so far
 //	R11 temporary                     K4, K5 what is left of a list, everything
 //	Z0  left halves                   Z1  right halves
-//	Z2  places, from DI on            Z3, Z4 temporary
+//	Z2  elements, from DI on          Z3, Z4 temporary
 //	Z16 right halves of a pair's indices, with what carries over
 //	Z17 left halves, without          Z18 the bits of a half
 //	Z19 the bit of a right half with which an index walks on
-//	Z20 the bits of a parent          Z21, Z22 from a pair to the next: indices, places
+//	Z20 the bits of a parent          Z21, Z22 from a pair to the next: indices, elements
 //	X24 bits in a half                X23 less the 3 of slots
 TEXT ·permuteAVX512(SB), 0, $6336-32
 	MOVQ         f+0(FP), AX
@@ -258,7 +258,7 @@ masked:
 	KMOVW       R11, K4
 	VMOVDQU32   LEFTS(SP)(AX*4), Z0
 	VMOVDQU32   RIGHTS(SP)(AX*4), Z1
-	VMOVDQU32   PLACES(SP)(AX*4), Z2
+	VMOVDQU32   ELEMENTS(SP)(AX*4), Z2
 	ROUNDS(K4)
 	PARENTS
 	KMOVW       K4, K1

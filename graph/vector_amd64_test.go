@@ -23,7 +23,7 @@ func withoutAVX512(t testing.TB, p porep.SealProof) *Graph {
 	return g
 }
 
-// Runs around nodes from which on there is a bucket more, of the first and last nodes,
+// Spans around nodes from which on there is a bucket more, of the first and last nodes,
 // and some in between, are those that a machine without AVX-512 computes.
 func TestVectorParents(t *testing.T) {
 	if !useAVX512 {

@@ -14,9 +14,9 @@ type Accounting struct {
 	total Usage
 	tried uint64 // bytes that are kept for regions which Alloc is at work on
 	by    map[Purpose]Usage
-	// What regions on ordinary pages have not touched yet, as far as is known: the
+	// What regions in ordinary memory have not touched yet, as far as is known: the
 	// machine still calls it available.
-	untouched map[Node]uint64
+	untouched map[Binding]uint64
 }
 
 // A Usage is a number of bytes, whole pages, touched or not.
@@ -85,9 +85,9 @@ func (a *Accounting) giveBack(p Purpose, n uint64) {
 	a.by[p] = u
 }
 
-// promise looks whether n bytes that will be touched on a node, with all that has
+// promise checks whether n bytes that will be touched on a NUMA node, with all that has
 // been promised and is not touched yet, on all nodes and on this one, pass the check.
-func (a *Accounting) promise(node Node, n uint64, check func(all, here uint64) error) error {
+func (a *Accounting) promise(node Binding, n uint64, check func(all, here uint64) error) error {
 	if a == nil {
 		return check(n, n)
 	}
@@ -101,14 +101,14 @@ func (a *Accounting) promise(node Node, n uint64, check func(all, here uint64) e
 		return err
 	}
 	if a.untouched == nil {
-		a.untouched = map[Node]uint64{}
+		a.untouched = map[Binding]uint64{}
 	}
 	a.untouched[node] += n
 	return nil
 }
 
 // fulfil says that n bytes have been touched, or will not be.
-func (a *Accounting) fulfil(node Node, n uint64) {
+func (a *Accounting) fulfil(node Binding, n uint64) {
 	if a == nil || n == 0 {
 		return
 	}

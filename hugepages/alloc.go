@@ -65,10 +65,10 @@ func (o *Options) check(s system) error {
 			return &OptionError{"Pages", o.Pages, "Huge1G, Huge2M, Transparent, Small"}
 		}
 	}
-	if n, bound := o.Node.Number(); bound {
+	if n, bound := o.Binding.Number(); bound {
 		online := s.list(nodeDirectory + "/online")
 		if n < 0 || n >= maxNumber || online != nil && !slices.Contains(online, n) {
-			return &OptionError{"Node", n, fmt.Sprintf("a NUMA node of this machine: %v", online)}
+			return &OptionError{"Binding", n, fmt.Sprintf("a NUMA node of this machine: %v", online)}
 		}
 	}
 	return nil
@@ -155,7 +155,7 @@ func (r *Region) alloc(ctx context.Context, fromFile bool) (err error) {
 	if err := r.advise(); err != nil {
 		return err
 	}
-	if node, bound := r.o.Node.Number(); bound {
+	if node, bound := r.o.Binding.Number(); bound {
 		// Until Populate: rather on another node than not at all.
 		if err := linux.SetPolicy(r.room, linux.PolicyPrefer, node); err != nil {
 			r.bound = &BindError{node, err}
@@ -165,7 +165,7 @@ func (r *Region) alloc(ctx context.Context, fromFile bool) (err error) {
 		}
 	}
 	if r.huge() {
-		// A page that is reserved can still be SIGBUS for whoever touches it first:
+		// A page that is reserved can still be SIGBUS for the thread that touches it first:
 		// it is out of reach while the kernel makes room for larger ones.
 		if err := r.populate(ctx); err != nil {
 			return err
@@ -206,8 +206,8 @@ func (r *Region) mapRoom(ctx context.Context, room uint64, fromFile bool) error 
 	if why := r.system.transparent(); r.pages == Transparent && why != "" {
 		return errors.New(why)
 	}
-	err := r.o.Pool.promise(r.o.Node, room, func(all, here uint64) error {
-		return r.system.checkMemory(all, r.o.Node, here)
+	err := r.o.Pool.promise(r.o.Binding, room, func(all, here uint64) error {
+		return r.system.checkMemory(all, r.o.Binding, here)
 	})
 	if err != nil {
 		return err
@@ -303,7 +303,7 @@ func (r *Region) takePool(ctx context.Context, room uint64, fromFile bool) (mem 
 	lock, refusal := r.system.lockPool(ctx, r.page())
 	if refusal == nil {
 		defer lock.Close()
-		r.raised = r.system.newRaise(r.page(), r.o.Node)
+		r.raised = r.system.newRaise(r.page(), r.o.Binding)
 		defer func() {
 			if err != nil {
 				err = errors.Join(err, r.raised.giveBack())
@@ -328,7 +328,7 @@ func (r *Region) takePool(ctx context.Context, room uint64, fromFile bool) (mem 
 }
 
 func (r *Region) mapPool(room uint64, fromFile bool) ([]byte, error) {
-	if err := r.system.checkPool(room, r.page(), r.o.Node); err != nil {
+	if err := r.system.checkPool(room, r.page(), r.o.Binding); err != nil {
 		return nil, err
 	}
 	if !fromFile {
@@ -363,7 +363,7 @@ func (r *Region) release(keep bool) error {
 	default:
 		errs = append(errs, linux.Unmap(r.span))
 	}
-	r.o.Pool.fulfil(r.o.Node, r.promised)
+	r.o.Pool.fulfil(r.o.Binding, r.promised)
 	if r.counted > 0 {
 		r.o.Pool.giveBack(r.o.Purpose, r.counted)
 	}

@@ -8,7 +8,7 @@ import "errors"
 func Check(all ...Options) error { return check(all, newSystem("/")) }
 
 func check(all []Options, s system) error {
-	l := ledger{system: s, pools: map[poolKey]uint64{}, nodes: map[Node]uint64{}}
+	l := ledger{system: s, pools: map[poolKey]uint64{}, nodes: map[Binding]uint64{}}
 	for _, o := range all {
 		if err := o.check(s); err != nil {
 			return err
@@ -37,14 +37,14 @@ func check(all []Options, s system) error {
 type ledger struct {
 	system
 	addresses, data uint64 // of the process
-	memory          uint64 // on ordinary pages
-	nodes           map[Node]uint64
+	memory          uint64 // ordinary: in no pool of huge pages
+	nodes           map[Binding]uint64
 	pools           map[poolKey]uint64
 }
 
 type poolKey struct {
 	page uint64
-	node Node
+	node Binding
 }
 
 // add enters a region on a kind of page if there is room.
@@ -62,15 +62,15 @@ func (l *ledger) add(o *Options, p Pages, fromFile bool) error {
 		return err
 	}
 	if p == Huge1G || p == Huge2M {
-		key := poolKey{page, o.Node}
+		key := poolKey{page, o.Binding}
 		want := l.pools[key] + room
 		if err := l.checkHugeCgroup(want, page); err != nil {
 			return err
 		}
-		if err := l.checkPool(want, page, o.Node); err != nil {
-			if state, ok := l.pool(page, o.Node); !ok || !o.Raise {
+		if err := l.checkPool(want, page, o.Binding); err != nil {
+			if state, ok := l.pool(page, o.Binding); !ok || !o.Raise {
 				return err
-			} else if err := l.checkRaise(want-min(want, state.usable()*page), o.Node); err != nil {
+			} else if err := l.checkRaise(want-min(want, state.usable()*page), o.Binding); err != nil {
 				return err
 			}
 		}
@@ -79,11 +79,11 @@ func (l *ledger) add(o *Options, p Pages, fromFile bool) error {
 		if why := l.transparent(); p == Transparent && why != "" {
 			return errors.New(why)
 		}
-		if err := l.checkMemory(l.memory+room, o.Node, l.nodes[o.Node]+room); err != nil {
+		if err := l.checkMemory(l.memory+room, o.Binding, l.nodes[o.Binding]+room); err != nil {
 			return err
 		}
 		l.memory += room
-		l.nodes[o.Node] += room
+		l.nodes[o.Binding] += room
 	}
 	l.addresses += room
 	l.data += data

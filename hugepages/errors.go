@@ -115,11 +115,13 @@ func (e *HugeTLBFSError) Unwrap() error { return e.Err }
 
 // A BindError says that memory could not be bound to a NUMA node.
 type BindError struct {
-	Node int
-	Err  error
+	NUMANode int
+	Err      error
 }
 
-func (e *BindError) Error() string { return fmt.Sprintf("binding to NUMA node %d: %v", e.Node, e.Err) }
+func (e *BindError) Error() string {
+	return fmt.Sprintf("binding to NUMA node %d: %v", e.NUMANode, e.Err)
+}
 
 func (e *BindError) Unwrap() error { return e.Err }
 
@@ -136,11 +138,11 @@ func (e *PopulateError) Error() string {
 
 func (e *PopulateError) Unwrap() error { return e.Err }
 
-// A PlacementError says that pages are not where strict mode wants them.
-type PlacementError struct {
-	Placement Placement
+// A LocalityError says that pages are not where strict mode wants them.
+type LocalityError struct {
+	Locality Locality
 }
 
-func (e *PlacementError) Error() string {
-	return fmt.Sprintf("hugepages: verifying placement: %v", e.Placement)
+func (e *LocalityError) Error() string {
+	return fmt.Sprintf("hugepages: verifying locality: %v", e.Locality)
 }

@@ -55,17 +55,17 @@ func (p Pages) Size() uint64 {
 	return uint64(linux.PageSize)
 }
 
-// A Node is the NUMA node that a region is to be on; the zero Node is any.
-type Node struct {
+// A Binding is the NUMA node that a region is to be on; the zero Binding is any.
+type Binding struct {
 	number int
 	bound  bool
 }
 
-// OnNode is the NUMA node that the kernel gives this number.
-func OnNode(number int) Node { return Node{number, true} }
+// OnNUMANode binds to the NUMA node that the kernel gives this number.
+func OnNUMANode(number int) Binding { return Binding{number, true} }
 
 // Number is the kernel's number of the node; false means any node.
-func (n Node) Number() (int, bool) { return n.number, n.bound }
+func (b Binding) Number() (int, bool) { return b.number, b.bound }
 
 // Options say what Alloc is to get. Only Size must be given.
 type Options struct {
@@ -73,9 +73,9 @@ type Options struct {
 	Size uint64
 	// Purpose is what Pool counts the region under. Default: none, "".
 	Purpose Purpose
-	// Node is the NUMA node that the memory is to be on. Alloc refuses what has no
+	// Binding is the NUMA node that the memory is to be on. Alloc refuses what has no
 	// room there. Default: any.
-	Node Node
+	Binding Binding
 	// Pages are the kinds of page to try, the best first; the first that can be
 	// had is taken for the whole region. Default: Huge1G, Huge2M, Transparent,
 	// Small, without those that would waste more than an eighth of Size.
@@ -84,13 +84,13 @@ type Options struct {
 	// then come from a file there that has no name any more, and are tried first.
 	// Default: none, no mount is needed.
 	HugeTLBFS string
-	// Raise lets Alloc enlarge the kernel's pool of huge pages, on Node or on
+	// Raise lets Alloc enlarge the kernel's pool of huge pages, on its NUMA node or on
 	// all nodes, by what is missing, where the process may. Just as much is given
 	// back, by Free at the latest. Default: the pool is used as it is.
 	Raise bool
 	// Strict makes it an error of Populate and Verify that a page is not, or not
-	// known to be, on Node, and an error of Alloc that memory cannot be bound to
-	// it. Default: Placement tells.
+	// known to be, on its NUMA node, and an error of Alloc that memory cannot be bound to
+	// it. Default: Locality tells.
 	Strict bool
 	// Sample is how many pages, spread evenly, Verify asks the kernel about.
 	// Default: every page.
@@ -102,14 +102,14 @@ type Options struct {
 	// What follows is for tests.
 
 	// cpus are the Linux CPU numbers that Populate's threads are bound to.
-	// Default: those of Node that this process may run on, or, for any node,
+	// Default: those of Binding that this process may run on, or, for any node,
 	// wherever the scheduler puts the threads.
 	cpus []int
 	// threads is how many threads Populate uses. Default: one for each of the
 	// CPUs, or, for any node, for each that the process may use; at most 8.
 	threads int
 	// In a checked region, unreadable pages lie either side of the region's pages,
-	// every byte is poisonByte at first instead of zero, and Free looks whether those
+	// every byte is poisonByte at first instead of zero, and Free checks whether those
 	// between the end of the region and that of its last page still are, then leaves
 	// the addresses unreadable instead of to others. In a program that the race
 	// detector watches, the memory is of the Go heap, the only one that the
@@ -137,7 +137,7 @@ type Region struct {
 	promised uint64 // bytes that o.Pool expects to be touched yet
 	raised   *raise // what the kernel's pool was enlarged by
 
-	placement atomic.Pointer[Placement]
+	locality atomic.Pointer[Locality]
 
 	mu    sync.Mutex // Populate, Verify and Free come one after another
 	freed bool
@@ -150,7 +150,7 @@ var ErrFreed = errors.New("the region is freed")
 // Bytes is the region's memory, aligned to Pages().Size(). It is nil after Free.
 func (r *Region) Bytes() []byte { return r.bytes }
 
-// Pages is the kind of page that was had. Of Transparent ones Backing says how many the
+// Pages is the kind of page that Alloc got. Of Transparent ones Backing says how many the
 // kernel made.
 func (r *Region) Pages() Pages { return r.pages }
 

@@ -56,7 +56,7 @@ func TestAnyOptions(t *testing.T) {
 		checked := rapid.Bool().Draw(t, "checked")
 		o = o.WithChecks(checked)
 		if rapid.Bool().Draw(t, "bound") {
-			o.Node = hugepages.OnNode(0)
+			o.Binding = hugepages.OnNUMANode(0)
 		}
 		o.Pages = rapid.SampledFrom([][]hugepages.Pages{nil, {hugepages.Transparent, hugepages.Small}, {hugepages.Small}}).Draw(t, "pages")
 		r, err := hugepages.Alloc(context.Background(), o)
@@ -108,10 +108,10 @@ func TestAnyOptions(t *testing.T) {
 	})
 }
 
-func TestPlacement(t *testing.T) {
+func TestLocality(t *testing.T) {
 	for _, sample := range []int{0, 7, 1 << 20} {
 		t.Run(fmt.Sprint(sample), func(t *testing.T) {
-			o := hugepages.Options{Size: 20<<20 + 1, Pages: []hugepages.Pages{hugepages.Small}, Node: hugepages.OnNode(0), Sample: sample}
+			o := hugepages.Options{Size: 20<<20 + 1, Pages: []hugepages.Pages{hugepages.Small}, Binding: hugepages.OnNUMANode(0), Sample: sample}
 			r := alloc(t, o)
 			pages := uint64(20<<20/linux.PageSize + 1)
 			checked := pages
@@ -123,14 +123,14 @@ func TestPlacement(t *testing.T) {
 				t.Errorf("before any page is there: %v (%v)", before, err)
 			}
 			err = r.Populate(t.Context())
-			if p := r.Placement(); p.Err != nil && errors.Is(p.Err, errors.ErrUnsupported) {
+			if p := r.Locality(); p.Err != nil && errors.Is(p.Err, errors.ErrUnsupported) {
 				t.Skipf("this system does not say where memory is: %v", p.Err)
 			}
 			if err != nil {
 				t.Fatal(err)
 			}
-			p := r.Placement()
-			if p.Pages != pages || p.Checked != checked || p.Local != checked || p.Wrong+p.Unknown != 0 || p.ByNode[0] != checked || p.Err != nil {
+			p := r.Locality()
+			if p.Pages != pages || p.Checked != checked || p.Local != checked || p.Wrong+p.Unknown != 0 || p.ByNUMANode[0] != checked || p.Err != nil {
 				t.Errorf("%+v", p)
 			}
 		})
@@ -139,9 +139,9 @@ func TestPlacement(t *testing.T) {
 
 // Pages that are not there are not known to be on the node.
 func TestStrictBeforePopulate(t *testing.T) {
-	r := alloc(t, hugepages.Options{Size: 1 << 20, Node: hugepages.OnNode(0), Strict: true})
-	var wrong *hugepages.PlacementError
-	if _, err := r.Verify(t.Context()); !errors.As(err, &wrong) || wrong.Placement.Unknown != wrong.Placement.Pages {
+	r := alloc(t, hugepages.Options{Size: 1 << 20, Binding: hugepages.OnNUMANode(0), Strict: true})
+	var wrong *hugepages.LocalityError
+	if _, err := r.Verify(t.Context()); !errors.As(err, &wrong) || wrong.Locality.Unknown != wrong.Locality.Pages {
 		t.Errorf("before Populate: %v", err)
 	}
 	if err := r.Populate(t.Context()); err != nil {
@@ -151,7 +151,7 @@ func TestStrictBeforePopulate(t *testing.T) {
 
 // Populate and writers at once lose nothing, and Populate can be cut off and resumed.
 func TestPopulateWhileInUse(t *testing.T) {
-	r := alloc(t, hugepages.Options{Size: 300 << 20, Node: hugepages.OnNode(0)}.WithThreads(3))
+	r := alloc(t, hugepages.Options{Size: 300 << 20, Binding: hugepages.OnNUMANode(0)}.WithThreads(3))
 	done, cancel := context.WithCancelCause(t.Context())
 	cause := errors.New("no more")
 	cancel(cause)
@@ -308,9 +308,9 @@ func TestBadOptions(t *testing.T) {
 		{hugepages.Options{Size: 1, Pages: []hugepages.Pages{}}, "Pages []"},
 		{hugepages.Options{Size: 1, Pages: []hugepages.Pages{0}}, "Pages [Pages(0)]"},
 		{hugepages.Options{Size: 1, Pages: []hugepages.Pages{hugepages.Small, 9}}, "Pages(9)"},
-		{hugepages.Options{Size: 1, Node: hugepages.OnNode(-1)}, "Node -1"},
-		{hugepages.Options{Size: 1, Node: hugepages.OnNode(1000)}, "Node 1000"},
-		{hugepages.Options{Size: 1, Node: hugepages.OnNode(1 << 40)}, "Node"},
+		{hugepages.Options{Size: 1, Binding: hugepages.OnNUMANode(-1)}, "Binding -1"},
+		{hugepages.Options{Size: 1, Binding: hugepages.OnNUMANode(1000)}, "Binding 1000"},
+		{hugepages.Options{Size: 1, Binding: hugepages.OnNUMANode(1 << 40)}, "Binding"},
 	} {
 		r, err := hugepages.Alloc(t.Context(), c.o)
 		var e *hugepages.OptionError

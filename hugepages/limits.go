@@ -32,8 +32,8 @@ func fits(limit Limit, where string, want, max, used uint64) error {
 }
 
 // checkMemory returns a *LimitError if the machine, a memory cgroup or, if there
-// is one, the NUMA node has no room for so many bytes more of ordinary pages.
-func (s system) checkMemory(want uint64, node Node, wantOnNode uint64) error {
+// is one, the NUMA node has no room for so many bytes more of ordinary memory.
+func (s system) checkMemory(want uint64, node Binding, wantOnNode uint64) error {
 	if n, file, ok := s.available(); ok {
 		if err := fits(LimitMemory, file, want, n, 0); err != nil {
 			return err
@@ -46,8 +46,8 @@ func (s system) checkMemory(want uint64, node Node, wantOnNode uint64) error {
 }
 
 // checkNode returns a *LimitError if the NUMA node, if there is one, has no room for so
-// many bytes more of ordinary pages.
-func (s system) checkNode(want uint64, node Node) error {
+// many bytes more of ordinary memory.
+func (s system) checkNode(want uint64, node Binding) error {
 	number, bound := node.Number()
 	if !bound {
 		return nil
@@ -138,7 +138,7 @@ func (s system) checkHugeCgroup(want, page uint64) error {
 }
 
 // checkPool returns a *LimitError if fewer than so many bytes of huge pages are free.
-func (s system) checkPool(want, page uint64, node Node) error {
+func (s system) checkPool(want, page uint64, node Binding) error {
 	p, ok := s.pool(page, node)
 	if !ok {
 		return fmt.Errorf("no pool of them in /%s: %w", p.directory, fs.ErrNotExist)

@@ -86,14 +86,14 @@ func TestNUMAGuestBinding(t *testing.T) {
 	guest(t)
 	for node := range 2 {
 		for _, p := range []hugepages.Pages{hugepages.Transparent, hugepages.Small} {
-			o := hugepages.Options{Size: 24 << 20, Pages: only(p), Node: hugepages.OnNode(node), Strict: true}
+			o := hugepages.Options{Size: 24 << 20, Pages: only(p), Binding: hugepages.OnNUMANode(node), Strict: true}
 			r := alloc(t, o)
 			if err := r.Populate(t.Context()); err != nil {
 				t.Errorf("node %d, %v: %v", node, p, err)
 			}
-			place := r.Placement()
-			if place.Local != place.Pages || place.Checked != place.Pages || place.ByNode[node] != place.Pages {
-				t.Errorf("node %d, %v: %+v", node, p, place)
+			locality := r.Locality()
+			if locality.Local != locality.Pages || locality.Checked != locality.Pages || locality.ByNUMANode[node] != locality.Pages {
+				t.Errorf("node %d, %v: %+v", node, p, locality)
 			}
 			if n := mapsSay(t, r, node); n != o.Size {
 				t.Errorf("node %d, %v: numa_maps says %d of %d bytes", node, p, n, o.Size)
@@ -103,8 +103,8 @@ func TestNUMAGuestBinding(t *testing.T) {
 			for i := 0; i < len(lazy.Bytes()); i += linux.PageSize {
 				lazy.Bytes()[i] = 1
 			}
-			if place, err := lazy.Verify(t.Context()); err != nil {
-				t.Errorf("node %d, %v, touched: %v (%v)", node, p, place, err)
+			if locality, err := lazy.Verify(t.Context()); err != nil {
+				t.Errorf("node %d, %v, touched: %v (%v)", node, p, locality, err)
 			}
 		}
 	}
@@ -114,7 +114,7 @@ func TestNUMAGuestBinding(t *testing.T) {
 func TestNUMAGuestWrongNode(t *testing.T) {
 	guest(t)
 	for _, strict := range []bool{true, false} {
-		r := alloc(t, hugepages.Options{Size: 8 << 20, Pages: only(hugepages.Small), Node: hugepages.OnNode(0), Strict: strict})
+		r := alloc(t, hugepages.Options{Size: 8 << 20, Pages: only(hugepages.Small), Binding: hugepages.OnNUMANode(0), Strict: strict})
 		half := r.Bytes()[:4<<20]
 		if err := linux.SetPolicy(half, linux.PolicyBind, 1); err != nil {
 			t.Fatal(err)
@@ -123,12 +123,12 @@ func TestNUMAGuestWrongNode(t *testing.T) {
 			half[i] = 1
 		}
 		err := r.Populate(t.Context())
-		place := r.Placement()
-		if place.Wrong != place.Pages/2 || place.Local != place.Pages/2 || place.ByNode[1] != place.Wrong {
-			t.Errorf("strict %v: %+v", strict, place)
+		locality := r.Locality()
+		if locality.Wrong != locality.Pages/2 || locality.Local != locality.Pages/2 || locality.ByNUMANode[1] != locality.Wrong {
+			t.Errorf("strict %v: %+v", strict, locality)
 		}
-		var wrong *hugepages.PlacementError
-		if errors.As(err, &wrong) != strict || strict && wrong.Placement.Wrong != place.Wrong {
+		var wrong *hugepages.LocalityError
+		if errors.As(err, &wrong) != strict || strict && wrong.Locality.Wrong != locality.Wrong {
 			t.Errorf("strict %v: %v", strict, err)
 		}
 		if strict && !strings.Contains(fmt.Sprint(err), "NUMA node 0") {
@@ -142,11 +142,11 @@ func TestNUMAGuestRaise(t *testing.T) {
 	directory := func(node int) string { return poolOfNode(node, hugepages.Huge2M) }
 	pool(t, hugepages.Huge2M)
 	before := [2]int{readPool(t, directory(0), "nr_hugepages"), readPool(t, directory(1), "nr_hugepages")}
-	o := hugepages.Options{Size: 6 << 21, Pages: only(hugepages.Huge2M), Node: hugepages.OnNode(1), Raise: true, Strict: true}
+	o := hugepages.Options{Size: 6 << 21, Pages: only(hugepages.Huge2M), Binding: hugepages.OnNUMANode(1), Raise: true, Strict: true}
 	r := alloc(t, o)
 	use(t, r)
-	if place := r.Placement(); place.Local != 6 || place.ByNode[1] != 6 {
-		t.Errorf("%+v", place)
+	if locality := r.Locality(); locality.Local != 6 || locality.ByNUMANode[1] != 6 {
+		t.Errorf("%+v", locality)
 	}
 	if n := mapsSay(t, r, 1); n != o.Size {
 		t.Errorf("numa_maps says %d of %d bytes", n, o.Size)
@@ -167,9 +167,9 @@ func TestNUMAGuestRaise(t *testing.T) {
 func TestNUMAGuestGigantic(t *testing.T) {
 	guest(t)
 	pool(t, hugepages.Huge1G)
-	r := alloc(t, hugepages.Options{Size: 1 << 30, Node: hugepages.OnNode(1), Raise: true, Strict: true})
-	if place := r.Placement(); r.Pages() != hugepages.Huge1G || place.Pages != 1 || place.ByNode[1] != 1 {
-		t.Errorf("%v, refused %v, %+v", r.Pages(), r.Refused(), place)
+	r := alloc(t, hugepages.Options{Size: 1 << 30, Binding: hugepages.OnNUMANode(1), Raise: true, Strict: true})
+	if locality := r.Locality(); r.Pages() != hugepages.Huge1G || locality.Pages != 1 || locality.ByNUMANode[1] != 1 {
+		t.Errorf("%v, refused %v, %+v", r.Pages(), r.Refused(), locality)
 	}
 	r.Bytes()[1<<30-1] = 1
 }
@@ -182,14 +182,14 @@ func TestNUMAGuestPoolOfOtherNode(t *testing.T) {
 	before := readPool(t, other, "nr_hugepages")
 	setPool(t, other, before+4)
 	t.Cleanup(func() { setPool(t, other, before) })
-	o := hugepages.Options{Size: 4 << 21, Pages: only(hugepages.Huge2M), Node: hugepages.OnNode(1)}
+	o := hugepages.Options{Size: 4 << 21, Pages: only(hugepages.Huge2M), Binding: hugepages.OnNUMANode(1)}
 	_, err := hugepages.Alloc(t.Context(), o)
 	if wrong := wantLimit(err, hugepages.LimitHugePages, o.Size); wrong != nil {
 		t.Error(wrong)
 	} else if !strings.Contains(err.Error(), "/node1/") {
 		t.Errorf("the error does not name the node: %v", err)
 	}
-	o.Node = hugepages.OnNode(0)
+	o.Binding = hugepages.OnNUMANode(0)
 	use(t, alloc(t, o))
 }
 
@@ -209,9 +209,9 @@ func TestNUMAGuestReservedByOthers(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer linux.Unmap(other)
-	r := alloc(t, hugepages.Options{Size: 4 << 21, Pages: only(hugepages.Huge2M), Node: hugepages.OnNode(1), Strict: true})
-	if place := r.Placement(); place.ByNode[1] != 4 {
-		t.Errorf("%+v", place)
+	r := alloc(t, hugepages.Options{Size: 4 << 21, Pages: only(hugepages.Huge2M), Binding: hugepages.OnNUMANode(1), Strict: true})
+	if locality := r.Locality(); locality.ByNUMANode[1] != 4 {
+		t.Errorf("%+v", locality)
 	}
 	for i := range other {
 		other[i] = 1
@@ -224,7 +224,7 @@ func TestNUMAGuestExhausted(t *testing.T) {
 	guest(t)
 	before := freeMemory(t, 1)
 	for _, p := range []hugepages.Pages{hugepages.Transparent, hugepages.Small} {
-		o := hugepages.Options{Size: before + 64<<20, Pages: only(p), Node: hugepages.OnNode(1)}
+		o := hugepages.Options{Size: before + 64<<20, Pages: only(p), Binding: hugepages.OnNUMANode(1)}
 		_, err := hugepages.Alloc(t.Context(), o)
 		if wrong := wantLimit(err, hugepages.LimitNode, o.Size); wrong != nil {
 			t.Error(wrong)
@@ -249,7 +249,7 @@ func TestNUMAGuestExhaustedLater(t *testing.T) {
 }
 
 func exhaustLater(t *testing.T, threads int) {
-	o := hugepages.Options{Size: 256 << 20, Pages: only(hugepages.Small), Node: hugepages.OnNode(1), Strict: true}.WithThreads(threads)
+	o := hugepages.Options{Size: 256 << 20, Pages: only(hugepages.Small), Binding: hugepages.OnNUMANode(1), Strict: true}.WithThreads(threads)
 	strict := alloc(t, o)
 	o.Strict = false
 	lax := alloc(t, o)
@@ -271,8 +271,8 @@ func exhaustLater(t *testing.T, threads int) {
 		t.Errorf("%d threads: %v", threads, err)
 	}
 	err = lax.Populate(t.Context())
-	if place := lax.Placement(); err != nil || place.Wrong == 0 || place.ByNode[0] != place.Wrong || place.Unknown != 0 {
-		t.Errorf("%d threads: %+v (%v)", threads, place, err)
+	if locality := lax.Locality(); err != nil || locality.Wrong == 0 || locality.ByNUMANode[0] != locality.Wrong || locality.Unknown != 0 {
+		t.Errorf("%d threads: %+v (%v)", threads, locality, err)
 	}
 	free(t, strict)
 	free(t, lax)
@@ -335,14 +335,14 @@ func inCpuset() error {
 	}
 	ctx := context.Background()
 	for _, p := range []hugepages.Pages{hugepages.Huge2M, hugepages.Transparent, hugepages.Small} {
-		o := hugepages.Options{Size: 2 << 21, Pages: only(p), Node: hugepages.OnNode(1), Strict: true}
+		o := hugepages.Options{Size: 2 << 21, Pages: only(p), Binding: hugepages.OnNUMANode(1), Strict: true}
 		_, err := hugepages.Alloc(ctx, o)
 		var refused *hugepages.BindError
 		var none *hugepages.LimitError // node 1 has no huge pages either
 		if !errors.As(err, &refused) && !(p == hugepages.Huge2M && errors.As(err, &none)) {
 			return fmt.Errorf("%v, strictly on a node that is not allowed: %v", p, err)
 		}
-		o.Node = hugepages.OnNode(0)
+		o.Binding = hugepages.OnNUMANode(0)
 		r, err := hugepages.Alloc(ctx, o)
 		if err != nil {
 			return err
@@ -350,8 +350,8 @@ func inCpuset() error {
 		if err := r.Populate(ctx); err != nil {
 			return err
 		}
-		if place := r.Placement(); place.ByNode[0] != place.Pages {
-			return fmt.Errorf("%v: %v", p, place)
+		if locality := r.Locality(); locality.ByNUMANode[0] != locality.Pages {
+			return fmt.Errorf("%v: %v", p, locality)
 		}
 		if err := r.Free(); err != nil {
 			return err
@@ -359,15 +359,15 @@ func inCpuset() error {
 		if p == hugepages.Huge2M {
 			continue
 		}
-		o.Node, o.Strict = hugepages.OnNode(1), false
+		o.Binding, o.Strict = hugepages.OnNUMANode(1), false
 		if r, err = hugepages.Alloc(ctx, o); err != nil {
 			return err
 		}
 		if err := r.Populate(ctx); err != nil {
 			return err
 		}
-		if place := r.Placement(); place.Wrong != place.Pages || place.ByNode[0] != place.Pages {
-			return fmt.Errorf("%v, rather on a node that is not allowed: %v", p, place)
+		if locality := r.Locality(); locality.Wrong != locality.Pages || locality.ByNUMANode[0] != locality.Pages {
+			return fmt.Errorf("%v, rather on a node that is not allowed: %v", p, locality)
 		}
 		if err := r.Free(); err != nil {
 			return err

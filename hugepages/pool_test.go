@@ -106,7 +106,7 @@ func use(t *testing.T, r *hugepages.Region) {
 
 func TestRaise(t *testing.T) {
 	for _, p := range []hugepages.Pages{hugepages.Huge2M, hugepages.Huge1G} {
-		for _, node := range []hugepages.Node{{}, hugepages.OnNode(0)} {
+		for _, node := range []hugepages.Binding{{}, hugepages.OnNUMANode(0)} {
 			for _, checked := range []bool{false, true} {
 				if checked && (p == hugepages.Huge1G || hugepages.RaceEnabled) {
 					continue // a GiB of poison; no huge pages of the heap
@@ -118,7 +118,7 @@ func TestRaise(t *testing.T) {
 					}
 					directory := pool(t, p)
 					before := readPool(t, directory, "nr_hugepages")
-					o := hugepages.Options{Size: 2*p.Size() - 5, Pages: only(p), Node: node, Raise: true, Strict: true}.WithChecks(checked)
+					o := hugepages.Options{Size: 2*p.Size() - 5, Pages: only(p), Binding: node, Raise: true, Strict: true}.WithChecks(checked)
 					if p == hugepages.Huge1G {
 						o.Size = 1 << 30
 					}
@@ -141,8 +141,8 @@ func TestRaise(t *testing.T) {
 					if n, err := r.HugeBytes(); err != nil || n < o.Size {
 						t.Errorf("%d bytes on huge pages (%v)", n, err)
 					}
-					if place := r.Placement(); node != (hugepages.Node{}) && (place.Local != place.Pages || place.Pages != (o.Size+p.Size()-1)/p.Size()) {
-						t.Errorf("%+v", place)
+					if locality := r.Locality(); node != (hugepages.Binding{}) && (locality.Local != locality.Pages || locality.Pages != (o.Size+p.Size()-1)/p.Size()) {
+						t.Errorf("%+v", locality)
 					}
 					if now := readPool(t, directory, "nr_hugepages"); now <= before {
 						t.Errorf("a pool of %d pages before, %d with the region", before, now)
@@ -186,7 +186,7 @@ func TestRaiseConcurrently(t *testing.T) {
 			for range 4 {
 				o := hugepages.Options{Size: (i + 1) << 21, Pages: only(hugepages.Huge2M), Raise: true}
 				if i%2 == 0 {
-					o.Node = hugepages.OnNode(0)
+					o.Binding = hugepages.OnNUMANode(0)
 				}
 				r, err := hugepages.Alloc(t.Context(), o)
 				if err != nil {
@@ -287,7 +287,7 @@ func TestHugeTLBFS(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, checked := range []bool{false, true} {
-		o := hugepages.Options{Size: 3<<21 + 7, HugeTLBFS: sub, Raise: true, Node: hugepages.OnNode(0), Strict: true}.WithChecks(checked)
+		o := hugepages.Options{Size: 3<<21 + 7, HugeTLBFS: sub, Raise: true, Binding: hugepages.OnNUMANode(0), Strict: true}.WithChecks(checked)
 		r := alloc(t, o)
 		if hugepages.RaceEnabled && checked {
 			continue
@@ -352,7 +352,7 @@ func TestFreedOnEveryPath(t *testing.T) {
 		"small":         {Pages: only(hugepages.Small)},
 		"transparent":   {Pages: only(hugepages.Transparent)},
 		"huge":          {Pages: only(hugepages.Huge2M), Raise: true},
-		"not to be had": {Pages: only(hugepages.Huge1G), Node: hugepages.OnNode(0)},
+		"not to be had": {Pages: only(hugepages.Huge1G), Binding: hugepages.OnNUMANode(0)},
 		"over budget":   {Pool: budget},
 	} {
 		o.Size = size

@@ -43,7 +43,7 @@ func (r *Region) stepSize(i int) uint64 {
 }
 
 // Populate takes all pages from the machine, roughly from the first to the last,
-// until ctx is done, so that whoever uses the region does not wait for them.
+// until ctx is done, so that those who use the region do not wait for them.
 // Others may use it meanwhile. If the region has a NUMA node, Verify follows.
 //
 // The error is ctx's cause, a *PopulateError, which wraps a *LimitError if the
@@ -58,7 +58,7 @@ func (r *Region) Populate(ctx context.Context) error {
 	if err := r.populate(ctx); err != nil {
 		return err
 	}
-	if _, bound := r.o.Node.Number(); bound {
+	if _, bound := r.o.Binding.Number(); bound {
 		_, err := r.verify(ctx)
 		return err
 	}
@@ -110,11 +110,11 @@ type population struct {
 	kept    uint64     // bytes that the node's kernel does not let go of
 }
 
-// bind makes ordinary pages come from the region's node, even if files' pages
-// have to be dropped for them. Those of the kernel's pool come from there anyway
+// bind makes ordinary memory come from the region's node, even if files' pages
+// have to be dropped for it. Pages of the kernel's pool come from there anyway
 // if there are any.
 func (p *population) bind() error {
-	node, bound := p.o.Node.Number()
+	node, bound := p.o.Binding.Number()
 	if !bound || p.huge() || p.bound != nil {
 		return nil
 	}
@@ -130,7 +130,7 @@ func (p *population) bind() error {
 // unbind lets pages come from other nodes when theirs is full, so that nobody is killed.
 func (p *population) unbind() {
 	if p.binding {
-		node, _ := p.o.Node.Number()
+		node, _ := p.o.Binding.Number()
 		_ = linux.SetPolicy(p.room, linux.PolicyPrefer, node) // as it was in alloc
 		p.binding = false
 	}
@@ -139,7 +139,7 @@ func (p *population) unbind() {
 // crew is how many threads populate, on which CPUs; nil is anywhere.
 func (r *Region) crew() (cpus []int, threads int) {
 	cpus = r.o.cpus
-	if node, bound := r.o.Node.Number(); bound && len(cpus) == 0 {
+	if node, bound := r.o.Binding.Number(); bound && len(cpus) == 0 {
 		if allowed, err := linux.Affinity(0); err == nil {
 			cpus = slices.DeleteFunc(r.system.list(nodePath(node, "cpulist")), func(cpu int) bool { return !slices.Contains(allowed, cpu) })
 		}
@@ -210,7 +210,7 @@ func (p *population) populateStep(ctx context.Context, i int) error {
 	p.steps[i] = true
 	if !p.huge() {
 		p.promised -= size
-		p.o.Pool.fulfil(p.o.Node, size)
+		p.o.Pool.fulfil(p.o.Binding, size)
 	}
 	return nil
 }
@@ -240,11 +240,11 @@ func (p *population) makeRoom(want uint64) error {
 	if p.huge() {
 		return nil // they are set aside
 	}
-	if err := p.system.checkMemory(want, Node{}, 0); err != nil {
+	if err := p.system.checkMemory(want, Binding{}, 0); err != nil {
 		return err
 	}
 	if p.binding {
-		node, _ := p.o.Node.Number()
+		node, _ := p.o.Binding.Number()
 		if err := p.system.checkNodeKeeping(p.kept, want, node); err != nil {
 			if p.o.Strict {
 				return err

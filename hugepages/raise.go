@@ -17,12 +17,12 @@ import (
 type raise struct {
 	system system
 	page   uint64
-	node   Node
+	node   Binding
 	before uint64 // pages that the pool was told to keep
 	pages  uint64 // pages that it was then told to keep beyond these
 }
 
-func (s system) newRaise(page uint64, node Node) *raise {
+func (s system) newRaise(page uint64, node Binding) *raise {
 	p, _ := s.pool(page, node)
 	return &raise{system: s, page: page, node: node, before: p.persistent()}
 }
@@ -41,7 +41,7 @@ const raiseStep = 1 << 30
 // whatever node. The kernel releases the lock when the file is closed or the
 // process ends.
 func (s system) lockPool(ctx context.Context, page uint64) (*os.File, error) {
-	p, _ := s.pool(page, Node{})
+	p, _ := s.pool(page, Binding{})
 	f, err := os.Open(filepath.Join(s.root, p.directory, "nr_hugepages"))
 	if err != nil {
 		return nil, err
@@ -121,7 +121,7 @@ func (r *raise) enlarge(ctx context.Context, want uint64) (err error) {
 }
 
 // checkRaise returns a *LimitError if the machine has no room for a larger pool.
-func (s system) checkRaise(want uint64, node Node) error {
+func (s system) checkRaise(want uint64, node Binding) error {
 	if n, file, ok := s.available(); ok {
 		if err := fits(LimitMemory, file, want, n, 0); err != nil {
 			return err

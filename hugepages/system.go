@@ -236,7 +236,7 @@ type poolState struct {
 
 // pool reads a pool's files until they agree: others free pages meanwhile, and a
 // surplus of now with a total of before would be pages that nobody ever had.
-func (s system) pool(page uint64, node Node) (p poolState, ok bool) {
+func (s system) pool(page uint64, node Binding) (p poolState, ok bool) {
 	p, ok = s.poolOnce(page, node)
 	for ok {
 		before := p
@@ -248,7 +248,7 @@ func (s system) pool(page uint64, node Node) (p poolState, ok bool) {
 	return p, ok
 }
 
-func (s system) poolOnce(page uint64, node Node) (p poolState, ok bool) {
+func (s system) poolOnce(page uint64, node Binding) (p poolState, ok bool) {
 	name := fmt.Sprintf("hugepages-%dkB", page>>10)
 	all := "sys/kernel/mm/hugepages/" + name
 	p = poolState{directory: all, page: page}
@@ -289,7 +289,7 @@ func (p poolState) reservedHere() uint64 {
 // persistent is what has to be written to nr_hugepages to leave the pool as it is.
 func (p poolState) persistent() uint64 { return p.total - min(p.total, p.surplus) }
 
-// A cgroup is the process's place in the hierarchy of one controller.
+// A cgroup is the process's own in the hierarchy of one controller.
 type cgroup struct {
 	v2          bool
 	options     string   // of the mount
@@ -320,7 +320,7 @@ func (s system) cgroup(controller string) (c cgroup, ok bool) {
 		if v2 {
 			key = ""
 		}
-		place, has := own[key]
+		ownPath, has := own[key]
 		if !has || !v2 && (kind[0] != "cgroup" || !slices.Contains(strings.Split(kind[2], ","), controller)) {
 			continue
 		}
@@ -330,8 +330,8 @@ func (s system) cgroup(controller string) (c cgroup, ok bool) {
 		c, ok = cgroup{v2: v2, options: kind[2]}, true
 		root, point := unescape(mount[3]), strings.TrimPrefix(unescape(mount[4]), "/")
 		// A namespace shows paths outside of it as /../…: what can be seen is the mount.
-		below, inside := strings.CutPrefix(path.Clean(place), strings.TrimSuffix(root, "/"))
-		if !inside || strings.HasPrefix(place, "/..") || below != "" && below[0] != '/' {
+		below, inside := strings.CutPrefix(path.Clean(ownPath), strings.TrimSuffix(root, "/"))
+		if !inside || strings.HasPrefix(ownPath, "/..") || below != "" && below[0] != '/' {
 			below = ""
 		}
 		for below != "" && below != "/" {

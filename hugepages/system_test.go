@@ -77,9 +77,9 @@ func TestLimits(t *testing.T) {
 		{"two-nodes", onNode(1), 0, LimitNode, "/sys/devices/system/node/node1/meminfo"},
 		{"two-nodes", onNode(3), 0, LimitNode, "/sys/devices/system/node/node3/meminfo"},
 		// 60 free, of which 25 are reserved, and 15 more that may be had, of which 10 are.
-		{"two-nodes", pool2M(Node{}), 40 * 2 * mib, LimitHugePages, "/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages"},
-		{"two-nodes", pool2M(OnNode(0)), 20 * 2 * mib, LimitHugePages, "/sys/devices/system/node/node0/hugepages/hugepages-2048kB/free_hugepages"},
-		{"two-nodes", pool2M(OnNode(1)), 30 * 2 * mib, LimitHugePages, "/sys/devices/system/node/node1/hugepages/hugepages-2048kB/free_hugepages"},
+		{"two-nodes", pool2M(Binding{}), 40 * 2 * mib, LimitHugePages, "/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages"},
+		{"two-nodes", pool2M(OnNUMANode(0)), 20 * 2 * mib, LimitHugePages, "/sys/devices/system/node/node0/hugepages/hugepages-2048kB/free_hugepages"},
+		{"two-nodes", pool2M(OnNUMANode(1)), 30 * 2 * mib, LimitHugePages, "/sys/devices/system/node/node1/hugepages/hugepages-2048kB/free_hugepages"},
 	} {
 		s := systemOf(t, c.machine)
 		if err := c.check(s, c.most); err != nil {
@@ -95,11 +95,11 @@ func TestLimits(t *testing.T) {
 
 func huge2M(s system, n uint64) error   { return s.checkHugeCgroup(n, Huge2M.Size()) }
 func huge1G(s system, n uint64) error   { return s.checkHugeCgroup(n, Huge1G.Size()) }
-func anywhere(s system, n uint64) error { return s.checkMemory(n, Node{}, n) }
+func anywhere(s system, n uint64) error { return s.checkMemory(n, Binding{}, n) }
 func onNode(node int) func(system, uint64) error {
-	return func(s system, n uint64) error { return s.checkMemory(n, OnNode(node), n) }
+	return func(s system, n uint64) error { return s.checkMemory(n, OnNUMANode(node), n) }
 }
-func pool2M(node Node) func(system, uint64) error {
+func pool2M(node Binding) func(system, uint64) error {
 	return func(s system, n uint64) error { return s.checkPool(n, Huge2M.Size(), node) }
 }
 
@@ -132,7 +132,7 @@ func TestOneFileMissing(t *testing.T) {
 			t.Errorf("nothing readable: %v", err)
 		}
 	}
-	if err := empty.checkPool(1, Huge2M.Size(), Node{}); !errors.Is(err, os.ErrNotExist) {
+	if err := empty.checkPool(1, Huge2M.Size(), Binding{}); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("no pool: %v", err)
 	}
 	if empty.transparent() != "" {
@@ -241,15 +241,15 @@ Node 10, zone   Normal
 
 func TestPoolState(t *testing.T) {
 	s := systemOf(t, "two-nodes")
-	p, ok := s.pool(Huge2M.Size(), OnNode(0))
+	p, ok := s.pool(Huge2M.Size(), OnNUMANode(0))
 	if !ok || p.persistent() != 60 || p.reserved != 25 || p.overcommit != 0 {
 		t.Errorf("%+v, %v", p, ok)
 	}
-	p, ok = s.pool(Huge2M.Size(), Node{})
+	p, ok = s.pool(Huge2M.Size(), Binding{})
 	if !ok || p.persistent() != 90 || p.overcommit != 5 {
 		t.Errorf("%+v, %v", p, ok)
 	}
-	if _, ok := s.pool(Huge1G.Size(), OnNode(0)); ok {
+	if _, ok := s.pool(Huge1G.Size(), OnNUMANode(0)); ok {
 		t.Error("a pool of 1 GiB pages on node 0")
 	}
 }
@@ -324,7 +324,7 @@ func FuzzParse(f *testing.F) {
 			"proc/self/smaps":     {Data: []byte(text)},
 			"proc/meminfo":        {Data: []byte(text)},
 		}}
-		_ = s.checkMemory(1, OnNode(0), 1)
+		_ = s.checkMemory(1, OnNUMANode(0), 1)
 		_, _ = s.hugeBytes(0, 1<<63)
 	})
 }

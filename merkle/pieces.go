@@ -13,7 +13,7 @@ import (
 // value is an empty tree.
 //
 // A subtree stands at the next multiple of its own size, and zeros fill the
-// place between it and the one before, as between the pieces of a sector.
+// room between it and the one before, as between the pieces of a sector.
 type Accumulator struct {
 	stack   []subtree // from left to right, each higher than the next
 	covered uint64    // bytes from the tree's start to the last subtree's end
@@ -80,7 +80,7 @@ func (a *Accumulator) Root() (porep.Commitment, porep.PaddedSize, error) {
 	return top.root, nodeSize << top.height, nil
 }
 
-// A PieceError says which piece has no place in a sector's tree.
+// A PieceError says which piece does not fit into a sector's tree.
 type PieceError struct {
 	Index int
 	Piece porep.Piece

@@ -27,10 +27,10 @@ func levelOffset(size porep.SectorSize, level int) int64 {
 }
 
 // NodeOffset is where, in the file of the tree over size bytes, the node lies
-// that commits to the span bytes of data from start on. span is a power of two
+// that commits to the length bytes of data from start on. length is a power of two
 // from 32, start a multiple of it.
-func NodeOffset(size porep.SectorSize, start, span porep.PaddedSize) int64 {
-	return levelOffset(size, height(uint64(span))) + int64(start/span)*nodeSize
+func NodeOffset(size porep.SectorSize, start, length porep.PaddedSize) int64 {
+	return levelOffset(size, height(uint64(length))) + int64(start/length)*nodeSize
 }
 
 // BuildTree writes to w the whole tree over size bytes of data, all levels,
@@ -49,7 +49,7 @@ func NodeOffset(size porep.SectorSize, start, span porep.PaddedSize) int64 {
 // the call.
 func BuildTree(ctx context.Context, w io.WriterAt, data io.ReaderAt, size porep.SectorSize, workers int, progress func(done uint64)) (porep.Commitment, error) {
 	const doing = "building tree"
-	write := func(r run) error {
+	write := func(r span) error {
 		n, err := w.WriteAt(r.nodes, r.offset)
 		if err == nil && n < len(r.nodes) {
 			err = io.ErrShortWrite
@@ -91,7 +91,7 @@ func CheckTree(ctx context.Context, tree, data io.ReaderAt, size porep.SectorSiz
 	}
 	newSink := func() sink {
 		var buf []byte
-		return func(r run) error {
+		return func(r span) error {
 			if len(buf) < len(r.nodes) {
 				buf = make([]byte, len(r.nodes))
 			}
@@ -137,21 +137,21 @@ func readFull(r io.ReaderAt, b []byte, off int64) (int, error) {
 	return n, err
 }
 
-// A run is consecutive nodes of one level.
-type run struct {
+// A span is consecutive nodes of one level.
+type span struct {
 	level  int
 	first  uint64 // node in the level
 	offset int64  // byte in the file
 	nodes  []byte
 }
 
-func (r run) String() string {
+func (r span) String() string {
 	return fmt.Sprintf("level %d, %d bytes from byte %d", r.level, len(r.nodes), r.offset)
 }
 
 // compare returns a *TreeError that names the first node of r that is another
 // one in got.
-func (r run) compare(got []byte) error {
+func (r span) compare(got []byte) error {
 	if bytes.Equal(got, r.nodes) {
 		return nil
 	}
@@ -163,9 +163,9 @@ func (r run) compare(got []byte) error {
 	}
 }
 
-// A sink takes the runs of one worker: it writes them, or compares them with
-// what was written before. Runs are valid until it returns.
-type sink func(run) error
+// A sink takes the spans of one worker: it writes them, or compares them with
+// what was written before. Spans are valid until it returns.
+type sink func(span) error
 
 // A walk computes every node of a tree once. Workers claim chunks of leaves and
 // hand these and all levels above them to their sinks, except the chunks'
@@ -274,7 +274,7 @@ func (w *walk) chunk(h *Hasher, put sink, off uint64, leaves, root []byte) error
 // above them, level after level.
 func (w *walk) emit(put sink, level int, first uint64, nodes, above []byte) error {
 	for {
-		if err := put(run{level, first, levelOffset(w.size, level) + int64(first)*nodeSize, nodes}); err != nil {
+		if err := put(span{level, first, levelOffset(w.size, level) + int64(first)*nodeSize, nodes}); err != nil {
 			return err
 		}
 		if len(above) == 0 {

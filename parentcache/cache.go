@@ -28,7 +28,7 @@ import (
 // is read afterwards is copied out of the mapping, compared with them, and only then
 // used. So a file that is somebody else's, or in somebody else's directory, will do,
 // and may be replaced at any time. Checksums find what disks, memory and mistakes do;
-// whoever may write to the file and means harm can get past them.
+// somebody who may write to the file and means harm can get past them.
 type Cache struct {
 	proof   porep.SealProof
 	path    string
@@ -71,8 +71,8 @@ func (c *Cache) Nodes() uint64 { return c.proof.SectorSize().Nodes() }
 
 // Parents writes the parents of len(dst)/porep.Degree consecutive nodes, from
 // node first on: for each node 6 base parents, then 8 expander parents. It reads
-// whole runs of 128 nodes, so it is cheapest for those. The error is a
-// *graph.RangeError if len(dst) is no multiple of porep.Degree or if the run leaves
+// whole spans of 128 nodes, so it is cheapest for those. The error is a
+// *graph.RangeError if len(dst) is no multiple of porep.Degree or if the span leaves
 // the layer, and a *ReadError if the file cannot be read any more or has changed;
 // what dst has then is of no use.
 func (c *Cache) Parents(dst []uint32, first uint64) error {
@@ -146,7 +146,7 @@ func copyMapped(dst, src []byte) (ok bool) {
 // was verified.
 type ReadError struct {
 	Path  string
-	First uint64 // the first node of the run that could not be read
+	First uint64 // the first node of the span that could not be read
 	Nodes uint64 // how many they are
 	Fault string
 }

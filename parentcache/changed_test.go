@@ -93,15 +93,15 @@ func TestChangedWhileMapped(t *testing.T) {
 				node := 200 + i*10_007
 				off := int64(node*rowSize + i)
 				ch.change(off)
-				for _, run := range []struct{ first, nodes uint64 }{
+				for _, span := range []struct{ first, nodes uint64 }{
 					{node, 1},
 					{node / sumNodes * sumNodes, sumNodes},
 					{node - 200, 1000},
 				} {
-					err := c.Parents(make([]uint32, run.nodes*porep.Degree), run.first)
+					err := c.Parents(make([]uint32, span.nodes*porep.Degree), span.first)
 					var e *ReadError
-					if !errors.As(err, &e) || e.Path != c.Path() || e.First > node || run.nodes < 1000 && e.First+e.Nodes <= node {
-						t.Fatalf("node %d changed, %d nodes read from %d on: error %v, want a ReadError with the node", node, run.nodes, run.first, err)
+					if !errors.As(err, &e) || e.Path != c.Path() || e.First > node || span.nodes < 1000 && e.First+e.Nodes <= node {
+						t.Fatalf("node %d changed, %d nodes read from %d on: error %v, want a ReadError with the node", node, span.nodes, span.first, err)
 					}
 					prefix := fmt.Sprintf("parentcache: reading %s: nodes %d to %d: ", c.Path(), e.First, e.First+e.Nodes-1)
 					if text := err.Error(); !strings.Contains(text, ch.want) || !strings.HasPrefix(text, prefix) {

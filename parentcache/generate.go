@@ -93,7 +93,7 @@ func provide(ctx context.Context, p porep.SealProof, dir string, hook func(Event
 	}
 	defer lock.Close()
 
-	// Whoever had the lock may have made the file in the meantime.
+	// The process that had the lock may have made the file in the meantime.
 	if now, err := os.Stat(path); err == nil && !same(wrong, now) {
 		if file, _, err = openValid(ctx, p, path, hook); file != nil || err != nil {
 			return file, err

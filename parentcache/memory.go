@@ -61,7 +61,7 @@ func (m *Copy) fill(ctx context.Context, c *Cache) error {
 // Parents writes the parents of len(dst)/porep.Degree consecutive nodes, from
 // node first on: for each node 6 base parents, then 8 expander parents. The
 // error is a *graph.RangeError if len(dst) is no multiple of porep.Degree or if
-// the run leaves the layer.
+// the span leaves the layer.
 func (m *Copy) Parents(dst []uint32, first uint64) error {
 	if m.region == nil {
 		return fmt.Errorf("parentcache: getting parents from the copy of %s: %w", m.path, os.ErrClosed)
@@ -73,8 +73,8 @@ func (m *Copy) Parents(dst []uint32, first uint64) error {
 	return nil
 }
 
-// Placement is on which NUMA nodes the copy lies.
-func (m *Copy) Placement() hugepages.Placement { return m.region.Placement() }
+// Locality is on which NUMA nodes the copy lies.
+func (m *Copy) Locality() hugepages.Locality { return m.region.Locality() }
 
 // Close gives the memory back. A second Close does nothing.
 func (m *Copy) Close() error {

@@ -261,11 +261,11 @@ func TestCacheDoesNotAllocate(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	for _, run := range []struct{ first, nodes uint64 }{{0, 64}, {3, 5}} { // all that has a checksum, and a part
-		dst := make([]uint32, run.nodes*porep.Degree)
+	for _, span := range []struct{ first, nodes uint64 }{{0, 64}, {3, 5}} { // all that has a checksum, and a part
+		dst := make([]uint32, span.nodes*porep.Degree)
 		var failed error
-		if n := testing.AllocsPerRun(10, func() { failed = c.Parents(dst, run.first) }); n != 0 || failed != nil {
-			t.Errorf("Parents of %d nodes allocates %v times, error %v", run.nodes, n, failed)
+		if n := testing.AllocsPerRun(10, func() { failed = c.Parents(dst, span.first) }); n != 0 || failed != nil {
+			t.Errorf("Parents of %d nodes allocates %v times, error %v", span.nodes, n, failed)
 		}
 	}
 }
@@ -587,7 +587,7 @@ func TestRun(t *testing.T) {
 	})
 }
 
-// BenchmarkCacheParents reads runs of nodes, in order. An operation is a node.
+// BenchmarkCacheParents reads spans of nodes, in order. An operation is a node.
 func BenchmarkCacheParents(b *testing.B) {
 	const p = porep.StackedDrg8MiBV1_1
 	c, err := Open(b.Context(), p, makeCache(b, p))
@@ -595,10 +595,10 @@ func BenchmarkCacheParents(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer c.Close()
-	for _, run := range []int{64, 128, 1024} {
-		b.Run(fmt.Sprintf("run=%d", run), func(b *testing.B) {
-			dst := make([]uint32, run*porep.Degree)
-			for done := 0; done < b.N; done += run {
+	for _, stride := range []int{64, 128, 1024} {
+		b.Run(fmt.Sprintf("stride=%d", stride), func(b *testing.B) {
+			dst := make([]uint32, stride*porep.Degree)
+			for done := 0; done < b.N; done += stride {
 				if err := c.Parents(dst, uint64(done)%c.Nodes()); err != nil {
 					b.Fatal(err)
 				}

@@ -12,7 +12,7 @@ import (
 // of computing, which is also how late a cancellation is at most.
 const blockNodes = 1 << 12
 
-// A block is a run of nodes, as numbers and as the bytes of the file.
+// A block is a span of nodes, as numbers and as the bytes of the file.
 type block struct {
 	first   uint64
 	parents []uint32
@@ -21,7 +21,7 @@ type block struct {
 	done    chan struct{}
 }
 
-// offset is the block's place in the file.
+// offset is where the block begins in the file.
 func (b *block) offset() int64 { return int64(b.first) * rowSize }
 
 // run cuts a layer of nodes into blocks, has all cores work on blocks, and takes

@@ -175,8 +175,8 @@ func openDir(t *testing.T) string {
 	return dir
 }
 
-// TestLockRemoved: a lock is one on the file that has the name at that time, whoever
-// has removed the file that was waited for.
+// TestLockRemoved: a lock is one on the file that has the name at that time, no
+// matter who has removed the file that was waited for.
 func TestLockRemoved(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "lock")
 	never := func() { t.Error("waits for a lock that nobody holds") }

@@ -39,7 +39,7 @@ func (r *resources) limits(fit int) (limits []Limit) {
 		pools := r.pools(r.q.PageSize)
 		for _, pool := range pools {
 			addPool(LimitHugePages, pool, "huge pages of %s on NUMA node %d: room for %s; a sector's layers take %s",
-				topology.SizeText(pool.PageSize), pool.Node, topology.SizeText(r.free[pool]), topology.SizeText(r.q.sectorMemory()))
+				topology.SizeText(pool.PageSize), pool.NUMANode, topology.SizeText(r.free[pool]), topology.SizeText(r.q.sectorMemory()))
 		}
 		if len(pools) == 0 {
 			add(LimitHugePages, "huge pages: no NUMA node has any of %s", topology.SizeText(r.q.PageSize))
@@ -49,7 +49,7 @@ func (r *resources) limits(fit int) (limits []Limit) {
 		pools := r.pools(0)
 		for _, pool := range pools {
 			addPool(LimitMemory, pool, "memory of NUMA node %d: room for %s%s; a sector's layers take %s, a job %s besides",
-				pool.Node, topology.SizeText(r.free[pool]), r.inHugePages(pool.Node), topology.SizeText(r.q.sectorMemory()), topology.SizeText(r.q.JobOverhead()))
+				pool.NUMANode, topology.SizeText(r.free[pool]), r.inHugePages(pool.NUMANode), topology.SizeText(r.q.sectorMemory()), topology.SizeText(r.q.JobOverhead()))
 		}
 		if len(pools) == 0 {
 			add(LimitMemory, "memory: there is no NUMA node whose memory may be used")
@@ -76,7 +76,7 @@ func (r *resources) pools(pageSize uint64) (pools []topology.MemoryPool) {
 func (r *resources) inHugePages(node topology.NUMANodeID) string {
 	var units uint64
 	for pool, bytes := range r.free {
-		if !r.q.strict() && pool.Node == node && pool.PageSize != 0 {
+		if !r.q.strict() && pool.NUMANode == node && pool.PageSize != 0 {
 			units += r.unitsIn(pool, bytes)
 		}
 	}

@@ -259,6 +259,6 @@ func (r *resources) max() int {
 
 func sortedPools(pools map[topology.MemoryPool]uint64) []topology.MemoryPool {
 	return slices.SortedFunc(maps.Keys(pools), func(a, b topology.MemoryPool) int {
-		return cmp.Or(cmp.Compare(a.Node, b.Node), cmp.Compare(a.PageSize, b.PageSize))
+		return cmp.Or(cmp.Compare(a.NUMANode, b.NUMANode), cmp.Compare(a.PageSize, b.PageSize))
 	})
 }

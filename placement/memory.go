@@ -12,7 +12,7 @@ type MemoryMode int
 // The memory modes. N is the sector's size.
 const (
 	TwoLayers MemoryMode = iota // the layer being made and the one before, 2 N
-	OneLayer                    // the layer before, and windows of the one being made, 1.2 N
+	OneLayer                    // the layer before, and segments of the one being made, 1.2 N
 )
 
 func (m MemoryMode) String() string {
@@ -46,11 +46,11 @@ func (m MemoryMode) InMemory(layer uint64) uint64 {
 
 // Overhead is the most that a job of so many sectors, with layers of so many bytes, takes
 // besides their layers, in bytes: tables, rings and buffers, and in OneLayer mode, where
-// producers are farther ahead, three lists with 4 bytes for each node of a window.
+// producers are farther ahead, three lists with 4 bytes for each node of a segment.
 func (m MemoryMode) Overhead(layer uint64, sectors int) uint64 {
 	const other, ahead, lists, entry, node = 256 << 20, 12 << 20, 3, 4, 32
 	if m == OneLayer {
-		return other + ahead*uint64(sectors) + layer/node/memorymode.Windows*lists*entry
+		return other + ahead*uint64(sectors) + layer/node/memorymode.Segments*lists*entry
 	}
 	return other
 }

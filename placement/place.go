@@ -28,7 +28,7 @@ func (r *resources) chooseHashers(sectors int) (jobs []Job, homes []topology.NUM
 	)
 	for i, node := range r.nodes {
 		for pool, bytes := range r.free {
-			if pool.Node == node.ID {
+			if pool.NUMANode == node.ID {
 				left[i] += r.unitsIn(pool, bytes)
 			}
 		}
@@ -150,7 +150,7 @@ func (r *resources) giveMemory(jobs []Job, homes []topology.NUMAIndex) {
 	pools := make([][]topology.MemoryPool, len(r.nodes)) // those for layers, largest pages first
 	for _, pool := range slices.Backward(sortedPools(r.free)) {
 		if r.unitsIn(pool, r.free[pool]) > 0 {
-			i := slices.IndexFunc(r.nodes, func(n topology.NUMANode) bool { return n.ID == pool.Node })
+			i := slices.IndexFunc(r.nodes, func(n topology.NUMANode) bool { return n.ID == pool.NUMANode })
 			pools[i] = append(pools[i], pool)
 		}
 	}
@@ -164,7 +164,7 @@ func (r *resources) giveMemory(jobs []Job, homes []topology.NUMAIndex) {
 	for i := range jobs {
 		bytes := r.q.JobOverhead()
 		for _, node := range r.nearest[homes[i]] {
-			pool := topology.MemoryPool{Node: r.nodes[node].ID}
+			pool := topology.MemoryPool{NUMANode: r.nodes[node].ID}
 			had := r.unitsIn(pool, free[pool])
 			n := min(bytes, free[pool], free[pool]-had*r.q.unit()+spare*r.q.unit())
 			bytes -= n

@@ -80,14 +80,14 @@ func ParsePolicy(text string) (Policy, topology.CPUSet, error) {
 }
 
 const (
-	basePage = 4 << 10
-	gib      = 1 << 30
+	smallPage = 4 << 10
+	gib       = 1 << 30
 )
 
 // PageSize values with a meaning of their own; any other is the size of a huge page.
 const (
-	AnyPages      = 0        // free huge pages of any size, and ordinary memory
-	OrdinaryPages = basePage // ordinary memory, which may become transparent huge pages
+	AnyPages      = 0         // free huge pages of any size, and ordinary memory
+	OrdinaryPages = smallPage // ordinary memory, which may become transparent huge pages
 )
 
 // SMTUse is what happens to the SMT siblings of the CPUs that hash.
@@ -299,8 +299,8 @@ func (q *Request) check(m *topology.Machine) error {
 		return wrong("the memory mode", q.Mode, "two-layers or one-layer")
 	case q.SMT != ProduceOnSiblings && q.SMT != IdleSiblings:
 		return wrong("the use of SMT siblings", int(q.SMT), "to produce or to idle")
-	case q.PageSize != AnyPages && (q.PageSize < basePage || q.PageSize&(q.PageSize-1) != 0 || q.PageSize > maxSectorSize):
-		return wrong("the page size", q.PageSize, "a power of two from %d bytes on", basePage)
+	case q.PageSize != AnyPages && (q.PageSize < smallPage || q.PageSize&(q.PageSize-1) != 0 || q.PageSize > maxSectorSize):
+		return wrong("the page size", q.PageSize, "a power of two from %d bytes on", smallPage)
 	case (q.Policy == List) != (q.Only.Len() > 0):
 		return wrong("the list of CPUs", fmt.Sprintf("%q", q.Only.String()), "CPUs if that is the policy, none otherwise")
 	}
@@ -325,7 +325,7 @@ func (q *Request) JobOverhead() uint64 { return q.Mode.Overhead(q.SectorSize, q.
 
 // sectorMemory is a sector's part of the memory, in whole pages.
 func (q *Request) sectorMemory() uint64 {
-	page := max(q.PageSize, basePage)
+	page := max(q.PageSize, smallPage)
 	return (q.Mode.InMemory(q.SectorSize) + page - 1) / page * page
 }
 
@@ -340,7 +340,7 @@ func (q *Request) unit() uint64 {
 			return unit
 		}
 	}
-	return basePage
+	return smallPage
 }
 
 // New plans a request on a machine, besides what is reserved. It reads nothing and

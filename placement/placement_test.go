@@ -22,7 +22,7 @@ func lines(p *placement.Plan) (lines []string) {
 	for _, j := range p.Jobs {
 		var memory []string
 		for _, s := range j.Memory {
-			text := fmt.Sprintf("%.2f on %d", float64(s.Bytes)/gib, s.Pool.Node)
+			text := fmt.Sprintf("%.2f on %d", float64(s.Bytes)/gib, s.Pool.NUMANode)
 			if s.Pool.PageSize > 0 {
 				text += fmt.Sprintf(" in %d MiB", s.Pool.PageSize>>20)
 			}
@@ -37,7 +37,7 @@ func limitKinds(p *placement.Plan) (kinds []string) {
 	for _, l := range p.Limits {
 		text := string(l.Kind)
 		if l.OfNode {
-			text += fmt.Sprintf(" %d", l.Pool.Node)
+			text += fmt.Sprintf(" %d", l.Pool.NUMANode)
 		}
 		kinds = append(kinds, text)
 	}
@@ -141,7 +141,7 @@ func TestPlan(t *testing.T) {
 		},
 		{
 			name: "other jobs", machine: server(200, 200), q: q(placement.Max, nil), max: 4,
-			reserved: placement.Reserved{Cores: cpus(0, 11, 5), Memory: map[topology.MemoryPool]uint64{{Node: 0}: 100 * gib, {Node: 7}: gib}},
+			reserved: placement.Reserved{Cores: cpus(0, 11, 5), Memory: map[topology.MemoryPool]uint64{{NUMANode: 0}: 100 * gib, {NUMANode: 7}: gib}},
 			jobs: []string{
 				"1x 6 [14] complex 3 cores [6]: 64.25 on 1",
 				"1x 1 [9] complex 0 cores [1]: 64.25 on 0",
@@ -586,9 +586,9 @@ func verify(t interface {
 				t.Errorf("job %d has %d bytes of %v, which has %d left", i, s.Bytes, s.Pool, free[s.Pool])
 			}
 			free[s.Pool] -= s.Bytes
-			want := nodes[at(j.NUMANode)].Distances[at(s.Pool.Node)]
+			want := nodes[at(j.NUMANode)].Distances[at(s.Pool.NUMANode)]
 			if s.Distance != want || n > 0 && s.Distance < j.Memory[n-1].Distance {
-				t.Errorf("job %d: memory %v, distance of node %d is %d", i, j.Memory, s.Pool.Node, want)
+				t.Errorf("job %d: memory %v, distance of node %d is %d", i, j.Memory, s.Pool.NUMANode, want)
 			}
 			if s.Pool.PageSize != 0 {
 				inHuge += s.Bytes

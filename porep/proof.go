@@ -166,7 +166,7 @@ func (p SealProof) APIVersion() APIVersion {
 	return versions[int(p)/len(sizes)].api
 }
 
-// V1 is the first version's proof of the same sector size: the key under which
+// V1 is the first version's proof of the same sector size: the name under which
 // phase 1 output lists its layers.
 func (p SealProof) V1() SealProof {
 	if p.Check() != nil {

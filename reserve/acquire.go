@@ -47,7 +47,7 @@ func (d *Dir) Acquire(ctx context.Context, q Request) (*Reservation, error) {
 		Cores: slices.Sorted(slices.Values(q.Cores)), Memory: []Memory{},
 	}}
 	for _, pool := range sortedPools(q.Memory) {
-		r.holder.Memory = append(r.holder.Memory, Memory{pool.Node, pool.PageSize, q.Memory[pool], 0})
+		r.holder.Memory = append(r.holder.Memory, Memory{pool.NUMANode, pool.PageSize, q.Memory[pool], 0})
 	}
 	if p := q.Progress; p != (Progress{}) {
 		p.clean()
@@ -120,7 +120,7 @@ func (r *Reservation) Touched(ctx context.Context, pool topology.MemoryPool, byt
 	case len(r.files) == 0:
 		return &RequestError{"memory touched after the release"}
 	case i < 0:
-		return &RequestError{fmt.Sprintf("memory touched on NUMA node %d, in pages of %d bytes: none was planned", pool.Node, pool.PageSize)}
+		return &RequestError{fmt.Sprintf("memory touched on NUMA node %d, in pages of %d bytes: none was planned", pool.NUMANode, pool.PageSize)}
 	}
 	f, err := r.patience.enter(ctx, r.dir, true)
 	if err != nil {

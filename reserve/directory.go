@@ -248,7 +248,7 @@ func (p Patience) lock(ctx context.Context, file *os.File, path string, alone bo
 }
 
 // openLock opens a lock file: to write, and then makes it if it is missing, or to
-// look at. Whoever may write the directory may write its files, so that in a directory
+// look at. A user who may write the directory may write its files, so that in a directory
 // that several users share each can use what another left.
 func (f *directory) openLock(name string, write bool) (*os.File, error) {
 	flags := os.O_RDONLY

@@ -54,10 +54,10 @@ func TestNUMAGuestLocks(t *testing.T) {
 	m, coresOn := guest(t)
 	t.Cleanup(func() { os.RemoveAll(reserve.DefaultDir) })
 	d := open(t, reserve.DefaultDir, "/")
-	node0, node1 := topology.MemoryPool{Node: m.NUMANodes()[0].ID}, topology.MemoryPool{Node: m.NUMANodes()[1].ID}
+	node0, node1 := topology.MemoryPool{NUMANode: m.NUMANodes()[0].ID}, topology.MemoryPool{NUMANode: m.NUMANodes()[1].ID}
 	before := room(t, d, coresOn[0][0], node1)
 	half := before / 2
-	other := startHolder(t, order{Dir: reserve.DefaultDir, Root: "/", Cores: coresOn[1], Job: "node 1", Memory: []reserve.Memory{{Node: node1.Node, Planned: half}}})
+	other := startHolder(t, order{Dir: reserve.DefaultDir, Root: "/", Cores: coresOn[1], Job: "node 1", Memory: []reserve.Memory{{Node: node1.NUMANode, Planned: half}}})
 
 	sibling, ok := m.CoreNumber(m.Cores()[slices.IndexFunc(m.Cores(), func(c topology.Core) bool { return c.CPUs[0] == coresOn[1][1] })].CPUs[1])
 	if !ok || sibling != coresOn[1][1] {
@@ -90,7 +90,7 @@ func TestNUMAGuestTouched(t *testing.T) {
 	m, coresOn := guest(t)
 	dir := t.TempDir()
 	d := open(t, dir, "/")
-	pool := topology.MemoryPool{Node: m.NUMANodes()[1].ID}
+	pool := topology.MemoryPool{NUMANode: m.NUMANodes()[1].ID}
 	const planned, touched = 512 << 20, 256 << 20
 	is := func(when string, want uint64) {
 		t.Helper()

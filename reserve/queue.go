@@ -16,7 +16,7 @@ import (
 	"github.com/sdr-engine/sdr/internal/linux"
 )
 
-// A Turn is a place in the queue of those that wait for cores or memory. Each has a
+// A Turn is a number in the queue of those that wait for cores or memory. Each has a
 // file in the lock directory, turn-7.lock, whose flock it holds as long as it waits, so that a
 // process that ends leaves the queue. Turns are numbered under the guard: who asked first
 // for one is first. A turn takes nothing: whose turn it is calls Acquire until that succeeds.
@@ -36,7 +36,7 @@ func parseTurnFile(name string) (number uint64, ok bool) {
 	return number, err == nil && name == turnFile(number)
 }
 
-// Queue takes the last place in the queue for a job, which is named to people. The id, which may
+// Queue takes the next number in the queue for a job, which is named to people. The id, which may
 // be any text, is that of the Holder that others see. Queue waits for nobody but for the guard.
 // The error is a *DirError or a *GuardError.
 func (d *Dir) Queue(ctx context.Context, job, id string) (*Turn, error) {

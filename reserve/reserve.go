@@ -74,7 +74,7 @@ type Holder struct {
 	Program string `json:"program,omitempty"`
 	Job     string `json:"job"`
 	// PID is the process, in the process namespace of its own, and Start when it
-	// started, in the kernel's clock ticks since boot. Both are 0 for whoever has
+	// started, in the kernel's clock ticks since boot. Both are 0 for a process that
 	// locked a core's file without writing into it, with flock(1) for example.
 	PID   int    `json:"pid"`
 	Start uint64 `json:"process_start"`
@@ -102,7 +102,7 @@ type Memory struct {
 }
 
 func (m *Memory) pool() topology.MemoryPool {
-	return topology.MemoryPool{Node: m.Node, PageSize: m.PageSize}
+	return topology.MemoryPool{NUMANode: m.Node, PageSize: m.PageSize}
 }
 
 // Who names the holder on one line: `process 4711, "sector 17"`.
@@ -165,7 +165,7 @@ func (e *RoomError) Error() string {
 		kind = fmt.Sprintf("huge pages of %d bytes", e.Pool.PageSize)
 	}
 	return fmt.Sprintf("reserve: taking memory: %s of NUMA node %d: want %d bytes, there is room for %d (%d free, %d promised to other jobs)",
-		kind, e.Pool.Node, e.Want, e.Room(), e.Free, e.Promised)
+		kind, e.Pool.NUMANode, e.Want, e.Room(), e.Free, e.Promised)
 }
 
 // A RequestError says what is wrong with a request.
@@ -213,7 +213,7 @@ func checkRoom(root string, want map[topology.MemoryPool]uint64, holders []Holde
 
 func sortedPools(memory map[topology.MemoryPool]uint64) []topology.MemoryPool {
 	return slices.SortedFunc(maps.Keys(memory), func(a, b topology.MemoryPool) int {
-		return cmp.Or(cmp.Compare(a.Node, b.Node), cmp.Compare(a.PageSize, b.PageSize))
+		return cmp.Or(cmp.Compare(a.NUMANode, b.NUMANode), cmp.Compare(a.PageSize, b.PageSize))
 	})
 }
 

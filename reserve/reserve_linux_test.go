@@ -65,7 +65,7 @@ type order struct {
 func pools(memory []reserve.Memory) map[topology.MemoryPool]uint64 {
 	m := map[topology.MemoryPool]uint64{}
 	for _, e := range memory {
-		m[topology.MemoryPool{Node: e.Node, PageSize: e.PageSize}] = e.Planned
+		m[topology.MemoryPool{NUMANode: e.Node, PageSize: e.PageSize}] = e.Planned
 	}
 	return m
 }
@@ -237,7 +237,7 @@ func TestTwoProcesses(t *testing.T) {
 func TestFile(t *testing.T) {
 	dir := t.TempDir()
 	root := machine(t, map[int]uint64{0: 100, 3: 100})
-	memory := map[topology.MemoryPool]uint64{{Node: 3}: 40 << 10, {Node: 0}: 50 << 10}
+	memory := map[topology.MemoryPool]uint64{{NUMANode: 3}: 40 << 10, {NUMANode: 0}: 50 << 10}
 	acquire(t, open(t, dir, root), reserve.Request{Cores: cores(5, 4), Memory: memory, Job: "sector\n17"})
 	for _, name := range []string{"core-4.lock", "core-5.lock"} {
 		text, err := os.ReadFile(filepath.Join(dir, name))
@@ -340,8 +340,8 @@ func command(t *testing.T) string {
 	return strings.TrimSpace(string(name))
 }
 
-// TestStranger: the record of a job that is gone is not believed of whoever has locked its
-// file since, even if he has its number.
+// TestStranger: the record of a job that is gone is not believed of a process that has
+// locked its file since, even if that has its number.
 func TestStranger(t *testing.T) {
 	dir := t.TempDir()
 	d := open(t, dir, "/")
@@ -618,7 +618,7 @@ func TestBadRequests(t *testing.T) {
 	}
 	r := acquire(t, d, reserve.Request{Cores: cores(0)})
 	var e *reserve.RequestError
-	if err := r.Touched(t.Context(), topology.MemoryPool{Node: 7}, 1); !errors.As(err, &e) || !strings.Contains(err.Error(), "node 7") {
+	if err := r.Touched(t.Context(), topology.MemoryPool{NUMANode: 7}, 1); !errors.As(err, &e) || !strings.Contains(err.Error(), "node 7") {
 		t.Errorf("memory that was not planned: %v", err)
 	}
 	r.Release()
@@ -864,7 +864,7 @@ func TestMemory(t *testing.T) {
 	setHuge(t, root, 1, 2048, 3)
 	dir := filepath.Join(t.TempDir(), "locks")
 	d := open(t, dir, root)
-	node0, node1, huge := topology.MemoryPool{Node: 0}, topology.MemoryPool{Node: 1}, topology.MemoryPool{Node: 1, PageSize: 2 << 20}
+	node0, node1, huge := topology.MemoryPool{NUMANode: 0}, topology.MemoryPool{NUMANode: 1}, topology.MemoryPool{NUMANode: 1, PageSize: 2 << 20}
 	next := topology.CPU(10)
 	try := func(want map[topology.MemoryPool]uint64) error {
 		next++
@@ -888,8 +888,8 @@ func TestMemory(t *testing.T) {
 	fits(node0, 1000*kib)
 	fits(node1, 500*kib)
 	fits(huge, 6<<20)
-	fits(topology.MemoryPool{Node: 5}, 0)
-	fits(topology.MemoryPool{Node: 0, PageSize: 1 << 30}, 0)
+	fits(topology.MemoryPool{NUMANode: 5}, 0)
+	fits(topology.MemoryPool{NUMANode: 0, PageSize: 1 << 30}, 0)
 
 	other := startHolder(t, order{Dir: dir, Root: root, Cores: cores(3, 1, 2), Job: "other", Memory: []reserve.Memory{
 		{Node: 0, Planned: 300 * kib}, {Node: 1, PageSize: 2 << 20, Planned: 4 << 20},

@@ -52,8 +52,8 @@ fetch_kernel() {
 	mv "$guest_cache/$package" "$guest_kernel"
 }
 
-# make_initramfs FOLDER FILE packs FOLDER, which has an executable /init, with
-# busybox added as /bin/busybox and /bin/sh. Not compressed: an emulated machine
+# make_initramfs DIRECTORY FILE packs DIRECTORY, which has an executable /init,
+# with busybox added as /bin/busybox and /bin/sh. Not compressed: an emulated machine
 # copies faster than it unpacks.
 make_initramfs() {
 	mkdir -p "$1"/{bin,dev,proc,sys,tmp}

@@ -4,9 +4,9 @@
 # package that has a numa_guest_test.go. A package that ran none, or skipped one,
 # has failed, and so has one that leaves the machine changed.
 #
-#   scripts/numa-guest.sh [FOLDER]...   only these packages
+#   scripts/numa-guest.sh [DIRECTORY]...   only these packages
 #
-#   SDR_GUEST_TIMEOUT=SECONDS           for the guest, from power on to power off (300)
+#   SDR_GUEST_TIMEOUT=SECONDS              for the guest, from power on to power off (300)
 #
 # Needs Debian on amd64. QEMU and cpio are installed if they are missing (as
 # root); a kernel and busybox for the guest are unpacked into bin/numa-guest.

@@ -338,7 +338,7 @@ func TestLost(t *testing.T) {
 }
 
 // TestTreeDLink: a tree-d that is a link is used where it leads to one, as hosts
-// place it for sectors without deals.
+// make it for sectors without deals.
 func TestTreeDLink(t *testing.T) {
 	g := small(t)
 	s := newSector(t, g)

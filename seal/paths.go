@@ -58,7 +58,7 @@ func (e *SamePathError) Error() string {
 // device and inode, paths without links stand for them, and hard links are not noticed.
 // Devices, pipes and sockets are never the same as anything.
 func CheckPaths(sectors []Sector, others ...File) error {
-	c := comparison{used: map[key][]File{}, cacheDirs: map[key]int{}, sectors: sectors}
+	c := comparison{used: map[identity][]File{}, cacheDirs: map[identity]int{}, sectors: sectors}
 	// Cache dirs first: whether other files lie in one depends on them.
 	for i := range sectors {
 		c.addCacheDir(i)
@@ -73,9 +73,9 @@ func CheckPaths(sectors []Sector, others ...File) error {
 	return c.result()
 }
 
-// A key is the same for two paths that lead to one file. The name is empty if the file
+// An identity is the same for two paths that lead to one file. The name is empty if the file
 // is there.
-type key struct {
+type identity struct {
 	linux.Identity
 	name string
 }
@@ -83,8 +83,8 @@ type key struct {
 // A comparison goes through files one by one, and looks each up among those before.
 type comparison struct {
 	sectors   []Sector
-	used      map[key][]File // of each use one
-	cacheDirs map[key]int
+	used      map[identity][]File // of each use one
+	cacheDirs map[identity]int
 	same      []error
 	more      int // errors that are not in same
 }
@@ -122,12 +122,12 @@ func (c *comparison) addCacheDir(sector int) {
 	if dir == "" || err != nil || !info.IsDir() {
 		return
 	}
-	k := keyOf(dir, info)
-	if other, ok := c.cacheDirs[k]; ok {
+	id := identityOf(dir, info)
+	if other, ok := c.cacheDirs[id]; ok {
 		c.fail(File{Role: c.role("cache dir", sector), Path: dir}, File{Role: c.role("cache dir", other), Path: c.sectors[other].CacheDir})
 		return
 	}
-	c.cacheDirs[k] = sector
+	c.cacheDirs[id] = sector
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return // the job finds out when it writes there
@@ -143,7 +143,7 @@ func (c *comparison) addCacheDir(sector int) {
 		if what == treeDRole {
 			f.Use = Reads // several sectors may share one that is there
 		}
-		c.put(keyOf(path, info), f)
+		c.put(identityOf(path, info), f)
 	}
 }
 
@@ -151,7 +151,7 @@ func (c *comparison) addCacheDir(sector int) {
 func (c *comparison) add(f File) {
 	if f.Opened != nil {
 		if info, err := f.Opened.Stat(); err == nil && info.Mode().IsRegular() {
-			c.put(keyOf(f.Opened.Name(), info), f)
+			c.put(identityOf(f.Opened.Name(), info), f)
 		}
 		return
 	}
@@ -174,13 +174,13 @@ func (c *comparison) addAt(f File, path, target string) {
 	info, err := os.Stat(path)
 	switch {
 	case err == nil && info.Mode().IsRegular():
-		c.put(keyOf(target, info), f)
+		c.put(identityOf(target, info), f)
 	case errors.Is(err, fs.ErrNotExist):
 		dir := filepath.Dir(target)
 		if info, err := os.Stat(dir); err == nil {
-			k := keyOf(dir, info)
-			k.name = filepath.Join(k.name, fold(filepath.Base(target)))
-			c.put(k, f)
+			id := identityOf(dir, info)
+			id.name = filepath.Join(id.name, fold(filepath.Base(target)))
+			c.put(id, f)
 		}
 	}
 }
@@ -196,17 +196,17 @@ func (c *comparison) inCacheDir(f File, path string) bool {
 	if err != nil {
 		return false
 	}
-	sector, ok := c.cacheDirs[keyOf(filepath.Dir(path), info)]
+	sector, ok := c.cacheDirs[identityOf(filepath.Dir(path), info)]
 	if ok {
 		c.fail(f, File{Role: c.role(what, sector), Path: filepath.Join(c.sectors[sector].CacheDir, filepath.Base(path))})
 	}
 	return ok
 }
 
-// put compares a file that has the key with those that have it too.
-func (c *comparison) put(k key, f File) {
+// put compares a file that has the identity with those that have it too.
+func (c *comparison) put(id identity, f File) {
 	known := false
-	for _, g := range c.used[k] {
+	for _, g := range c.used[id] {
 		if (f.Use != Reads || g.Use != Reads) && (f.Use != Prints || g.Use != Prints) {
 			c.fail(f, g)
 			return
@@ -214,13 +214,13 @@ func (c *comparison) put(k key, f File) {
 		known = known || f.Use == g.Use
 	}
 	if !known { // another of the same use would be compared with the same result
-		c.used[k] = append(c.used[k], f)
+		c.used[id] = append(c.used[id], f)
 	}
 }
 
-func keyOf(path string, info os.FileInfo) key {
+func identityOf(path string, info os.FileInfo) identity {
 	if id, ok := linux.IdentityOf(info); ok {
-		return key{Identity: id}
+		return identity{Identity: id}
 	}
 	if real, err := filepath.EvalSymlinks(path); err == nil {
 		path = real
@@ -228,7 +228,7 @@ func keyOf(path string, info os.FileInfo) key {
 	if abs, err := filepath.Abs(path); err == nil {
 		path = abs
 	}
-	return key{name: fold(path)}
+	return identity{name: fold(path)}
 }
 
 func fold(name string) string { return strings.ToLower(name) }

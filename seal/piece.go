@@ -212,7 +212,7 @@ type chunk struct {
 
 // readPiece pads, commits to and writes a piece. The caller's goroutine reads,
 // one for each CPU pads and hashes, and one writes in order; a chunk belongs to
-// whoever received it last.
+// the goroutine that received it last.
 func readPiece(ctx context.Context, source io.Reader, size porep.UnpaddedSize, padded io.Writer) (porep.Commitment, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

@@ -274,7 +274,7 @@ func (r *PieceRecord) with(path string, p PlacedPiece) (*PieceRecord, []byte, er
 	return next, text, err
 }
 
-// reserveRecord takes the place on the disk for a record of size bytes, so that a
+// reserveRecord takes the space on the disk for a record of size bytes, so that a
 // disk that is full shows before a piece is written. Write gives it its name,
 // durably; without it abort leaves nothing.
 func reserveRecord(ctx context.Context, path string, size int) (write func(text []byte) error, abort func(), err error) {

@@ -59,8 +59,8 @@ func (e *DataError) Error() string {
 }
 
 // PreCommit1 is phase 1 of sealing: it builds tree-d and checks the pieces
-// against it, derives the replica id, labels all layers and meanwhile places
-// staged in sealed. Layer files that exist are made again, since their length
+// against it, derives the replica id, labels all layers and meanwhile copies
+// staged to sealed. Layer files that exist are made again, since their length
 // says nothing about their labels, and what phase 2 made of them goes; an existing tree-d
 // is kept if it is, node by node, the tree of the staged data, and an error if not.
 //
@@ -142,30 +142,30 @@ func PreCommit1Together(ctx context.Context, sectors []Sector, o Options) ([]Out
 		return ends.outs, errors.Join(errs...)
 	}
 
-	// Labels are the hashers' work. Meanwhile another goroutine places staged in
+	// Labels are the hashers' work. Meanwhile another goroutine copies staged to
 	// sealed, sector by sector, and sees to it that sealed and tree-d reach the disk.
-	placing, cancel := context.WithCancelCause(ctx)
+	copying, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	go func() {
 		for i, w := range ends.works {
-			if w.err = w.place(placing); w.err != nil && len(ends.works) == 1 {
+			if w.err = w.finish(copying); w.err != nil && len(ends.works) == 1 {
 				cancel(w.err)
 			}
-			close(ends.placed[i])
+			close(ends.copied[i])
 		}
 	}()
 	o.Progress.enter(StageLabels, 0)
-	result, err := resolved.Run(placing)
+	result, err := resolved.Run(copying)
 	if err != nil && !slices.ContainsFunc(result.Sectors, func(s engine.SectorResult) bool { return s.Err == nil }) {
 		cancel(err) // nobody needs the rest
 	}
-	<-ends.placed[len(ends.placed)-1]
+	<-ends.copied[len(ends.copied)-1]
 	outs := ends.all(result, err)
 	errs = nil
 	for _, out := range outs {
 		errs = append(errs, out.Err)
 	}
-	if cause := context.Cause(placing); cause != nil {
+	if cause := context.Cause(copying); cause != nil {
 		return outs, cause // the first failure: the others are its consequence
 	}
 	if !slices.ContainsFunc(errs, func(err error) bool { return err != nil }) {
@@ -183,7 +183,7 @@ type endings struct {
 	ctx    context.Context
 	works  []*work         // of those that are labelled, in the engine's order
 	sector []int           // which of the job's they are
-	placed []chan struct{} // closed when sealed was placed
+	copied []chan struct{} // closed when sealed was copied
 	tell   func(int, Outcome)
 
 	telling sync.WaitGroup
@@ -193,7 +193,7 @@ type endings struct {
 }
 
 func (e *endings) add(w *work, sector int) {
-	e.works, e.sector, e.placed = append(e.works, w), append(e.sector, sector), append(e.placed, make(chan struct{}))
+	e.works, e.sector, e.copied = append(e.works, w), append(e.sector, sector), append(e.copied, make(chan struct{}))
 }
 
 // labelling is what the engine is to do for those that were added: all, or, on no more
@@ -219,7 +219,7 @@ func (e *endings) labelling(all *engine.Resolved) (*engine.Resolved, error) {
 // labelled is told by the engine, whose next batch waits for it to return.
 func (e *endings) labelled(i int, labels error) {
 	e.telling.Go(func() {
-		<-e.placed[i]
+		<-e.copied[i]
 		out := e.works[i].outcome(e.ctx, e.own(i, labels))
 		e.mu.Lock()
 		defer e.mu.Unlock()
@@ -315,7 +315,7 @@ type work struct {
 	data   staged
 	sums   *durable.Sums // of the data that tree-d is of
 	sealed *durable.InPlace
-	placed durable.Mark // sealed, when it was right
+	copied durable.Mark // sealed, when it was right
 	treeD  pendingTree
 	out    *Output
 	err    error
@@ -336,7 +336,7 @@ func (w *work) outcome(ctx context.Context, labels error) Outcome {
 }
 
 func (w *work) recheck(ctx context.Context) error {
-	same, err := w.placed.Same()
+	same, err := w.copied.Same()
 	if err == nil && !same {
 		_, err = w.sealed.Compare(ctx, w.sums)
 	}
@@ -400,13 +400,13 @@ func (s *Sector) checkFree(ctx context.Context) error {
 	return nil
 }
 
-// place makes sealed, and gets it and tree-d to the disk.
-func (w *work) place(ctx context.Context) error {
+// finish makes sealed, and gets it and tree-d to the disk.
+func (w *work) finish(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
 	start := time.Now()
-	err := w.placeSealed(ctx)
+	err := w.copySealed(ctx)
 	w.out.Timings.Sealed = time.Since(start)
 	if err != nil {
 		return errors.Join(err, w.sealed.Resize(0))
@@ -680,11 +680,11 @@ func (s *Sector) checkPieces(tree io.ReaderAt, root, commD porep.Commitment) err
 	return e
 }
 
-// placeSealed makes sealed the staged data, extended with zeros to the sector's length,
+// copySealed makes sealed the staged data, extended with zeros to the sector's length,
 // gets it to the disk, and compares what is there with the data that tree-d is of: staged
 // may have changed since that was read.
-func (w *work) placeSealed(ctx context.Context) error {
-	const doing = "seal: placing staged in sealed: %w"
+func (w *work) copySealed(ctx context.Context) error {
+	const doing = "seal: copying staged to sealed: %w"
 	err := w.sealed.Resize(0)
 	if err == nil && w.data.file != nil {
 		err = w.sealed.Copy(ctx, w.data.file)
@@ -701,7 +701,7 @@ func (w *work) placeSealed(ctx context.Context) error {
 	if err := w.sealed.Sync(); err != nil {
 		return fmt.Errorf("seal: syncing sealed: %w", err)
 	}
-	if w.placed, err = w.sealed.Compare(ctx, w.sums); err != nil {
+	if w.copied, err = w.sealed.Compare(ctx, w.sums); err != nil {
 		return fmt.Errorf("seal: comparing sealed with tree-d, which is of what staged was before: %w", err)
 	}
 	return nil

@@ -50,7 +50,7 @@ func (e *FinishedError) Error() string {
 	return fmt.Sprintf("seal: looking at cache dir %q: it holds %s of a sector that is sealed, and no layers: labels made here would remove that", e.CacheDir, strings.Join(e.Phase2, ", "))
 }
 
-// CheckCacheDir looks whether a cache dir is a finished sector's: a *FinishedError. While
+// CheckCacheDir checks whether a cache dir is a finished sector's: a *FinishedError. While
 // its layers are there, phase 2 can be done again. A dir that cannot be read is no error
 // here. PreCommit1 and GenerateSDR do not look: hosts make labels where they want.
 func CheckCacheDir(cacheDir string) error {
@@ -84,8 +84,8 @@ const (
 	replicaParts = 256
 )
 
-// CheckSealed looks whether sealed holds what phase 1 would destroy: a *ReplicaError. It
-// may be empty; it may hold zeros, holes, and what a phase 1 places there, the staged data
+// CheckSealed checks whether sealed holds what phase 1 would destroy: a *ReplicaError. It
+// may be empty; it may hold zeros, holes, and what a phase 1 copies there, the staged data
 // that zeros follow, also where an interruption cut it short. A file that cannot be read
 // is no error here: PreCommit1 says what is wrong with it.
 //

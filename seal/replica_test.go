@@ -22,10 +22,10 @@ func TestCheckSealed(t *testing.T) {
 		return b
 	}
 	data := random(1, size/2+12345)
-	placed := append(bytes.Clone(data), make([]byte, size-len(data))...)
+	copied := append(bytes.Clone(data), make([]byte, size-len(data))...)
 	replica := random(2, size)
 	with := func(edit func(b []byte)) []byte {
-		b := bytes.Clone(placed)
+		b := bytes.Clone(copied)
 		edit(b)
 		return b
 	}
@@ -36,9 +36,9 @@ func TestCheckSealed(t *testing.T) {
 		offset int64 // of the error; -2: none
 	}{
 		{"empty", false, nil, -2},
-		{"as placed", false, placed, -2},
-		{"cut short in the data", false, placed[:1_234_567], -2},
-		{"cut short in the zeros", false, placed[:size-5000], -2},
+		{"as copied", false, copied, -2},
+		{"cut short in the data", false, copied[:1_234_567], -2},
+		{"cut short in the zeros", false, copied[:size-5000], -2},
 		{"zeros", false, make([]byte, size), -2},
 		{"data, and zeros where a page never came to the disk", false, with(func(b []byte) { clear(b[8192 : 3<<20]) }), -2},
 		{"zeros, without deals", true, make([]byte, size), -2},
@@ -48,7 +48,7 @@ func TestCheckSealed(t *testing.T) {
 		{"a replica from some node on", false, with(func(b []byte) { copy(b[3<<20+32:], replica[3<<20+32:]) }), 3<<20 + 32},
 		{"the last page", false, with(func(b []byte) { copy(b[size-32:], replica) }), size - 32},
 		{"a few bytes", false, []byte("precious"), 0},
-		{"too long", false, append(bytes.Clone(placed), 0), -1},
+		{"too long", false, append(bytes.Clone(copied), 0), -1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := t.TempDir()

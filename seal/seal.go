@@ -46,7 +46,7 @@ type Stage int32
 const (
 	StageChecks Stage = iota // of the input
 	StageTreeD               // unit: bytes of the sector
-	StageLabels              // unit: labels of all layers; staged is placed in sealed meanwhile
+	StageLabels              // unit: labels of all layers; staged is copied to sealed meanwhile
 	StageDone
 )
 
@@ -92,7 +92,7 @@ func (p *Progress) enter(s Stage, total uint64) {
 // Timings is how long the steps of PreCommit1 took.
 type Timings struct {
 	TreeD  time.Duration // built, or an existing one checked
-	Sealed time.Duration // staged placed in sealed, while labels were made
+	Sealed time.Duration // staged copied to sealed, while labels were made
 	Labels engine.Result
 }
 

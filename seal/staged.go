@@ -340,7 +340,7 @@ func reach(ctx context.Context, f *os.File, length, want int64) error {
 	if err := durable.SyncFile(ctx, f); err != nil {
 		return fmt.Errorf("seal: adding piece: syncing staged: %w", err)
 	}
-	// Whoever made the file, the first piece in it needs its name.
+	// No matter who made the file, the first piece in it needs its name.
 	if length == 0 {
 		if err := durable.SyncDir(ctx, filepath.Dir(f.Name())); err != nil {
 			return fmt.Errorf("seal: adding piece: syncing staged's directory: %w", err)

@@ -18,7 +18,7 @@ type line struct {
 	end     chan struct{} // closed when the machine is
 }
 
-// A spot is a call's place in the line.
+// A spot is a call that waits in the line.
 type spot struct {
 	line   *line
 	name   string

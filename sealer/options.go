@@ -247,7 +247,8 @@ func (o *Options) setup(proof porep.SealProof, sectors int) *setup {
 		c.Lookahead = max(best.Lookahead, c.Stride)
 	}
 	if c.HugeTLBFS == "" && c.Pages == nil {
-		c.Pages = profile.PageKind(best.Pages).OrSmaller()
+		pages, _ := profile.ParsePages(best.Pages) // which was checked when it was read
+		c.Pages = profile.OrSmaller(pages)
 	}
 	if s.smt == placement.ProduceOnSiblings {
 		s.smt, _ = placement.ParseSMTUse(best.SMT)

@@ -9,6 +9,7 @@ import (
 	"github.com/sdr-engine/sdr/hugepages"
 	"github.com/sdr-engine/sdr/parentcache"
 	"github.com/sdr-engine/sdr/porep"
+	"github.com/sdr-engine/sdr/topology"
 )
 
 // A parentStore has the parent caches that calls use, and their copies in memory, which
@@ -18,10 +19,13 @@ type parentStore struct {
 	open map[porep.SealProof]*sharedParents
 }
 
+// anywhere stands for the NUMA node of what is bound to none.
+const anywhere topology.NUMANodeID = -1
+
 type sharedParents struct {
 	users  int
 	file   *parentcache.Cache
-	copies map[int]*parentcache.Copy // by NUMA node
+	copies map[topology.NUMANodeID]*parentcache.Copy // anywhere: bound to none
 }
 
 // use sets the parents of a call, until done.
@@ -41,7 +45,7 @@ func (s *parentStore) use(ctx context.Context, o *Options, c *engine.Config) (do
 		if err != nil {
 			return nil, err
 		}
-		p = &sharedParents{file: file, copies: map[int]*parentcache.Copy{}}
+		p = &sharedParents{file: file, copies: map[topology.NUMANodeID]*parentcache.Copy{}}
 		if s.open == nil {
 			s.open = map[porep.SealProof]*sharedParents{}
 		}
@@ -58,25 +62,25 @@ func (s *parentStore) use(ctx context.Context, o *Options, c *engine.Config) (do
 	if !o.ParentsInMemory {
 		return done, nil
 	}
-	nodes := map[int]hugepages.Node{}
+	bindings := map[topology.NUMANodeID]hugepages.Binding{}
 	for _, place := range c.Places {
 		if n, ok := place.Memory.Number(); ok {
-			nodes[n] = place.Memory
+			bindings[topology.NUMANodeID(n)] = place.Memory
 		}
 	}
-	if len(nodes) == 0 {
-		nodes[engine.NoCPU] = hugepages.Node{}
+	if len(bindings) == 0 {
+		bindings[anywhere] = hugepages.Binding{}
 	}
-	c.NodeParents = map[int]engine.ParentSource{}
-	for n, node := range nodes {
+	c.NUMAParents = map[topology.NUMANodeID]engine.ParentSource{}
+	for n, binding := range bindings {
 		if p.copies[n] == nil {
-			copied, err := p.file.Copy(ctx, hugepages.Options{Node: node, HugeTLBFS: c.HugeTLBFS, Strict: c.StrictNUMA, Sample: 4096, Pool: c.Memory})
+			copied, err := p.file.Copy(ctx, hugepages.Options{Binding: binding, HugeTLBFS: c.HugeTLBFS, Strict: c.StrictNUMA, Sample: 4096, Pool: c.Memory})
 			if err != nil {
 				return nil, errors.Join(err, s.drop(proof))
 			}
 			p.copies[n] = copied
 		}
-		c.NodeParents[n] = p.copies[n]
+		c.NUMAParents[n] = p.copies[n]
 		c.Parents = p.copies[n]
 	}
 	return done, nil

@@ -53,7 +53,7 @@ func (e *BusyError) Error() string {
 	return s
 }
 
-// A NoRoomError says why a job cannot run on this machine, whoever ends.
+// A NoRoomError says why a job cannot run on this machine, whichever other jobs end.
 type NoRoomError struct {
 	Sectors int
 	Limits  []placement.Limit // what is short
@@ -72,7 +72,7 @@ func noRoom(sectors int, limits []placement.Limit) string {
 	return strings.Join(texts, "; ")
 }
 
-// parentsCycles are what parents cost for each node, whoever hashes: they count
+// parentsCycles are what parents cost for each node, whichever kernel hashes: they count
 // where no core is left for their producers.
 const parentsCycles = 450
 
@@ -208,7 +208,7 @@ func setPlaces(c *engine.Config, m *topology.Machine, plan *placement.Plan) {
 	for _, j := range plan.Jobs {
 		place := engine.Place{Hasher: j.Hasher, Producers: j.Producers}
 		if len(j.Memory) > 0 {
-			place.Memory = hugepages.OnNode(int(j.Memory[0].Pool.Node))
+			place.Memory = hugepages.OnNUMANode(int(j.Memory[0].Pool.NUMANode))
 		}
 		c.Places = append(c.Places, place)
 	}

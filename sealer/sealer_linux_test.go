@@ -410,7 +410,7 @@ func TestSharedParents(t *testing.T) {
 			t.Fatal(err)
 		}
 		a, b := first.Config(), second.Config()
-		if a.Parents == nil || a.Parents != b.Parents || (len(a.NodeParents) > 0) != inMemory || m.parents.open[proof].users != 2 {
+		if a.Parents == nil || a.Parents != b.Parents || (len(a.NUMAParents) > 0) != inMemory || m.parents.open[proof].users != 2 {
 			t.Errorf("in memory %v: %v, %v", inMemory, a.Parents, b.Parents)
 		}
 		if err := errors.Join(first.Release(), first.Release()); err != nil {

@@ -328,7 +328,7 @@ func (t *take) reserve(ctx context.Context, h *Hold, q reserve.Request) error {
 	t.note(Note{Kind: NoteNotReserved, Err: err, Cores: q.Cores})
 	h.own = &reserve.Holder{Job: q.Job, PID: os.Getpid(), Cores: q.Cores}
 	for pool, bytes := range q.Memory {
-		h.own.Memory = append(h.own.Memory, reserve.Memory{Node: pool.Node, PageSize: pool.PageSize, Planned: bytes})
+		h.own.Memory = append(h.own.Memory, reserve.Memory{Node: pool.NUMANode, PageSize: pool.PageSize, Planned: bytes})
 	}
 	t.have(h)
 	return nil

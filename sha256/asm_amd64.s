@@ -3,7 +3,7 @@
 #include "textflag.h"
 #include "go_asm.h"
 #include "shani_amd64.h"
-#include "lookup_amd64.h"
+#include "pagewalk_amd64.h"
 
 // The steps of labelSHANI's blocks: block 1 of a node, alone, and beside a
 // repeated block, in the cycles in which that waits for SHA256RNDS2; a block of
@@ -22,11 +22,11 @@
 	ROUNDSONCE(t, m, X1, X2)
 
 // What labelSHANI keeps in memory, from R8 on: K + W of the pairs, so much for each,
-// and whether pages are looked up.
+// and whether pages are walked ahead.
 #define KWBLOCK 256
-#define LOOKUP  (7*KWBLOCK)
+#define WALK  (7*KWBLOCK)
 
-// func labelSHANI(r *labelRun)
+// func labelSHANI(r *labelSpan)
 // Requires: SHA, SSE4, SSSE3, SSE2
 //
 // A node's message is block 1 (replica id, layer, node), 18 blocks of two
@@ -42,7 +42,7 @@
 // into the reorder buffer behind a prefetch, which does not retire before its
 // address is translated: hundreds of cycles if the TLB misses. (Prefetching in
 // the first blocks cost 200 to 600 cycles a label in a layer of 512 MiB.) Where the
-// pages are looked up one node before that, in three groups that are as far apart as a
+// pages are walked one node before that, in three groups that are as far apart as a
 // group's page walks take, a label takes some 5 % less (BenchmarkLabelFromMemory).
 //
 //	BX  the node's row               DX  where its label goes
@@ -57,29 +57,29 @@
 //	X12, X13 replica id              X14 byte order, X15 [layer, node high, low, 0]
 TEXT ·labelSHANI(SB), 0, $1920-8
 	MOVQ   r+0(FP), AX
-	MOVQ   labelRun_dst(AX), DX
-	MOVQ   labelRun_parents(AX), BX
-	MOVQ   labelRun_count(AX), DI
+	MOVQ   labelSpan_dst(AX), DX
+	MOVQ   labelSpan_parents(AX), BX
+	MOVQ   labelSpan_count(AX), DI
 	MOVOU  bswap<>(SB), X14
-	MOVQ   labelRun_replicas(AX), CX
+	MOVQ   labelSpan_replicas(AX), CX
 	LOADWORDS(CX, X12, X13, X14)
-	MOVQ   labelRun_node(AX), X0
-	MOVQ   labelRun_layer(AX), X15
+	MOVQ   labelSpan_node(AX), X0
+	MOVQ   labelSpan_layer(AX), X15
 	PUNPCKLQDQ X0, X15                   // a node's high word is always 0
 
 	LEAQ 63(SP), R8                      // K + W in whole cache lines
 	ANDQ $~63, R8
 	LEAQ (7*KWBLOCK)(R8), R15
 	MOVQ $(8*8), SI
-	CMPQ labelRun_expander(AX), $0
+	CMPQ labelSpan_expander(AX), $0
 	JNE  start
 	LEAQ (3*KWBLOCK)(R8), R15            // layer 1
 	XORL SI, SI
 
 start:
-	MOVQ labelRun_lookup(AX), R13
-	MOVQ R13, LOOKUP(R8)
-	MOVQ labelRun_ahead(AX), AX
+	MOVQ labelSpan_walk(AX), R13
+	MOVQ R13, WALK(R8)
+	MOVQ labelSpan_ahead(AX), AX
 	XORL R11, R11
 
 	// Block 1 of the first node has no chain to hide behind.
@@ -131,7 +131,7 @@ second:
 	JB    first
 
 	// The first repeated block, and block 1 of the next node.
-	LOOKUPROW(LOOKUP(R8), ·lookupA)
+	WALKROW(WALK(R8), ·pageWalkA)
 	PADDL nextNode<>(SB), X15
 	MOVOU initial<>+0(SB), X10
 	MOVOU initial<>+16(SB), X11
@@ -159,7 +159,7 @@ second:
 repeated:
 	CMPQ R10, $5
 	JNE  prefetch
-	LOOKUPROW(LOOKUP(R8), ·lookupB)
+	WALKROW(WALK(R8), ·pageWalkB)
 
 prefetch:
 	PREFETCH(0, R12)
@@ -198,7 +198,7 @@ prefetch:
 	// The last block: slot 8 or, in layer 1, slot 0, and the padding.
 	MOVQ  (BX)(SI*1), R13
 	LOADWORDS(R13, X3, X4, X14)
-	LOOKUPROW(LOOKUP(R8), ·lookupC)
+	WALKROW(WALK(R8), ·pageWalkC)
 	MOVOU finish<>+0(SB), X5
 	MOVOU finish<>+16(SB), X6
 	MOVO  X1, X8

@@ -102,7 +102,7 @@
 	VADD V8.S4, V0.S4, V0.S4 \
 	VADD V9.S4, V1.S4, V1.S4
 
-// func labelARMV8(r *labelRun)
+// func labelARMV8(r *labelSpan)
 // Requires: ASIMD, SHA2
 //
 // A node's message is block 1 (replica id, layer, node), 18 blocks of two
@@ -133,14 +133,14 @@
 //	V14, V15 K + W of eight rounds   V16–V31  round constants
 TEXT ·labelARMV8(SB), 0, $1856-8
 	MOVD r+0(FP), R0
-	MOVD labelRun_dst(R0), R5
-	MOVD labelRun_parents(R0), R3
-	MOVD labelRun_count(R0), R4
-	MOVD labelRun_ahead(R0), R6
-	MOVD labelRun_node(R0), R7
-	MOVD labelRun_layer(R0), R20
-	MOVD labelRun_expander(R0), R13
-	MOVD labelRun_replicas(R0), R15
+	MOVD labelSpan_dst(R0), R5
+	MOVD labelSpan_parents(R0), R3
+	MOVD labelSpan_count(R0), R4
+	MOVD labelSpan_ahead(R0), R6
+	MOVD labelSpan_node(R0), R7
+	MOVD labelSpan_layer(R0), R20
+	MOVD labelSpan_expander(R0), R13
+	MOVD labelSpan_replicas(R0), R15
 	MOVD $·initial(SB), R19
 	MOVD $0, R23
 	LOADCONSTANTS(R14)

@@ -135,7 +135,7 @@
 	VADD V10.S4, V26.S4, V26.S4  \
 	VADD V11.S4, V27.S4, V27.S4
 
-// func labelARMV8x2(r *labelRun)
+// func labelARMV8x2(r *labelSpan)
 // Requires: ASIMD, SHA2
 //
 // The message is that of labelARMV8. A repeated block is bound by latency: four
@@ -161,14 +161,14 @@
 //	V16–V23  message words           V24–V27 next node's states
 TEXT ·labelARMV8x2(SB), 0, $4160-8
 	MOVD r+0(FP), R0
-	MOVD labelRun_dst(R0), R5
-	MOVD labelRun_parents(R0), R3
-	MOVD labelRun_count(R0), R4
-	MOVD labelRun_ahead(R0), R6
-	MOVD labelRun_node(R0), R7
-	MOVD labelRun_layer(R0), R20
-	MOVD labelRun_expander(R0), R13
-	MOVD labelRun_replicas(R0), R15
+	MOVD labelSpan_dst(R0), R5
+	MOVD labelSpan_parents(R0), R3
+	MOVD labelSpan_count(R0), R4
+	MOVD labelSpan_ahead(R0), R6
+	MOVD labelSpan_node(R0), R7
+	MOVD labelSpan_layer(R0), R20
+	MOVD labelSpan_expander(R0), R13
+	MOVD labelSpan_replicas(R0), R15
 	MOVD $·initial(SB), R19
 	MOVD $0, R23
 	LOADFIELD(V15)

@@ -3,7 +3,7 @@
 #include "textflag.h"
 #include "avx2_amd64.h"
 
-// func unpackAVX2(dst, src *byte, nodes, size, row, stride int)
+// func unpackAVX2(dst, src *byte, nodes, size, row, pitch int)
 // Requires: AVX2, AVX
 //
 // The labels of eight lanes, whose words lie side by side, one after the other: lane
@@ -23,7 +23,7 @@ TEXT ·unpackAVX2(SB), NOSPLIT, $0-48
 	MOVQ    nodes+16(FP), CX
 	MOVQ    size+24(FP), R8
 	MOVQ    row+32(FP), R9
-	MOVQ    stride+40(FP), R10
+	MOVQ    pitch+40(FP), R10
 	LEAQ    (R9)(R9*2), R11
 	LEAQ    (R8)(R8*2), R12
 	LEAQ    (DX)(R8*4), DI

@@ -50,7 +50,7 @@ GLOBL finish<>(SB), RODATA|NOPTR, $256
 #define ROUNDKEPT(t, a, b, c, d, e, f, g, h, ab, bc) \
 	ROUND((32*t)(R9)(CX*8), a, b, c, d, e, f, g, h, ab, bc)
 
-// func labelAVX2x8(r *labelRun)
+// func labelAVX2x8(r *labelSpan)
 // Requires: AVX2, AVX
 //
 // A node's message is block 1 (replica id, layer, node), 18 blocks of two
@@ -71,22 +71,22 @@ GLOBL finish<>(SB), RODATA|NOPTR, $256
 //	Y10–Y15 temporaries: Y14 message word, Y15 K + W
 TEXT ·labelAVX2x8(SB), 0, $19776-8
 	MOVQ r+0(FP), AX
-	MOVQ labelRun_dst(AX), DX
-	MOVQ labelRun_parents(AX), BX
-	MOVQ labelRun_count(AX), DI
+	MOVQ labelSpan_dst(AX), DX
+	MOVQ labelSpan_parents(AX), BX
+	MOVQ labelSpan_count(AX), DI
 	LEAQ 63(SP), R8
 	ANDQ $~63, R8
 	LEAQ ·k(SB), R11
 
-	MOVQ    labelRun_replicas(AX), R13
+	MOVQ    labelSpan_replicas(AX), R13
 	VMOVDQU bswap<>(SB), Y15
 	LOADWORDS(0(R13), 32(R13), 64(R13), 96(R13), 128(R13), 160(R13), 192(R13), 224(R13), REPLICAS)
 	LOADWORDS(16(R13), 48(R13), 80(R13), 112(R13), 144(R13), 176(R13), 208(R13), 240(R13), REPLICAS+128)
 
 	// [layer, node's high word, node's low word, 0, 0, 0, 0, 0]: the high word is
 	// always 0, the low one kept one less than the next node.
-	VPBROADCASTD labelRun_layer(AX), Y0
-	VPBROADCASTD labelRun_node(AX), Y1
+	VPBROADCASTD labelSpan_layer(AX), Y0
+	VPBROADCASTD labelSpan_node(AX), Y1
 	VPXOR        Y2, Y2, Y2
 	VPCMPEQD     Y3, Y3, Y3
 	VPADDD       Y3, Y1, Y1
@@ -101,13 +101,13 @@ TEXT ·labelAVX2x8(SB), 0, $19776-8
 
 	LEAQ (SCHEDULES+8*KWBLOCK)(R8), R15
 	MOVQ $(8*8), SI
-	CMPQ labelRun_expander(AX), $0
+	CMPQ labelSpan_expander(AX), $0
 	JNE  start
 	LEAQ (SCHEDULES+4*KWBLOCK)(R8), R15 // layer 1
 	XORL SI, SI
 
 start:
-	MOVQ labelRun_ahead(AX), AX
+	MOVQ labelSpan_ahead(AX), AX
 
 node:
 	VPCMPEQD Y0, Y0, Y0

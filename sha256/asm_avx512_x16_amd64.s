@@ -10,7 +10,7 @@
 TEXT block<>(SB), NOSPLIT|NOFRAME, $0-0
 #include "avx512_block_amd64.h"
 
-// func labelAVX512x16(r *labelRun)
+// func labelAVX512x16(r *labelSpan)
 // Requires: AVX512F, AVX512BW, AVX
 //
 // How it goes, and in which registers, stands in the file included.

@@ -6,7 +6,7 @@
 #include "avx512_amd64.h"
 #include "avx512_groups_amd64.h"
 
-// func labelAVX512x32(r *labelRun)
+// func labelAVX512x32(r *labelSpan)
 // Requires: AVX512F, AVX512BW, AVX
 //
 // As labelAVX512x16, but there is no slack that block 1 could fill.
@@ -15,17 +15,17 @@
 //	R10 repeated blocks to go        R12 the row to touch or prefetch
 TEXT ·labelAVX512x32(SB), 0, $69696-8
 	MOVQ r+0(FP), AX
-	MOVQ labelRun_dst(AX), DX
-	MOVQ labelRun_parents(AX), BX
+	MOVQ labelSpan_dst(AX), DX
+	MOVQ labelSpan_parents(AX), BX
 	LEAQ 63(SP), R8
 	ANDQ $~63, R8
 	LEAQ (PAIRS+7*KWBLOCK)(R8), R15
-	CMPQ labelRun_expander(AX), $0
+	CMPQ labelSpan_expander(AX), $0
 	JNE  halves
 	LEAQ (PAIRS+3*KWBLOCK)(R8), R15      // layer 1
 
 halves:
-	MOVQ            labelRun_replicas(AX), SI
+	MOVQ            labelSpan_replicas(AX), SI
 	LEAQ            LEFT(R8), DI
 	VMOVDQU64       lanes<>(SB), Z0
 	VBROADCASTI32X4 bswap<>(SB), Z1
@@ -42,8 +42,8 @@ zero:
 	ADDQ         $64, DI
 	DECL         CX
 	JNZ          zero
-	VPBROADCASTD labelRun_layer(AX), Z16
-	VPBROADCASTD labelRun_node(AX), Z17
+	VPBROADCASTD labelSpan_layer(AX), Z16
+	VPBROADCASTD labelSpan_node(AX), Z17
 	VPBROADCASTD bit<>(SB), Z18
 	VPBROADCASTD size<>(SB), Z19
 	VMOVDQA64    Z16, (RIGHT+64*0)(R8)
@@ -124,7 +124,7 @@ eight:
 	JNZ     repeated
 
 	// The last block: slot 8 or, in layer 1, slot 0, and the padding.
-	MOVQ labelRun_expander(AX), CX
+	MOVQ labelSpan_expander(AX), CX
 	SHLQ $6, CX
 	MOVQ (BX)(CX*1), SI
 	LEAQ LAST(R8), DI
@@ -154,7 +154,7 @@ eight:
 	VMOVDQA64   Z16, (RIGHT+64*2+512)(R8)
 	ADDQ        $1024, DX
 	ADDQ        $const_rowBytes, BX
-	DECQ        labelRun_count(AX)
+	DECQ        labelSpan_count(AX)
 	JNZ         node
 	VZEROUPPER
 	RET

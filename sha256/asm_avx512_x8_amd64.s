@@ -14,7 +14,7 @@
 TEXT block<>(SB), NOSPLIT|NOFRAME, $0-0
 #include "avx512_block_amd64.h"
 
-// func labelAVX512x8(r *labelRun)
+// func labelAVX512x8(r *labelSpan)
 // Requires: AVX512F, AVX512VL, AVX2, AVX
 //
 // How it goes, and in which registers, stands in the file included.

@@ -3,7 +3,7 @@
 #include "textflag.h"
 #include "go_asm.h"
 #include "shani_amd64.h"
-#include "lookup_amd64.h"
+#include "pagewalk_amd64.h"
 
 // What labelSHANIx2 keeps in memory, from R8 on: first what the lanes' blocks
 // need, then K + W of the pairs of parents and of the next node's block 1, in which
@@ -12,7 +12,7 @@
 #define NEXT    64  // states of the next node after block 1
 #define REPLICA 128 // replica ids as words
 #define NUMBERS 192 // [layer, node high, low, 0]
-#define LOOKUP  208 // whether pages are looked up
+#define WALK    208 // whether pages are walked ahead
 #define KW      256 // K + W,
 #define KWBLOCK 512 // so much for each block
 
@@ -129,7 +129,7 @@
 	PXOR  X8, X8                \
 	PXOR  X12, X12
 
-// func labelSHANIx2(r *labelRun)
+// func labelSHANIx2(r *labelSpan)
 // Requires: SHA, SSE4, SSSE3, SSE2
 //
 // Two chains of labels side by side, block by block as in labelSHANI. Each waits
@@ -145,7 +145,7 @@
 // fill the reorder buffer twice as fast as one, and it then waits for the slowest
 // of the six addresses, not three times for one of two: 50 cycles a label in
 // layers of 1 GiB on Zen 3, and 300 when its memory is busy. Where their pages have been
-// looked up there is nothing to wait for, and three at a time are better by 15 to 20.
+// walked there is nothing to wait for, and three at a time are better by 15 to 20.
 //
 // Registers hold both lanes' message words and states, so that what is needed once
 // a block is in memory.
@@ -154,7 +154,7 @@
 //	R8  memory as above              R15 the end of the pairs' K + W: that of block 1
 //	R9  K + W of the current pair    R10 K + W of block 1 to come
 //	R11 the label in X5, X6 and X9, X10, if any
-//	R12 a place in the row           R13 addresses
+//	R12 a slot's address in the row  R13 addresses
 //	CX  replica ids                  AX  bytes to the row to prefetch
 //	DI  nodes to go                  SI  offset of the slot in the last block
 //	R14 repeated blocks to go (Go's g, which its ABI restores)
@@ -164,14 +164,14 @@
 //	X5–X8    states in the next node's block 1, in the repeated blocks
 TEXT ·labelSHANIx2(SB), 0, $4416-8
 	MOVQ  r+0(FP), AX
-	MOVQ  labelRun_dst(AX), DX
-	MOVQ  labelRun_parents(AX), BX
-	MOVQ  labelRun_count(AX), DI
+	MOVQ  labelSpan_dst(AX), DX
+	MOVQ  labelSpan_parents(AX), BX
+	MOVQ  labelSpan_count(AX), DI
 	MOVOU bswap<>(SB), X14
 	LEAQ  63(SP), R8                     // whole cache lines
 	ANDQ  $~63, R8
 
-	MOVQ  labelRun_replicas(AX), CX
+	MOVQ  labelSpan_replicas(AX), CX
 	LOADWORDS(CX, X5, X6, X14)
 	MOVOU X5, (REPLICA+0)(R8)
 	MOVOU X6, (REPLICA+16)(R8)
@@ -179,22 +179,22 @@ TEXT ·labelSHANIx2(SB), 0, $4416-8
 	LOADWORDS(CX, X5, X6, X14)
 	MOVOU X5, (REPLICA+32)(R8)
 	MOVOU X6, (REPLICA+48)(R8)
-	MOVQ  labelRun_node(AX), X0
-	MOVQ  labelRun_layer(AX), X7
+	MOVQ  labelSpan_node(AX), X0
+	MOVQ  labelSpan_layer(AX), X7
 	PUNPCKLQDQ X0, X7                    // a node's high word is always 0
 	MOVOU X7, NUMBERS(R8)
-	MOVQ  labelRun_lookup(AX), R13
-	MOVQ  R13, LOOKUP(R8)
+	MOVQ  labelSpan_walk(AX), R13
+	MOVQ  R13, WALK(R8)
 
 	LEAQ (KW+7*KWBLOCK)(R8), R15
 	MOVQ $(8*8), SI
-	CMPQ labelRun_expander(AX), $0
+	CMPQ labelSpan_expander(AX), $0
 	JNE  start
 	LEAQ (KW+3*KWBLOCK)(R8), R15         // layer 1
 	XORL SI, SI
 
 start:
-	MOVQ labelRun_ahead(AX), AX
+	MOVQ labelSpan_ahead(AX), AX
 	XORL R11, R11
 
 	// Blocks 1 of the first node.
@@ -241,7 +241,7 @@ second:
 
 	// The first repeated block, and the schedules of the next node's blocks 1.
 	PREFETCHROW
-	LOOKUPROW(LOOKUP(R8), ·lookupA)
+	WALKROW(WALK(R8), ·pageWalkA)
 	MOVOU NUMBERS(R8), X7
 	PADDL nextNode<>(SB), X7
 	MOVOU X7, NUMBERS(R8)
@@ -294,12 +294,12 @@ filled:
 	MOVOU X7, (NEXT+32)(R8)
 	MOVOU X8, (NEXT+48)(R8)
 
-	LOOKUPROW(LOOKUP(R8), ·lookupB)
+	WALKROW(WALK(R8), ·pageWalkB)
 
 	// The others. Each prefetches three or six of a node further on, the row's last,
 	// those before, and then the first again and again.
 	SUBQ $24, R12
-	CMPQ LOOKUP(R8), $0
+	CMPQ WALK(R8), $0
 	JNE  repeated
 	SUBQ $24, R12
 
@@ -307,7 +307,7 @@ repeated:
 	PREFETCH(0, R12)
 	PREFETCH(1, R12)
 	PREFETCH(2, R12)
-	CMPQ LOOKUP(R8), $0
+	CMPQ WALK(R8), $0
 	JNE  three
 	PREFETCH(3, R12)
 	PREFETCH(4, R12)
@@ -334,7 +334,7 @@ three:
 	LOADWORDS(R13, X5, X6, X14)
 	ADDQ  $32, R13
 	LOADWORDS(R13, X9, X10, X14)
-	LOOKUPROW(LOOKUP(R8), ·lookupC)
+	WALKROW(WALK(R8), ·pageWalkC)
 	MOVOU finish<>+0(SB), X7
 	MOVOU finish<>+16(SB), X8
 	MOVO  X7, X11

@@ -3,7 +3,7 @@
 #include "textflag.h"
 #include "go_asm.h"
 #include "shani_amd64.h"
-#include "lookup_amd64.h"
+#include "pagewalk_amd64.h"
 
 // What labelSHANIx4 keeps in memory, from R8 on. Labels are four lanes', 32 bytes
 // each, in the byte order of files.
@@ -16,8 +16,8 @@
 #define OTHER    664  // the next node's
 #define PAIRS    672  // bytes of K + W of the pairs
 #define PAIRSEND 680  // the end of this node's
-#define STRIDE   688  // bytes from a node's labels to the next's
-#define LOOKUP   696  // whether pages are looked up
+#define PITCH    688  // bytes from a node's labels to the next's
+#define WALK     696  // whether pages are walked ahead
 #define LAST     704  // K + W of the last block, four words of each lane in turn
 #define NODES    1728 // twice, for this node and the next:
 
@@ -290,7 +290,7 @@ lane:
 	JNZ  lane
 	RET
 
-// func labelSHANIx4(r *labelRun)
+// func labelSHANIx4(r *labelSpan)
 // Requires: SHA, SSE4, SSSE3, SSE2
 //
 // Four chains of labels side by side: on Zen 3 they keep the SHA unit busy. Their
@@ -318,23 +318,23 @@ lane:
 //	X9–X13 message words             X14, X15 state of a lane in the next block 1
 TEXT ·labelSHANIx4(SB), 0, $18848-8
 	MOVQ r+0(FP), AX
-	MOVQ labelRun_dst(AX), DX
-	MOVQ labelRun_parents(AX), BX
-	MOVQ labelRun_count(AX), DI
+	MOVQ labelSpan_dst(AX), DX
+	MOVQ labelSpan_parents(AX), BX
+	MOVQ labelSpan_count(AX), DI
 	LEAQ 63(SP), R8                      // whole cache lines
 	ANDQ $~63, R8
 	LEAQ NODES(R8), R9
 	LEAQ (NODES+NODE)(R8), R11
 	MOVQ R9, THIS(R8)
 	MOVQ R11, OTHER(R8)
-	MOVQ labelRun_stride(AX), R13
-	MOVQ R13, STRIDE(R8)
-	MOVQ labelRun_lookup(AX), R13
-	MOVQ R13, LOOKUP(R8)
+	MOVQ labelSpan_pitch(AX), R13
+	MOVQ R13, PITCH(R8)
+	MOVQ labelSpan_walk(AX), R13
+	MOVQ R13, WALK(R8)
 
 	// Second halves of blocks that no label is in.
-	MOVQ  labelRun_node(AX), X0
-	MOVQ  labelRun_layer(AX), X9
+	MOVQ  labelSpan_node(AX), X0
+	MOVQ  labelSpan_layer(AX), X9
 	PUNPCKLQDQ X0, X9                    // a node's high word is always 0
 	PSUBL nextNode<>(SB), X9
 	MOVO  X9, NUMBER(R8)
@@ -355,7 +355,7 @@ TEXT ·labelSHANIx4(SB), 0, $18848-8
 	MOVO  X10, (FINISH+112)(R8)
 
 	// The schedules to be made in every node. The addresses in its row come later.
-	MOVQ labelRun_replicas(AX), R13
+	MOVQ labelSpan_replicas(AX), R13
 	LEAQ NUMBERS(R8), R14
 	MOVQ R13, (JOBS+7*JOB)(R9)
 	MOVQ R13, (JOBS+7*JOB)(R11)
@@ -374,14 +374,14 @@ TEXT ·labelSHANIx4(SB), 0, $18848-8
 
 	MOVQ $(7*KWBLOCK), R10
 	MOVQ $(8*8), SI
-	CMPQ labelRun_expander(AX), $0
+	CMPQ labelSpan_expander(AX), $0
 	JNE  start
 	MOVQ $(3*KWBLOCK), R10               // layer 1
 	XORL SI, SI
 
 start:
 	MOVQ R10, PAIRS(R8)
-	MOVQ labelRun_ahead(AX), AX
+	MOVQ labelSpan_ahead(AX), AX
 	MOVQ $KWBLOCK, R12
 	MOVQ R12, CX
 	XORL R14, R14
@@ -449,7 +449,7 @@ pairs:
 node:
 	// Pairs that have the label just made; the first is yet to come.
 	MOVQ  DX, CX
-	SUBQ  STRIDE(R8), CX
+	SUBQ  PITCH(R8), CX
 	CMPQ  16(BX), CX
 	JEQ   again
 	CMPQ  24(BX), CX
@@ -542,7 +542,7 @@ located:
 	XORL CX, CX
 
 	PREFETCHROW
-	LOOKUPROW(LOOKUP(R8), ·lookupA)
+	WALKROW(WALK(R8), ·pageWalkA)
 
 lane:
 	MOVO initial<>+0(SB), X14
@@ -587,11 +587,11 @@ beside:
 	CMPQ  R15, $8
 	JEQ   lane
 	JCS   four
-	LOOKUPROW(LOOKUP(R8), ·lookupB)      // 12 are left
+	WALKROW(WALK(R8), ·pageWalkB)      // 12 are left
 	JMP   lane
 
 four:
-	LOOKUPROW(LOOKUP(R8), ·lookupC)
+	WALKROW(WALK(R8), ·pageWalkC)
 	JMP   lane
 
 prefetch:
@@ -630,7 +630,7 @@ last:
 	MOVQ OTHER(R8), R9
 	MOVQ R9, THIS(R8)
 	MOVQ R11, OTHER(R8)
-	ADDQ STRIDE(R8), DX
+	ADDQ PITCH(R8), DX
 	ADDQ $const_rowBytes, BX
 	DECQ DI
 	JNE  node

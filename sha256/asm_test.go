@@ -61,12 +61,12 @@ func TestRequires(t *testing.T) {
 			known[callee] = true
 		}
 	}
-	// These belong to no kernel. What the CPU must have for them is looked up where they
+	// These belong to no kernel. What the CPU must have for them is checked where they
 	// are called.
 	ofNone := map[string]map[string]string{
 		"amd64": {
 			"prefetchRows": "", "stageRows": "SSE2", "locateAVX2": "AVX2, AVX", "greatestAVX2": "AVX2, AVX",
-			"lookupA": "", "lookupB": "", "lookupC": "",
+			"pageWalkA": "", "pageWalkB": "", "pageWalkC": "",
 		},
 		"arm64": {"prefetchRows": ""},
 	}[runtime.GOARCH]

@@ -177,7 +177,7 @@ GLOBL field<>(SB), RODATA|NOPTR, $4
 	PREFETCHT0 (SI)
 
 #define TOUCHROW \
-	MOVQ labelRun_ahead(AX), R12   \
+	MOVQ labelSpan_ahead(AX), R12   \
 	ADDQ BX, R12                   \
 	TOUCH(0)                       \
 	TOUCH(1)                       \
@@ -185,7 +185,7 @@ GLOBL field<>(SB), RODATA|NOPTR, $4
 	TOUCH(3)                       \
 	TOUCH(4)                       \
 	TOUCH(5)                       \
-	CMPQ labelRun_expander(AX), $0 \
+	CMPQ labelSpan_expander(AX), $0 \
 	JEQ  touched                   \ // layer 1
 	TOUCH(6)                       \
 	TOUCH(7)                       \
@@ -200,6 +200,6 @@ touched:
 // The row whose labels are prefetched, a quarter as far ahead: so near that the first
 // cache still has them when they are hashed.
 #define ROWSOON \
-	MOVQ labelRun_ahead(AX), R12 \
+	MOVQ labelSpan_ahead(AX), R12 \
 	SHRQ $2, R12                 \
 	ADDQ BX, R12

@@ -7,7 +7,7 @@
 // K + W in the frame, the others load it. Block 1 of the next node depends on no
 // label: the first four repeated blocks, which have no words to make, take it
 // along, one of its rounds to four of theirs. The others prefetch the labels of a
-// node soon to come, those of the pair that they hash, whose pages were looked up
+// node soon to come, those of the pair that they hash, whose pages were touched
 // some nodes before (TOUCHROW).
 //
 // The predecessor's label is loaded like any other, in whichever slot it is: whole
@@ -24,23 +24,23 @@
 //	N0–N7 state after block 1 of the next node; others as in a block
 
 	MOVQ r+0(FP), AX
-	MOVQ labelRun_dst(AX), DX
-	MOVQ labelRun_parents(AX), BX
+	MOVQ labelSpan_dst(AX), DX
+	MOVQ labelSpan_parents(AX), BX
 	LEAQ 63(SP), R8
 	ANDQ $~63, R8
 	LEAQ (PAIRS+7*KWBLOCK)(R8), R15
-	CMPQ labelRun_expander(AX), $0
+	CMPQ labelSpan_expander(AX), $0
 	JNE  halves
 	LEAQ (PAIRS+3*KWBLOCK)(R8), R15    // layer 1
 
 halves:
-	MOVQ            labelRun_replicas(AX), SI
+	MOVQ            labelSpan_replicas(AX), SI
 	LEAQ            LEFT(R8), DI
 	VMOVDQU64       lanes<>(SB), S0
 	VBROADCASTI32X4 bswap<>(SB), S1
 	GATHERLABELS(SI, DI)
-	VPBROADCASTD    labelRun_layer(AX), T0
-	VPBROADCASTD    labelRun_node(AX), T1
+	VPBROADCASTD    labelSpan_layer(AX), T0
+	VPBROADCASTD    labelSpan_node(AX), T1
 	VPXORD          T2, T2, T2
 	VPBROADCASTD    bit<>(SB), T3
 	VPBROADCASTD    size<>(SB), T4
@@ -179,7 +179,7 @@ eight:
 	JNZ     repeated
 
 	// The last block: slot 8 or, in layer 1, slot 0, and the padding.
-	MOVQ labelRun_expander(AX), CX
+	MOVQ labelSpan_expander(AX), CX
 	SHLQ $6, CX
 	MOVQ (BX)(CX*1), SI
 	LEAQ LAST(R8), DI
@@ -205,7 +205,7 @@ eight:
 
 	ADDQ $(8*WIDTH), DX
 	ADDQ $const_rowBytes, BX
-	DECQ labelRun_count(AX)
+	DECQ labelSpan_count(AX)
 	JNZ  node
 	VZEROUPPER
 	RET

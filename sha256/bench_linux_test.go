@@ -10,34 +10,34 @@ import (
 	"testing"
 )
 
-// Runs whose parents lie where those of a real layer do, in memory. What this takes longer
+// Spans whose parents lie where those of a real layer do, in memory. What this takes longer
 // than BenchmarkLabel is memory's part, and the TLB's.
 func BenchmarkLabelFromMemory(b *testing.B) {
 	const (
-		run   = 128
-		nodes = 1 << 16 // their parents' labels are more than caches hold
+		stride = 128
+		nodes  = 1 << 16 // their parents' labels are more than caches hold
 	)
 	for _, k := range usableBothWays() {
-		b.Run(fmt.Sprintf("impl=%s/lookup=%t", implementation(k), k.lookup), func(b *testing.B) {
+		b.Run(fmt.Sprintf("impl=%s/walk=%t", implementation(k), k.walk), func(b *testing.B) {
 			l := layerInMemory(b, k)
-			size := len(l.Labels) / k.Stride()
+			size := len(l.Labels) / k.Pitch()
 			first := size / 2
 			rows := NewRows(nodes + Ahead)
 			if err := rows.Locate(k, &l, scatteredParents(first, nodes+Ahead, size)); err != nil {
 				b.Fatal(err)
 			}
-			r := Run{ReplicaIDs: l.ReplicaIDs, Layer: l.Number}
+			r := Span{ReplicaIDs: l.ReplicaIDs, Layer: l.Number}
 			at := 0
 			for b.Loop() {
 				r.First = uint64(first + at)
-				r.Out = l.Labels[(first+at)*k.Stride():][:run*k.Stride()]
+				r.Out = l.Labels[(first+at)*k.Pitch():][:stride*k.Pitch()]
 				r.Rows = rows.Slice(at, nodes+Ahead)
-				if err := k.LabelRun(&r); err != nil {
+				if err := k.LabelSpan(&r); err != nil {
 					b.Fatal(err)
 				}
-				at = (at + run) % nodes
+				at = (at + stride) % nodes
 			}
-			perUnit(b, run*k.Lanes, "label")
+			perUnit(b, stride*k.Lanes, "label")
 		})
 	}
 }
@@ -49,7 +49,7 @@ func layerInMemory(b *testing.B, k *Kernel) Layer {
 		hugePage = 2 << 20
 		page     = 4 << 10
 	)
-	size := min(1<<24, (2<<30)/k.Stride()) * k.Stride()
+	size := min(1<<24, (2<<30)/k.Pitch()) * k.Pitch()
 	memory := mmap(b, 2*size+hugePage, syscall.PROT_READ|syscall.PROT_WRITE)
 	memory = memory[-address(&memory[0])&(hugePage-1):][:2*size]
 	if err := syscall.Madvise(memory, syscall.MADV_HUGEPAGE); err != nil {

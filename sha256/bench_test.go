@@ -10,14 +10,14 @@ import (
 	"github.com/sdr-engine/sdr/internal/coreclock"
 )
 
-// Runs as a hasher does them, over and over the same nodes: two layers and the
+// Spans as a hasher labels them, over and over the same nodes: two layers and the
 // rows of parents lie in the first two caches.
 func BenchmarkLabel(b *testing.B) {
 	for _, k := range usable() {
 		for _, number := range []uint32{1, 2} {
 			b.Run(fmt.Sprintf("impl=%s/layer=%d", implementation(k), number), func(b *testing.B) {
 				nodes := max(64, 1024/k.Lanes)
-				run := min(64, nodes)
+				stride := min(64, nodes)
 				j := newJob(1, k.Lanes, number, nodes, 0, nodes, 0)
 				for node := 1; node < nodes; node++ {
 					j.parents[14*node] = uint32(node - 1) // the chain of a real graph
@@ -27,13 +27,13 @@ func BenchmarkLabel(b *testing.B) {
 				if err := rows.Locate(k, &l, j.parents); err != nil {
 					b.Fatal(err)
 				}
-				r := Run{ReplicaIDs: l.ReplicaIDs, Layer: number}
+				r := Span{ReplicaIDs: l.ReplicaIDs, Layer: number}
 				for b.Loop() {
-					for first := 0; first < nodes; first += run {
+					for first := 0; first < nodes; first += stride {
 						r.First = uint64(first)
-						r.Out = l.Labels[first*k.Stride():][:run*k.Stride()]
+						r.Out = l.Labels[first*k.Pitch():][:stride*k.Pitch()]
 						r.Rows = rows.Slice(first, nodes)
-						if err := k.LabelRun(&r); err != nil {
+						if err := k.LabelSpan(&r); err != nil {
 							b.Fatal(err)
 						}
 					}
@@ -45,12 +45,12 @@ func BenchmarkLabel(b *testing.B) {
 }
 
 func BenchmarkLocate(b *testing.B) {
-	const run = 128
+	const stride = 128
 	k := generic
-	l := Layer{Number: 2, Labels: make([]byte, run*k.Stride()), Key: make([]byte, run*k.Stride())}
-	parents := make([]uint32, run*degree)
-	rows := NewRows(run)
-	for n := 0; n < b.N; n += run {
+	l := Layer{Number: 2, Labels: make([]byte, stride*k.Pitch()), Before: make([]byte, stride*k.Pitch())}
+	parents := make([]uint32, stride*degree)
+	rows := NewRows(stride)
+	for n := 0; n < b.N; n += stride {
 		if err := rows.Locate(k, &l, parents); err != nil {
 			b.Fatal(err)
 		}

@@ -142,9 +142,9 @@ func (l lanesOf) first(p unsafe.Pointer) unsafe.Pointer {
 // labelGeneric is the label kernel that all others are measured against, for any
 // number of lanes in any layout. A block holds two parents; the pairs of parents
 // repeat, and so do their schedules, which are expanded once.
-func labelGeneric(r *labelRun, lanes, group int) {
+func labelGeneric(r *labelSpan, lanes, group int) {
 	rows := unsafe.Slice(r.parents, r.count*degree)
-	stride := lanes * nodeSize
+	pitch := lanes * nodeSize
 	ids := unsafe.Slice((*[nodeSize]byte)(unsafe.Pointer(r.replicas)), lanes)
 	// The 37 labels hashed are the used parents over and over; the last one,
 	// slot 36 mod used, shares its block with the padding.
@@ -178,7 +178,7 @@ func labelGeneric(r *labelRun, lanes, group int) {
 			finish(&block, labelBytes)
 			s.expand(&block)
 			compress(&h, &s)
-			l.digest(unsafe.Add(unsafe.Pointer(r.dst), i*stride), &h)
+			l.digest(unsafe.Add(unsafe.Pointer(r.dst), i*pitch), &h)
 		}
 	}
 }

@@ -31,8 +31,8 @@ const (
 	maxPairs = 1 << 10 // tree nodes in one call of a kernel, which cannot be preempted
 )
 
-// Ahead is how many nodes' parents Label wants to see past the run that it
-// labels, so that their labels are in the cache when the next run asks.
+// Ahead is how many nodes' parents Label wants to see past the span that it
+// labels, so that their labels are in the cache when the next span asks.
 const Ahead = 8
 
 // A Kernel is one implementation of label and tree hashing. Kernels are named
@@ -42,7 +42,7 @@ type Kernel struct {
 	Name string
 	// Lanes is how many sectors one call labels in lock-step.
 	Lanes int
-	// Group says how the labels of a node's lanes lie in its Stride bytes. 1:
+	// Group says how the labels of a node's lanes lie in its Pitch bytes. 1:
 	// lane after lane, each label as layer files have it. More: Group lanes at a
 	// time take 32·Group bytes, word 0 of each, then word 1 of each and so on,
 	// words as numbers in the machine's byte order. Pack and Unpack translate.
@@ -54,26 +54,26 @@ type Kernel struct {
 	// more and no less.
 	features []cpuid.FeatureID
 
-	label func(labelRun) // by value: a pointer would escape to the heap
-	nodes int            // for one call of label, if it is not for atOnce to say
+	label func(labelSpan) // by value: a pointer would escape to the heap
+	nodes int             // for one call of label, if it is not for atOnce to say
 
 	// ahead is how many nodes before its turn a node's parents are prefetched, at most
 	// Ahead: measured, since what comes too early is gone from the first cache again.
 	ahead int
 
-	// lookup reports whether the pages of the node after those are looked up.
-	lookup bool
+	// walk reports whether the pages of the parents of the node after those are walked.
+	walk bool
 
 	pairs func(dst, src *byte, n int)
 
 	// unpack takes the labels of the next eight lanes of nodes apart, if a Group has
 	// so many, to dst and every size bytes from there. In src words lie row bytes
-	// apart, nodes stride bytes.
-	unpack func(dst, src *byte, nodes, size, row, stride int)
+	// apart, nodes pitch bytes.
+	unpack func(dst, src *byte, nodes, size, row, pitch int)
 }
 
-// Stride is how many bytes a node's labels take, those of all lanes.
-func (k *Kernel) Stride() int { return nodeSize * k.Lanes }
+// Pitch is how many bytes there are from a node's labels to the next node's: 32 for each lane.
+func (k *Kernel) Pitch() int { return nodeSize * k.Lanes }
 
 // Usable reports whether this machine's CPU has all that the kernel needs.
 func (k *Kernel) Usable() bool { return len(k.missing()) == 0 }
@@ -96,7 +96,7 @@ func Kernels() []*Kernel { return slices.Clone(kernels) }
 var (
 	generic = &Kernel{
 		Name: "generic/1", Lanes: 1, Group: 1, Align: 1,
-		label: func(r labelRun) { labelGeneric(&r, 1, 1) },
+		label: func(r labelSpan) { labelGeneric(&r, 1, 1) },
 		pairs: pairsGeneric,
 	}
 	kernels = append(archKernels(), generic)

@@ -32,14 +32,14 @@ func usable() []*Kernel {
 	})
 }
 
-// usableBothWays is usable, but kernels that can look pages up ahead are there twice: they
+// usableBothWays is usable, but kernels that can walk pages ahead are there twice: they
 // do, and they do not, whichever is better here.
 func usableBothWays() (both []*Kernel) {
 	for _, k := range usable() {
 		both = append(both, k)
 		if strings.HasPrefix(k.Name, "sha-ni/") {
 			other := *k
-			other.lookup = !k.lookup
+			other.walk = !k.walk
 			both = append(both, &other)
 		}
 	}
@@ -62,13 +62,13 @@ func referenceLabelIn(k *Kernel, l *Layer, lane int, node uint64, parents []uint
 	m = append(m, make([]byte, 20)...)
 	var plain [nodeSize]byte
 	label := func(layer []byte, parent uint32) []byte {
-		stride := uint64(len(l.ReplicaIDs)) * nodeSize
-		labels := layer[uint64(parent)*stride:][:stride]
+		pitch := uint64(len(l.ReplicaIDs)) * nodeSize
+		labels := layer[uint64(parent)*pitch:][:pitch]
 		if k == nil {
 			return labels[lane*nodeSize:][:nodeSize]
 		}
 		for i := range plain {
-			plain[i] = labels[place(k, lane*nodeSize+i)]
+			plain[i] = labels[offsetOf(k, lane*nodeSize+i)]
 		}
 		return plain[:]
 	}
@@ -79,7 +79,7 @@ func referenceLabelIn(k *Kernel, l *Layer, lane int, node uint64, parents []uint
 		case slot < 6:
 			m = append(m, label(l.Labels, parents[slot])...)
 		default:
-			m = append(m, label(l.Key, parents[slot])...)
+			m = append(m, label(l.Before, parents[slot])...)
 		}
 	}
 	return truncate(std.Sum256(m))
@@ -99,7 +99,7 @@ func truncate(digest [nodeSize]byte) [nodeSize]byte {
 	return digest
 }
 
-// A job is a run of nodes to label in a layer of random content.
+// A job is a span of nodes to label in a layer of random content.
 type job struct {
 	Layer
 	first   uint64
@@ -123,7 +123,7 @@ func newJob(seed uint64, lanes int, number uint32, nodes, first, n, slack int) *
 	j.Number = number
 	j.Labels = random(nodes * lanes * nodeSize)
 	if number > 1 {
-		j.Key = random(nodes * lanes * nodeSize)
+		j.Before = random(nodes * lanes * nodeSize)
 	}
 	for range lanes {
 		j.ReplicaIDs = append(j.ReplicaIDs, [32]byte(random(32)))
@@ -219,7 +219,7 @@ func arrange(k *Kernel, dst, src []byte, back bool) {
 	}
 	for at := 0; at < len(src); at += 4 {
 		// Whole words: in the kernel's layout they are numbers.
-		if to := place(k, at) &^ 3; back {
+		if to := offsetOf(k, at) &^ 3; back {
 			binary.BigEndian.PutUint32(dst[at:], binary.NativeEndian.Uint32(src[to:]))
 		} else {
 			binary.NativeEndian.PutUint32(dst[to:], binary.BigEndian.Uint32(src[at:]))
@@ -227,18 +227,18 @@ func arrange(k *Kernel, dst, src []byte, back bool) {
 	}
 }
 
-// place is where the kernel's layout has byte number at of labels that lie node
+// offsetOf is where the kernel's layout has byte number at of labels that lie node
 // after node and in each lane after lane.
-func place(k *Kernel, at int) int {
+func offsetOf(k *Kernel, at int) int {
 	if k.Group == 1 {
 		return at
 	}
-	node, lane, offset := at/k.Stride(), at/nodeSize%k.Lanes, at%nodeSize
+	node, lane, offset := at/k.Pitch(), at/nodeSize%k.Lanes, at%nodeSize
 	word, byteOfWord := offset/4, offset%4
 	if hostByte := binary.NativeEndian.Uint32([]byte{1, 0, 0, 0}); hostByte == 1 {
 		byteOfWord = 3 - byteOfWord
 	}
-	return node*k.Stride() + lane/k.Group*k.Group*nodeSize + (word*k.Group+lane%k.Group)*4 + byteOfWord
+	return node*k.Pitch() + lane/k.Group*k.Group*nodeSize + (word*k.Group+lane%k.Group)*4 + byteOfWord
 }
 
 // in is j's layer as the kernel wants it, in memory from a.
@@ -247,17 +247,17 @@ func (j *job) in(k *Kernel, a alloc) Layer {
 	l.Labels = a(len(j.Labels), k.Align)
 	arrange(k, l.Labels, j.Labels, false)
 	if l.Number > 1 {
-		l.Key = a(len(j.Key), k.Align)
-		arrange(k, l.Key, j.Key, false)
+		l.Before = a(len(j.Before), k.Align)
+		arrange(k, l.Before, j.Before, false)
 	}
 	return l
 }
 
-// check does the job in memory from a, in several runs that end after cuts and
+// check does the job in memory from a, in several spans that end after cuts and
 // last, and says what is wrong with the outcome.
 func (j *job) check(k *Kernel, a alloc, cuts ...int) error {
 	l, parents := j.in(k, a), a.cloneIndices(j.parents)
-	key := bytes.Clone(l.Key)
+	before := bytes.Clone(l.Before)
 	done := 0
 	for _, cut := range append(cuts, j.n) {
 		if err := k.Label(&l, j.first+uint64(done), cut-done, parents[14*done:]); err != nil {
@@ -265,19 +265,19 @@ func (j *job) check(k *Kernel, a alloc, cuts ...int) error {
 		}
 		done = cut
 	}
-	if !slices.Equal(parents, j.parents) || !bytes.Equal(l.Key, key) {
+	if !slices.Equal(parents, j.parents) || !bytes.Equal(l.Before, before) {
 		return errors.New("an input changed")
 	}
 	got := make([]byte, len(l.Labels))
 	arrange(k, got, l.Labels, true)
-	return different(got, j.want(), k.Stride())
+	return different(got, j.want(), k.Pitch())
 }
 
 // different is an error that names the first node in which got and want differ.
-func different(got, want []byte, stride int) error {
-	for i := 0; i < len(want); i += stride {
-		if w, g := want[i:i+stride], got[i:i+stride]; !bytes.Equal(w, g) {
-			return fmt.Errorf("node %d is %x, want %x", i/stride, g, w)
+func different(got, want []byte, pitch int) error {
+	for i := 0; i < len(want); i += pitch {
+		if w, g := want[i:i+pitch], got[i:i+pitch]; !bytes.Equal(w, g) {
+			return fmt.Errorf("node %d is %x, want %x", i/pitch, g, w)
 		}
 	}
 	return nil
@@ -316,7 +316,7 @@ func TestLabelAnyRuns(t *testing.T) {
 			cuts := rapid.SliceOfN(rapid.IntRange(0, n), 0, 5).Draw(t, "cuts")
 			slices.Sort(cuts)
 			k := *k
-			k.lookup = rapid.Bool().Draw(t, "lookup") // whatever is best here
+			k.walk = rapid.Bool().Draw(t, "walk") // whatever is best here
 			j := newJob(rapid.Uint64().Draw(t, "seed"), k.Lanes, number, first+n+rest, first, n, slack)
 			if err := j.check(&k, heap, cuts...); err != nil {
 				t.Fatal(err)
@@ -348,10 +348,10 @@ func TestLabelKnownAnswers(t *testing.T) {
 		"c1331c799d4dee936452eef15cf6b64bd4d20517f5dfd8a0008854fcebad5b09",
 	} {
 		for _, k := range usable() {
-			l := &Layer{Number: uint32(i + 1), Labels: heap(k.Stride(), k.Align)}
+			l := &Layer{Number: uint32(i + 1), Labels: heap(k.Pitch(), k.Align)}
 			l.ReplicaIDs = slices.Repeat([][32]byte{[32]byte(id)}, k.Lanes)
 			if l.Number > 1 {
-				l.Key = heap(k.Stride(), k.Align)
+				l.Before = heap(k.Pitch(), k.Align)
 			}
 			if err := k.Label(l, 0, 1, make([]uint32, 14)); err != nil {
 				t.Fatal(err)
@@ -466,15 +466,15 @@ func TestBadRuns(t *testing.T) {
 		{"a lane too many", func(j *job) { j.ReplicaIDs = append(j.ReplicaIDs, [32]byte{}) }, "replica ids for"},
 		{"layer 0", func(j *job) { j.Number = 0 }, "layer 0"},
 		{"broken node", func(j *job) { j.Labels = j.Labels[:len(j.Labels)-1] }, "no multiple"},
-		{"no key", func(j *job) { j.Key = nil }, "the layer before has 0 bytes"},
-		{"short key", func(j *job) { j.Key = j.Key[nodeSize:] }, "the layer before has"},
-		{"long key", func(j *job) { j.Key = append(j.Key, 0) }, "the layer before has"},
+		{"no layer before", func(j *job) { j.Before = nil }, "the layer before has 0 bytes"},
+		{"short layer before", func(j *job) { j.Before = j.Before[nodeSize:] }, "the layer before has"},
+		{"long layer before", func(j *job) { j.Before = append(j.Before, 0) }, "the layer before has"},
 		{"n < 0", func(j *job) { j.n = -1 }, "-1 nodes from 10 in a layer of 40"},
 		{"n too large", func(j *job) { j.n = 31 }, "31 nodes from 10 in a layer of 40"},
 		{"n enormous", func(j *job) { j.n = math.MaxInt }, "nodes from 10 in a layer of 40"},
 		{"first too large", func(j *job) { j.first = 40 }, "20 nodes from 40 in a layer of 40"},
 		{"first enormous", func(j *job) { j.first = math.MaxUint64 }, "in a layer of 40"},
-		{"no labels", func(j *job) { j.Labels, j.Key = nil, nil }, "in a layer of 0"},
+		{"no labels", func(j *job) { j.Labels, j.Before = nil, nil }, "in a layer of 0"},
 		{"no parents", func(j *job) { j.parents = nil }, "0 parents for 20 nodes, want 280"},
 		{"a parent too few", func(j *job) { j.parents = j.parents[:20*14-1] }, "279 parents for 20 nodes, want 280"},
 		{"base parent", func(j *job) { j.parents[19*14+5] = nodes }, "parent 40 in a layer of 40 nodes"},
@@ -489,9 +489,9 @@ func TestBadRuns(t *testing.T) {
 			all := j.Labels
 			tt.ruin(j)
 			err := k.Label(&j.Layer, j.first, j.n, j.parents)
-			var bad *RunError
+			var bad *SpanError
 			if !errors.As(err, &bad) || bad.Kernel != k.Name || !strings.Contains(err.Error(), tt.want) {
-				t.Errorf("%s, %s: got error %v, want a *RunError with %q", k.Name, tt.name, err, tt.want)
+				t.Errorf("%s, %s: got error %v, want a *SpanError with %q", k.Name, tt.name, err, tt.want)
 			}
 			if !bytes.Equal(all, before) {
 				t.Errorf("%s, %s: labels written", k.Name, tt.name)
@@ -509,15 +509,15 @@ func TestLabelAnyArguments(t *testing.T) {
 				ReplicaIDs: make([][32]byte, rapid.IntRange(0, k.Lanes+1).Draw(t, "lanes")),
 				Number:     rapid.Uint32Range(0, 3).Draw(t, "layer"),
 				Labels:     make([]byte, size.Draw(t, "labels")),
-				Key:        make([]byte, size.Draw(t, "key")),
+				Before:     make([]byte, size.Draw(t, "before")),
 			}
 			first := rapid.OneOf(rapid.Uint64Range(0, 10), rapid.Uint64()).Draw(t, "first")
 			n := rapid.OneOf(rapid.IntRange(-1, 10), rapid.Int()).Draw(t, "n")
 			parents := rapid.SliceOfN(rapid.Uint32Range(0, 9), 0, 200).Draw(t, "parents")
 			err := k.Label(l, first, n, parents)
-			var bad *RunError
+			var bad *SpanError
 			if err != nil && !errors.As(err, &bad) {
-				t.Errorf("got error %v, want a *RunError", err)
+				t.Errorf("got error %v, want a *SpanError", err)
 			}
 			if wrote := bytes.Count(l.Labels, []byte{0}) != len(l.Labels); wrote != (err == nil && n > 0) {
 				t.Errorf("labels written: %v, with error %v", wrote, err)

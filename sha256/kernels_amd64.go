@@ -17,7 +17,7 @@ func archKernels() []*Kernel {
 	sha := []cpuid.FeatureID{cpuid.SHA, cpuid.SSE4, cpuid.SSSE3, cpuid.SSE2}
 	pairs := func(dst, src *byte, n int) { pairsSHANI(dst, src, n, &padding) }
 	// Lanes in lock-step, nodes in a call: 0 is for atOnce to say.
-	shaNI := func(lanes, align, nodes int, label func(labelRun)) *Kernel {
+	shaNI := func(lanes, align, nodes int, label func(labelSpan)) *Kernel {
 		return &Kernel{
 			Name:  fmt.Sprintf("sha-ni/%d", lanes),
 			Lanes: lanes, Group: 1, Align: align,
@@ -25,12 +25,12 @@ func archKernels() []*Kernel {
 			label:    label,
 			nodes:    nodes,
 			ahead:    aheadSHANI,
-			// As lookup_amd64.h says: measured on Zen 4 only, and not on Intel's processors.
-			lookup: cpuid.CPU.IsVendor(cpuid.AMD),
-			pairs:  pairs,
+			// As pagewalk_amd64.h says: measured on Zen 4 only, and not on Intel's processors.
+			walk:  cpuid.CPU.IsVendor(cpuid.AMD),
+			pairs: pairs,
 		}
 	}
-	avx512 := func(lanes int, label func(labelRun), more ...cpuid.FeatureID) *Kernel {
+	avx512 := func(lanes int, label func(labelSpan), more ...cpuid.FeatureID) *Kernel {
 		group := min(16, lanes)
 		return &Kernel{
 			Name:  fmt.Sprintf("avx512/%d", lanes),
@@ -43,19 +43,19 @@ func archKernels() []*Kernel {
 		}
 	}
 	return []*Kernel{
-		avx512(32, func(r labelRun) { labelAVX512x32(&r) }),
-		avx512(16, func(r labelRun) { labelAVX512x16(&r) }),
-		avx512(8, func(r labelRun) { labelAVX512x8(&r) }, cpuid.AVX512VL),
-		shaNI(4, 64, wideNodes, func(r labelRun) { labelSHANIx4(&r) }),
-		shaNI(8, 64, wideCall, func(r labelRun) { labelSHANIWide(r, 8) }),
-		shaNI(16, 64, wideCall, func(r labelRun) { labelSHANIWide(r, 16) }),
-		shaNI(2, 64, 0, func(r labelRun) { labelSHANIx2(&r) }),
-		shaNI(1, 1, 0, func(r labelRun) { labelSHANI(&r) }),
+		avx512(32, func(r labelSpan) { labelAVX512x32(&r) }),
+		avx512(16, func(r labelSpan) { labelAVX512x16(&r) }),
+		avx512(8, func(r labelSpan) { labelAVX512x8(&r) }, cpuid.AVX512VL),
+		shaNI(4, 64, wideNodes, func(r labelSpan) { labelSHANIx4(&r) }),
+		shaNI(8, 64, wideCall, func(r labelSpan) { labelSHANIWide(r, 8) }),
+		shaNI(16, 64, wideCall, func(r labelSpan) { labelSHANIWide(r, 16) }),
+		shaNI(2, 64, 0, func(r labelSpan) { labelSHANIx2(&r) }),
+		shaNI(1, 1, 0, func(r labelSpan) { labelSHANI(&r) }),
 		{
 			Name:  "avx2/8",
 			Lanes: 8, Group: 8, Align: 32,
 			features: []cpuid.FeatureID{cpuid.AVX2, cpuid.AVX},
-			label:    func(r labelRun) { labelAVX2x8(&r) },
+			label:    func(r labelSpan) { labelAVX2x8(&r) },
 			ahead:    2,
 			pairs:    func(dst, src *byte, n int) { pairsAVX2(dst, src, n, &padding) },
 			unpack:   unpackAVX2,
@@ -64,28 +64,28 @@ func archKernels() []*Kernel {
 }
 
 //go:noescape
-func labelSHANI(r *labelRun)
+func labelSHANI(r *labelSpan)
 
 //go:noescape
-func labelSHANIx2(r *labelRun)
+func labelSHANIx2(r *labelSpan)
 
 //go:noescape
-func labelSHANIx4(r *labelRun)
+func labelSHANIx4(r *labelSpan)
 
 //go:noescape
-func labelAVX512x8(r *labelRun)
+func labelAVX512x8(r *labelSpan)
 
 //go:noescape
-func labelAVX512x16(r *labelRun)
+func labelAVX512x16(r *labelSpan)
 
 //go:noescape
-func labelAVX512x32(r *labelRun)
+func labelAVX512x32(r *labelSpan)
 
 //go:noescape
 func pairsSHANI(dst, src *byte, n int, padding *schedule)
 
 //go:noescape
-func labelAVX2x8(r *labelRun)
+func labelAVX2x8(r *labelSpan)
 
 //go:noescape
 func pairsAVX2(dst, src *byte, n int, padding *schedule)
@@ -94,4 +94,4 @@ func pairsAVX2(dst, src *byte, n int, padding *schedule)
 func pairsAVX512(dst, src *byte, n int, padding *schedule)
 
 //go:noescape
-func unpackAVX2(dst, src *byte, nodes, size, row, stride int)
+func unpackAVX2(dst, src *byte, nodes, size, row, pitch int)

@@ -10,24 +10,24 @@ func archKernels() []*Kernel {
 		Lanes: 1, Group: 1, Align: 1,
 		// The list that stands above each function in assembly.
 		features: []cpuid.FeatureID{cpuid.ASIMD, cpuid.SHA2},
-		label:    func(r labelRun) { labelARMV8(&r) },
+		label:    func(r labelSpan) { labelARMV8(&r) },
 		ahead:    Ahead, // not measured yet, as the other one's
 		pairs:    pairsARMV8,
 	}, {
 		Name:  "armv8/2",
 		Lanes: 2, Group: 1, Align: 64,
 		features: []cpuid.FeatureID{cpuid.ASIMD, cpuid.SHA2},
-		label:    func(r labelRun) { labelARMV8x2(&r) },
+		label:    func(r labelSpan) { labelARMV8x2(&r) },
 		ahead:    Ahead,
 		pairs:    pairsARMV8, // two at once, too
 	}}
 }
 
 //go:noescape
-func labelARMV8(r *labelRun)
+func labelARMV8(r *labelSpan)
 
 //go:noescape
-func labelARMV8x2(r *labelRun)
+func labelARMV8x2(r *labelSpan)
 
 //go:noescape
 func pairsARMV8(dst, src *byte, n int)

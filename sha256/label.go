@@ -9,7 +9,7 @@ import (
 
 // Rows are the parents of consecutive nodes: for each node, a row, where the 14
 // parents' labels lie in memory, base parents first. A parent's labels are those
-// of all lanes, a kernel's Stride. Whoever makes rows checks the parents, so that
+// of all lanes, a kernel's Pitch. The code that makes rows checks the parents, so that
 // the hasher need not.
 //
 // Rows hold addresses that the collector does not follow: the memory that they
@@ -38,9 +38,9 @@ func (r Rows) Len() int { return len(r.addrs) / degree }
 func (r Rows) Slice(from, to int) Rows { return Rows{r.addrs[from*degree : to*degree]} }
 
 // Set says where the labels of a row's parent number slot lie: at the start of
-// labels, which has the kernel's Stride bytes or more.
+// labels, which has the kernel's Pitch bytes or more.
 func (r Rows) Set(k *Kernel, row, slot int, labels []byte) {
-	r.addrs[row*degree+slot] = address(&labels[:k.Stride()][0])
+	r.addrs[row*degree+slot] = address(&labels[:k.Pitch()][0])
 }
 
 // Prefetch pulls the labels of those parents into the cache whose indices, 14 times
@@ -51,7 +51,7 @@ func (r Rows) Prefetch(k *Kernel, which []int32) {
 	}
 	for len(which) > 0 {
 		n := min(len(which), maxPrefetched)
-		prefetchRows(&r.addrs[0], &which[0], n, (k.Stride()+63)/64)
+		prefetchRows(&r.addrs[0], &which[0], n, (k.Pitch()+63)/64)
 		which = which[n:]
 	}
 }
@@ -63,14 +63,14 @@ const (
 )
 
 // Stage copies the labels of the parents listed, as for Prefetch, to memory, each to
-// its index times the kernel's Stride, and has the rows point there. Some labels are
+// its index times the kernel's Pitch, and has the rows point there. Some labels are
 // fetched at the same time.
 func (r Rows) Stage(k *Kernel, which []int32, memory []byte) {
 	for _, i := range which {
-		_, _ = r.addrs[i], memory[int(i)*k.Stride():][:k.Stride()]
+		_, _ = r.addrs[i], memory[int(i)*k.Pitch():][:k.Pitch()]
 	}
 	for len(which) > 0 {
-		n := min(len(which), maxStaged/k.Stride())
+		n := min(len(which), maxStaged/k.Pitch())
 		r.stageAll(k, which[:n], memory)
 		which = which[n:]
 	}
@@ -79,8 +79,8 @@ func (r Rows) Stage(k *Kernel, which []int32, memory []byte) {
 // Copy sets rows to the first of from, as many as there are of both.
 func (r Rows) Copy(from Rows) { copy(r.addrs, from.addrs) }
 
-// Locate sets rows, one for each 14 of parents, to the parents' places in l. The
-// error is a *RunError, and nothing is then changed, if a parent lies outside of
+// Locate sets rows, one for each 14 of parents, to where the parents lie in l. The
+// error is a *SpanError, and nothing is then changed, if a parent lies outside of
 // l or l itself does not fit the kernel.
 func (r Rows) Locate(k *Kernel, l *Layer, parents []uint32) error {
 	nodes, err := l.nodes(k)
@@ -97,31 +97,31 @@ func (r Rows) Locate(k *Kernel, l *Layer, parents []uint32) error {
 	if m := maxParent(parents, l.Number); uint64(m) >= nodes {
 		return k.fail("parent %d in a layer of %d nodes", m, nodes)
 	}
-	stride := uintptr(k.Stride())
+	pitch := uintptr(k.Pitch())
 	labels := address(&l.Labels[0])
 	if l.Number == 1 {
 		for i := 0; i < len(parents); i += degree {
 			row, from := r.addrs[i:i+baseDegree], parents[i:i+baseDegree]
 			for j, p := range from {
-				row[j] = labels + uintptr(p)*stride
+				row[j] = labels + uintptr(p)*pitch
 			}
 		}
 		return nil
 	}
-	r.locateAll(parents, labels, address(&l.Key[0]), stride)
+	r.locateAll(parents, labels, address(&l.Before[0]), pitch)
 	return nil
 }
 
 // locateGeneric sets rows to where the base parents lie in labels, and the expander
-// parents in key.
-func (r Rows) locateGeneric(parents []uint32, labels, key, stride uintptr) {
+// parents in before.
+func (r Rows) locateGeneric(parents []uint32, labels, before, pitch uintptr) {
 	for i := 0; i < len(parents); i += degree {
 		row, from := r.addrs[i:i+degree], parents[i:i+degree]
 		for j, p := range from[:baseDegree] {
-			row[j] = labels + uintptr(p)*stride
+			row[j] = labels + uintptr(p)*pitch
 		}
 		for j, p := range from[baseDegree:] {
-			row[baseDegree+j] = key + uintptr(p)*stride
+			row[baseDegree+j] = before + uintptr(p)*pitch
 		}
 	}
 }
@@ -132,63 +132,63 @@ func address(b *byte) uintptr { return uintptr(unsafe.Pointer(b)) }
 
 func pointer(a uintptr) unsafe.Pointer { return *(*unsafe.Pointer)(unsafe.Pointer(&a)) }
 
-// A Run is consecutive nodes of a layer that one call labels.
-type Run struct {
+// A Span is consecutive nodes of a layer that one call labels.
+type Span struct {
 	// ReplicaIDs has one replica id for each lane.
 	ReplicaIDs [][32]byte
 	// Layer is the layer's number, from 1.
 	Layer uint32
-	// First is the run's first node. Node 0 has no parents: its row is not used.
+	// First is the span's first node. Node 0 has no parents: its row is not used.
 	First uint64
 	// Out is where the labels go, node after node: the nodes' number times the
-	// kernel's Stride bytes. A parent may lie in it, if it comes before its child.
+	// kernel's Pitch bytes. A parent may lie in it, if it comes before its child.
 	Out []byte
 	// Rows has a row for each node, and should go on for Ahead nodes more,
 	// whose parents are then prefetched.
 	Rows Rows
 }
 
-// A RunError says why a run of nodes cannot be labelled. Nothing was written.
-type RunError struct {
+// A SpanError says why a span of nodes cannot be labelled. Nothing was written.
+type SpanError struct {
 	Kernel string
 	Reason string
 }
 
-func (e *RunError) Error() string {
+func (e *SpanError) Error() string {
 	return fmt.Sprintf("sha256: labelling with %s: %s", e.Kernel, e.Reason)
 }
 
 func (k *Kernel) fail(format string, args ...any) error {
-	return &RunError{k.Name, fmt.Sprintf(format, args...)}
+	return &SpanError{k.Name, fmt.Sprintf(format, args...)}
 }
 
-// labelRun is what a label kernel gets: checked once by LabelRun, and laid out
+// labelSpan is what a label kernel gets: checked once by LabelSpan, and laid out
 // for assembly, which knows its fields by name.
-type labelRun struct {
-	dst      *byte    // labels of the run's first node
+type labelSpan struct {
+	dst      *byte    // labels of the span's first node
 	parents  *uintptr // its row
 	ahead    uint64   // bytes from a node's row to the row to prefetch
-	node     uint64   // the run's first node, never 0
-	count    uint64   // nodes in the run, never 0
+	node     uint64   // the span's first node, never 0
+	count    uint64   // nodes in the span, never 0
 	layer    uint64   // the layer's number
 	replicas *byte    // one replica id of 32 bytes for each lane
-	stride   uint64   // bytes from a node's labels to the next node's
+	pitch    uint64   // bytes from a node's labels to the next node's
 	expander uint64   // 1 from layer 2 on, 0 in layer 1
-	lookup   uint64   // 1 if pages are looked up ahead, as the kernel's field says
+	walk     uint64   // 1 if pages are walked ahead, as the kernel's field says
 }
 
-// LabelRun labels the nodes of r. The error is a *RunError. It takes about
+// LabelSpan labels the nodes of r. The error is a *SpanError. It takes about
 // 20·lanes compressions a node, and does not allocate.
-func (k *Kernel) LabelRun(r *Run) error {
-	stride := k.Stride()
-	n := len(r.Out) / stride
+func (k *Kernel) LabelSpan(r *Span) error {
+	pitch := k.Pitch()
+	n := len(r.Out) / pitch
 	switch {
 	case len(r.ReplicaIDs) != k.Lanes:
 		return k.fail("%d replica ids for %d lanes", len(r.ReplicaIDs), k.Lanes)
 	case r.Layer < 1:
 		return k.fail("layer %d, the first is 1", r.Layer)
-	case len(r.Out)%stride != 0:
-		return k.fail("%d bytes for labels are no multiple of %d", len(r.Out), stride)
+	case len(r.Out)%pitch != 0:
+		return k.fail("%d bytes for labels are no multiple of %d", len(r.Out), pitch)
 	case r.First > maxNodes || uint64(n) > maxNodes-r.First:
 		return k.fail("%d nodes from %d in a layer of at most %d", n, r.First, uint64(maxNodes))
 	case r.Rows.Len() < n:
@@ -198,31 +198,31 @@ func (k *Kernel) LabelRun(r *Run) error {
 	case k.misaligned(r.Out):
 		return k.fail("labels lie at %p, want a multiple of %d", &r.Out[0], k.Align)
 	}
-	raceRun(k, r, n)
-	run := labelRun{
+	raceSpan(k, r, n)
+	span := labelSpan{
 		dst:      &r.Out[0],
 		parents:  &r.Rows.addrs[0],
 		node:     r.First,
 		layer:    uint64(r.Layer),
 		replicas: &r.ReplicaIDs[0][0],
-		stride:   uint64(stride),
+		pitch:    uint64(pitch),
 	}
 	if r.Layer > 1 {
-		run.expander = 1
+		span.expander = 1
 	}
-	if k.lookup {
-		run.lookup = 1
+	if k.walk {
+		span.walk = 1
 	}
-	rows := r.Rows.Len() // from run.parents on
+	rows := r.Rows.Len() // from span.parents on
 	if r.First == 0 {
 		for lane, id := range r.ReplicaIDs {
 			h := labelNodeZero(id, r.Layer)
-			lanesOf{lane, k.Group}.digest(unsafe.Pointer(run.dst), &h)
+			lanesOf{lane, k.Group}.digest(unsafe.Pointer(span.dst), &h)
 		}
 		if n--; n == 0 {
 			return nil
 		}
-		run.dst, run.parents, run.node = &r.Out[stride], &r.Rows.addrs[degree], 1
+		span.dst, span.parents, span.node = &r.Out[pitch], &r.Rows.addrs[degree], 1
 		rows--
 	}
 	for {
@@ -232,18 +232,18 @@ func (k *Kernel) LabelRun(r *Run) error {
 			m, ahead = min(n, with), k.ahead*rowBytes
 		}
 		m = min(m, k.atOnce())
-		run.count, run.ahead = uint64(m), uint64(ahead)
-		k.label(run)
+		span.count, span.ahead = uint64(m), uint64(ahead)
+		k.label(span)
 		if n, rows = n-m, rows-m; n == 0 {
 			return nil
 		}
-		run.skip(m)
+		span.skip(m)
 	}
 }
 
-// skip goes on to the node n nodes later, which is one of the run.
-func (r *labelRun) skip(n int) {
-	r.dst = (*byte)(unsafe.Add(unsafe.Pointer(r.dst), n*int(r.stride)))
+// skip goes on to the node n nodes later, which is one of the span.
+func (r *labelSpan) skip(n int) {
+	r.dst = (*byte)(unsafe.Add(unsafe.Pointer(r.dst), n*int(r.pitch)))
 	r.parents = (*uintptr)(unsafe.Add(unsafe.Pointer(r.parents), n*rowBytes))
 	r.node += uint64(n)
 }
@@ -265,35 +265,35 @@ func (k *Kernel) misaligned(b []byte) bool {
 }
 
 // A Layer is a layer that lies in memory as a whole, and the layer before. Node
-// v's labels, those of all lanes, lie at v times the kernel's Stride.
+// v's labels, those of all lanes, lie at v times the kernel's Pitch.
 type Layer struct {
 	// ReplicaIDs has one replica id for each lane.
 	ReplicaIDs [][32]byte
 	// Number is the layer's number, from 1.
 	Number uint32
-	// Labels is this layer: the nodes' number times the kernel's Stride bytes. A
+	// Labels is this layer: the nodes' number times the kernel's Pitch bytes. A
 	// node's base parents must have been labelled before it.
 	Labels []byte
-	// Key is the layer before, of the same length; nil in layer 1.
-	Key []byte
+	// Before is the layer before, of the same length; nil in layer 1.
+	Before []byte
 }
 
-// nodes is how many nodes l has; the error is a *RunError if it does not fit k.
+// nodes is how many nodes l has; the error is a *SpanError if it does not fit k.
 func (l *Layer) nodes(k *Kernel) (uint64, error) {
-	nodes := uint64(len(l.Labels) / k.Stride())
+	nodes := uint64(len(l.Labels) / k.Pitch())
 	switch {
 	case l.Number < 1:
 		return 0, k.fail("layer %d, the first is 1", l.Number)
-	case len(l.Labels)%k.Stride() != 0:
-		return 0, k.fail("a layer of %d bytes is no multiple of %d", len(l.Labels), k.Stride())
+	case len(l.Labels)%k.Pitch() != 0:
+		return 0, k.fail("a layer of %d bytes is no multiple of %d", len(l.Labels), k.Pitch())
 	case nodes > maxNodes:
 		return 0, k.fail("a layer of %d nodes, at most %d", nodes, uint64(maxNodes))
-	case l.Number > 1 && len(l.Key) != len(l.Labels):
-		return 0, k.fail("the layer before has %d bytes, this one %d", len(l.Key), len(l.Labels))
+	case l.Number > 1 && len(l.Before) != len(l.Labels):
+		return 0, k.fail("the layer before has %d bytes, this one %d", len(l.Before), len(l.Labels))
 	case k.misaligned(l.Labels):
 		return 0, k.fail("labels lie at %p, want a multiple of %d", &l.Labels[0], k.Align)
-	case k.misaligned(l.Key):
-		return 0, k.fail("the labels before lie at %p, want a multiple of %d", &l.Key[0], k.Align)
+	case k.misaligned(l.Before):
+		return 0, k.fail("the labels before lie at %p, want a multiple of %d", &l.Before[0], k.Align)
 	}
 	return nodes, nil
 }
@@ -311,7 +311,7 @@ var rowsPool = sync.Pool{New: func() any {
 // Label labels n nodes of l from node first on. parents holds 14 indices for
 // each of them, base parents first, and should go on for Ahead nodes more, whose
 // labels are then prefetched; the graph that they come from must be acyclic in
-// the order of the nodes. The error is a *RunError. It is LabelRun for those who
+// the order of the nodes. The error is a *SpanError. It is LabelSpan for those who
 // have indices instead of rows, and checks them on the way.
 func (k *Kernel) Label(l *Layer, first uint64, n int, parents []uint32) error {
 	nodes, err := l.nodes(k)
@@ -332,7 +332,7 @@ func (k *Kernel) Label(l *Layer, first uint64, n int, parents []uint32) error {
 	}
 	rows := rowsPool.Get().(*Rows)
 	defer rowsPool.Put(rows)
-	run := Run{ReplicaIDs: l.ReplicaIDs, Layer: l.Number}
+	span := Span{ReplicaIDs: l.ReplicaIDs, Layer: l.Number}
 	for n > 0 {
 		step := min(n, labelNodes)
 		have := min(step+Ahead, len(parents)/degree)
@@ -346,9 +346,9 @@ func (k *Kernel) Label(l *Layer, first uint64, n int, parents []uint32) error {
 			}
 			have = step
 		}
-		run.First, run.Rows = first, rows.Slice(0, have)
-		run.Out = l.Labels[first*uint64(k.Stride()):][:step*k.Stride()]
-		if err := k.LabelRun(&run); err != nil {
+		span.First, span.Rows = first, rows.Slice(0, have)
+		span.Out = l.Labels[first*uint64(k.Pitch()):][:step*k.Pitch()]
+		if err := k.LabelSpan(&span); err != nil {
 			return err
 		}
 		first, n, parents = first+uint64(step), n-step, parents[step*degree:]

@@ -12,15 +12,15 @@ import (
 var ErrLanes = errors.New("want a lane of the kernel, whole nodes, and 32 bytes for each")
 
 // Unpack copies the labels of one lane out of nodes, which is a multiple of
-// Stride bytes long, to dst, which has 32 bytes for each node: what a layer file
+// Pitch bytes long, to dst, which has 32 bytes for each node: what a layer file
 // has. The error is an ErrLanes.
 func (k *Kernel) Unpack(dst, nodes []byte, lane int) error {
 	if err := k.checkLanes(dst, nodes, lane); err != nil {
 		return fmt.Errorf("sha256: taking lane %d apart: %w", lane, err)
 	}
-	stride := k.Stride()
+	pitch := k.Pitch()
 	if k.Group == 1 {
-		for from := lane * nodeSize; len(dst) > 0; from += stride {
+		for from := lane * nodeSize; len(dst) > 0; from += pitch {
 			*(*[nodeSize]byte)(dst) = *(*[nodeSize]byte)(nodes[from:])
 			dst = dst[nodeSize:]
 		}
@@ -33,7 +33,7 @@ func (k *Kernel) Unpack(dst, nodes []byte, lane int) error {
 		for i := range nodeSize / 4 {
 			binary.BigEndian.PutUint32(dst[4*i:], *(*uint32)(unsafe.Add(p, step*i)))
 		}
-		dst, nodes = dst[nodeSize:], nodes[stride:]
+		dst, nodes = dst[nodeSize:], nodes[pitch:]
 	}
 	return nil
 }
@@ -44,20 +44,20 @@ func (k *Kernel) UnpackLanes(dst, nodes []byte) error {
 	// So few nodes at a time that they are still in the first cache when the next
 	// lanes come to them.
 	const part, eight = 16 << 10, 8
-	stride := k.Stride()
+	pitch := k.Pitch()
 	size := len(nodes) / k.Lanes
 	lanes := 0
 	if size > 0 {
 		lanes = len(dst) / size
 	}
-	if len(nodes)%stride != 0 || len(dst) != lanes*size || lanes > k.Lanes {
+	if len(nodes)%pitch != 0 || len(dst) != lanes*size || lanes > k.Lanes {
 		return fmt.Errorf("sha256: taking lanes apart: %d bytes of %d lanes to %d: %w", len(nodes), k.Lanes, len(dst), ErrLanes)
 	}
 	fast := 0
 	if k.unpack != nil && k.Usable() {
 		fast = lanes / eight * eight
 	}
-	step := part / stride * nodeSize
+	step := part / pitch * nodeSize
 	for from := 0; from < size; from += step {
 		n := min(step, size-from)
 		source := nodes[from*k.Lanes:][:n*k.Lanes]
@@ -67,7 +67,7 @@ func (k *Kernel) UnpackLanes(dst, nodes []byte) error {
 				raceWrites(dst[(lane+i)*size+from:][:n])
 			}
 			first := (*byte)(lanesOf{lane, k.Group}.first(unsafe.Pointer(&source[0])))
-			k.unpack(&dst[lane*size+from], first, n/nodeSize, size, 4*k.Group, stride)
+			k.unpack(&dst[lane*size+from], first, n/nodeSize, size, 4*k.Group, pitch)
 		}
 		for lane := fast; lane < lanes; lane++ {
 			if err := k.Unpack(dst[lane*size+from:][:n], source, lane); err != nil {
@@ -82,9 +82,9 @@ func (k *Kernel) UnpackLanes(dst, nodes []byte) error {
 // one lane of nodes. The error is an ErrLanes.
 func (k *Kernel) Pack(nodes, labels []byte, lane int) error {
 	if err := k.checkLanes(labels, nodes, lane); err != nil {
-		return fmt.Errorf("sha256: putting lane %d in its place: %w", lane, err)
+		return fmt.Errorf("sha256: packing lane %d: %w", lane, err)
 	}
-	stride := k.Stride()
+	pitch := k.Pitch()
 	l := lanesOf{lane, k.Group}
 	for len(labels) > 0 {
 		if k.Group == 1 {
@@ -95,13 +95,13 @@ func (k *Kernel) Pack(nodes, labels []byte, lane int) error {
 				*(*uint32)(unsafe.Add(p, 4*k.Group*i)) = binary.BigEndian.Uint32(labels[4*i:])
 			}
 		}
-		labels, nodes = labels[nodeSize:], nodes[stride:]
+		labels, nodes = labels[nodeSize:], nodes[pitch:]
 	}
 	return nil
 }
 
 func (k *Kernel) checkLanes(labels, nodes []byte, lane int) error {
-	if lane < 0 || lane >= k.Lanes || len(nodes)%k.Stride() != 0 || len(labels) != len(nodes)/k.Lanes {
+	if lane < 0 || lane >= k.Lanes || len(nodes)%k.Pitch() != 0 || len(labels) != len(nodes)/k.Lanes {
 		return fmt.Errorf("%d bytes of %d lanes, %d of one: %w", len(nodes), k.Lanes, len(labels), ErrLanes)
 	}
 	return nil

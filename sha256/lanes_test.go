@@ -19,7 +19,7 @@ func TestUnpackLanes(t *testing.T) {
 					continue
 				}
 				t.Run(fmt.Sprintf("%s/%d nodes/%d lanes", k.Name, n, lanes), func(t *testing.T) {
-					nodes := make([]byte, n*k.Stride())
+					nodes := make([]byte, n*k.Pitch())
 					want := make([]byte, n*nodeSize*lanes)
 					for i := range want {
 						want[i] = byte(rng.Uint32())
@@ -60,7 +60,7 @@ func TestUnpackLanes(t *testing.T) {
 
 func TestUnpackLanesRefuses(t *testing.T) {
 	for _, k := range Kernels() {
-		nodes := make([]byte, 4*k.Stride())
+		nodes := make([]byte, 4*k.Pitch())
 		for name, c := range map[string]struct{ dst, nodes []byte }{
 			"half a node":        {make([]byte, 4*nodeSize), nodes[:len(nodes)-1]},
 			"half a lane":        {make([]byte, 2*nodeSize), nodes},

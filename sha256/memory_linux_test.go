@@ -29,11 +29,11 @@ func mmap(t testing.TB, size, protection int) []byte {
 // A read or write one byte before or behind any buffer is a segmentation fault.
 func TestUnreadablePages(t *testing.T) {
 	page := os.Getpagesize()
-	places := map[string]func(size, room int) int{
+	ends := map[string]func(size, room int) int{
 		"first": func(size, room int) int { return 0 },
 		"last":  func(size, room int) int { return room - size },
 	}
-	for name, place := range places {
+	for name, end := range ends {
 		t.Run(name, func(t *testing.T) {
 			a := func(size, align int) []byte {
 				room := (size + page - 1) / page * page
@@ -41,7 +41,7 @@ func TestUnreadablePages(t *testing.T) {
 				if err := syscall.Mprotect(b[page:][:room], syscall.PROT_READ|syscall.PROT_WRITE); err != nil {
 					t.Fatal(err)
 				}
-				at := place(size, room)
+				at := end(size, room)
 				return b[page+at-at%align:][:size:size]
 			}
 			for _, k := range usableBothWays() {
@@ -58,8 +58,8 @@ func TestUnreadablePages(t *testing.T) {
 							if err := rows.Locate(k, &l, parents); err != nil {
 								t.Fatal(err)
 							}
-							r := Run{l.ReplicaIDs, number, 1, l.Labels[k.Stride():], rows}
-							if err := k.LabelRun(&r); err != nil {
+							r := Span{l.ReplicaIDs, number, 1, l.Labels[k.Pitch():], rows}
+							if err := k.LabelSpan(&r); err != nil {
 								t.Errorf("%s, layer %d, %d nodes: %v", k.Name, number, n, err)
 							}
 						}
@@ -94,7 +94,7 @@ func TestLabelLargestLayers(t *testing.T) {
 				}
 				l := &Layer{ReplicaIDs: make([][32]byte, k.Lanes), Number: number, Labels: layer()}
 				if number > 1 {
-					l.Key = layer()
+					l.Before = layer()
 				}
 				for _, first := range []int{1<<16 - n/2, 1<<27 - n/2, 1<<31 - n/2, nodes - n} {
 					var parents []uint32
@@ -113,14 +113,14 @@ func TestLabelLargestLayers(t *testing.T) {
 						if i%14 < 6 {
 							fill(l.Labels, p)
 						} else {
-							fill(l.Key, p)
+							fill(l.Before, p)
 						}
 					}
 					if err := k.Label(l, uint64(first), n, parents); err != nil {
 						t.Fatal(err)
 					}
 					for i := range n {
-						node := l.Labels[(first+i)*k.Stride():][:k.Stride()]
+						node := l.Labels[(first+i)*k.Pitch():][:k.Pitch()]
 						plain := make([]byte, len(node))
 						arrange(k, plain, node, true)
 						for lane := range k.Lanes {
@@ -145,8 +145,8 @@ func TestLayerTooLarge(t *testing.T) {
 			Labels:     mmap(t, (maxNodes+1)*nodeSize*k.Lanes, syscall.PROT_NONE),
 		}
 		err := k.Label(l, maxNodes, 1, make([]uint32, 14))
-		if _, ok := err.(*RunError); !ok {
-			t.Errorf("%s: got error %v, want a *RunError", k.Name, err)
+		if _, ok := err.(*SpanError); !ok {
+			t.Errorf("%s: got error %v, want a *SpanError", k.Name, err)
 		}
 	}
 }

@@ -4,6 +4,6 @@ package sha256
 
 const raceEnabled = false
 
-func raceRun(*Kernel, *Run, int) {}
-func raceReadBytes([]byte)       {}
-func raceWrites([]byte)          {}
+func raceSpan(*Kernel, *Span, int) {}
+func raceReadBytes([]byte)         {}
+func raceWrites([]byte)            {}

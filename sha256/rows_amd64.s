@@ -3,19 +3,19 @@
 #include "textflag.h"
 #include "go_asm.h"
 
-// func locateAVX2(rows *uintptr, parents *uint32, n int, labels, key uintptr, shift int)
+// func locateAVX2(rows *uintptr, parents *uint32, n int, labels, before uintptr, shift int)
 // Requires: AVX2, AVX
 //
 //	DI rows   SI parents   CX how many are left
 //	Y0 where this layer lies   Y1 the same, and where the one before does
-//	Y2 where the one before lies   X3 a shift by it multiplies with the stride
+//	Y2 where the one before lies   X3 a shift by it multiplies with the pitch
 //	Y4–Y7 a row
 TEXT ·locateAVX2(SB), NOSPLIT, $0-48
 	MOVQ         rows+0(FP), DI
 	MOVQ         parents+8(FP), SI
 	MOVQ         n+16(FP), CX
 	VPBROADCASTQ labels+24(FP), Y0
-	VPBROADCASTQ key+32(FP), Y2
+	VPBROADCASTQ before+32(FP), Y2
 	VPBLENDD     $0xf0, Y2, Y0, Y1
 	VMOVQ        shift+40(FP), X3
 
@@ -68,7 +68,7 @@ eight:
 	VZEROUPPER
 	RET
 
-// func stageRows(addrs *uintptr, which *int32, n int, memory *byte, stride, ahead int)
+// func stageRows(addrs *uintptr, which *int32, n int, memory *byte, pitch, ahead int)
 // Requires: SSE2
 //
 //	DI addresses      SI which of them, CX how many are left
@@ -81,7 +81,7 @@ TEXT ·stageRows(SB), NOSPLIT, $0-48
 	MOVQ which+8(FP), SI
 	MOVQ n+16(FP), CX
 	MOVQ memory+24(FP), R8
-	MOVQ stride+32(FP), DX
+	MOVQ pitch+32(FP), DX
 	MOVQ SI, R9
 	LEAQ -4(SI)(CX*4), R10
 	MOVQ ahead+40(FP), R12

@@ -16,10 +16,10 @@ func TestLocate(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	const nodes, most = 1 << 12, 67
 	for _, k := range Kernels() {
-		labels := make([]byte, 2*nodes*k.Stride()+k.Align)
+		labels := make([]byte, 2*nodes*k.Pitch()+k.Align)
 		labels = labels[-address(&labels[0])%uintptr(k.Align):]
-		key := labels[nodes*k.Stride():][:nodes*k.Stride()]
-		labels = labels[:nodes*k.Stride()]
+		before := labels[nodes*k.Pitch():][:nodes*k.Pitch()]
+		labels = labels[:nodes*k.Pitch()]
 		for _, n := range []int{0, 1, 2, 3, 16, most} {
 			for _, layer := range []uint32{1, 2} {
 				parents := make([]uint32, n*degree)
@@ -29,7 +29,7 @@ func TestLocate(t *testing.T) {
 				rows := NewRows(most + 1)
 				l := Layer{Number: layer, Labels: labels}
 				if layer > 1 {
-					l.Key = key
+					l.Before = before
 				}
 				if err := rows.Locate(k, &l, parents); err != nil {
 					t.Fatalf("%s, layer %d, %d nodes: %v", k.Name, layer, n, err)
@@ -38,9 +38,9 @@ func TestLocate(t *testing.T) {
 					want := address(&unset[0])
 					switch row, slot := i/degree, i%degree; {
 					case row < n && slot < baseDegree:
-						want = address(&labels[int(parents[i])*k.Stride()])
+						want = address(&labels[int(parents[i])*k.Pitch()])
 					case row < n && layer > 1:
-						want = address(&key[int(parents[i])*k.Stride()])
+						want = address(&before[int(parents[i])*k.Pitch()])
 					}
 					if got != want {
 						t.Fatalf("%s, layer %d, %d nodes: row %d, slot %d is at %#x, want %#x", k.Name, layer, n, i/degree, i%degree, got, want)
@@ -55,7 +55,7 @@ func TestLocate(t *testing.T) {
 // in layer 1 expander parents may be anything.
 func TestLocateRefuses(t *testing.T) {
 	k := generic
-	labels := make([]byte, 64*k.Stride())
+	labels := make([]byte, 64*k.Pitch())
 	for _, n := range []int{1, 2, 3, 7} {
 		for i := range n * degree {
 			for layer := uint32(1); layer <= 2; layer++ {
@@ -66,7 +66,7 @@ func TestLocateRefuses(t *testing.T) {
 					before := slices.Clone(rows.addrs)
 					l := Layer{Number: layer, Labels: labels}
 					if layer > 1 {
-						l.Key = labels
+						l.Before = labels
 					}
 					err := rows.Locate(k, &l, parents)
 					if layer == 1 && i%degree >= baseDegree {
@@ -75,8 +75,8 @@ func TestLocateRefuses(t *testing.T) {
 						}
 						return
 					}
-					if e := new(RunError); !errors.As(err, &e) {
-						t.Errorf("%v, want a *RunError", err)
+					if e := new(SpanError); !errors.As(err, &e) {
+						t.Errorf("%v, want a *SpanError", err)
 					}
 					if !slices.Equal(before, rows.addrs) {
 						t.Error("rows have changed")
@@ -87,13 +87,13 @@ func TestLocateRefuses(t *testing.T) {
 	}
 }
 
-// Labels are copied to their places, rows point there, and nothing else is changed.
+// Labels are copied to where they belong, rows point there, and nothing else is changed.
 func TestStage(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 6))
 	const nodes, most = 1 << 10, 90
 	for _, k := range Kernels() {
-		stride := k.Stride()
-		labels := make([]byte, nodes*stride)
+		pitch := k.Pitch()
+		labels := make([]byte, nodes*pitch)
 		for i := range labels {
 			labels[i] = byte(rng.Uint32())
 		}
@@ -101,7 +101,7 @@ func TestStage(t *testing.T) {
 			rows := NewRows(most)
 			for row := range most {
 				for slot := range degree {
-					rows.Set(k, row, slot, labels[rng.IntN(nodes)*stride:])
+					rows.Set(k, row, slot, labels[rng.IntN(nodes)*pitch:])
 				}
 			}
 			before := slices.Clone(rows.addrs)
@@ -111,16 +111,16 @@ func TestStage(t *testing.T) {
 				which = append(which, int32(i))
 				listed[i] = true
 			}
-			memory := make([]byte, most*degree*stride)
+			memory := make([]byte, most*degree*pitch)
 			rows.Stage(k, which, memory)
 			for i, got := range rows.addrs {
-				place, want := memory[i*stride:][:stride], make([]byte, stride)
+				copied, want := memory[i*pitch:][:pitch], make([]byte, pitch)
 				if listed[i] {
-					want = unsafe.Slice((*byte)(pointer(before[i])), stride)
-					before[i] = address(&place[0])
+					want = unsafe.Slice((*byte)(pointer(before[i])), pitch)
+					before[i] = address(&copied[0])
 				}
-				if got != before[i] || !bytes.Equal(place, want) {
-					t.Fatalf("%s, %d labels: number %d is at %#x, want %#x, and %x there, want %x", k.Name, n, i, got, before[i], place, want)
+				if got != before[i] || !bytes.Equal(copied, want) {
+					t.Fatalf("%s, %d labels: number %d is at %#x, want %#x, and %x there, want %x", k.Name, n, i, got, before[i], copied, want)
 				}
 			}
 		}

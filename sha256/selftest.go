@@ -41,14 +41,14 @@ func (k *Kernel) SelfTest() error {
 		parents[node*degree] = uint32(node - 1)
 	}
 	for number := uint32(1); number <= 2; number++ {
-		l.Number, l.Key, l.Labels = number, l.Labels, alignedBytes(nodes*k.Stride(), k.Align)
+		l.Number, l.Before, l.Labels = number, l.Labels, alignedBytes(nodes*k.Pitch(), k.Align)
 		if number == 1 {
-			l.Key = nil
+			l.Before = nil
 		}
 		if err := k.Label(&l, 0, nodes, parents); err != nil {
 			return err
 		}
-		plain[number] = make([]byte, nodes*k.Stride())
+		plain[number] = make([]byte, nodes*k.Pitch())
 		lane := make([]byte, nodes*nodeSize)
 		for i := range k.Lanes {
 			if err := k.Unpack(lane, l.Labels, i); err != nil {

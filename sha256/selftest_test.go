@@ -12,7 +12,7 @@ func TestSelfTest(t *testing.T) {
 			t.Errorf("%s: %v", k.Name, err)
 		}
 		broken := *k
-		broken.label = func(r labelRun) {
+		broken.label = func(r labelSpan) {
 			k.label(r)
 			*r.dst ^= 1
 		}

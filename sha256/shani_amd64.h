@@ -183,10 +183,10 @@ GLOBL nextNode<>(SB), RODATA|NOPTR, $16
 	MOVQ       (8*slot)(row)(AX*1), R13 \
 	PREFETCHT0 (R13)
 
-// Pulls a later row than those that are looked up into the cache. Rows come from the
+// Pulls a later row than those whose pages are walked into the cache. Rows come from the
 // shared cache, or another core's, where a producer wrote them, and not every
-// processor fetches ahead from one page to the next. A lookup that has no address yet
-// when the mistake shows is none.
+// processor fetches ahead from one page to the next. A page walk that has no address
+// yet when the misprediction shows does not begin.
 #define PREFETCHROW \
 	PREFETCHT0 (3*const_rowBytes)(BX)(AX*1)    \
 	PREFETCHT0 (3*const_rowBytes+64)(BX)(AX*1)

@@ -16,7 +16,7 @@ const wideCall = 4 * wideNodes
 // labelSHANIWide labels more lanes than four, four at a time. Nothing is hashed faster
 // for that. But a node's parents lie in as many pages as those of four lanes, their
 // addresses are worked out once for all, and only the first four wait for the TLB.
-func labelSHANIWide(r labelRun, lanes int) {
+func labelSHANIWide(r labelSpan, lanes int) {
 	const four = 4 * nodeSize
 	var shifted [(wideNodes + aheadSHANI) * degree]uintptr
 	for left := int(r.count); ; {
@@ -29,8 +29,8 @@ func labelSHANIWide(r labelRun, lanes int) {
 		}
 		labelSHANIx4(&part)
 		for offset := four; offset < lanes*nodeSize; offset += four {
-			for i, place := range unsafe.Slice(r.parents, rows*degree) {
-				shifted[i] = place + uintptr(offset)
+			for i, at := range unsafe.Slice(r.parents, rows*degree) {
+				shifted[i] = at + uintptr(offset)
 			}
 			part.parents = &shifted[0]
 			part.dst = (*byte)(unsafe.Add(unsafe.Pointer(r.dst), offset))

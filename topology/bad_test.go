@@ -202,18 +202,18 @@ func TestUnreadable(t *testing.T) {
 // Lists that contradict each other still put each CPU into one core and one complex.
 func TestContradictions(t *testing.T) {
 	for name, files := range map[string]map[string]string{
-		"siblings one way":      {cpuDir + "/cpu1/topology/core_cpus_list": "0-1"},
-		"siblings of siblings":  {cpuDir + "/cpu1/topology/core_cpus_list": "1-2", cpuDir + "/cpu2/topology/core_cpus_list": "2-3", cpuDir + "/cpu1/topology/core_id": "2"},
-		"not its own sibling":   {cpuDir + "/cpu4/topology/core_cpus_list": "9"},
-		"overlapping L3":        {cpuDir + "/cpu0/cache/index3/shared_cpu_list": "0-9"},
-		"an L3 without its CPU": {cpuDir + "/cpu0/cache/index3/shared_cpu_list": "6-13"},
-		"an L3 of placed CPUs":  {cpuDir + "/cpu6/cache/index3/shared_cpu_list": "0-5"},
-		"a core over two L3":    {cpuDir + "/cpu5/topology/core_cpus_list": "5-6", cpuDir + "/cpu5/topology/core_id": "8"},
-		"two nodes, one CPU":    {nodeDir + "/online": "0-1", nodeDir + "/node1/cpulist": "3-20", nodeDir + "/node1/distance": "10", nodeDir + "/node1/meminfo": ""},
-		"a node of other CPUs":  {nodeDir + "/node0/cpulist": "100-200"},
-		"two packages, one L3":  {cpuDir + "/cpu3/topology/physical_package_id": "7"},
-		"a mask of others":      {statusFile: "Cpus_allowed_list:\t100\nMems_allowed_list:\t9"},
-		"other CPUs online":     {cpuDir + "/online": "3,500"},
+		"siblings one way":       {cpuDir + "/cpu1/topology/core_cpus_list": "0-1"},
+		"siblings of siblings":   {cpuDir + "/cpu1/topology/core_cpus_list": "1-2", cpuDir + "/cpu2/topology/core_cpus_list": "2-3", cpuDir + "/cpu1/topology/core_id": "2"},
+		"not its own sibling":    {cpuDir + "/cpu4/topology/core_cpus_list": "9"},
+		"overlapping L3":         {cpuDir + "/cpu0/cache/index3/shared_cpu_list": "0-9"},
+		"an L3 without its CPU":  {cpuDir + "/cpu0/cache/index3/shared_cpu_list": "6-13"},
+		"an L3 of assigned CPUs": {cpuDir + "/cpu6/cache/index3/shared_cpu_list": "0-5"},
+		"a core over two L3":     {cpuDir + "/cpu5/topology/core_cpus_list": "5-6", cpuDir + "/cpu5/topology/core_id": "8"},
+		"two nodes, one CPU":     {nodeDir + "/online": "0-1", nodeDir + "/node1/cpulist": "3-20", nodeDir + "/node1/distance": "10", nodeDir + "/node1/meminfo": ""},
+		"a node of other CPUs":   {nodeDir + "/node0/cpulist": "100-200"},
+		"two packages, one L3":   {cpuDir + "/cpu3/topology/physical_package_id": "7"},
+		"a mask of others":       {statusFile: "Cpus_allowed_list:\t100\nMems_allowed_list:\t9"},
+		"other CPUs online":      {cpuDir + "/online": "3,500"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			src := uneven()

@@ -124,7 +124,7 @@ func (r *reader) complexes() {
 			caches[i] = append(caches[i], r.caches(cpu)...)
 		}
 	}
-	placed := make([]bool, len(m.cores))
+	assigned := make([]bool, len(m.cores))
 	// gather makes a complex of core and of those others, not in one yet, that have
 	// a CPU in c.
 	gather := func(core int, c cache) CPUSet {
@@ -132,8 +132,8 @@ func (r *reader) complexes() {
 		complex := Complex{CacheLevel: c.level, CacheSize: c.size}
 		var cpus []CPU
 		for i, core := range m.cores {
-			if !placed[i] && slices.ContainsFunc(core.CPUs, c.cpus.Contains) {
-				placed[i] = true
+			if !assigned[i] && slices.ContainsFunc(core.CPUs, c.cpus.Contains) {
+				assigned[i] = true
 				complex.Cores = append(complex.Cores, CoreIndex(i))
 				cpus = append(cpus, core.CPUs...)
 				for _, other := range caches[i] {
@@ -161,12 +161,12 @@ func (r *reader) complexes() {
 
 	for i := range m.cores {
 		at := slices.IndexFunc(caches[i], func(c cache) bool { return c.level == 3 })
-		if !placed[i] && at >= 0 {
+		if !assigned[i] && at >= 0 {
 			gather(i, caches[i][at])
 		}
 	}
 	for i, core := range m.cores {
-		if placed[i] {
+		if assigned[i] {
 			continue
 		}
 		at := slices.IndexFunc(caches[i], func(c cache) bool {
@@ -180,7 +180,7 @@ func (r *reader) complexes() {
 	}
 	packages := r.packages()
 	for i := range m.cores {
-		if !placed[i] {
+		if !assigned[i] {
 			for cpu := range gather(i, cache{cpus: packages[i]}).All() {
 				r.notes.addCPU(cpu, "no cache that cores share is known: what is left of a package is a core complex")
 			}

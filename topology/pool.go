@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// A MemoryPool is memory that is given out together: what a NUMA node has in
-// ordinary pages, or its huge pages of one size.
+// A MemoryPool is memory that is given out together: what a NUMA node has of
+// ordinary memory, which is in no pool of huge pages, or its huge pages of one size.
 type MemoryPool struct {
-	Node     NUMANodeID
+	NUMANode NUMANodeID
 	PageSize uint64 // bytes of a huge page, or 0 for ordinary memory
 }
 
@@ -22,7 +22,7 @@ func (m *Machine) FreeMemory() map[MemoryPool]uint64 {
 		if !slices.Contains(m.mems, node.ID) {
 			continue
 		}
-		free[MemoryPool{Node: node.ID}] = node.MemoryFree + min(node.MemoryReclaimable, ^uint64(0)-node.MemoryFree)
+		free[MemoryPool{NUMANode: node.ID}] = node.MemoryFree + min(node.MemoryReclaimable, ^uint64(0)-node.MemoryFree)
 		for _, p := range node.HugePages {
 			if p.Size > 0 && p.Free <= ^uint64(0)/p.Size {
 				free[MemoryPool{node.ID, p.Size}] = p.Free * p.Size

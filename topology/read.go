@@ -236,7 +236,7 @@ func fields(text string) func(yield func(name, value string) bool) {
 	}
 }
 
-// online finds out which CPUs there are, from the first of several places that
+// online finds out which CPUs there are, from the first of several files that
 // says so.
 func (r *reader) online() {
 	if set, ok := parsed(r, cpuDir+"/online", ParseCPUList); ok && set.Len() > 0 {

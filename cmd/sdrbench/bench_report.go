@@ -131,7 +131,7 @@ func (r *benchReport) setConfig(c engine.Config) {
 	}
 }
 
-// setMemory notes what was had.
+// setMemory notes the memory that the job got.
 func (r *benchReport) setMemory(all []engine.MemoryStats) {
 	for _, m := range all {
 		r.Config.Memory += m.Bytes

@@ -47,10 +47,10 @@ func (f *benchFlags) check() error {
 		}
 	}
 	wrong(f.layers > f.proof.Layers(), "--layers: %d is not between 1 and the %d of %v", f.layers, f.proof.Layers(), f.proof)
-	wrong(f.window > 0 && f.full, "--window is a part of a layer: without --full")
+	wrong(f.window > 0 && f.full, "--window measures a part of a layer: without --full")
 	size := f.proof.SectorSize()
 	wrong(f.window > 0 && size.Nodes() < engine.MinMeasured, "--window: sectors of %v are too small to measure a part of", size)
-	wrong(f.window > 0 && f.layers == 1, "--layers: 1, but --window is a part of layer 2")
+	wrong(f.window > 0 && f.layers == 1, "--layers: 1, but --window measures a part of layer 2")
 	wrong(f.full && f.layers > 0, "--full is all layers: without --layers")
 	wrong(f.json && f.gobench, "--json or --gobench, not both")
 	return errors.Join(errs...)

@@ -28,8 +28,8 @@ func (a *app) pc1() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "pc1",
 		Short: "Do PreCommit phase 1 of a sector",
-		Long: `Pc1 builds tree-d in the cache dir, checks the pieces against it, places the
-staged data in the sealed file and labels all layers into the cache dir. It
+		Long: `Pc1 builds tree-d in the cache dir, checks the pieces against it, copies the
+staged data to the sealed file and labels all layers into the cache dir. It
 prints the phase 1 JSON, which phase 2 goes on from, and nothing else.
 
 The cache dir and the sealed file must exist. Staged may be /dev/zero, a sector

@@ -239,14 +239,14 @@ func newPlanJSON(m *topology.Machine, proof porep.SealProof, p *placement.Plan, 
 	for _, j := range p.Jobs {
 		job := planJob{j.Sectors, j.Hasher, j.Kind.String(), append([]topology.CPU{}, j.Producers...), j.Cores, int(j.Complex), j.NUMANode, nil}
 		for _, s := range j.Memory {
-			job.Memory = append(job.Memory, planShare{s.Pool.Node, s.Pool.PageSize, s.Bytes, s.Distance})
+			job.Memory = append(job.Memory, planShare{s.Pool.NUMANode, s.Pool.PageSize, s.Bytes, s.Distance})
 		}
 		out.Jobs = append(out.Jobs, job)
 	}
 	for _, l := range p.Limits {
 		limit := planLimit{Kind: l.Kind, PageSize: l.Pool.PageSize, Text: l.Text}
 		if l.OfNode {
-			limit.NUMANode = &l.Pool.Node
+			limit.NUMANode = &l.Pool.NUMANode
 		}
 		out.Limits = append(out.Limits, limit)
 	}

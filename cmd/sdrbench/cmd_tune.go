@@ -317,7 +317,7 @@ func (t *tuning) space() (tune.Space, error) {
 		Strides:   []int{32, 128, 512},
 		Ahead:     []int{256, 4096, 8192, 32768},
 		SMT:       []placement.SMTUse{placement.ProduceOnSiblings},
-		Pages:     []profile.PageKind{profile.PagesAny},
+		Pages:     []hugepages.Pages{profile.PagesAny},
 		Policies:  []placement.Policy{placement.Spread},
 		Counts:    t.sectors,
 	}
@@ -344,16 +344,16 @@ func (t *tuning) space() (tune.Space, error) {
 			free[pool.Size] = free[pool.Size] || pool.Free > 0
 		}
 	}
-	for _, k := range profile.PageKinds {
-		huge := k.Pages == hugepages.Huge1G || k.Pages == hugepages.Huge2M
-		if huge && !free[k.Pages.Size()] {
-			t.addNote("pages of %s are left out: none is free in the kernel's pool", k.Kind)
+	for _, kind := range profile.OrSmaller(hugepages.Huge1G) {
+		huge := kind == hugepages.Huge1G || kind == hugepages.Huge2M
+		if huge && !free[kind.Size()] {
+			t.addNote("pages of %s are left out: none is free in the kernel's pool", profile.PagesName(kind))
 			continue
 		}
-		if k.Kind == profile.PagesTransparent && len(s.Pages) == 1 {
+		if kind == hugepages.Transparent && len(s.Pages) == 1 {
 			continue // what any has without pools
 		}
-		s.Pages = append(s.Pages, k.Kind)
+		s.Pages = append(s.Pages, kind)
 	}
 	disk, known, err := roomIn(t.dir)
 	if err != nil {
@@ -425,7 +425,7 @@ func trialSettings(tr tune.Trial) sealer.Settings {
 		s.Policy = sealer.PolicyPack
 	}
 	if tr.Pages != profile.PagesAny {
-		s.Pages = tr.Pages.OrSmaller()[:1]
+		s.Pages = []hugepages.Pages{tr.Pages}
 	}
 	return s
 }
@@ -464,7 +464,7 @@ func (t *tuning) measure(ctx context.Context, tr tune.Trial, window time.Duratio
 	}
 	for _, had := range m.Memory {
 		if tr.Pages != profile.PagesAny && (had.Pages != s.Pages[0] || had.Pages == hugepages.Transparent && had.Backing.Err == nil && had.Backing.Huge == 0) {
-			return r, fmt.Errorf("%w: %v were had instead", tune.ErrCannot, had.Backing)
+			return r, fmt.Errorf("%w: got %v instead", tune.ErrCannot, had.Backing)
 		}
 	}
 	before := t.hz
@@ -527,7 +527,7 @@ func settingsOf(t tune.Trial, f tune.Figure) profile.Settings {
 	return profile.Settings{
 		Kernel: t.Kernel, Sectors: t.Sectors, Hashers: t.Hashers,
 		Staging: t.Staging.String(), Producers: t.Producers, Stride: t.Stride, Lookahead: t.Lookahead,
-		SMT: t.SMT.String(), Pages: string(t.Pages), Policy: t.Policy.String(),
+		SMT: t.SMT.String(), Pages: profile.PagesName(t.Pages), Policy: t.Policy.String(),
 		Cycles: f.Cycles, Rate: f.Rate, Spread: f.Spread,
 	}
 }
@@ -598,15 +598,18 @@ func (a *app) printTunePlan(r *tuneReport, s *tune.Space, f tuneFlags) error {
 		Strides   []int                      `json:"strides"`
 		Lookahead []int                      `json:"lookaheads"`
 		SMT       []string                   `json:"smt"`
-		Pages     []profile.PageKind         `json:"pages"`
+		Pages     []string                   `json:"pages"`
 		Policies  []string                   `json:"policies"`
 	}
 	c := choices{
 		Kernels: map[string][]tuneShapeJSON{}, Staging: []string{engine.Inline.String(), engine.Producers.String(), engine.Hybrid.String()},
-		Producers: s.Producers, Strides: s.Strides, Lookahead: s.Ahead, Pages: s.Pages,
+		Producers: s.Producers, Strides: s.Strides, Lookahead: s.Ahead,
 	}
 	for _, use := range s.SMT {
 		c.SMT = append(c.SMT, use.String())
+	}
+	for _, kind := range s.Pages {
+		c.Pages = append(c.Pages, profile.PagesName(kind))
 	}
 	for _, p := range s.Policies {
 		c.Policies = append(c.Policies, p.String())

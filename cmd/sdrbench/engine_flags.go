@@ -33,7 +33,7 @@ type engineFlags struct {
 	mode        engine.MemoryMode
 	writing     engine.Writing
 	budget      uint64
-	policy      placePolicy
+	policy      policyFlag
 	lockDir     string
 	hugeTLBFS   string
 	raisePages  bool
@@ -49,18 +49,18 @@ type engineFlags struct {
 
 const autoKernel = "auto"
 
-// A placePolicy is what --policy says.
-type placePolicy struct {
+// A policyFlag is what --policy says.
+type policyFlag struct {
 	policy sealer.Policy
 	only   topology.CPUSet
 }
 
-func parsePlacePolicy(text string) (p placePolicy, err error) {
+func parsePolicy(text string) (p policyFlag, err error) {
 	switch text {
 	case "auto":
-		return placePolicy{policy: sealer.PolicyAuto}, nil
+		return policyFlag{policy: sealer.PolicyAuto}, nil
 	case "none":
-		return placePolicy{policy: sealer.PolicyNone}, nil
+		return policyFlag{policy: sealer.PolicyNone}, nil
 	}
 	policy, only, err := placement.ParsePolicy(text)
 	if none := (*placement.PolicyError)(nil); errors.As(err, &none) && none.Err == nil {
@@ -90,7 +90,7 @@ func (f *engineFlags) add(a *app, cmd *cobra.Command) {
 	flagVar(cmd, &f.mode, "memory-mode", "MODE", "what of a sector is in memory: two-layers or one-layer (default two-layers)", engine.ParseMemoryMode)
 	flagVar(cmd, &f.budget, "memory", "SIZE", "memory for all hashers together, like 256GiB (default: no limit)", parseBudget)
 	flagVar(cmd, &f.writing, "writing", "WAY", "the way to the disk: direct, uncached or behind (default direct)", engine.ParseWriting)
-	flagVar(cmd, &f.policy, "policy", "POLICY", "where hashers run: spread, pack, a list of CPUs like 0-3,8, none for wherever, or auto (default auto: spread, if cores can be had)", parsePlacePolicy)
+	flagVar(cmd, &f.policy, "policy", "POLICY", "where hashers run: spread, pack, a list of CPUs like 0-3,8, none for wherever, or auto (default auto: spread, if cores can be had)", parsePolicy)
 	a.lockDirFlag(cmd, &f.lockDir)
 	flags.BoolVar(&f.wait, "wait", false, "wait for cores and memory that other jobs hold, first come, first served, instead of failing")
 	flags.StringVar(&f.hugeTLBFS, "hugetlbfs", "", "`DIR` on a mounted hugetlbfs to take layers' memory from")
@@ -183,7 +183,7 @@ func (f *engineFlags) options(a *app) (o sealer.Options, err error) {
 	return o, errors.Join(errs...)
 }
 
-// validate finds what is wrong with numbers before the job has files, or a place:
+// validate finds what is wrong with numbers before the job has files, or cores:
 // wrong usage. The engine looks at everything again.
 func (f *engineFlags) validate(c engine.Config, sectors int) error {
 	var errs []error
@@ -255,13 +255,13 @@ func (m *machine) note(n sealer.Note) {
 func (m *machine) hold(ctx context.Context, p porep.SealProof, sectors int, job sealer.Job, do func(*sealer.Hold) error) error {
 	h, err := m.Hold(ctx, p, sectors, job)
 	if err != nil {
-		return placeError(err)
+		return holdError(err)
 	}
 	return errors.Join(do(h), h.Release())
 }
 
-// placeError says what to do about an error of Hold. What placement refuses are the flags.
-func placeError(err error) error {
+// holdError says what to do about an error of Hold. What placement refuses are the flags.
+func holdError(err error) error {
 	busy, none := (*sealer.BusyError)(nil), (*sealer.NoRoomError)(nil)
 	request, cpus, budget := (*placement.RequestError)(nil), (*placement.CPUError)(nil), (*placement.BudgetError)(nil)
 	const more = "'sdrbench plan' and 'sdrbench topo' show more; --policy none runs anywhere"

@@ -50,7 +50,7 @@ func badFlags(cmd *cobra.Command, _ []string) error {
 		if v, ok := f.Value.(interface{ problem() error }); ok && v.problem() != nil {
 			errs = append(errs, fmt.Errorf("--%s: %w", f.Name, v.problem()))
 		}
-		// Whoever writes --dir "$DIR" does not want what no --dir means.
+		// Somebody who writes --dir "$DIR" does not want what no --dir means.
 		if f.Changed && f.Value.Type() == "string" && f.Value.String() == "" {
 			errs = append(errs, fmt.Errorf("--%s: \"\" is no path", f.Name))
 		}

@@ -112,7 +112,7 @@ func measureKernels(ctx context.Context) (*kernelsReport, error) {
 type kernelTask struct {
 	step  func() error  // nil if the kernel cannot run here
 	units int           // labels or tree nodes that a step makes
-	layer *sha256.Layer // what is labelled, which runs do not keep
+	layer *sha256.Layer // what is labelled, which spans do not keep
 }
 
 // newKernelTask labels nodes in a layer or, in layer 0, makes tree nodes.
@@ -121,15 +121,15 @@ func newKernelTask(k *sha256.Kernel, layer uint32) (kernelTask, error) {
 		src, dst := make([]byte, kernelPairs*64), make([]byte, kernelPairs*32)
 		return kernelTask{func() error { return k.HashPairs(dst, src) }, kernelPairs, nil}, nil
 	}
-	l, runs, err := kernelRuns(k, layer)
+	l, spans, err := kernelSpans(k, layer)
 	if err != nil {
 		return kernelTask{}, err
 	}
 	next := 0
 	return kernelTask{func() error {
-		r := &runs[next%len(runs)]
+		r := &spans[next%len(spans)]
 		next++
-		return k.LabelRun(r)
+		return k.LabelSpan(r)
 	}, kernelNodes * k.Lanes, l}, nil
 }
 
@@ -148,10 +148,10 @@ func (t kernelTask) measure() (coreclock.Sample, error) {
 	return s, failed
 }
 
-// kernelRuns is a layer, and its nodes but node 0 in runs. A node's first parent is the
+// kernelSpans is a layer, and its nodes but node 0 in spans. A node's first parent is the
 // node before, as in a graph; the others are anywhere before it, and in the layer
 // before.
-func kernelRuns(k *sha256.Kernel, layer uint32) (*sha256.Layer, []sha256.Run, error) {
+func kernelSpans(k *sha256.Kernel, layer uint32) (*sha256.Layer, []sha256.Span, error) {
 	const base, all = 6, 14
 	n := 1 + layerNodes(k) + sha256.Ahead
 	random := rand.New(rand.NewPCG(1, 2))
@@ -167,23 +167,23 @@ func kernelRuns(k *sha256.Kernel, layer uint32) (*sha256.Layer, []sha256.Run, er
 			parents[i] = random.Uint32N(uint32(node))
 		}
 	}
-	l := &sha256.Layer{ReplicaIDs: make([][32]byte, k.Lanes), Number: layer, Labels: alignedTo(k.Align, n*k.Stride())}
+	l := &sha256.Layer{ReplicaIDs: make([][32]byte, k.Lanes), Number: layer, Labels: alignedTo(k.Align, n*k.Pitch())}
 	if layer > 1 {
-		l.Key = alignedTo(k.Align, n*k.Stride())
+		l.Before = alignedTo(k.Align, n*k.Pitch())
 	}
 	rows := sha256.NewRows(n)
 	if err := rows.Locate(k, l, parents); err != nil {
 		return nil, nil, err
 	}
-	var runs []sha256.Run
+	var spans []sha256.Span
 	for first := 1; first <= layerNodes(k); first += kernelNodes {
-		runs = append(runs, sha256.Run{
+		spans = append(spans, sha256.Span{
 			ReplicaIDs: l.ReplicaIDs, Layer: layer, First: uint64(first),
-			Out:  l.Labels[first*k.Stride():][:kernelNodes*k.Stride()],
+			Out:  l.Labels[first*k.Pitch():][:kernelNodes*k.Pitch()],
 			Rows: rows.Slice(first, n),
 		})
 	}
-	return l, runs, nil
+	return l, spans, nil
 }
 
 // alignedTo is size bytes at a multiple of align, a power of two.

@@ -117,7 +117,7 @@ func TestKernelTaskLabels(t *testing.T) {
 			for ; len(lane) > 0; lane = lane[32:] {
 				seen[[32]byte(lane)] = true
 			}
-			if want := layerNodes(k) + 1; len(seen) != want { // node 0 and those past the runs are zeros
+			if want := layerNodes(k) + 1; len(seen) != want { // node 0 and those past the spans are zeros
 				t.Errorf("%s, layer %d: %d different labels, want %d", k.Name, layer, len(seen), want)
 			}
 		}

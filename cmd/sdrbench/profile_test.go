@@ -85,7 +85,7 @@ func TestProfilePrecedence(t *testing.T) {
 		{name: "hashers", profile: p, sectors: 12, args: "--hashers 2", want: want{"", 2, engine.Producers, 1, 256, 8192}},
 		{name: "a lookahead below the profile's stride", profile: p, sectors: 12, args: "--lookahead 100", want: want{"generic/1", 6, engine.Producers, 1, 100, 100}},
 		{name: "a stride above the profile's lookahead", profile: p, sectors: 12, args: "--stride 10000", want: want{"generic/1", 6, engine.Producers, 1, 10000, 10000}},
-		{name: "one-layer mode has a window", profile: p, sectors: 12, args: "--memory-mode one-layer", want: want{"generic/1", 6, engine.Producers, 1, 256, 0}},
+		{name: "one-layer mode has a segment", profile: p, sectors: 12, args: "--memory-mode one-layer", want: want{"generic/1", 6, engine.Producers, 1, 256, 0}},
 		{name: "a directory of pages", profile: p, sectors: 1, args: "--hugetlbfs /x", want: want{"generic/1", 1, engine.Hybrid, 2, 64, 2048}},
 		{name: "default policy, given", profile: p, sectors: 1, args: "--policy spread --hugetlbfs /x", want: want{"generic/1", 1, engine.Hybrid, 2, 64, 2048}, policy: sealer.PolicySpread},
 	} {

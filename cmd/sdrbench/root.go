@@ -13,7 +13,7 @@ import (
 func checkRoot(root string) error {
 	info, err := os.Stat(root)
 	if err != nil || !info.IsDir() {
-		return nil // whoever reads it says what is wrong
+		return nil // what reads it says what is wrong
 	}
 	for _, name := range []string{"sys", "proc"} {
 		if info, err := os.Stat(filepath.Join(root, name)); err == nil && info.IsDir() {

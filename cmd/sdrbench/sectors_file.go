@@ -360,7 +360,7 @@ type lineWriter struct {
 	lost   error // of the first line that could not be printed
 }
 
-// write prints a sector's result, or its error, or both where the result found no place.
+// write prints a sector's result, or its error, or both where the result could not be written.
 func (w *lineWriter) write(index int, name string, result []byte, err error) {
 	line := fmt.Sprintf(`{"index":%d`, index)
 	if err != nil {

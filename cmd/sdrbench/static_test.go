@@ -7,7 +7,7 @@ import (
 )
 
 // Two libraries import net and os/user (pflag and terminfo), which link libc where there is a C
-// compiler, unless told not to: whoever builds as we say gets a static binary.
+// compiler, unless told not to: a build as we say gives a static binary.
 func TestBuildIsStatic(t *testing.T) {
 	built := 0
 	for _, name := range []string{"../../README.md", "../../Makefile"} {

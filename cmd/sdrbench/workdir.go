@@ -14,7 +14,7 @@ import (
 
 // Bench and tune work in a directory of their own, which they remove. A process that is
 // killed leaves it, with gigabytes. So that the next one can tell whether anybody
-// still works there, its workLock is locked as long as the process lives: whoever finds that
+// still works there, its workLock is locked as long as the process lives: one that finds that
 // file, and can lock it, knows that nobody does. It gets its name when it is locked.
 const workLock = "lock"
 
@@ -67,7 +67,7 @@ type leftover struct {
 func leftovers(parent string) (all []*leftover) {
 	entries, err := os.ReadDir(parent)
 	if err != nil {
-		return nil // whoever works there says so
+		return nil // the job that works there says so
 	}
 	root, err := os.OpenRoot(parent)
 	if err != nil {

@@ -54,7 +54,7 @@ type Sample struct {
 // Cycles returns how long f takes. It calls f in so many windows, each right after one
 // of the chain, 33 µs at 4 GHz, whose clock is taken for both: so the clock may change
 // on the way. f should take 20 µs or more, and much less than a scheduler's slice,
-// some milliseconds: whoever runs on the core in between then spoils few windows,
+// some milliseconds: what else runs on the core in between then spoils few windows,
 // which a median does not see.
 func Cycles(windows int, f func()) Sample {
 	const links = 1 << 16

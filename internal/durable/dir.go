@@ -105,7 +105,7 @@ func (d *Dir) leads(name string, file fs.FileInfo) bool {
 
 // create makes a file that was not there, for this process alone: what has the name goes,
 // unless somebody has its lock. A file that somebody else has put there is never written
-// to, however it is named besides, and whoever owns it.
+// to, whatever its other names, and no matter who owns it.
 func (d *Dir) create(name string) (*os.File, error) {
 	path := filepath.Join(d.path, name)
 	for {

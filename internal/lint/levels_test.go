@@ -65,7 +65,7 @@ var levels = []row{
 		"engine", "internal/words", "placement", "porep", "reserve", "topology",
 		"charm.land/bubbletea/v2", "charm.land/lipgloss/v2", "golang.org/x/term",
 	}},
-	{5, "internal/tune", []string{"engine", "internal/profile", "internal/words", "placement"}},
+	{5, "internal/tune", []string{"engine", "hugepages", "internal/profile", "internal/words", "placement"}},
 	{5, "sealer", []string{lowerLevels}},
 
 	{6, "lockstep", []string{lowerLevels}},

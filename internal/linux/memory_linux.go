@@ -114,11 +114,11 @@ func SetPolicy(mem []byte, policy, node int) error {
 	return nil
 }
 
-// NodeUnknown stands for the NUMA node of a page that is not there yet.
-const NodeUnknown = -1
+// NUMANodeUnknown stands for the NUMA node of a page that is not there yet.
+const NUMANodeUnknown = -1
 
-// PageNodes writes to nodes on which NUMA node the page at each of the addresses is.
-func PageNodes(addresses []uintptr, nodes []int32) error {
+// PageNUMANodes writes to nodes on which NUMA node the page at each of the addresses is.
+func PageNUMANodes(addresses []uintptr, nodes []int32) error {
 	if len(addresses) == 0 {
 		return nil
 	}
@@ -130,7 +130,7 @@ func PageNodes(addresses []uintptr, nodes []int32) error {
 	switch errno {
 	case 0:
 		for i, n := range nodes {
-			nodes[i] = max(n, NodeUnknown) // less than 0 is an error number
+			nodes[i] = max(n, NUMANodeUnknown) // less than 0 is an error number
 		}
 		return nil
 	case unix.EPERM, unix.ENOSYS:

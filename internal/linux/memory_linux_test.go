@@ -152,17 +152,17 @@ func TestNodes(t *testing.T) {
 		}
 	}
 	nodes := slices.Repeat([]int32{99}, 8)
-	err = linux.PageNodes(addresses, nodes)
+	err = linux.PageNUMANodes(addresses, nodes)
 	if errors.Is(err, errors.ErrUnsupported) {
 		t.Skip(err)
 	}
-	if want := []int32{0, 0, 0, linux.NodeUnknown, 0, 0, 0, 0}; err != nil || !slices.Equal(nodes, want) {
+	if want := []int32{0, 0, 0, linux.NUMANodeUnknown, 0, 0, 0, 0}; err != nil || !slices.Equal(nodes, want) {
 		t.Errorf("pages are on %v, want %v (%v)", nodes, want, err)
 	}
-	if err := linux.PageNodes(addresses, nodes[:1]); err == nil {
+	if err := linux.PageNUMANodes(addresses, nodes[:1]); err == nil {
 		t.Error("eight pages, one node")
 	}
-	if err := linux.PageNodes(nil, nil); err != nil {
+	if err := linux.PageNUMANodes(nil, nil); err != nil {
 		t.Error(err)
 	}
 	if err := linux.SetPolicy(mem, linux.PolicyDefault, 0); err != nil {

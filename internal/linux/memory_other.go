@@ -58,11 +58,11 @@ const (
 // SetPolicy is not supported.
 func SetPolicy(mem []byte, policy, node int) error { return errors.ErrUnsupported }
 
-// NodeUnknown stands for the NUMA node of a page that is not there yet.
-const NodeUnknown = -1
+// NUMANodeUnknown stands for the NUMA node of a page that is not there yet.
+const NUMANodeUnknown = -1
 
-// PageNodes is not supported.
-func PageNodes([]uintptr, []int32) error { return errors.ErrUnsupported }
+// PageNUMANodes is not supported.
+func PageNUMANodes([]uintptr, []int32) error { return errors.ErrUnsupported }
 
 // HugeBytes is not supported.
 func HugeBytes([]byte) (uint64, error) { return 0, errors.ErrUnsupported }

@@ -315,7 +315,7 @@ func (s *Settings) check() (problems []string) {
 	if _, err := placement.ParseSMTUse(s.SMT); err != nil {
 		fail("smt: %v", err)
 	}
-	if _, err := ParsePageKind(s.Pages); err != nil {
+	if _, err := ParsePages(s.Pages); err != nil {
 		fail("pages: %v", err)
 	}
 	if s.Policy != placement.Spread.String() && s.Policy != placement.Pack.String() {
@@ -333,43 +333,30 @@ func (s *Settings) check() (problems []string) {
 	return problems
 }
 
-// A PageKind is what layers' memory is to be on, the best of it or one kind.
-type PageKind string
+// PagesAny stands for the kinds of page that the engine tries by default.
+const PagesAny hugepages.Pages = 0
 
-// The kinds of page.
-const (
-	PagesAny         PageKind = "any" // the engine's default
-	Pages1G          PageKind = "1GiB"
-	Pages2M          PageKind = "2MiB"
-	PagesTransparent PageKind = "transparent"
-	PagesSmall       PageKind = "small"
-)
+// pagesNames are what a profile calls the kinds of page, from the largest to the smallest.
+var pagesNames = [...]string{
+	PagesAny: "any", hugepages.Huge1G: "1GiB", hugepages.Huge2M: "2MiB", hugepages.Transparent: "transparent", hugepages.Small: "small",
+}
 
-// PageKinds have the larger ones first.
-var PageKinds = []struct {
-	Kind  PageKind
-	Pages hugepages.Pages
-}{{Pages1G, hugepages.Huge1G}, {Pages2M, hugepages.Huge2M}, {PagesTransparent, hugepages.Transparent}, {PagesSmall, hugepages.Small}}
+// PagesName is what a profile calls a kind of page.
+func PagesName(p hugepages.Pages) string { return pagesNames[p] }
 
-func ParsePageKind(text string) (PageKind, error) {
-	if text == string(PagesAny) {
-		return PagesAny, nil
+// ParsePages reads a kind of page by its name; "any" is PagesAny.
+func ParsePages(text string) (hugepages.Pages, error) {
+	if i := slices.Index(pagesNames[:], text); i >= 0 {
+		return hugepages.Pages(i), nil
 	}
-	for _, k := range PageKinds {
-		if text == string(k.Kind) {
-			return k.Kind, nil
-		}
-	}
-	return "", fmt.Errorf("%q is not any, 1GiB, 2MiB, transparent or small", text)
+	return PagesAny, fmt.Errorf("%q is not any, 1GiB, 2MiB, transparent or small", text)
 }
 
 // OrSmaller are the pages of a kind and, should there be none left, what comes
-// closest; nil for any.
-func (k PageKind) OrSmaller() (all []hugepages.Pages) {
-	for _, other := range PageKinds {
-		if other.Kind == k || len(all) > 0 {
-			all = append(all, other.Pages)
-		}
+// closest; nil for PagesAny.
+func OrSmaller(p hugepages.Pages) (all []hugepages.Pages) {
+	for ; p != PagesAny && p <= hugepages.Small; p++ {
+		all = append(all, p)
 	}
 	return all
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sdr-engine/sdr/engine"
+	"github.com/sdr-engine/sdr/hugepages"
 	"github.com/sdr-engine/sdr/internal/profile"
 	"github.com/sdr-engine/sdr/internal/words"
 	"github.com/sdr-engine/sdr/placement"
@@ -25,7 +26,7 @@ type Trial struct {
 	Producers         int // for each hasher
 	Stride, Lookahead int
 	SMT               placement.SMTUse
-	Pages             profile.PageKind
+	Pages             hugepages.Pages
 	Policy            placement.Policy
 }
 
@@ -63,7 +64,7 @@ type Space struct {
 	Strides   []int
 	Ahead     []int
 	SMT       []placement.SMTUse // the default first, as those below
-	Pages     []profile.PageKind
+	Pages     []hugepages.Pages
 	Policies  []placement.Policy
 	// Counts are the numbers of sectors that throughput is asked for. None: any.
 	Counts []int
@@ -123,7 +124,7 @@ var settings = []setting{
 		}
 		return all
 	}},
-	{"pages", func(t Trial) string { return string(t.Pages) }, func(s *Space, t Trial) (all []Trial) {
+	{"pages", func(t Trial) string { return profile.PagesName(t.Pages) }, func(s *Space, t Trial) (all []Trial) {
 		for _, kind := range s.Pages {
 			all = append(all, t.with(func(t *Trial) { t.Pages = kind }))
 		}
@@ -560,7 +561,7 @@ func (s *Search) try(ctx context.Context, stage string, t Trial, until time.Dura
 	case errors.Is(err, ErrCannot):
 		s.refused[t] = true
 		if t.Pages != profile.PagesAny {
-			s.Space.Pages = slices.DeleteFunc(s.Space.Pages, func(k profile.PageKind) bool { return k == t.Pages })
+			s.Space.Pages = slices.DeleteFunc(s.Space.Pages, func(k hugepages.Pages) bool { return k == t.Pages })
 		}
 		s.Note("%v: %v", t, err)
 		return false, nil
@@ -617,7 +618,7 @@ func (s *Search) CyclesByKernel() map[string]float64 {
 
 func (t Trial) String() string {
 	return fmt.Sprintf("%s, %s on %s, %v, %s of %d nodes, %d ahead, siblings %s, %s pages, %v", t.Kernel,
-		words.Count(t.Sectors, "sector"), words.Count(t.Hashers, "hasher"), t.Staging, words.Count(t.Producers, "producer"), t.Stride, t.Lookahead, t.SMT.String(), t.Pages, t.Policy)
+		words.Count(t.Sectors, "sector"), words.Count(t.Hashers, "hasher"), t.Staging, words.Count(t.Producers, "producer"), t.Stride, t.Lookahead, t.SMT.String(), profile.PagesName(t.Pages), t.Policy)
 }
 
 // ShapesOf are how many hashers and sectors a kernel of so many lanes is tried with

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sdr-engine/sdr/engine"
+	"github.com/sdr-engine/sdr/hugepages"
 	"github.com/sdr-engine/sdr/internal/profile"
 	"github.com/sdr-engine/sdr/placement"
 )
@@ -41,7 +42,7 @@ func testSpace() Space {
 		Strides:   []int{32, 128, 512},
 		Ahead:     []int{256, 1024, 4096, 8192},
 		SMT:       []placement.SMTUse{placement.ProduceOnSiblings, placement.IdleSiblings},
-		Pages:     []profile.PageKind{profile.PagesAny, profile.Pages2M, profile.PagesSmall},
+		Pages:     []hugepages.Pages{profile.PagesAny, hugepages.Huge2M, hugepages.Small},
 		Policies:  []placement.Policy{placement.Spread, placement.Pack},
 	}
 }
@@ -273,7 +274,7 @@ func TestSearchGoesOnWithoutWhatCannotBeHad(t *testing.T) {
 	search, _ := aSearch(testSpace(), flat(), exact)
 	measure := search.Measure
 	search.Measure = func(ctx context.Context, tr Trial, w time.Duration) (Measured, error) {
-		if tr.Pages == profile.Pages2M {
+		if tr.Pages == hugepages.Huge2M {
 			return Measured{}, fmt.Errorf("%w: no pages", ErrCannot)
 		}
 		return measure(ctx, tr, w)

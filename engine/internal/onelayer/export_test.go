@@ -11,11 +11,11 @@ import (
 	"github.com/sdr-engine/sdr/sha256"
 )
 
-// Kept are the windows of the newest labels.
+// Kept are the segments of the newest labels.
 const Kept = kept
 
-// FarSections are the index's sections, by the children's window, then the parents'.
-func FarSections(ctx context.Context, s Surroundings, dir string) (all [Windows][Windows][]uint32, err error) {
+// FarSections are the index's sections, by the children's segment, then the parents'.
+func FarSections(ctx context.Context, s Surroundings, dir string) (all [Segments][Segments][]uint32, err error) {
 	x := StartIndex(ctx, s, []string{dir})
 	defer x.Close()
 	if err := errors.Join(x.wait(ctx), x.err); err != nil {
@@ -45,47 +45,47 @@ type onlyDir struct {
 func (d onlyDir) Dirs() []string { return []string{d.dir} }
 
 // SpillRoundTrip spills, for a batch, labels that say whose they are, and returns those
-// that are read back for a window of children, by the far parent that they are of, in order
+// that are read back for a segment of children, by the far parent that they are of, in order
 // of child, then slot.
-func SpillRoundTrip(ctx context.Context, s Surroundings, k *sha256.Kernel, dir string, label func(node uint64, label []byte), got func(child int, labels []byte, stride int)) error {
+func SpillRoundTrip(ctx context.Context, s Surroundings, k *sha256.Kernel, dir string, label func(node uint64, label []byte), got func(child int, labels []byte, pitch int)) error {
 	x := StartIndex(ctx, s, []string{dir})
 	defer x.Close()
 	if err := errors.Join(x.wait(ctx), x.err); err != nil {
 		return err
 	}
-	stride := k.Stride()
+	pitch := k.Pitch()
 	st := New(s, x, Batch{
 		Kernel: k, Lanes: 1, First: 1, Layers: 1, Flow: new(ring.Flow), Way: durable.Direct, Files: onlyDir{dir: dir},
-		Labels: make([]byte, s.LabelNodes(stride)*uint64(stride)), Buffer: make([]byte, s.BufferBytes(stride)),
+		Labels: make([]byte, s.LabelNodes(pitch)*uint64(pitch)), Buffer: make([]byte, s.BufferBytes(pitch)),
 		Slowed: func(error) {},
 	})
 	defer st.Close()
 	if err := st.open(ctx); err != nil {
 		return err
 	}
-	for from := range Windows {
-		for node := uint64(from) * s.Window; node < uint64(from+1)*s.Window; node++ {
+	for from := range Segments {
+		for node := uint64(from) * s.Segment; node < uint64(from+1)*s.Segment; node++ {
 			label(node, st.Out(node, 1))
 		}
-		for child := from + kept; child < Windows; child++ {
+		for child := from + kept; child < Segments; child++ {
 			if err := st.spillSection(make([]uint32, farChunk), uint64(from), child, from); err != nil {
 				return err
 			}
 		}
 	}
-	for child := kept; child < Windows; child++ {
-		w := st.of(uint64(child))
-		if !st.unspill(ctx, w, uint64(child)) {
+	for child := kept; child < Segments; child++ {
+		g := st.of(uint64(child))
+		if !st.unspill(ctx, g, uint64(child)) {
 			return errors.New("nothing is there")
 		}
-		if err := st.list(w, uint64(child)*s.Window, s.listParents()); err != nil {
+		if err := st.list(g, uint64(child)*s.Segment, s.listParents()); err != nil {
 			return err
 		}
 		var labels []byte
-		for _, at := range w.list {
-			labels = append(labels, w.labels[int(at)*stride:][:stride]...)
+		for _, at := range g.list {
+			labels = append(labels, g.labels[int(at)*pitch:][:pitch]...)
 		}
-		got(child, labels, stride)
+		got(child, labels, pitch)
 	}
 	return nil
 }
@@ -125,14 +125,14 @@ func Empty(s Surroundings) *Store {
 	k := sha256.Best(1)
 	return New(s, nil, Batch{
 		Kernel: k, Lanes: 1, First: 1, Layers: 2, Flow: new(ring.Flow),
-		Labels: make([]byte, s.LabelNodes(k.Stride())*uint64(k.Stride())),
+		Labels: make([]byte, s.LabelNodes(k.Pitch())*uint64(k.Pitch())),
 	})
 }
 
-// List lists the far parents of the last window.
+// List lists the far parents of the last segment.
 func List(s *Store) error {
-	return s.list(s.of(Windows-1), (Windows-1)*s.Window, s.listParents())
+	return s.list(s.of(Segments-1), (Segments-1)*s.Segment, s.listParents())
 }
 
 // PutAside puts parents of the last nodes aside.
-func PutAside(s *Store) error { return s.putAside(s.of(Windows), s.listParents()) }
+func PutAside(s *Store) error { return s.putAside(s.of(Segments), s.listParents()) }

@@ -7,23 +7,23 @@ import (
 	"github.com/sdr-engine/sdr/porep"
 )
 
-// gather is the goroutine that keeps the far parents of the window that comes next ready,
+// gather is the goroutine that keeps the far parents of the segment that comes next ready,
 // through all layers.
 func (s *Store) gather(ctx context.Context) error {
 	defer s.KeepOff()()
 	var order *readOrder
 	parents := s.listParents()
-	begin := s.Begin / s.Window
-	for n := begin; n < uint64(s.Layers)*Windows; n++ {
-		index, from := int(n/Windows), n%Windows*s.Window
-		end := from + s.Window
-		w := s.of(n)
-		// What lies in its place is the last but one's.
-		if n >= begin+2 && !s.Flow.Wait(&s.Flow.Made, func() bool { return s.Flow.Labelled.Load() >= (n-1)*s.Window }) {
+	begin := s.Begin / s.Segment
+	for n := begin; n < uint64(s.Layers)*Segments; n++ {
+		index, from := int(n/Segments), n%Segments*s.Segment
+		end := from + s.Segment
+		g := s.of(n)
+		// What is in the gathering now is of the last segment but one.
+		if n >= begin+2 && !s.Flow.Wait(&s.Flow.Made, func() bool { return s.Flow.Labelled.Load() >= (n-1)*s.Segment }) {
 			return nil
 		}
 		if from == 0 && index > 0 {
-			if err := s.handOver(w, n, index, parents); err != nil {
+			if err := s.handOver(g, n, index, parents); err != nil {
 				return err
 			}
 			if s.Flow.Stopped() {
@@ -32,20 +32,20 @@ func (s *Store) gather(ctx context.Context) error {
 			continue
 		}
 		if end <= s.InMemory {
-			s.haveNone(w, n)
+			s.haveNone(g, n)
 			continue
 		}
 		if !s.Flow.Wait(&s.Flow.Back, func() bool { return s.done.Load() > n-kept }) {
 			return nil
 		}
-		fromLayers := !s.unspill(ctx, w, n)
-		if err := s.list(w, from, parents); err != nil {
+		fromLayers := !s.unspill(ctx, g, n)
+		if err := s.list(g, from, parents); err != nil {
 			return err
 		}
 		if s.Flow.Stopped() {
 			return nil // not all of it is listed
 		}
-		w.listed.Store(n + 1)
+		g.listed.Store(n + 1)
 		s.Flow.Back.Wake()
 		if fromLayers {
 			last := s.position(index, end-s.InMemory)
@@ -55,65 +55,65 @@ func (s *Store) gather(ctx context.Context) error {
 			if order == nil {
 				order = newReadOrder(s.Shape)
 			}
-			if err := s.readFar(w, index, end-s.InMemory, order); err != nil {
+			if err := s.readFar(g, index, end-s.InMemory, order); err != nil {
 				return err
 			}
 		}
-		w.read.Store(n + 1)
+		g.read.Store(n + 1)
 		s.Flow.Back.Wake()
 	}
 	return nil
 }
 
-// haveNone notes that a window has no far parents.
-func (s *Store) haveNone(w *window, n uint64) {
-	w.listed.Store(n + 1)
-	w.read.Store(n + 1)
+// haveNone notes that a segment has no far parents.
+func (s *Store) haveNone(g *gathering, n uint64) {
+	g.listed.Store(n + 1)
+	g.read.Store(n + 1)
 	s.Flow.Back.Wake()
 }
 
-// list works out where the far parents of a window lie.
-func (s *Store) list(w *window, from uint64, parents []uint32) error {
-	w.list, w.starts = w.list[:0], w.starts[:0]
-	var next [Windows]int
-	if w.place != nil {
-		next = w.place.starts
+// list works out where the far parents of a segment lie.
+func (s *Store) list(g *gathering, from uint64, parents []uint32) error {
+	g.list, g.starts = g.list[:0], g.starts[:0]
+	var next [Segments]int
+	if g.extent != nil {
+		next = g.extent.starts
 	}
-	run := uint64(s.Run)
+	stride := uint64(s.Stride)
 	err := s.eachFar(s.BaseParents, parents, from, s.Flow.Stopped, func(child uint64, p uint32) error {
-		w.startRuns(child+1-from, run)
-		if len(w.list) == s.room {
+		g.startSpans(child+1-from, stride)
+		if len(g.list) == s.room {
 			return fmt.Errorf("engine: listing far parents: more than %d from node %d on", s.room, from)
 		}
 		at := p
-		if w.place != nil {
-			of := uint64(p) / s.Window
+		if g.extent != nil {
+			of := uint64(p) / s.Segment
 			at = uint32(next[of])
 			next[of]++
 		}
-		w.list = append(w.list, at)
+		g.list = append(g.list, at)
 		return nil
 	})
 	if err != nil || s.Flow.Stopped() {
 		return err
 	}
-	w.startRuns(s.Window, run)
-	if w.place == nil {
+	g.startSpans(s.Segment, stride)
+	if g.extent == nil {
 		return nil
 	}
-	for of, n := range w.place.n {
-		if got := next[of] - w.place.starts[of]; got != n {
-			return fmt.Errorf("engine: listing far parents: nodes from %d on have %d in window %d, and had %d when asked before", from, got, of, n)
+	for of, n := range g.extent.n {
+		if got := next[of] - g.extent.starts[of]; got != n {
+			return fmt.Errorf("engine: listing far parents: nodes from %d on have %d in segment %d, and had %d when asked before", from, got, of, n)
 		}
 	}
 	return nil
 }
 
-// A readOrder sorts a window's far parents by the part of the file that they are
+// A readOrder sorts a segment's far parents by the part of the file that they are
 // in.
 type readOrder struct {
 	part    uint64   // nodes in a part
-	entries []uint32 // indices into window.list
+	entries []uint32 // indices into gathering.list
 	ends    []int    // by part: where its entries end
 }
 
@@ -147,11 +147,11 @@ func (o *readOrder) of(i int) []uint32 {
 	return o.entries[o.ends[i-1]:o.ends[i]]
 }
 
-// readFar reads the labels of a window's far parents from the layer's files, where all
+// readFar reads the labels of a segment's far parents from the layer's files, where all
 // are among those of the nodes before end: 13 times over in a layer, but each lane has
 // only its own file to lose.
-func (s *Store) readFar(w *window, index int, end uint64, order *readOrder) error {
-	order.sort(w.list)
+func (s *Store) readFar(g *gathering, index int, end uint64, order *readOrder) error {
+	order.sort(g.list)
 	return s.Files.Each(len(order.ends), func(part int, buffer []byte) error {
 		entries := order.of(part)
 		if len(entries) == 0 {
@@ -165,8 +165,8 @@ func (s *Store) readFar(w *window, index int, end uint64, order *readOrder) erro
 				continue
 			}
 			for _, e := range entries {
-				at := (uint64(w.list[e]) - first) * porep.NodeSize
-				if err := s.Kernel.Pack(w.labels[int(e)*s.stride:][:s.stride], labels[at:][:porep.NodeSize], lane); err != nil {
+				at := (uint64(g.list[e]) - first) * porep.NodeSize
+				if err := s.Kernel.Pack(g.labels[int(e)*s.pitch:][:s.pitch], labels[at:][:porep.NodeSize], lane); err != nil {
 					return err
 				}
 			}

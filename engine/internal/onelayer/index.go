@@ -13,8 +13,8 @@ import (
 
 const indexers = 2 // goroutines
 
-// An Index says which nodes of a window are far parents of which later window's: a section
-// for each two windows, its parents in the order in which their children have them. It is
+// An Index says which nodes of a segment are far parents of which later segment's: a section
+// for each two segments, its parents in the order in which their children have them. It is
 // the same for all layers, lanes and hashers.
 //
 // A large sector's is gigabytes. It lies in a file without a name; that of a small
@@ -22,8 +22,8 @@ const indexers = 2 // goroutines
 type Index struct {
 	Surroundings
 	file     *durable.File
-	end      atomic.Int64              // of what is in the file, in parents
-	sections [Windows][Windows]section // by the children's window, then the parents'
+	end      atomic.Int64                // of what is in the file, in parents
+	sections [Segments][Segments]section // by the children's segment, then the parents'
 
 	ready atomic.Bool // all of it is there, unless err says why not
 	err   error
@@ -101,10 +101,10 @@ func (x *Index) build(ctx context.Context, dirs []string) {
 			w := newIndexWriter(x)
 			for errs[i] == nil {
 				child := next.Add(1) - 1
-				if child >= Windows {
+				if child >= Segments {
 					return
 				}
-				errs[i] = w.window(ctx, int(child))
+				errs[i] = w.segment(ctx, int(child))
 			}
 		})
 	}
@@ -120,22 +120,22 @@ func (x *Index) build(ctx context.Context, dirs []string) {
 type indexWriter struct {
 	*Index
 	parents []uint32
-	chunks  [Windows][]uint32 // by the parents' window: what is not in the file yet
+	chunks  [Segments][]uint32 // by the parents' segment: what is not in the file yet
 }
 
 func newIndexWriter(x *Index) *indexWriter {
 	w := &indexWriter{Index: x, parents: x.listParents()}
-	for i := range w.chunks[:Windows-kept] {
+	for i := range w.chunks[:Segments-kept] {
 		w.chunks[i] = make([]uint32, 0, farChunk)
 	}
 	return w
 }
 
-// window puts the far parents of a window of children into the file.
-func (w *indexWriter) window(ctx context.Context, child int) error {
+// segment puts the far parents of a segment of children into the file.
+func (w *indexWriter) segment(ctx context.Context, child int) error {
 	stopped := func() bool { return ctx.Err() != nil }
-	err := w.eachFar(w.BaseParents, w.parents, uint64(child)*w.Window, stopped, func(_ uint64, p uint32) error {
-		from := uint64(p) / w.Window
+	err := w.eachFar(w.BaseParents, w.parents, uint64(child)*w.Segment, stopped, func(_ uint64, p uint32) error {
+		from := uint64(p) / w.Segment
 		w.chunks[from] = append(w.chunks[from], p)
 		if len(w.chunks[from]) == farChunk {
 			return w.flush(child, int(from))

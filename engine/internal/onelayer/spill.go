@@ -10,44 +10,44 @@ import (
 	"github.com/sdr-engine/sdr/internal/durable"
 )
 
-// A spilling keeps the labels that will be far parents: when a window is labelled, those
-// of its labels that children in each later window will want go to a file without a name,
-// all lanes together, as they lie in memory. What a window of children wants is then read
+// A spilling keeps the labels that will be far parents: when a segment is labelled, those
+// of its labels that children in each later segment will want go to a file without a name,
+// all lanes together, as they lie in memory. What a segment of children wants is then read
 // from there in one piece.
 //
-//	file:      children in window 4 | children in window 5 | … | in window 31
-//	of those:  parents in window 0 | in window 1 | … each begins at a multiple of 4096
+//	file:      children in segment 4 | children in segment 5 | … | in segment 31
+//	of those:  parents in segment 0 | in segment 1 | … each begins at a multiple of 4096
 //
-// The next layer's take the same places. The first of them are written when its
-// window 0 is labelled: by then the hasher is past where it waited for the last of
+// The next layer's take the same extents. The first of them are written when its
+// segment 0 is labelled: by then the hasher is past where it waited for the last of
 // the layer before to be read.
 //
 // A file that fails, because the disk is full for example, is not used again: far
 // parents then come from the layers' files (see readFar).
 type spilling struct {
-	file   *durable.File
-	places *[Windows]place // by the children's window
-	// sums are of what is there, by the children's window, the parents', and the chunk.
-	sums *[Windows][Windows][]uint32
-	done ring.Line   // of windows below, counted through all layers, everything is in the file, or never will be
+	file    *durable.File
+	extents *[Segments]extent // by the children's segment
+	// sums are of what is there, by the children's segment, the parents', and the chunk.
+	sums *[Segments][Segments][]uint32
+	done ring.Line   // of segments below, counted through all layers, everything is in the file, or never will be
 	lost atomic.Bool // the file is not to be used
 }
 
-// A place is where the far parents of a window of children lie.
-type place struct {
-	offset int64        // in the file
-	labels int          // how many there are, and in between
-	starts [Windows]int // by the parents' window: the label with which they begin
-	n      [Windows]int // and how many they are
+// An extent is where the far parents of a segment of children lie.
+type extent struct {
+	offset int64         // in the file
+	labels int           // how many there are, and in between
+	starts [Segments]int // by the parents' segment: the label with which they begin
+	n      [Segments]int // and how many they are
 }
 
-// placesFor are where far parents lie, as labels of a certain stride, and the size of
+// extentsFor are where far parents lie, as labels of a certain pitch, and the size of
 // the file.
-func (x *Index) placesFor(stride int) (places *[Windows]place, size int64, err error) {
-	align, room := spillAlign(stride), x.farLabels(stride)
-	places = new([Windows]place)
-	for child := range places {
-		p := &places[child]
+func (x *Index) extentsFor(pitch int) (extents *[Segments]extent, size int64, err error) {
+	align, room := spillAlign(pitch), x.farLabels(pitch)
+	extents = new([Segments]extent)
+	for child := range extents {
+		p := &extents[child]
 		p.offset = size
 		listed := 0
 		for from := range x.sections[child] {
@@ -56,11 +56,11 @@ func (x *Index) placesFor(stride int) (places *[Windows]place, size int64, err e
 			listed += p.n[from]
 		}
 		if listed > x.room || p.labels > room {
-			return nil, 0, fmt.Errorf("engine: spilling far parents: %d of window %d, with gaps %d, room for %d and %d", listed, child, p.labels, x.room, room)
+			return nil, 0, fmt.Errorf("engine: spilling far parents: %d of segment %d, with gaps %d, room for %d and %d", listed, child, p.labels, x.room, room)
 		}
-		size += int64(p.labels) * int64(stride)
+		size += int64(p.labels) * int64(pitch)
 	}
-	return places, size, nil
+	return extents, size, nil
 }
 
 // spill is the goroutine that fills the file.
@@ -75,12 +75,12 @@ func (s *Store) spill(ctx context.Context) {
 		}
 	}
 	nodes := make([]uint32, farChunk)
-	for n := s.Begin / s.Window; n < uint64(s.Layers)*Windows; n++ {
-		if !s.Flow.Wait(&s.Flow.Made, func() bool { return s.Flow.Labelled.Load() >= (n+1)*s.Window }) {
+	for n := s.Begin / s.Segment; n < uint64(s.Layers)*Segments; n++ {
+		if !s.Flow.Wait(&s.Flow.Made, func() bool { return s.Flow.Labelled.Load() >= (n+1)*s.Segment }) {
 			return
 		}
-		from := int(n % Windows)
-		for child := from + kept; child < Windows && !s.lost.Load(); child++ {
+		from := int(n % Segments)
+		for child := from + kept; child < Segments && !s.lost.Load(); child++ {
 			if err := s.spillSection(nodes, n, child, from); err != nil {
 				s.lose(ctx, err)
 			}
@@ -108,7 +108,7 @@ func (s *Store) open(ctx context.Context) error {
 		return err
 	}
 	var size int64
-	if s.places, size, err = s.index.placesFor(s.stride); err != nil {
+	if s.extents, size, err = s.index.extentsFor(s.pitch); err != nil {
 		return err
 	}
 	err = errors.New("engine: spilling far parents: no sector is left")
@@ -122,7 +122,7 @@ func (s *Store) open(ctx context.Context) error {
 			continue
 		}
 		file.AllowDirect()
-		s.file, s.sums = file, new([Windows][Windows][]uint32)
+		s.file, s.sums = file, new([Segments][Segments][]uint32)
 		for child := range s.index.sections {
 			for from := range s.index.sections[child] {
 				s.sums[child][from] = make([]uint32, len(s.index.sections[child][from].chunks))
@@ -133,7 +133,7 @@ func (s *Store) open(ctx context.Context) error {
 	return err
 }
 
-// spillSection writes the labels of a window that are far parents of children in a
+// spillSection writes the labels of a segment that are far parents of children in a
 // later one. Nodes is for farChunk of them.
 func (s *Store) spillSection(nodes []uint32, n uint64, child, from int) error {
 	if err := s.fails("write", n); err != nil {
@@ -146,7 +146,7 @@ func (s *Store) spillSection(nodes []uint32, n uint64, child, from int) error {
 			return err
 		}
 		for i, p := range parents {
-			copy(s.Buffer[i*s.stride:][:s.stride], s.newest[uint64(p)%s.InMemory*uint64(s.stride):])
+			copy(s.Buffer[i*s.pitch:][:s.pitch], s.newest[uint64(p)%s.InMemory*uint64(s.pitch):])
 		}
 		return s.spillChunk(child, from, chunk, s.Buffer[:size], at)
 	})
@@ -155,14 +155,14 @@ func (s *Store) spillSection(nodes []uint32, n uint64, child, from int) error {
 // eachChunk calls do for each chunk of a section, with its size in bytes and where it lies
 // in the file, until it fails or is stopped.
 func (s *Store) eachChunk(child, from int, stopped func() bool, do func(chunk, size int, at int64) error) error {
-	p := &s.places[child]
-	at := p.offset + int64(p.starts[from])*int64(s.stride)
-	left := roundUp(p.n[from], spillAlign(s.stride)) * s.stride
+	p := &s.extents[child]
+	at := p.offset + int64(p.starts[from])*int64(s.pitch)
+	left := roundUp(p.n[from], spillAlign(s.pitch)) * s.pitch
 	for chunk := range s.sums[child][from] {
 		if stopped() {
 			return nil
 		}
-		size := min(left, farChunk*s.stride)
+		size := min(left, farChunk*s.pitch)
 		if err := do(chunk, size, at); err != nil {
 			return err
 		}
@@ -177,19 +177,19 @@ func (s *Store) spillChunk(child, from, chunk int, labels []byte, at int64) erro
 	return s.file.WriteVia(s.Way, labels, at)
 }
 
-// unspill reads the far parents of a window. False means that they are not in the
+// unspill reads the far parents of a segment. False means that they are not in the
 // file.
-func (s *Store) unspill(ctx context.Context, w *window, n uint64) bool {
-	w.place = nil
+func (s *Store) unspill(ctx context.Context, g *gathering, n uint64) bool {
+	g.extent = nil
 	if s.lost.Load() {
 		return false
 	}
-	child := int(n % Windows)
-	place := &s.places[child]
+	child := int(n % Segments)
+	extent := &s.extents[child]
 	err := s.fails("read", n)
-	labels := w.labels[:place.labels*s.stride]
+	labels := g.labels[:extent.labels*s.pitch]
 	for at := 0; at < len(labels) && err == nil && !s.Flow.Stopped(); at += spillPart {
-		err = s.file.ReadVia(s.Way, labels[at:min(at+spillPart, len(labels))], place.offset+int64(at))
+		err = s.file.ReadVia(s.Way, labels[at:min(at+spillPart, len(labels))], extent.offset+int64(at))
 	}
 	if err == nil && !s.Flow.Stopped() {
 		err = s.checkSpilled(labels, child)
@@ -198,19 +198,19 @@ func (s *Store) unspill(ctx context.Context, w *window, n uint64) bool {
 		s.lose(ctx, err)
 		return false
 	}
-	w.place = place
+	g.extent = extent
 	return true
 }
 
 const spillPart = 4 << 20 // bytes read at a time
 
-// checkSpilled compares the labels of a window of children with what was written. A chunk
+// checkSpilled compares the labels of a segment of children with what was written. A chunk
 // that is not right is read once more, past the cache.
 func (s *Store) checkSpilled(labels []byte, child int) error {
 	whole := func() bool { return false }
 	for from := range s.sums[child] {
 		err := s.eachChunk(child, from, whole, func(chunk, size int, at int64) error {
-			labels, sum := labels[at-s.places[child].offset:][:size], s.sums[child][from][chunk]
+			labels, sum := labels[at-s.extents[child].offset:][:size], s.sums[child][from][chunk]
 			found := durable.Checksum(labels)
 			if found != sum {
 				if err := s.file.ReadVia(durable.Direct, labels, at); err != nil {
@@ -230,7 +230,7 @@ func (s *Store) checkSpilled(labels []byte, child int) error {
 	return nil
 }
 
-// Fill readies the file before Start, as it would be at Begin: what it has of windows
+// Fill readies the file before Start, as it would be at Begin: what it has of segments
 // before that is whatever is in Buffer. A job that cannot have the file is slower; for who
 // measures, that is an error.
 func (s *Store) Fill(ctx context.Context) error {
@@ -240,10 +240,10 @@ func (s *Store) Fill(ctx context.Context) error {
 	if err := s.open(ctx); err != nil {
 		return fmt.Errorf("engine: readying far parents: %w", err)
 	}
-	begin := s.Begin / s.Window
+	begin := s.Begin / s.Segment
 	s.done.Store(begin)
 	stopped := func() bool { return ctx.Err() != nil }
-	for child := int(begin); child < Windows; child++ {
+	for child := int(begin); child < Segments; child++ {
 		for from := range int(begin) {
 			err := s.eachChunk(child, from, stopped, func(chunk, size int, at int64) error {
 				return s.spillChunk(child, from, chunk, s.Buffer[:size], at)

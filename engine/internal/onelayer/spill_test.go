@@ -20,11 +20,11 @@ type parents interface {
 
 const part = 1 << 15 // nodes
 
-// surroundings are what a job has of the graph for package onelayer, with runs of so many
+// surroundings are what a job has of the graph for package onelayer, with spans of so many
 // nodes.
-func (g spillGraph) surroundings(run int) onelayer.Surroundings {
+func (g spillGraph) surroundings(stride int) onelayer.Surroundings {
 	return onelayer.Surroundings{
-		Shape:       onelayer.ShapeOf(g.proof.SectorSize().Nodes(), run, part),
+		Shape:       onelayer.ShapeOf(g.proof.SectorSize().Nodes(), stride, part),
 		BaseParents: g.source.Parents,
 		Parents:     g.source.Parents,
 		KeepOff:     func() func() { return func() {} },
@@ -32,7 +32,7 @@ func (g spillGraph) surroundings(run int) onelayer.Surroundings {
 }
 
 // crowded is a graph in which most nodes of an 8 MiB sector have a base parent among its
-// first 8192, so many that no two windows of a real graph of that size have more in
+// first 8192, so many that no two segments of a real graph of that size have more in
 // common.
 type crowded struct{}
 
@@ -69,35 +69,35 @@ func spillGraphs(t *testing.T) (all []spillGraph) {
 	return append(all, spillGraph{"crowded", porep.StackedDrg8MiBV1_1, crowded{}})
 }
 
-// farParents are, by window of children, the base parents more than windows kept
+// farParents are, by segment of children, the base parents more than segments kept
 // behind, in order of child, then slot.
-func farParents(t *testing.T, of spillGraph) (all [onelayer.Windows][]uint32) {
+func farParents(t *testing.T, of spillGraph) (all [onelayer.Segments][]uint32) {
 	t.Helper()
 	nodes := of.proof.SectorSize().Nodes()
-	window := nodes / onelayer.Windows
+	segment := nodes / onelayer.Segments
 	parents := make([]uint32, porep.Degree)
 	for child := range nodes {
 		if err := of.source.Parents(parents, child); err != nil {
 			t.Fatal(err)
 		}
 		for _, p := range parents[:porep.BaseDegree] {
-			if uint64(p)+onelayer.Kept*window <= child {
-				all[child/window] = append(all[child/window], p)
+			if uint64(p)+onelayer.Kept*segment <= child {
+				all[child/segment] = append(all[child/segment], p)
 			}
 		}
 	}
 	return all
 }
 
-// TestFarSections: the index has every far parent, those of two windows together, in
+// TestFarSections: the index has every far parent, those of two segments together, in
 // their children's order.
 func TestFarSections(t *testing.T) {
 	for _, g := range spillGraphs(t) {
-		var want [onelayer.Windows][onelayer.Windows][]uint32
-		window := g.proof.SectorSize().Nodes() / onelayer.Windows
+		var want [onelayer.Segments][onelayer.Segments][]uint32
+		segment := g.proof.SectorSize().Nodes() / onelayer.Segments
 		for child, parents := range farParents(t, g) {
 			for _, p := range parents {
-				of := uint64(p) / window
+				of := uint64(p) / segment
 				want[child][of] = append(want[child][of], p)
 			}
 		}
@@ -109,7 +109,7 @@ func TestFarSections(t *testing.T) {
 		for child := range want {
 			for of := range want[child] {
 				if a, b := want[child][of], got[child][of]; !slices.Equal(a, b) {
-					t.Errorf("%s: children in window %d have %d far parents in window %d that are not the %d wanted", g.name, child, len(b), of, len(a))
+					t.Errorf("%s: children in segment %d have %d far parents in segment %d that are not the %d wanted", g.name, child, len(b), of, len(a))
 				}
 			}
 		}
@@ -120,37 +120,37 @@ func TestFarSections(t *testing.T) {
 }
 
 // TestSpillRoundTrip: every far parent's label, those where sections begin and end
-// too, comes back where its window lists it, whole, for kernels of any stride.
+// too, comes back where its segment lists it, whole, for kernels of any pitch.
 func TestSpillRoundTrip(t *testing.T) {
 	for _, g := range spillGraphs(t) {
 		want := farParents(t, g)
 		done := map[int]bool{}
 		for _, k := range kernels.Kernels() {
-			if !k.Usable() || done[k.Stride()] || k.Lanes > 8 && g.proof.SectorSize() > 1<<20 && !testkit.Long() {
+			if !k.Usable() || done[k.Pitch()] || k.Lanes > 8 && g.proof.SectorSize() > 1<<20 && !testkit.Long() {
 				continue
 			}
-			done[k.Stride()] = true
-			windows := 0
+			done[k.Pitch()] = true
+			segments := 0
 			err := onelayer.SpillRoundTrip(t.Context(), g.surroundings(128), k, t.TempDir(), func(node uint64, label []byte) {
 				for at := 0; at < len(label); at += 8 {
 					binary.LittleEndian.PutUint64(label[at:], node*4096+uint64(at))
 				}
-			}, func(child int, labels []byte, stride int) {
-				windows++
-				if n := len(labels) / stride; n != len(want[child]) {
-					t.Errorf("%s, %s: window %d has %d labels, want %d", g.name, k.Name, child, n, len(want[child]))
+			}, func(child int, labels []byte, pitch int) {
+				segments++
+				if n := len(labels) / pitch; n != len(want[child]) {
+					t.Errorf("%s, %s: segment %d has %d labels, want %d", g.name, k.Name, child, n, len(want[child]))
 					return
 				}
 				for i, p := range want[child] {
-					for at := 0; at < stride; at += 8 {
-						if got := binary.LittleEndian.Uint64(labels[i*stride+at:]); got != uint64(p)*4096+uint64(at) {
-							t.Fatalf("%s, %s: window %d, far parent %d: at %d of node %d's label is %d of %d's", g.name, k.Name, child, i, at, p, got%4096, got/4096)
+					for at := 0; at < pitch; at += 8 {
+						if got := binary.LittleEndian.Uint64(labels[i*pitch+at:]); got != uint64(p)*4096+uint64(at) {
+							t.Fatalf("%s, %s: segment %d, far parent %d: at %d of node %d's label is %d of %d's", g.name, k.Name, child, i, at, p, got%4096, got/4096)
 						}
 					}
 				}
 			})
-			if err != nil || windows != onelayer.Windows-onelayer.Kept {
-				t.Errorf("%s, %s: %d windows, %v", g.name, k.Name, windows, err)
+			if err != nil || segments != onelayer.Segments-onelayer.Kept {
+				t.Errorf("%s, %s: %d segments, %v", g.name, k.Name, segments, err)
 			}
 		}
 	}

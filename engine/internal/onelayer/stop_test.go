@@ -11,7 +11,7 @@ import (
 	"github.com/sdr-engine/sdr/porep"
 )
 
-// TestStopListing: listing a window's parents, which takes seconds in a large sector, ends
+// TestStopListing: listing a segment's parents, which takes seconds in a large sector, ends
 // when it is stopped: nobody asks for parents after those that he is asking for.
 func TestStopListing(t *testing.T) {
 	g, err := graph.New(porep.StackedDrg8MiBV1_1)

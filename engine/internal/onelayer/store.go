@@ -1,15 +1,15 @@
 // Package onelayer is OneLayer mode of the engine: of the layer that a batch is at, only
-// the last eighth is in memory, beside the layer before, its key. Base parents from
+// the last eighth is in memory, beside the layer before. Base parents from
 // further back are known beforehand. As they are made they are spilled to a scratch file,
-// and those of a window of nodes are read back in one piece, a window ahead.
+// and those of a segment of nodes are read back in one piece, a segment ahead.
 //
 // A job has one Index, which says what is spilled, and each of its batches a Store. What a
 // Store does:
 //
-//	Start    two goroutines spill, gather, and hand the key over to the next layer
-//	Listed   may a producer locate the parents of a run?
+//	Start    two goroutines spill, gather, and hand the layer before over to the next layer
+//	Listed   may a producer locate the parents of a span?
 //	Locate   where they lie
-//	Ready    may the hasher label a window?
+//	Ready    may the hasher label a segment?
 //	Out      where its labels go
 //	Close    the scratch file goes
 //
@@ -42,7 +42,7 @@ type Files interface {
 	// Read reads labels of a layer, whole parts, from a node on. It reports whether they
 	// are there: not if the lane does not have that layer, or has failed, now or before.
 	Read(lane, layer int, labels []byte, node uint64) bool
-	// Load puts labels of a layer into their places in nodes, in all lanes, or only in
+	// Load puts labels of a layer where they belong in nodes, in all lanes, or only in
 	// those that begin with the next layer. Labels has room for one lane's.
 	Load(nodes []byte, layer int, first uint64, labels []byte, onlyJoining bool) error
 	// Dirs are directories for a scratch file: of lanes that have not failed.
@@ -57,15 +57,15 @@ type Surroundings struct {
 	// KeepOff keeps the calling goroutine off the cores that hash, until release.
 	KeepOff func() (release func())
 	// Fails, if not nil, is what an operation on a scratch file is to fail with, in tests:
-	// "index", "open", "write" or "read", with the window, counted through all layers.
-	Fails func(operation string, window uint64) error
+	// "index", "open", "write" or "read", with the segment, counted through all layers.
+	Fails func(operation string, segment uint64) error
 }
 
-func (s *Surroundings) fails(operation string, window uint64) error {
+func (s *Surroundings) fails(operation string, segment uint64) error {
 	if s.Fails == nil {
 		return nil
 	}
-	return s.Fails(operation, window)
+	return s.Fails(operation, segment)
 }
 
 // A Batch is what a Store is for.
@@ -74,7 +74,7 @@ type Batch struct {
 	Lanes  int
 	First  int    // the number of layer index 0
 	Layers int    // that are labelled, one after another
-	Begin  uint64 // the position, at the beginning of a window, of the first node to label
+	Begin  uint64 // the position, at the beginning of a segment, of the first node to label
 	Flow   *ring.Flow
 	Files  Files
 	Way    durable.Way // to the disk and back
@@ -90,54 +90,54 @@ type Batch struct {
 //
 // The hasher writes labels at ever higher positions and publishes how far it is;
 // below that, anybody may read, as long as the hasher has not come so far that the
-// place is written again: that is not before the writers have written it to its
+// label is written over: that is not before the writers have written it to its
 // file, and what of it will be far parents is spilled.
 type Store struct {
 	Surroundings
 	Batch
-	index  *Index
-	stride int
+	index *Index
+	pitch int
 
 	// The layer before, until it is handed over; the newest labels of this one, node modulo
-	// InMemory; and, of two windows, base parents from further back: window n, counted
-	// through all layers, is in windows[n%2].
-	key     []byte
-	newest  []byte
-	windows [memorymode.WindowsFar]window
+	// InMemory; and, of two segments, base parents from further back: segment n, counted
+	// through all layers, is in gathered[n%2].
+	before   []byte
+	newest   []byte
+	gathered [memorymode.SegmentsFar]gathering
 	spilling
 }
 
-// A window is where the labels of a window's far parents lie. About every other node has
+// A gathering is where the labels of a segment's far parents lie. About every other node has
 // one, so that reading them one at a time from the layer's file would be half a random
 // read a label.
 //
-// The place of a layer's first window, which has no far parents, is in the layer before's
-// last window that of expander parents put aside: see handOver.
-type window struct {
+// Expander parents that are put aside lie in that of the next layer's first segment, which
+// has no far parents: see handOver.
+type gathering struct {
 	labels  []byte
-	place   *place   // how labels lie: as they were spilled, or, if nil, in order of child, then slot
-	list    []uint32 // in that order: by place, the indices of labels; otherwise the far parents
-	starts  []int    // by run of the window: the first of them
+	extent  *extent  // how labels lie: as they were spilled, or, if nil, in order of child, then slot
+	list    []uint32 // in that order: by extent, the indices of labels; otherwise the far parents
+	starts  []int    // by span of the segment: the first of them
 	tooMany bool     // of them would have to be put aside: none is
 	listed  atomic.Uint64
-	read    atomic.Uint64 // both: the number, from 1, of the window of which that is done
+	read    atomic.Uint64 // both: the number, from 1, of the segment of which that is done
 }
 
 // New makes a Store. Close frees it.
 func New(s Surroundings, x *Index, b Batch) *Store {
-	st := &Store{Surroundings: s, Batch: b, index: x, stride: b.Kernel.Stride()}
+	st := &Store{Surroundings: s, Batch: b, index: x, pitch: b.Kernel.Pitch()}
 	mem := b.Labels
 	cut := func(nodes uint64) (part []byte) {
-		n := nodes * uint64(st.stride)
+		n := nodes * uint64(st.pitch)
 		part, mem = mem[:n:n], mem[n:]
 		return part
 	}
-	st.key, st.newest = cut(s.Nodes), cut(s.InMemory)
-	for i := range st.windows {
-		w := &st.windows[i]
-		w.labels = cut(uint64(s.farLabels(st.stride)))
-		w.list = make([]uint32, 0, s.room)
-		w.starts = make([]int, 0, s.Window/uint64(s.Run))
+	st.before, st.newest = cut(s.Nodes), cut(s.InMemory)
+	for i := range st.gathered {
+		g := &st.gathered[i]
+		g.labels = cut(uint64(s.farLabels(st.pitch)))
+		g.list = make([]uint32, 0, s.room)
+		g.starts = make([]int, 0, s.Segment/uint64(s.Stride))
 	}
 	return st
 }
@@ -159,58 +159,58 @@ func (s *Store) Close() {
 	}
 }
 
-// Key is the memory of the layer before.
-func (s *Store) Key() []byte { return s.key }
+// Before is the memory of the layer before.
+func (s *Store) Before() []byte { return s.before }
 
-// Out is where the labels of n nodes go; they are in one run.
+// Out is where the labels of n nodes go; they are in one span.
 func (s *Store) Out(node uint64, n int) []byte {
-	stride := uint64(s.stride)
-	return s.newest[node%s.InMemory*stride:][:uint64(n)*stride]
+	pitch := uint64(s.pitch)
+	return s.newest[node%s.InMemory*pitch:][:uint64(n)*pitch]
 }
 
-// Ready reports whether the window at a position can be labelled: its far parents are
-// there, and those that lie in its place are spilled.
+// Ready reports whether the segment at a position can be labelled: its far parents are
+// there, and the labels that its own are written over are spilled.
 func (s *Store) Ready(position uint64) bool {
-	n := position / s.Window
+	n := position / s.Segment
 	return s.isRead(n) && s.done.Load()+kept > n
 }
 
 // FarThere reports whether the labels of a node's far parents are there, as those of all
-// in its window.
-func (s *Store) FarThere(position uint64) bool { return s.isRead(position / s.Window) }
+// in its segment.
+func (s *Store) FarThere(position uint64) bool { return s.isRead(position / s.Segment) }
 
-// Listed reports whether it is known where the parents of the run at a node lie.
+// Listed reports whether it is known where the parents of the span at a node lie.
 func (s *Store) Listed(index int, node uint64) bool {
-	n := s.position(index, node) / s.Window
+	n := s.position(index, node) / s.Segment
 	if s.isClosing(index, node) {
-		n++ // in whose place parents are put aside; the one before was listed earlier
+		n++ // in whose gathering parents are put aside; the one before was listed earlier
 	}
 	return s.of(n).listed.Load() == n+1
 }
 
-func (s *Store) of(n uint64) *window { return &s.windows[n%memorymode.WindowsFar] }
+func (s *Store) of(n uint64) *gathering { return &s.gathered[n%memorymode.SegmentsFar] }
 
 func (s *Store) isRead(n uint64) bool { return s.of(n).read.Load() == n+1 }
 
 // Locate sets rows to where the parents of the nodes from node on lie, which are in one
-// run, and Listed.
+// span, and Listed.
 func (s *Store) Locate(rows sha256.Rows, index int, node uint64, parents []uint32) error {
 	used := porep.BaseDegree
 	if s.First+index > 1 {
 		used = porep.Degree
 	}
-	var far, aside *window
+	var far, aside *gathering
 	var entry, asideEntry int // the next in their lists
 	if node >= s.InMemory {
-		far = s.of(s.position(index, node) / s.Window)
-		entry = far.entryOf(node%s.Window, s.Run)
+		far = s.of(s.position(index, node) / s.Segment)
+		entry = far.entryOf(node%s.Segment, s.Stride)
 	}
 	if s.isClosing(index, node) {
-		if w := s.of(uint64(index+1) * Windows); !w.tooMany {
-			aside, asideEntry = w, w.entryOf(node-s.closing(), s.Run)
+		if g := s.of(uint64(index+1) * Segments); !g.tooMany {
+			aside, asideEntry = g, g.entryOf(node-s.closing(), s.Stride)
 		}
 	}
-	stride := uint64(s.stride)
+	pitch := uint64(s.pitch)
 	for row := range len(parents) / porep.Degree {
 		child := node + uint64(row)
 		below := uint64(0) // expander parents below that are put aside
@@ -223,22 +223,22 @@ func (s *Store) Locate(rows sha256.Rows, index int, node uint64, parents []uint3
 			}
 			switch {
 			case slot >= porep.BaseDegree && uint64(p) < below:
-				label, ok := aside.label(asideEntry, p, s.Window)
+				label, ok := aside.label(asideEntry, p, s.Segment)
 				if !ok {
 					return fmt.Errorf("engine: locating parents of node %d: parent %d is not where it was put aside", child, p)
 				}
-				rows.Set(s.Kernel, row, slot, aside.labels[uint64(label)*stride:])
+				rows.Set(s.Kernel, row, slot, aside.labels[uint64(label)*pitch:])
 				asideEntry++
 			case slot >= porep.BaseDegree:
-				rows.Set(s.Kernel, row, slot, s.key[uint64(p)*stride:])
+				rows.Set(s.Kernel, row, slot, s.before[uint64(p)*pitch:])
 			case !s.isFar(child, p):
-				rows.Set(s.Kernel, row, slot, s.newest[uint64(p)%s.InMemory*stride:])
+				rows.Set(s.Kernel, row, slot, s.newest[uint64(p)%s.InMemory*pitch:])
 			default:
-				label, ok := far.label(entry, p, s.Window)
+				label, ok := far.label(entry, p, s.Segment)
 				if !ok {
-					return fmt.Errorf("engine: locating parents of node %d: parent %d is not where its window has it", child, p)
+					return fmt.Errorf("engine: locating parents of node %d: parent %d is not where its segment has it", child, p)
 				}
-				rows.Set(s.Kernel, row, slot, far.labels[uint64(label)*stride:])
+				rows.Set(s.Kernel, row, slot, far.labels[uint64(label)*pitch:])
 				entry++
 			}
 		}
@@ -246,28 +246,28 @@ func (s *Store) Locate(rows sha256.Rows, index int, node uint64, parents []uint3
 	return nil
 }
 
-// entryOf is the index of the first far parent of the run at a node of the window.
-func (w *window) entryOf(node uint64, run int) int { return w.starts[node/uint64(run)] }
+// entryOf is the index of the first far parent of the span at a node of the segment.
+func (g *gathering) entryOf(node uint64, stride int) int { return g.starts[node/uint64(stride)] }
 
-// startRuns notes where runs begin: those before a node of the window that nobody has
+// startSpans notes where spans begin: those before a node of the segment that nobody has
 // noted, where the list ends now.
-func (w *window) startRuns(end, run uint64) {
-	for uint64(len(w.starts))*run < end {
-		w.starts = append(w.starts, len(w.list))
+func (g *gathering) startSpans(end, stride uint64) {
+	for uint64(len(g.starts))*stride < end {
+		g.starts = append(g.starts, len(g.list))
 	}
 }
 
 // label is the index of the label of the far parent that is listed as entry; it is in
-// a window of so many nodes. False means that something else is listed there.
-func (w *window) label(entry int, parent uint32, window uint64) (label int, ok bool) {
-	if entry >= len(w.list) {
+// a segment of so many nodes. False means that something else is listed there.
+func (g *gathering) label(entry int, parent uint32, nodes uint64) (label int, ok bool) {
+	if entry >= len(g.list) {
 		return 0, false
 	}
-	if w.place == nil {
-		return entry, w.list[entry] == parent
+	if g.extent == nil {
+		return entry, g.list[entry] == parent
 	}
-	label = int(w.list[entry])
-	from := uint64(parent) / window
-	in := label - w.place.starts[from]
-	return label, in >= 0 && in < w.place.n[from]
+	label = int(g.list[entry])
+	from := uint64(parent) / nodes
+	in := label - g.extent.starts[from]
+	return label, in >= 0 && in < g.extent.n[from]
 }

@@ -21,7 +21,7 @@ const SlotBytes = unsafe.Sizeof(Line{})
 type Flow struct {
 	Labelled Line         // positions below are labelled
 	Written  Line         // positions below are in their files, in all lanes
-	Key      atomic.Int64 // the layer index whose layer before is all there, in every lane; -1: none
+	Before   atomic.Int64 // the layer index whose layer before is all there, in every lane; -1: none
 	Made     Gate         // for who waits for the hasher
 	Back     Gate         // for the hasher, and who waits for what the others do
 	stopped  atomic.Bool

@@ -1,21 +1,21 @@
-// Package ring hands numbered runs of work from any number of producers to one
-// consumer, in order, through a fixed number of slots. It holds no data: run n's
+// Package ring hands numbered spans of work from any number of producers to one
+// consumer, in order, through a fixed number of slots. It holds no data: span n's
 // is wherever the users keep that of slot n modulo Slots.
 //
 // Who owns a slot:
 //
-//	Claim    a producer has the next run's number, and nothing yet
+//	Claim    a producer has the next span's number, and nothing yet
 //	Free     returned true: the slot is that producer's, to write
 //	Publish  the slot is the consumer's, to read
-//	Release  the slot is free for the run that is Slots further on
+//	Release  the slot is free for the span that is Slots further on
 //
-// A run is claimed by one producer, so that nobody else writes its slot; the
-// consumer releases runs in order. Each step is an atomic store that the next
+// A span is claimed by one producer, so that nobody else writes its slot; the
+// consumer releases spans in order. Each step is an atomic store that the next
 // owner's load sees, and what was written before it.
 //
 // Waiting is a bounded number of looks, then parking. Producers are ahead, so
 // they park often; they are woken not at each release but when half of the ring
-// is free, since waking a thread costs the consumer more than a run's worth of
+// is free, since waking a thread costs the consumer more than a span's worth of
 // looks. The consumer, which must never wait, looks for longer. A plain channel
 // was measured first: a send to a parked goroutine costs the hasher 1 to 5 µs.
 package ring
@@ -33,9 +33,9 @@ const (
 
 // A Ring is one consumer's. Make it with New.
 type Ring struct {
-	ready    []Line // by slot: the number, from 1, of the run that was published last
+	ready    []Line // by slot: the number, from 1, of the span that was published last
 	claimed  Line
-	released Line // runs below this one are done with
+	released Line // spans below this one are done with
 	closed   atomic.Bool
 
 	producers, consumer Gate
@@ -52,44 +52,44 @@ func New(slots int) *Ring {
 // Slots is the number of slots.
 func (r *Ring) Slots() int { return len(r.ready) }
 
-// Slot is where run's data lies.
-func (r *Ring) Slot(run uint64) int { return int(run % uint64(len(r.ready))) }
+// Slot is where span's data lies.
+func (r *Ring) Slot(span uint64) int { return int(span % uint64(len(r.ready))) }
 
-// Claim gives a producer the next run that nobody has, from 0.
+// Claim gives a producer the next span that nobody has, from 0.
 func (r *Ring) Claim() uint64 { return r.claimed.Add(1) - 1 }
 
-// Free waits until run's slot may be written. False means that the ring is closed.
-func (r *Ring) Free(run uint64) bool {
-	free := func() bool { return run < r.released.Load()+uint64(len(r.ready)) || r.closed.Load() }
+// Free waits until span's slot may be written. False means that the ring is closed.
+func (r *Ring) Free(span uint64) bool {
+	free := func() bool { return span < r.released.Load()+uint64(len(r.ready)) || r.closed.Load() }
 	r.producers.Wait(producerLooks, free)
 	return !r.closed.Load()
 }
 
-// Publish gives run's slot to the consumer.
-func (r *Ring) Publish(run uint64) {
-	r.ready[r.Slot(run)].Store(run + 1)
+// Publish gives span's slot to the consumer.
+func (r *Ring) Publish(span uint64) {
+	r.ready[r.Slot(span)].Store(span + 1)
 	r.consumer.Wake()
 }
 
-// IsReady reports whether run was published.
-func (r *Ring) IsReady(run uint64) bool { return r.ready[r.Slot(run)].Load() == run+1 }
+// IsReady reports whether span was published.
+func (r *Ring) IsReady(span uint64) bool { return r.ready[r.Slot(span)].Load() == span+1 }
 
-// Ready waits until run is published. False means that the ring is closed.
-func (r *Ring) Ready(run uint64) bool {
-	ready := func() bool { return r.IsReady(run) || r.closed.Load() }
+// Ready waits until span is published. False means that the ring is closed.
+func (r *Ring) Ready(span uint64) bool {
+	ready := func() bool { return r.IsReady(span) || r.closed.Load() }
 	r.consumer.Wait(consumerLooks, ready)
 	return !r.closed.Load()
 }
 
-// Release says that the consumer is done with run, and with all before it.
-func (r *Ring) Release(run uint64) {
-	r.released.Store(run + 1)
-	if (run+1)%r.half == 0 {
+// Release says that the consumer is done with span, and with all before it.
+func (r *Ring) Release(span uint64) {
+	r.released.Store(span + 1)
+	if (span+1)%r.half == 0 {
 		r.producers.Wake()
 	}
 }
 
-// Released is how many runs the consumer is done with.
+// Released is how many spans the consumer is done with.
 func (r *Ring) Released() uint64 { return r.released.Load() }
 
 // Close makes all waiting end, now and later.

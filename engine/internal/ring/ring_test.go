@@ -11,11 +11,11 @@ import (
 	"github.com/sdr-engine/sdr/engine/internal/ring"
 )
 
-// TestOrder: the consumer gets every run once, in order, with what its producer
+// TestOrder: the consumer gets every span once, in order, with what its producer
 // wrote, for any number of slots and producers that dawdle at random. The data has
 // no lock of its own: under the race detector this is a test of who owns a slot.
 func TestOrder(t *testing.T) {
-	const runs = 3000
+	const spans = 3000
 	for _, slots := range []int{1, 2, 3, 8, 64} {
 		for _, producers := range []int{1, 2, 5} {
 			t.Run(fmt.Sprintf("slots=%d/producers=%d", slots, producers), func(t *testing.T) {
@@ -26,34 +26,34 @@ func TestOrder(t *testing.T) {
 					wg.Go(func() {
 						random := rand.New(rand.NewPCG(uint64(slots), uint64(p)))
 						for {
-							run := r.Claim()
-							if run >= runs {
+							span := r.Claim()
+							if span >= spans {
 								return
 							}
-							if !r.Free(run) {
+							if !r.Free(span) {
 								t.Error("closed")
 								return
 							}
 							if random.IntN(50) == 0 {
 								runtime.Gosched()
 							}
-							data[r.Slot(run)] = run * 3
-							r.Publish(run)
+							data[r.Slot(span)] = span * 3
+							r.Publish(span)
 						}
 					})
 				}
-				for run := range uint64(runs) {
-					if !r.Ready(run) || !r.IsReady(run) {
-						t.Fatalf("run %d: closed", run)
+				for span := range uint64(spans) {
+					if !r.Ready(span) || !r.IsReady(span) {
+						t.Fatalf("span %d: closed", span)
 					}
-					if got := data[r.Slot(run)]; got != run*3 {
-						t.Fatalf("run %d: data of run %d", run, got/3)
+					if got := data[r.Slot(span)]; got != span*3 {
+						t.Fatalf("span %d: data of span %d", span, got/3)
 					}
-					r.Release(run)
+					r.Release(span)
 				}
 				wg.Wait()
-				if r.Released() != runs {
-					t.Errorf("%d released, want %d", r.Released(), runs)
+				if r.Released() != spans {
+					t.Errorf("%d released, want %d", r.Released(), spans)
 				}
 			})
 		}
@@ -62,31 +62,31 @@ func TestOrder(t *testing.T) {
 
 // TestBound: producers are never more than all slots ahead.
 func TestBound(t *testing.T) {
-	const slots, runs = 4, 2000
+	const slots, spans = 4, 2000
 	r := ring.New(slots)
 	var released atomic.Uint64
 	var wg sync.WaitGroup
 	for range 3 {
 		wg.Go(func() {
-			for run := r.Claim(); run < runs; run = r.Claim() {
-				r.Free(run)
+			for span := r.Claim(); span < spans; span = r.Claim() {
+				r.Free(span)
 				// Released is counted after Release: it may be one behind.
-				if run > released.Load()+slots {
-					t.Errorf("run %d is free, %d released", run, released.Load())
+				if span > released.Load()+slots {
+					t.Errorf("span %d is free, %d released", span, released.Load())
 				}
-				r.Publish(run)
+				r.Publish(span)
 			}
 		})
 	}
-	for run := range uint64(runs) {
-		r.Ready(run)
-		r.Release(run)
-		released.Store(run + 1)
+	for span := range uint64(spans) {
+		r.Ready(span)
+		r.Release(span)
+		released.Store(span + 1)
 	}
 	wg.Wait()
 }
 
-// TestClose: whoever waits, on either side, is told.
+// TestClose: all who wait, on either side, are told.
 func TestClose(t *testing.T) {
 	r := ring.New(2)
 	var wg sync.WaitGroup
@@ -105,26 +105,26 @@ func TestClose(t *testing.T) {
 	r.Close()
 	wg.Wait()
 	if r.Free(r.Claim()) || r.Ready(0) {
-		t.Error("a closed ring hands out runs")
+		t.Error("a closed ring hands out spans")
 	}
 }
 
 // TestAllocations: the consumer's side allocates nothing.
 func TestAllocations(t *testing.T) {
 	r := ring.New(4)
-	run := uint64(0)
+	span := uint64(0)
 	if n := testing.AllocsPerRun(1000, func() {
 		r.Free(r.Claim())
-		r.Publish(run)
-		r.Ready(run)
-		r.Release(run)
-		run++
+		r.Publish(span)
+		r.Ready(span)
+		r.Release(span)
+		span++
 	}); n != 0 {
-		t.Errorf("%v allocations a run", n)
+		t.Errorf("%v allocations a span", n)
 	}
 }
 
-// One run from a producer to the consumer, both busy.
+// One span from a producer to the consumer, both busy.
 func BenchmarkRing(b *testing.B) {
 	for _, slots := range []int{2, 32} {
 		b.Run(fmt.Sprintf("slots=%d", slots), func(b *testing.B) {
@@ -132,18 +132,18 @@ func BenchmarkRing(b *testing.B) {
 			var wg sync.WaitGroup
 			wg.Go(func() {
 				for {
-					run := r.Claim()
-					if !r.Free(run) {
+					span := r.Claim()
+					if !r.Free(span) {
 						return
 					}
-					r.Publish(run)
+					r.Publish(span)
 				}
 			})
-			run := uint64(0)
+			span := uint64(0)
 			for b.Loop() {
-				r.Ready(run)
-				r.Release(run)
-				run++
+				r.Ready(span)
+				r.Release(span)
+				span++
 			}
 			r.Close()
 			wg.Wait()

@@ -11,7 +11,7 @@ import (
 	"github.com/sdr-engine/sdr/topology"
 )
 
-// TestNeverOnAHashingCore: whoever reads, draws or writes is bound to other cores, if
+// TestNeverOnAHashingCore: what reads, draws or writes is bound to other cores, if
 // there are any.
 func TestNeverOnAHashingCore(t *testing.T) {
 	m, err := topology.Read()

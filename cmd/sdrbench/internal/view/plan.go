@@ -103,14 +103,14 @@ func planTable(p *placement.Plan) string {
 func memoryText(j placement.Job) string {
 	var parts []string
 	for _, s := range j.Memory {
-		text := fmt.Sprintf("on node %d", s.Pool.Node)
+		text := fmt.Sprintf("on node %d", s.Pool.NUMANode)
 		if len(j.Memory) > 1 {
 			text = topology.SizeText(s.Bytes) + " " + text
 		}
 		if s.Pool.PageSize > 0 {
 			text += fmt.Sprintf(" in pages of %s", topology.SizeText(s.Pool.PageSize))
 		}
-		if s.Pool.Node != j.NUMANode {
+		if s.Pool.NUMANode != j.NUMANode {
 			text += fmt.Sprintf(" (distance %d)", s.Distance)
 		}
 		parts = append(parts, text)

@@ -52,7 +52,7 @@ func (p Progress) Show() (stop func()) {
 	// A thread that is bound ends with its goroutine, if nobody sets it free before.
 	keepOff := func() {
 		if len(p.Hashing) > 0 {
-			_, _ = topology.KeepOff(p.Machine, p.Hashing...) // where all cores hash, drawing has no other place
+			_, _ = topology.KeepOff(p.Machine, p.Hashing...) // where all cores hash, drawing has no other core
 		}
 	}
 	draw := func(done <-chan struct{}) { writeLines(p.Lines, g, p.Read, done) }

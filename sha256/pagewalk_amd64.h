@@ -8,9 +8,9 @@
 // as soon as that shows, whereas the page walks that it began go on, and fill the TLB. So
 // here is a return to be predicted wrongly:
 //
-// Each function that LOOKUPROW calls (lookup_amd64.s) calls one that drops its return
+// Each function that WALKROW calls (pagewalk_amd64.s) calls one that drops its return
 // address, and so goes back to the kernel at once. Until that is known, the processor goes
-// on behind the call, as it predicted, and looks up the labels there. Then it fetches the
+// on behind the call, as it predicted, and begins the page walks there. Then it fetches the
 // kernel's next instructions. Where rounds wait for each other, it has a long queue of them
 // to do meanwhile, and a group costs 3 cycles; in four lanes, some 50.
 //
@@ -20,9 +20,9 @@
 //
 // A shadow stack would not let that return pass; Go's programs do not ask for one.
 
-// Has function look up labels, unless flag is 0: of the row behind that at BX, AX bytes
-// further on, which is the one to prefetch. R13 is lost.
-#define LOOKUPROW(flag, function) \
+// Has function walk the pages of labels, unless flag is 0: of the row behind that at BX,
+// AX bytes further on, which is the one to prefetch. R13 is lost.
+#define WALKROW(flag, function) \
 	CMPQ flag, $0                      \
 	JEQ  3(PC)                         \
 	LEAQ const_rowBytes(BX)(AX*1), R13 \

@@ -8,21 +8,21 @@ import (
 	"github.com/sdr-engine/sdr/internal/linux"
 )
 
-// A Placement says on which NUMA nodes a region's pages are.
-type Placement struct {
-	Node    Node   // where they should be
-	Pages   uint64 // in the region; small pages for Transparent, which may be either
-	Checked uint64 // pages that the kernel was asked about: Pages, or the sample
-	Local   uint64 // checked and on Node; for any node, all that are known
-	Wrong   uint64 // checked and on another
-	Unknown uint64 // not there yet, or the kernel would not say: Err
-	ByNode  map[int]uint64
-	Err     error // why pages are unknown or not bound; nil if they are only not there yet
+// A Locality says on which NUMA nodes a region's pages are.
+type Locality struct {
+	Binding    Binding // where they should be
+	Pages      uint64  // in the region; small pages for Transparent, which may be either
+	Checked    uint64  // pages that the kernel was asked about: Pages, or the sample
+	Local      uint64  // checked and on that node; for any, all that are known
+	Wrong      uint64  // checked and on another
+	Unknown    uint64  // not there yet, or the kernel would not say: Err
+	ByNUMANode map[int]uint64
+	Err        error // why pages are unknown or not bound; nil if they are only not there yet
 }
 
-func (p Placement) String() string {
+func (p Locality) String() string {
 	where := "any NUMA node"
-	if n, ok := p.Node.Number(); ok {
+	if n, ok := p.Binding.Number(); ok {
 		where = fmt.Sprintf("NUMA node %d", n)
 	}
 	s := fmt.Sprintf("%d of %d pages checked: %d on %s, %d elsewhere, %d unknown", p.Checked, p.Pages, p.Local, where, p.Wrong, p.Unknown)
@@ -32,14 +32,14 @@ func (p Placement) String() string {
 	return s
 }
 
-// Placement is what Verify found last, which Populate calls; until then nothing
+// Locality is what Verify found last, which Populate calls; until then nothing
 // is known.
-func (r *Region) Placement() Placement {
-	if p := r.placement.Load(); p != nil {
+func (r *Region) Locality() Locality {
+	if p := r.locality.Load(); p != nil {
 		return *p
 	}
 	pages := roundUp(r.o.Size, r.page()) / r.page()
-	return Placement{Node: r.o.Node, Pages: pages, Err: r.bound}
+	return Locality{Binding: r.o.Binding, Pages: pages, Err: r.bound}
 }
 
 // hugeBytes is how much of the region is on huge pages by now; of Transparent
@@ -64,7 +64,7 @@ func (r *Region) hugeBytes() (uint64, error) {
 
 // A Backing says what pages a region has: what is, not what was asked for.
 type Backing struct {
-	Pages Pages  // the kind that was had, as Region.Pages
+	Pages Pages  // the kind that Alloc got, as Region.Pages
 	Bytes uint64 // of the region, whole pages
 	Huge  uint64 // of these, on huge pages
 	// NoHuge is why none of them are transparent huge pages although those were tried.
@@ -112,13 +112,13 @@ func (b Backing) String() string {
 }
 
 // Verify asks the kernel on which NUMA nodes the pages are: all, or as many as
-// Options.Sample says. In strict mode the error is a *PlacementError if any that
+// Options.Sample says. In strict mode the error is a *LocalityError if any that
 // was asked about is not, or not known to be, on the region's node.
-func (r *Region) Verify(ctx context.Context) (Placement, error) {
+func (r *Region) Verify(ctx context.Context) (Locality, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.freed {
-		return Placement{}, fmt.Errorf("hugepages: verifying %d bytes: %w", r.o.Size, ErrFreed)
+		return Locality{}, fmt.Errorf("hugepages: verifying %d bytes: %w", r.o.Size, ErrFreed)
 	}
 	return r.verify(ctx)
 }
@@ -126,10 +126,10 @@ func (r *Region) Verify(ctx context.Context) (Placement, error) {
 // verifyBatch is how many pages the kernel is asked about at a time.
 const verifyBatch = 4096
 
-func (r *Region) verify(ctx context.Context) (Placement, error) {
-	node, bound := r.o.Node.Number()
+func (r *Region) verify(ctx context.Context) (Locality, error) {
+	node, bound := r.o.Binding.Number()
 	pages := uint64(len(r.room)) / r.page()
-	p := Placement{Node: r.o.Node, Pages: pages, ByNode: map[int]uint64{}, Err: r.bound}
+	p := Locality{Binding: r.o.Binding, Pages: pages, ByNUMANode: map[int]uint64{}, Err: r.bound}
 	sample := pages
 	if r.o.Sample > 0 {
 		sample = min(pages, uint64(r.o.Sample))
@@ -145,7 +145,7 @@ func (r *Region) verify(ctx context.Context) (Placement, error) {
 		for i := range n {
 			addresses[i] = base + uintptr((p.Checked+i)*pages/sample*r.page())
 		}
-		if err := linux.PageNodes(addresses[:n], nodes[:n]); err != nil {
+		if err := linux.PageNUMANodes(addresses[:n], nodes[:n]); err != nil {
 			p.Err = fmt.Errorf("asking where pages are: %w", err)
 			p.Unknown += sample - p.Checked
 			p.Checked = sample
@@ -154,7 +154,7 @@ func (r *Region) verify(ctx context.Context) (Placement, error) {
 		p.Checked += n
 		for _, at := range nodes[:n] {
 			switch {
-			case at == linux.NodeUnknown:
+			case at == linux.NUMANodeUnknown:
 				p.Unknown++
 				continue
 			case bound && int(at) != node:
@@ -162,12 +162,12 @@ func (r *Region) verify(ctx context.Context) (Placement, error) {
 			default:
 				p.Local++
 			}
-			p.ByNode[int(at)]++
+			p.ByNUMANode[int(at)]++
 		}
 	}
-	r.placement.Store(&p)
+	r.locality.Store(&p)
 	if r.o.Strict && bound && p.Local < p.Checked {
-		return p, &PlacementError{p}
+		return p, &LocalityError{p}
 	}
 	return p, nil
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/sdr-engine/sdr/porep"
 )
 
-// TestAsides: what is put aside when a layer's key is handed over has room, in all graphs
+// TestAsides: what is put aside when the layer before is handed over has room, in all graphs
 // but the two whose parents are not even, and is about as much as there is room for: less
 // would have the hasher wait.
 func TestAsides(t *testing.T) {
@@ -27,8 +27,8 @@ func TestAsides(t *testing.T) {
 		if err != nil || (aside > room) != uneven {
 			t.Errorf("%v: %d are put aside, %v; there is room for %d", proof, aside, err, room)
 		}
-		if window := int(proof.SectorSize().Nodes() / onelayer.Windows); proof.SectorSize() > 1<<20 && aside < window*8/10 {
-			t.Errorf("%v: %d are put aside, of windows of %d nodes", proof, aside, window)
+		if segment := int(proof.SectorSize().Nodes() / onelayer.Segments); proof.SectorSize() > 1<<20 && aside < segment*8/10 {
+			t.Errorf("%v: %d are put aside, of segments of %d nodes", proof, aside, segment)
 		}
 	}
 }
