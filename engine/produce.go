@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/sha256"
@@ -12,11 +13,7 @@ func (s *store) slotOf(run uint64) int { return int(run % uint64(s.slots)) }
 
 // produce is a producer: it stages run after run until there are no more.
 func (p *pipeline) produce(ctx context.Context, i int) error {
-	release, err := p.job.place(p.job.producerCPUs(p.hasher), i)
-	if err != nil {
-		return err
-	}
-	defer release()
+	defer p.job.place(p.job.producerCPUs(p.hasher), i, fmt.Sprintf("sdr-produce-%d", p.hasher))()
 	s := p.store
 	inLayer := s.runsInLayer()
 	parents := make([]uint32, s.run*porep.Degree)
