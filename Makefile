@@ -47,6 +47,21 @@ help: ## list these commands
 build: ## bin/sdrbench, one static binary
 	CGO_ENABLED=0 go build -trimpath -ldflags='$(LDFLAGS)' -o bin/sdrbench ./cmd/sdrbench
 
+# Where the C library goes, and what cargo makes of its example.
+LIBSDR ?= bin
+CARGO_TARGET_DIR ?= $(abspath $(LIBSDR))/rust
+
+.PHONY: libsdr
+libsdr: ## bin/libsdr.so, bin/libsdr.a and bin/sdr.h, the library for C, C++, Rust (needs a C compiler)
+	CGO_ENABLED=1 go build -trimpath -buildmode=c-shared -ldflags='$(LDFLAGS) -extldflags=-Wl,-soname,libsdr.so,--version-script=$(CURDIR)/cmd/libsdr/libsdr.map' -o $(LIBSDR)/libsdr.so ./cmd/libsdr
+	CGO_ENABLED=1 go build -trimpath -buildmode=c-archive -ldflags='$(LDFLAGS)' -o $(LIBSDR)/libsdr.a ./cmd/libsdr
+	rm $(LIBSDR)/libsdr.h # what cgo says of itself: the contract is sdr.h
+	cp cmd/libsdr/sdr.h $(LIBSDR)/
+
+.PHONY: libsdr-rust
+libsdr-rust: libsdr ## the example in Rust: builds it, and seals a sector of 2 KiB with it (needs cargo)
+	cd cmd/libsdr/examples/rust && LIBSDR='$(abspath $(LIBSDR))' CARGO_TARGET_DIR='$(CARGO_TARGET_DIR)' cargo run --release --locked --quiet
+
 $(NFPM):
 	GOBIN="$(CURDIR)/bin" go install github.com/goreleaser/nfpm/v2/cmd/nfpm@$(NFPM_VERSION)
 	mv bin/nfpm $@

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sdr-engine/sdr/engine/internal/ring"
+	"github.com/sdr-engine/sdr/internal/linux"
 	"github.com/sdr-engine/sdr/sha256"
 )
 
@@ -14,11 +15,9 @@ import (
 func (p *pipeline) hash() error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	release, err := p.job.bind(p.job.hasherCPU(p.hasher), 0)
-	if err != nil {
-		return err
-	}
-	defer release()
+	name := fmt.Sprintf("sdr-hash-%d", p.hasher)
+	defer linux.NameThread(name)()
+	defer p.job.bind(p.job.hasherCPU(p.hasher), 0, name)()
 	if err := p.kernel.SelfTest(); err != nil {
 		return fmt.Errorf("engine: %w", err)
 	}

@@ -3,27 +3,37 @@ package engine
 import (
 	"fmt"
 
+	"github.com/sdr-engine/sdr/internal/linux"
 	"github.com/sdr-engine/sdr/topology"
 )
 
-// bind binds the calling goroutine to one of the CPUs, until release. Without
-// CPUs it does nothing. Where the system does not let it, Progress says so: labels are as
-// right anywhere.
-func (j *job) bind(cpus []topology.CPU, i int) (release func() error, err error) {
+// bind binds the calling goroutine to one of the CPUs, until release, and gives its thread a
+// name meanwhile. Without CPUs it does nothing. Where the system does not let it, Progress says
+// so: labels are as right anywhere.
+func (j *job) bind(cpus []topology.CPU, i int, name string) (release func()) {
 	if len(cpus) == 0 {
-		return func() error { return nil }, nil
+		return func() {}
 	}
 	p, err := topology.Pin(j.c.Machine, cpus[i%len(cpus)])
 	if err == nil {
-		return p.Release, nil
+		return named(p, name)
 	}
 	why := fmt.Errorf("engine: binding to a CPU: %w", err)
 	j.c.Progress.unbound.CompareAndSwap(nil, &why)
-	return func() error { return nil }, nil
+	return func() {}
 }
 
-// keepOff keeps the calling goroutine off the cores that hash, until release, if there
-// are others.
+// named gives a bound thread a name, until release.
+func named(p *topology.Pinned, name string) (release func()) {
+	restore := linux.NameThread(name)
+	return func() {
+		restore()
+		_ = p.Release() // if it fails, the thread ends with its goroutine
+	}
+}
+
+// keepOff keeps the calling goroutine, which reads or writes files, off the cores that hash,
+// until release, if there are others.
 func (j *job) keepOff() (release func()) {
 	var hashing []topology.CPU
 	for _, p := range j.c.Places {
@@ -31,7 +41,7 @@ func (j *job) keepOff() (release func()) {
 	}
 	if len(hashing) > 0 {
 		if p, err := topology.KeepOff(j.c.Machine, hashing...); err == nil {
-			return func() { _ = p.Release() } // if it fails, the thread ends with its goroutine
+			return named(p, "sdr-files")
 		}
 	}
 	return func() {}

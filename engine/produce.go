@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/sha256"
@@ -12,11 +13,7 @@ func (s *store) slotOf(span uint64) int { return int(span % uint64(s.slots)) }
 
 // produce is a producer: it stages span after span until there are no more.
 func (p *pipeline) produce(ctx context.Context, i int) error {
-	release, err := p.job.bind(p.job.producerCPUs(p.hasher), i)
-	if err != nil {
-		return err
-	}
-	defer release()
+	defer p.job.bind(p.job.producerCPUs(p.hasher), i, fmt.Sprintf("sdr-produce-%d", p.hasher))()
 	s := p.store
 	inLayer := s.spansInLayer()
 	parents := make([]uint32, s.stride*porep.Degree)

@@ -52,6 +52,7 @@ type call struct {
 	sector seal.Sector // of GenerateSDR, only the proof and the cache dir
 	id     porep.ReplicaID
 	name   string
+	watch  func(p *seal.Progress, sectors int)
 
 	job  *job  // that it is part of now
 	gone error // why its caller waits no more
@@ -76,6 +77,8 @@ type job struct {
 	end   context.CancelCauseFunc
 	timer *time.Timer
 	calls []*call
+	// Where it stands.
+	progress seal.Progress
 	// When begun, they stay to the end: their files are in use. Before that, a call that
 	// leaves changes what cores are waited for.
 	begun   bool
@@ -110,7 +113,17 @@ func (j *Joiner) GenerateSDR(ctx context.Context, p porep.SealProof, s engine.Se
 	return err
 }
 
+type watchKey struct{}
+
+// WithProgress is a context for calls that are to be watched. Watch is told when a call has
+// become part of a job that has cores: where the job stands, and how many sectors it has. If
+// what was to be labelled together goes apart, it is told again.
+func WithProgress(ctx context.Context, watch func(p *seal.Progress, sectors int)) context.Context {
+	return context.WithValue(ctx, watchKey{}, watch)
+}
+
 func (j *Joiner) do(ctx context.Context, c *call) (*seal.Output, error) {
+	c.watch, _ = ctx.Value(watchKey{}).(func(*seal.Progress, int))
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
@@ -254,13 +267,18 @@ func (j *Joiner) hold(b *job) (calls []*call, hold *sealer.Hold, err error) {
 		if len(calls) == 0 {
 			return nil, nil, nil
 		}
-		hold, err = j.machine.Hold(ctx, b.kind.proof, len(calls), sealer.Job{Name: b.kind.name(calls), Wait: true, Done: done})
+		hold, err = j.machine.Hold(ctx, b.kind.proof, len(calls), sealer.Job{Name: b.kind.name(calls), Wait: true, Done: done, Progress: &b.progress})
 		j.mu.Lock()
 		same := len(b.calls) == len(calls)
 		b.begun = same
 		j.mu.Unlock()
 		b.changed()
 		if same {
+			for _, c := range calls {
+				if hold != nil && c.watch != nil {
+					c.watch(&b.progress, len(calls))
+				}
+			}
 			return calls, hold, err
 		}
 		if hold != nil {

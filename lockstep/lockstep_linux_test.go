@@ -117,10 +117,15 @@ func TestJoined(t *testing.T) {
 		s, g := zeroSector(t)
 		names = append(names, fmt.Sprint("sector ", i))
 		calls.Go(func() {
-			out, err := j.PreCommit1(t.Context(), s, names[i])
+			var progress *seal.Progress
+			of := 0
+			out, err := j.PreCommit1(WithProgress(t.Context(), func(p *seal.Progress, sectors int) { progress, of = p, sectors }), s, names[i])
 			if err != nil {
 				t.Error(err)
 				return
+			}
+			if of != sectors || progress.Stage() < seal.StageLabels {
+				t.Errorf("it was watched with %d sectors, want %d, at %v, want labels", of, sectors, progress.Stage())
 			}
 			if want := strings.ReplaceAll(g.P1Output, "$CACHE", s.CacheDir); string(must(out.JSON())) != want {
 				t.Errorf("%s, want %s", must(out.JSON()), want)

@@ -17,6 +17,7 @@ const module = "github.com/sdr-engine/sdr"
 const (
 	lowerLevels    = "every directory of a lower level"
 	publicPackages = "every directory that is not internal"
+	cgo            = "C"
 )
 
 // A row gives a directory its level and says what its package may import besides
@@ -70,12 +71,14 @@ var levels = []row{
 
 	{6, "lockstep", []string{lowerLevels}},
 
+	{7, "internal/cabi", []string{lowerLevels}},
 	{7, "cmd/sdrbench", []string{
 		publicPackages, "cmd/sdrbench/internal/view", "internal/coreclock", "internal/durable", "internal/layers", "internal/linux", "internal/portlimits",
 		"internal/profile", "internal/tune", "internal/words",
 		"github.com/ipfs/go-cid", "github.com/klauspost/cpuid/v2", "github.com/multiformats/go-multihash",
 		"github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org/x/perf", "golang.org/x/term",
 	}},
+	{8, "cmd/libsdr", []string{cgo, "internal/cabi"}},
 }
 
 // testModules are what every test file may import as well. A test may also
@@ -122,7 +125,7 @@ func checkRows(rows []row) (problems []string) {
 		}
 		seen[r.directory] = true
 		for _, m := range r.may {
-			if m == lowerLevels || m == publicPackages || external(m) {
+			if m == lowerLevels || m == publicPackages || m == cgo || external(m) {
 				continue
 			}
 			switch to, ok := findRow(rows, m); {
@@ -138,7 +141,10 @@ func checkRows(rows []row) (problems []string) {
 
 // refusal says why a file in r's directory may not import importPath; "" if it may.
 func (r row) refusal(rows []row, importPath string, isTest bool) string {
-	if importPath == "C" {
+	if importPath == cgo {
+		if slices.Contains(r.may, cgo) {
+			return ""
+		}
 		return "no cgo: one static binary for each architecture; write it in Go or assembly"
 	}
 	if within(importPath, module) {

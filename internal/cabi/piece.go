@@ -1,0 +1,171 @@
+package cabi
+
+import (
+	"context"
+	"encoding/base32"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/sdr-engine/sdr/internal/durable"
+	"github.com/sdr-engine/sdr/porep"
+	"github.com/sdr-engine/sdr/seal"
+)
+
+// pieceCID is the text form of a comm_p, "baga6ea4seaq…": a CID of version 1, with the codec
+// fil-commitment-unsealed and the multihash sha2-256-trunc254-padded, in base 32.
+func pieceCID(commP porep.Commitment) string {
+	const head = "\x01" + "\x81\xe2\x03" + "\x92\x20" + "\x20" // version, 0xf101, 0x1012 and 32 bytes
+	return "b" + strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(append([]byte(head), commP[:]...)))
+}
+
+func (c *Call) commP(ctx context.Context) (any, error) {
+	var path string
+	var size porep.UnpaddedSize
+	r := &reader{}
+	r.request(c.request, map[string]field{
+		"piece":      text(&path, asText),
+		"piece-size": text(&size, parseUnpadded),
+	}, "piece")
+	if err := r.err(); err != nil {
+		return nil, err
+	}
+	source, err := c.openPiece(ctx, path, size)
+	if err != nil {
+		return nil, err
+	}
+	defer source.Close()
+	piece, err := seal.CommP(ctx, source, porep.UnpaddedSize(source.size))
+	if err != nil {
+		return nil, err
+	}
+	return struct {
+		CommP    porep.Commitment   `json:"comm_p"`
+		PieceCID string             `json:"piece_cid"`
+		Size     porep.UnpaddedSize `json:"unpadded_size"`
+		Padded   porep.PaddedSize   `json:"padded_size"`
+	}{piece.CommP, pieceCID(piece.CommP), piece.Size, piece.Size.Padded()}, nil
+}
+
+func (c *Call) addPiece(ctx context.Context) (any, error) {
+	a := seal.Append{Proof: noProof, Waiting: func() { c.note("waiting for another job that adds a piece to staged") }}
+	var path string
+	var size porep.UnpaddedSize
+	r := &reader{}
+	r.request(c.request, map[string]field{
+		"proof":        text(&a.Proof, porep.ParseSealProof),
+		"piece":        text(&path, asText),
+		"piece-size":   text(&size, parseUnpadded),
+		"staged":       text(&a.Staged, asText),
+		"existing":     texts(&a.Existing, parseUnpadded),
+		"no-alignment": flag(&a.NoAlignment),
+		"record":       flag(&a.Record),
+		"no-wait":      flag(&a.NoWait),
+	}, "proof", "piece", "piece-size", "staged")
+	if err := r.err(); err != nil {
+		return nil, err
+	}
+	others := []seal.File{
+		{Role: "piece", Path: path},
+		{Role: "staged", Path: a.Staged, Use: seal.Writes},
+		{Role: "piece record", Path: seal.RecordName(durable.Target(a.Staged)), Use: seal.Replaces},
+	}
+	if err := seal.CheckPaths(nil, others...); err != nil {
+		return nil, err
+	}
+	source, err := c.openPiece(ctx, path, size)
+	if err != nil {
+		return nil, err
+	}
+	defer source.Close()
+	added, err := seal.AppendPiece(ctx, a, source, size)
+	if err != nil {
+		return nil, err
+	}
+	return struct {
+		CommP    porep.Commitment   `json:"comm_p"`
+		PieceCID string             `json:"piece_cid"`
+		Size     porep.UnpaddedSize `json:"unpadded_size"`
+		Written  porep.UnpaddedSize `json:"written"`
+	}{added.CommP, pieceCID(added.CommP), added.Size, added.Written}, nil
+}
+
+// A countingReader is a piece that is read. A Read that waits, of a pipe, ends with its call.
+type countingReader struct {
+	*os.File
+	ctx  context.Context
+	stop func() bool
+	read atomic.Uint64
+	size uint64
+}
+
+func (r *countingReader) Read(b []byte) (n int, err error) {
+	n, err = r.File.Read(b)
+	r.read.Add(uint64(n))
+	if err != nil && err != io.EOF && r.ctx.Err() != nil {
+		err = context.Cause(r.ctx)
+	}
+	return n, err
+}
+
+func (r *countingReader) Close() error {
+	r.stop()
+	return r.File.Close()
+}
+
+// openPiece opens a piece of the size announced; 0 asks for the file's.
+func (c *Call) openPiece(ctx context.Context, path string, announced porep.UnpaddedSize) (*countingReader, error) {
+	f, err := openUntil(ctx, path)
+	if err != nil {
+		return nil, fmt.Errorf("sdr: opening the piece: %w", err)
+	}
+	info, err := f.Stat()
+	size := uint64(announced)
+	switch {
+	case err != nil:
+	case info.IsDir():
+		err = fmt.Errorf("%s is a directory", path)
+	case !info.Mode().IsRegular() && announced == 0:
+		f.Close()
+		return nil, &RequestError{[]string{fmt.Sprintf("piece-size is missing: the size of %s is not known before its end", path)}}
+	case info.Mode().IsRegular() && announced != 0 && info.Size() != int64(announced):
+		err = fmt.Errorf("%s has %d bytes, piece-size announced %d", path, info.Size(), announced)
+	case info.Mode().IsRegular():
+		size = uint64(info.Size())
+	}
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("sdr: opening the piece: %w", err)
+	}
+	r := &countingReader{File: f, ctx: ctx, size: size}
+	r.stop = context.AfterFunc(ctx, func() { _ = f.SetReadDeadline(time.Unix(1, 0)) }) // of a file that waits for nobody, an error
+	c.where.Store(&where{piece: r})
+	return r, nil
+}
+
+// openUntil opens a file to read, unless ctx is done before: a pipe is waited for until
+// somebody writes to it.
+func openUntil(ctx context.Context, path string) (*os.File, error) {
+	var f *os.File
+	opened := make(chan error)
+	go func() {
+		var err error
+		f, err = os.Open(path)
+		select {
+		case opened <- err:
+		case <-ctx.Done():
+			if err == nil {
+				f.Close()
+			}
+		}
+	}()
+	select {
+	case err := <-opened:
+		return f, err
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}

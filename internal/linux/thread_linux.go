@@ -1,0 +1,28 @@
+package linux
+
+import (
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// maxThreadName is what a thread's name has at most, and the zero byte behind it.
+const maxThreadName = 16
+
+// NameThread gives the calling thread a name, which ps, top and debuggers show, until restore.
+// The goroutine must be locked to its thread until then. The kernel cuts off what a name has
+// more than 15 bytes, and without a name a thread does as well: there is no error.
+func NameThread(name string) (restore func()) {
+	var before [maxThreadName]byte
+	if unix.Prctl(unix.PR_GET_NAME, uintptr(unsafe.Pointer(&before)), 0, 0, 0) != nil {
+		return func() {}
+	}
+	setThreadName([]byte(name))
+	return func() { setThreadName(before[:]) }
+}
+
+func setThreadName(name []byte) {
+	var text [maxThreadName]byte
+	copy(text[:maxThreadName-1], name)
+	_ = unix.Prctl(unix.PR_SET_NAME, uintptr(unsafe.Pointer(&text)), 0, 0, 0)
+}

@@ -1,0 +1,6 @@
+//go:build !linux
+
+package linux
+
+// NameThread does nothing.
+func NameThread(string) (restore func()) { return func() {} }
