@@ -28,8 +28,9 @@ the host's. One that an earlier run made is replaced.
 
 It prints the flags of the build. Settings of the host's process are variables of its
 environment: docs/hosts.md lists them.`,
-		Example: `  sdrbench overlay --ffi curio/extern/filecoin-ffi --go-mod curio/go.mod --out curio-sdr --module .
-  cd curio && GOFLAGS="-mod=mod -modfile=$PWD/../curio-sdr/go.mod -overlay=$PWD/../curio-sdr/overlay.json" make curio`,
+		Example: `  # in curio's directory
+  flags=$(sdrbench overlay --ffi extern/filecoin-ffi --go-mod go.mod --out ../sdr-overlay)
+  CGO_ENABLED=1 GOAMD64=v3 go build $flags -tags cunative,nosupraseal -o curio ./cmd/curio`,
 		Args: cobra.NoArgs,
 		RunE: work(func(_ context.Context, _ []string) error {
 			if info, err := os.Stat(module); err == nil && info.IsDir() {
