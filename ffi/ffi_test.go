@@ -9,7 +9,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -147,9 +149,15 @@ func TestDocumented(t *testing.T) {
 		for _, v := range variables {
 			all = append(all, v.name)
 		}
+		named := regexp.MustCompile(`\bSDR_[A-Z_]+`).FindAllString(string(text), -1)
 		for _, variable := range all {
-			if !strings.Contains(string(text), variable) {
+			if !slices.Contains(named, variable) {
 				t.Errorf("%s lacks %s", name, variable)
+			}
+		}
+		for _, variable := range named {
+			if !slices.Contains(all, variable) {
+				t.Errorf("%s names %s, which is no setting", name, variable)
 			}
 		}
 	}

@@ -62,16 +62,16 @@ func (o *Options) goMod() (files map[string][]byte, ffi []string, err error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, fmt.Errorf("overlay: reading the host's go.sum: %w", err)
 	}
-	version := o.Version
+	release := o.Version
 	if o.Module != "" {
-		version = "v0.0.0"
+		release = "v0.0.0" // which the directory stands for
 		ownSum, err := o.moduleSum()
 		if err != nil {
 			return nil, nil, err
 		}
 		sum = joinSums(sum, ownSum)
 	}
-	if err := f.AddRequire(module, version); err != nil {
+	if err := f.AddRequire(module, release); err != nil {
 		return failed(err)
 	}
 	for _, r := range slices.Clone(f.Replace) {
