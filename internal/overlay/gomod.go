@@ -3,7 +3,7 @@ package overlay
 import (
 	"errors"
 	"fmt"
-	"go/version"
+	goversion "go/version"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -96,10 +96,10 @@ func (o *Options) goMod() (files map[string][]byte, ffi []string, err error) {
 // raiseGo raises the go line, where that is needed; a toolchain line that is then below it
 // would be none.
 func raiseGo(f *modfile.File) error {
-	if f.Go != nil && version.Compare("go"+f.Go.Version, "go"+goVersion) >= 0 {
+	if f.Go != nil && goversion.Compare("go"+f.Go.Version, "go"+goVersion) >= 0 {
 		return nil
 	}
-	if f.Toolchain != nil && version.Compare(f.Toolchain.Name, "go"+goVersion) < 0 {
+	if f.Toolchain != nil && goversion.Compare(f.Toolchain.Name, "go"+goVersion) < 0 {
 		f.DropToolchainStmt()
 	}
 	return f.AddGoStmt(goVersion)
@@ -116,8 +116,8 @@ func (o *Options) ffiPaths(f *modfile.File) ([]string, error) {
 	if f.Module.Mod.Path == ffiModule {
 		return unique(paths), sameDir(filepath.Dir(o.GoMod), o.FFI)
 	}
-	i := slices.IndexFunc(f.Replace, func(r *modfile.Replace) bool { return r.Old.Path == ffiModule })
-	if i < 0 || f.Replace[i].New.Version != "" {
+	path, version := ffiReplacement(f)
+	if path == "" || version != "" {
 		return nil, fmt.Errorf("the host takes %s from the module cache, want it from %s: 'replace %s => %s'", ffiModule, o.FFI, ffiModule, modfile.AutoQuote(o.FFI))
 	}
 	roots := []string{filepath.Dir(o.GoMod)}
@@ -125,16 +125,33 @@ func (o *Options) ffiPaths(f *modfile.File) ([]string, error) {
 		roots = append(roots, realRoot)
 	}
 	for _, root := range roots {
-		path := f.Replace[i].New.Path
-		if !filepath.IsAbs(path) {
-			path = filepath.Join(root, path)
+		at := path
+		if !filepath.IsAbs(at) {
+			at = filepath.Join(root, at)
 		}
-		if err := sameDir(path, o.FFI); err != nil {
+		if err := sameDir(at, o.FFI); err != nil {
 			return nil, err
 		}
-		paths = append(paths, path)
+		paths = append(paths, at)
 	}
 	return unique(paths), nil
+}
+
+// ffiReplacement is what the go command takes instead of filecoin-ffi: a directory, which has
+// no version, or a module. A line for the version that is required comes before one for all.
+func ffiReplacement(f *modfile.File) (path, version string) {
+	required := ""
+	for _, r := range f.Require {
+		if r.Mod.Path == ffiModule {
+			required = r.Mod.Version
+		}
+	}
+	for _, r := range f.Replace {
+		if r.Old.Path == ffiModule && (r.Old.Version == required || r.Old.Version == "" && path == "") {
+			path, version = r.New.Path, r.New.Version
+		}
+	}
+	return path, version
 }
 
 func sameDir(host, named string) error {

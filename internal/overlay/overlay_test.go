@@ -130,6 +130,12 @@ func TestBadInput(t *testing.T) {
 		{"filecoin-ffi of the module cache", func(t *testing.T, h *host, o *overlay.Options) {
 			edit(t, h.goMod, "	github.com/filecoin-project/filecoin-ffi => ./extern/filecoin-ffi\n", "")
 		}, goModError, []string{"takes github.com/filecoin-project/filecoin-ffi from the module cache, want it from ", h0}},
+		{"another version of filecoin-ffi", func(t *testing.T, h *host, o *overlay.Options) {
+			edit(t, h.goMod, "filecoin-ffi => ./extern/filecoin-ffi", "filecoin-ffi v1.0.0 => ./extern/filecoin-ffi")
+		}, goModError, []string{"from the module cache, want it from ", h0}},
+		{"one directory for a version, one for all", func(t *testing.T, h *host, o *overlay.Options) {
+			edit(t, h.goMod, "filecoin-ffi => ./extern/filecoin-ffi", "filecoin-ffi v1.36.1 => ./extern\n	github.com/filecoin-project/filecoin-ffi => ./extern/filecoin-ffi")
+		}, goModError, []string{"/extern, not of ", "/extern/filecoin-ffi"}},
 		{"another filecoin-ffi", func(t *testing.T, h *host, o *overlay.Options) {
 			edit(t, h.goMod, "filecoin-ffi => ./extern/filecoin-ffi", "filecoin-ffi => ./extern")
 		}, goModError, []string{"/extern, not of ", "/extern/filecoin-ffi"}},
@@ -157,7 +163,7 @@ func TestBadInput(t *testing.T) {
 		}, dirError, []string{"ffi/out is inside the host's tree "}},
 		{"inside by a link", func(t *testing.T, h *host, o *overlay.Options) {
 			link := filepath.Join(t.TempDir(), "link")
-			if err := os.Symlink(h.dir, link); err != nil {
+			if err := os.Symlink(filepath.Join(h.dir, "extern"), link); err != nil {
 				t.Fatal(err)
 			}
 			o.Out = filepath.Join(link, "new", "out")
@@ -252,7 +258,7 @@ func TestAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := h.options()
-	o.FFI, o.GoMod = filepath.Join(link, "extern", "filecoin-ffi"), filepath.Join(link, "go.mod")
+	o.GoMod = filepath.Join(link, "go.mod")
 	flags, err := overlay.Write(o)
 	if err != nil {
 		t.Fatal(err)
