@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -287,21 +288,27 @@ func (j *Joiner) hold(b *job) (calls []*call, hold *sealer.Hold, err error) {
 	}
 }
 
-// seal makes the sectors' files. What became of each is told to what hold was given.
-func (b *job) seal(hold *sealer.Hold, calls []*call) error {
+// seal makes the sectors' files. What became of each is told to what hold was given. A panic
+// is an error, since no caller of ours is above it who could keep it from ending a host.
+func (b *job) seal(hold *sealer.Hold, calls []*call) (err error) {
+	defer func() {
+		if value := recover(); value != nil {
+			err = fmt.Errorf("lockstep: sealing %s: a fault of the program: %v\n%s", b.kind.name(calls), value, debug.Stack())
+		}
+	}()
 	if b.kind.sdr {
 		sectors := make([]engine.Sector, len(calls))
 		for i, c := range calls {
 			sectors[i] = engine.Sector{CacheDir: c.sector.CacheDir, ReplicaID: c.id}
 		}
-		_, err := hold.GenerateSDR(b.ctx, sectors)
+		_, err = hold.GenerateSDR(b.ctx, sectors)
 		return err
 	}
 	sectors := make([]seal.Sector, len(calls))
 	for i, c := range calls {
 		sectors[i] = c.sector
 	}
-	_, err := hold.PreCommit1(b.ctx, sectors)
+	_, err = hold.PreCommit1(b.ctx, sectors)
 	return err
 }
 

@@ -306,3 +306,11 @@ func TestOptions(t *testing.T) {
 		}
 	}
 }
+
+// A fault of ours is an error of the job, whose caller is nobody.
+func TestPanic(t *testing.T) {
+	b := newJob(t.Context(), kind{})
+	if err := b.seal(nil, []*call{{name: "mine"}}); err == nil || !strings.Contains(err.Error(), "sealing mine: a fault of the program: ") || !strings.Contains(err.Error(), "lockstep.go") {
+		t.Errorf("%v, want the fault and where it was", err)
+	}
+}

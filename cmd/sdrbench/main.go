@@ -182,7 +182,7 @@ directory, is not read; where it sets one of these, that is said.`,
 		SilenceUsage:      true,
 	}
 	root.SetVersionTemplate("sdrbench {{.Version}}\n")
-	root.AddCommand(a.addPiece(), a.commP(), a.pc1(), a.sdr(), a.parents(), a.bench(), a.tune(), a.jobs(), a.topo(), a.plan(), a.kernels(), a.man())
+	root.AddCommand(a.addPiece(), a.commP(), a.pc1(), a.sdr(), a.parents(), a.bench(), a.tune(), a.jobs(), a.topo(), a.plan(), a.kernels(), a.overlay(), a.man())
 	return root
 }
 
@@ -221,13 +221,16 @@ func (a *app) print(format string, args ...any) error {
 // linkedVersion is what make sets with -ldflags, after git's tags.
 var linkedVersion string
 
-// version is that of the program, the compiler and the platform. The program's is
-// what it was linked with, or what the go command knows: the module's version, a
-// tag's where there was one; "(devel)" if it was told not to look.
-func version() string {
-	v := linkedVersion
-	if info, ok := debug.ReadBuildInfo(); ok && v == "" {
-		v = info.Main.Version
+// release is the program's version: what it was linked with, or what the go command knows, the
+// module's version, a tag's where there was one; "(devel)" if it was told not to look.
+func release() string {
+	if info, ok := debug.ReadBuildInfo(); ok && linkedVersion == "" {
+		return info.Main.Version
 	}
-	return fmt.Sprintf("%s, %s, %s/%s", cmp.Or(v, "unknown version"), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return linkedVersion
+}
+
+// version is that of the program, the compiler and the platform.
+func version() string {
+	return fmt.Sprintf("%s, %s, %s/%s", cmp.Or(release(), "unknown version"), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }

@@ -6,9 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
 
+	"github.com/sdr-engine/sdr/internal/profile"
 	"github.com/sdr-engine/sdr/sealer"
 )
 
@@ -20,7 +19,7 @@ func (e *profileError) Error() string {
 }
 
 // noProfile is the path of no file.
-const noProfile = "none"
+const noProfile = profile.None
 
 // profilePath is where the profile is, and whether somebody named it. "" is nowhere.
 func (a *app) profilePath(flag string) (path string, named bool) {
@@ -30,10 +29,7 @@ func (a *app) profilePath(flag string) (path string, named bool) {
 	if path != "" {
 		return path, true
 	}
-	if dir, err := os.UserConfigDir(); err == nil {
-		return filepath.Join(dir, "sdrbench", "profile.toml"), false
-	}
-	return "", false
+	return profile.DefaultPath(), false
 }
 
 // loadProfile reads the profile that is to be used, if there is one.

@@ -11,6 +11,8 @@ import (
 	"maps"
 	"math"
 	"math/bits"
+	"os"
+	"path/filepath"
 	"reflect"
 	"runtime"
 	"slices"
@@ -49,6 +51,19 @@ type Profile struct {
 
 	// Path is the file that it was read from, to people.
 	Path string `toml:"-"`
+}
+
+// None is the path of no file, to whoever says where a profile is.
+const None = "none"
+
+// DefaultPath is where a profile is if nobody says otherwise: in the user's configuration
+// directory. It is "" where a user has none.
+func DefaultPath() string {
+	dir, err := os.UserConfigDir()
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(dir, "sdrbench", "profile.toml")
 }
 
 // Machine is the hardware, and nothing that changes while it runs: no free
