@@ -283,7 +283,10 @@ func TestMissingFiles(t *testing.T) {
 					victims[name] = true
 				}
 			}
-			for _, victim := range slices.Sorted(maps.Keys(victims)) {
+			for i, victim := range slices.Sorted(maps.Keys(victims)) {
+				if i%4 != 0 && !strings.Contains(victim, "#") && !testkit.Long() {
+					continue // a part of the single files and directories, but all kinds
+				}
 				// That a machine without NUMA has pages of another size, nothing else tells.
 				if src.dirs[nodeDir] == nil && strings.HasPrefix(victim, hugeDir+"/hugepages-") && !strings.Contains(victim, "#") {
 					continue

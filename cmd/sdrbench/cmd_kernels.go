@@ -104,7 +104,7 @@ func (a *app) runKernels(ctx context.Context, f kernelsFlags) (err error) {
 		return refusedCPU(err)
 	}
 	defer func() { err = errors.Join(err, pin.Release()) }()
-	k, err := measureKernels(ctx)
+	k, err := measureKernels(ctx, measureRounds, measureWindows)
 	if err != nil {
 		return err
 	}

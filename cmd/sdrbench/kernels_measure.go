@@ -57,8 +57,9 @@ func (r *kernelReport) ratio() (ratio float64, ok bool) {
 // perSecond is how many labels or tree nodes one core makes.
 func (r *kernelReport) perSecond() float64 { return r.took.Hz / r.took.Median }
 
-// measureKernels measures on the CPU that the caller is bound to.
-func measureKernels(ctx context.Context) (*kernelsReport, error) {
+// measureKernels measures on the CPU that the caller is bound to, in so many rounds of
+// so many windows.
+func measureKernels(ctx context.Context, rounds, windows int) (*kernelsReport, error) {
 	for _, k := range sha256.Kernels() {
 		if k.Usable() {
 			if err := k.SelfTest(); err != nil {
@@ -66,7 +67,7 @@ func measureKernels(ctx context.Context) (*kernelsReport, error) {
 			}
 		}
 	}
-	report := &kernelsReport{instructions: portlimits.Measure(measureRounds, measureWindows)}
+	report := &kernelsReport{instructions: portlimits.Measure(rounds, windows)}
 	var tasks []kernelTask
 	for _, k := range sha256.Kernels() {
 		set, _, _ := strings.Cut(k.Name, "/")
@@ -87,7 +88,7 @@ func measureKernels(ctx context.Context) (*kernelsReport, error) {
 		}
 	}
 	samples := make([][]coreclock.Sample, len(tasks))
-	for range measureRounds {
+	for range rounds {
 		for i, task := range tasks {
 			if err := ctx.Err(); err != nil {
 				return nil, err
@@ -95,7 +96,7 @@ func measureKernels(ctx context.Context) (*kernelsReport, error) {
 			if task.step == nil {
 				continue
 			}
-			s, err := task.measure()
+			s, err := task.measure(windows)
 			if err != nil {
 				return nil, err
 			}
@@ -134,10 +135,10 @@ func newKernelTask(k *sha256.Kernel, layer uint32) (kernelTask, error) {
 }
 
 // measure is how many cycles a label or tree node takes.
-func (t kernelTask) measure() (coreclock.Sample, error) {
+func (t kernelTask) measure(windows int) (coreclock.Sample, error) {
 	defer runtime.KeepAlive(t.layer)
 	var failed error
-	s := coreclock.Cycles(measureWindows, func() {
+	s := coreclock.Cycles(windows, func() {
 		if err := t.step(); err != nil {
 			failed = err
 		}

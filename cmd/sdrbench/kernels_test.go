@@ -67,7 +67,7 @@ func TestKernelsReport(t *testing.T) {
 
 // All kernels are in the report, in both layers and above pairs, measured if usable.
 func TestMeasureKernels(t *testing.T) {
-	report, err := measureKernels(t.Context())
+	report, err := measureKernels(t.Context(), 1, 5)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +87,7 @@ func TestMeasureKernels(t *testing.T) {
 
 	canceled, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := measureKernels(canceled); !errors.Is(err, context.Canceled) {
+	if _, err := measureKernels(canceled, 1, 5); !errors.Is(err, context.Canceled) {
 		t.Errorf("canceled, it ends with %v", err)
 	}
 }

@@ -211,6 +211,7 @@ func TestGoCommand(t *testing.T) {
 				compare(t, checker.check(dir, c.platform), c.want)
 				return
 			}
+			needsLong(t)
 			compare(t, runGo(dir, c.subcommand, c.platform), c.want)
 		})
 	}
