@@ -6,6 +6,7 @@ import (
 	"math/bits"
 	"slices"
 
+	"github.com/sdr-engine/sdr/internal/roundup"
 	"github.com/sdr-engine/sdr/sha256"
 	"github.com/sdr-engine/sdr/topology"
 )
@@ -94,7 +95,7 @@ func (c *Config) kernelsFor(n int) []*sha256.Kernel {
 		if err != nil {
 			return nil // Validate says so
 		}
-		return slices.Repeat([]*sha256.Kernel{k}, divUp(n, k.Lanes))
+		return slices.Repeat([]*sha256.Kernel{k}, roundup.Div(n, k.Lanes))
 	}
 	for _, k := range sha256.Kernels() {
 		if k.Usable() && fitsLanes(k, n) {

@@ -36,6 +36,7 @@ var levels = []row{
 	{0, "internal/disassembly", nil},
 	{0, "internal/golden", nil},
 	{0, "internal/memorymode", nil},
+	{0, "internal/roundup", nil},
 	{0, "internal/testkit", nil},
 	{0, "internal/words", nil},
 	{0, "porep", nil},
@@ -55,7 +56,7 @@ var levels = []row{
 	{2, "internal/layers", []string{"porep", "internal/durable", "internal/linux"}},
 	{2, "placement", []string{"internal/memorymode", "internal/words", "topology"}},
 	{2, "reserve", []string{"internal/linux", "topology"}},
-	{2, "engine/internal/onelayer", []string{"engine/internal/ring", "internal/durable", "internal/linux", "internal/memorymode", "porep", "sha256"}},
+	{2, "engine/internal/onelayer", []string{"engine/internal/ring", "internal/durable", "internal/linux", "internal/memorymode", "internal/roundup", "porep", "sha256"}},
 
 	{3, "engine", []string{lowerLevels}},
 	{4, "seal", []string{lowerLevels}},
