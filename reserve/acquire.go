@@ -45,7 +45,7 @@ func (d *Dir) Acquire(ctx context.Context, q Request) (*Reservation, error) {
 		Job: q.Job, PID: os.Getpid(), Start: start, ID: rand.Text(), Since: time.Now().UTC().Truncate(time.Second),
 		Cores: slices.Sorted(slices.Values(q.Cores)), Memory: []Memory{},
 	}}
-	for _, pool := range sortedPools(q.Memory) {
+	for _, pool := range topology.SortedPools(q.Memory) {
 		r.holder.Memory = append(r.holder.Memory, Memory{pool.Node, pool.PageSize, q.Memory[pool], 0})
 	}
 	if err := r.take(f, d.root, q.Memory); err != nil {
