@@ -44,6 +44,7 @@ func TestTree(t *testing.T) {
 		{"gofmt", func() []string { return checkGofmt(files) }},
 		{"assembly", func() []string { return checkAssembly(files) }},
 		{"system calls", func() []string { return checkSystemCalls(files) }},
+		{"resolved once", func() []string { return checkResolved(files) }},
 		{"words", func() []string { return checkWords(files) }},
 		{"package comments", func() []string { return checkPackageComments(files) }},
 	} {
