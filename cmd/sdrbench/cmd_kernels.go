@@ -109,9 +109,9 @@ func (a *app) runKernels(ctx context.Context, f kernelsFlags) (err error) {
 		return err
 	}
 	if f.json {
-		return a.printJSON(k.json())
+		return a.printJSON(kernelsJSON(k))
 	}
-	return a.printText("%s", k.text(m.Model(), f.cpu))
+	return a.printText("%s", k.Text(m.Model(), f.cpu))
 }
 
 // cpuToMeasure is the last CPU, the furthest from where interrupts go, of those whose

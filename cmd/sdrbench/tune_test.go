@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sdr-engine/sdr/cmd/sdrbench/internal/view"
 	"github.com/sdr-engine/sdr/internal/testkit"
 )
 
@@ -97,7 +98,7 @@ func TestTuneThenBench(t *testing.T) {
 	wantFiles(t, dir)
 	d := json.NewDecoder(strings.NewReader(r.stdout))
 	d.DisallowUnknownFields()
-	var report tuneReport
+	var report view.Tune
 	if err := d.Decode(&report); err != nil {
 		t.Fatalf("%v in %s", err, r.stdout)
 	}
@@ -109,7 +110,7 @@ func TestTuneThenBench(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	configOf := func(args ...string) (c benchConfig) {
+	configOf := func(args ...string) (c view.BenchConfig) {
 		t.Helper()
 		args = append([]string{"bench", "--json", "--dir", dir, "--proof", "StackedDrg8MiBV1_1"}, args...)
 		r := withProfile(t, config, args...)

@@ -62,8 +62,8 @@ var levels = []row{
 	{4, "seal", []string{lowerLevels}},
 	{4, "internal/profile", []string{lowerLevels, "github.com/BurntSushi/toml", "github.com/klauspost/cpuid/v2"}},
 
-	{4, "cmd/sdrbench/internal/view", []string{
-		"engine", "internal/words", "placement", "porep", "reserve", "topology",
+	{5, "cmd/sdrbench/internal/view", []string{
+		"engine", "internal/coreclock", "internal/portlimits", "internal/profile", "internal/words", "placement", "porep", "reserve", "sha256", "topology",
 		"charm.land/bubbletea/v2", "charm.land/lipgloss/v2", "golang.org/x/term",
 	}},
 	{5, "internal/tune", []string{"engine", "internal/profile", "internal/words", "placement"}},
