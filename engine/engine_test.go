@@ -165,6 +165,9 @@ func checkGolden(t *testing.T, sectors []golden.Sector, c engine.Config) engine.
 // nodes have their parents near by.
 func TestLayer1(t *testing.T) {
 	for _, c := range golden.Layers1() {
+		if testing.Short() && c.RegisteredProof != porep.StackedDrg32GiBV1_1.String() {
+			continue
+		}
 		newGraph := sync.OnceValues(func() (*graph.Graph, error) { return graph.New(parseProof(t, c.RegisteredProof)) })
 		for _, kernel := range usableKernels() {
 			if kernel != kernels.Best(1).Name && !testkit.Long() && c.RegisteredProof != porep.StackedDrg32GiBV1_1.String() {

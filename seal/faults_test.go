@@ -51,7 +51,11 @@ func TestFaults(t *testing.T) {
 				}
 				n := count.Operations() + 4 // their order, and so their number, differs
 				failed, right, step, first := 0, 0, 1, 0
-				if !testkit.Long() {
+				switch {
+				case testkit.Long():
+				case testing.Short():
+					step = n/4 + 1
+				default:
 					step = n/12 + 1
 				}
 				for _, again := range []bool{false, true} {

@@ -265,6 +265,13 @@ func TestLive(t *testing.T) {
 // Without any one file, or all files of one kind, or any one directory or kind of directory, a
 // machine is read all the same. If it is another machine then, it says why.
 func TestMissingFiles(t *testing.T) {
+	each := 4
+	switch {
+	case testkit.Long():
+		each = 1
+	case testing.Short():
+		each = 16
+	}
 	numbers := regexp.MustCompile(`\d+`)
 	for name, build := range machines {
 		t.Run(name, func(t *testing.T) {
@@ -284,7 +291,7 @@ func TestMissingFiles(t *testing.T) {
 				}
 			}
 			for i, victim := range slices.Sorted(maps.Keys(victims)) {
-				if i%4 != 0 && !strings.Contains(victim, "#") && !testkit.Long() {
+				if i%each != 0 && !strings.Contains(victim, "#") {
 					continue // a part of the single files and directories, but all kinds
 				}
 				// That a machine without NUMA has pages of another size, nothing else tells.
