@@ -29,8 +29,9 @@ ARM64_EXEC := $(if $(filter arm64,$(shell go env GOHOSTARCH)),,-exec qemu-aarch6
 EMULATED := ^(TestBest|TestLabelKnownAnswers|TestUnreadablePages|TestHashPairs|TestHashPairsZeroTrees|TestBadRuns|TestNoAllocations|TestSelfTest|TestVectorSamples)$$
 
 # A command's tests run it hundreds of times, which is slow where it is, and says little
-# of what the detector, or a kernel, is about: there only some of them are run.
-LIBRARIES = $(shell go list ./... | grep -v /cmd/)
+# of what the detector, or a kernel, is about: there only some of them are run. The rules
+# of the house, which vet every build, are the same in each.
+LIBRARIES = $(shell go list ./... | grep -v -e /cmd/ -e /internal/lint$$)
 RACED := ^(TestTerminal|TestDumbTerminal|TestNeverOnAHashingCore|TestBenchJSON|TestTuneInterrupted|TestFullAndReadOnlyFileSystems)$$
 
 # Inputs for each fuzz target: a count, so that every machine tries the same number.
@@ -88,17 +89,17 @@ test-long: ## the tests with the long ones: whole 512 MiB sectors
 
 .PHONY: race
 race: ## the short tests under the race detector (needs a C compiler)
-	go test -race -short -timeout=20m $(LIBRARIES)
-	go test -race -short -timeout=20m -run='$(RACED)' ./cmd/sdrbench
+	go test -vet=off -race -short -timeout=20m $(LIBRARIES)
+	go test -vet=off -race -short -timeout=20m -run='$(RACED)' ./cmd/sdrbench
 
 .PHONY: purego
 purego: ## the short tests with generic kernels only
-	go test -tags=purego -short -timeout=20m $(LIBRARIES)
-	go test -tags=purego -short -timeout=20m -run='^TestScripts$$' ./cmd/sdrbench
+	go test -vet=off -tags=purego -short -timeout=20m $(LIBRARIES)
+	go test -vet=off -tags=purego -short -timeout=20m -run='^TestScripts$$' ./cmd/sdrbench
 
 .PHONY: arm64
 arm64: ## the tests of the arm64 kernels and what uses them, under QEMU
-	CGO_ENABLED=0 GOARCH=arm64 go test -short -timeout=20m $(ARM64_EXEC) $(ARM64_PACKAGES)
+	CGO_ENABLED=0 GOARCH=arm64 go test -vet=off -short -timeout=20m $(ARM64_EXEC) $(ARM64_PACKAGES)
 
 .PHONY: emulate
 emulate: ## the tests of x86-64 kernels on CPUs that we need not have, with and without AVX-512

@@ -100,6 +100,12 @@ func Shortest(passes map[string]func() time.Duration) map[string]float64 { retur
 // MostPasses is how often it times each kernel at most.
 const MostPasses = mostPasses
 
+// CyclesPerNode is Split.Cycles of c itself.
+func (c *Config) CyclesPerNode() float64 {
+	d := c.WithDefaults()
+	return d.Split(d.Hashers, len(d.Sectors)).Cycles
+}
+
 // Kernels are the names of the kernels that the sectors are split over, batch by batch.
 func Kernels(c Config) (names []string) {
 	c.settle().eachBatch(func(b batch) { names = append(names, b.kernel.Name) })

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sdr-engine/sdr/internal/layers"
+	"github.com/sdr-engine/sdr/internal/roundup"
 	"github.com/sdr-engine/sdr/porep"
 )
 
@@ -173,7 +174,7 @@ func (m *HasherMeasurement) sample(hashed <-chan struct{}, labelled func() uint6
 func (p *pipeline) measurePause(ctx context.Context, m *HasherMeasurement) (time.Duration, error) {
 	const most = 2 << 30 // bytes
 	s, part := p.store, p.store.oneLayer.Part
-	from, end := roundUp(p.begin, part)/part, p.flow.Written.Load()/part
+	from, end := roundup.To(p.begin, part)/part, p.flow.Written.Load()/part
 	if end <= from {
 		return 0, nil
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/sdr-engine/sdr/engine/internal/ring"
 	"github.com/sdr-engine/sdr/hugepages"
 	"github.com/sdr-engine/sdr/internal/linux"
+	"github.com/sdr-engine/sdr/internal/roundup"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/sha256"
 )
@@ -71,7 +72,7 @@ func (r *Resolved) memory() (total uint64) {
 func bufferBytes(k *sha256.Kernel, s shape) uint64 {
 	n := writeBytes(k, s)
 	if s.oneLayer != nil {
-		n = roundUp(n, linux.DirectAlign) + s.oneLayer.BufferBytes(k.Pitch()) + readers*readBytes(s)
+		n = roundup.To(n, linux.DirectAlign) + s.oneLayer.BufferBytes(k.Pitch()) + readers*readBytes(s)
 	}
 	return n
 }
@@ -196,7 +197,7 @@ func cutBuffers(k *sha256.Kernel, s *shape, region *hugepages.Region) (all buffe
 		for i := range all.write {
 			all.write[i] = cut(n / writers)
 		}
-		cut(roundUp(n, linux.DirectAlign) - n)
+		cut(roundup.To(n, linux.DirectAlign) - n)
 	}
 	if s.oneLayer != nil {
 		all.spill = cut(s.oneLayer.BufferBytes(k.Pitch()))

@@ -124,7 +124,7 @@ func TestMetamorphic(t *testing.T) {
 	}{
 		{porep.StackedDrg2KiBV1_1, 5, 30},
 		{porep.StackedDrg2KiBV1, 3, 15}, // API 1.0.0: the predecessor is the last base parent
-		{porep.StackedDrg8MiBV1_1, 2, 2},
+		{porep.StackedDrg8MiBV1_1, 2, 1},
 	}
 	for _, tt := range tests {
 		if testing.Short() {
@@ -134,7 +134,7 @@ func TestMetamorphic(t *testing.T) {
 			}
 		}
 		if testkit.Long() {
-			tt.rounds *= 3
+			tt.rounds = max(3*tt.rounds, 6)
 		}
 		t.Run(tt.proof.String(), func(t *testing.T) {
 			plain := engine.Config{Proof: tt.proof, Sectors: sectors(t, tt.sectors), Kernel: "generic/1", Hashers: 1}

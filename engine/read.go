@@ -8,6 +8,7 @@ import (
 	"github.com/sdr-engine/sdr/engine/internal/ring"
 	"github.com/sdr-engine/sdr/internal/durable"
 	"github.com/sdr-engine/sdr/internal/linux"
+	"github.com/sdr-engine/sdr/internal/roundup"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/sha256"
 )
@@ -34,7 +35,7 @@ type reading struct {
 
 // readBytes is the memory into which each reader reads.
 func readBytes(s shape) uint64 {
-	return roundUp(min(readPart, s.nodes*porep.NodeSize), linux.DirectAlign)
+	return roundup.To(min(readPart, s.nodes*porep.NodeSize), linux.DirectAlign)
 }
 
 // Each calls do for parts 0 to n−1, from several goroutines with a buffer each, until one
@@ -104,7 +105,7 @@ func (r *reading) Dirs() (dirs []string) {
 // loadWhole fills the memory for a layer in those lanes that begin with the next one.
 func (r *reading) loadWhole(memory []byte, layer int, nodes uint64) error {
 	pitch := uint64(r.kernel.Pitch())
-	return r.Each(int(divUp(nodes, readNodes)), func(part int, buffer []byte) error {
+	return r.Each(int(roundup.Div(nodes, readNodes)), func(part int, buffer []byte) error {
 		first := uint64(part) * readNodes
 		labels := buffer[:min(readNodes, nodes-first)*porep.NodeSize]
 		return r.Load(memory[first*pitch:][:uint64(len(labels)/porep.NodeSize)*pitch], layer, first, labels, true)

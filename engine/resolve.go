@@ -90,37 +90,11 @@ func (r *Resolved) WithReplicaIDs(ids []porep.ReplicaID) (*Resolved, error) {
 // Requirements is the memory that each hasher of the job takes.
 func (r *Resolved) Requirements() []Requirement { return slices.Clone(r.needs) }
 
-// CyclesPerNode is, for the hasher that has most to do, the core cycles for a node of
-// each of its batches: by it, kernels and numbers of hashers compare.
-func (r *Resolved) CyclesPerNode() (most float64) {
-	for _, batches := range r.split {
-		var sum float64
-		for _, b := range batches {
-			sum += r.c.cycles(b.kernel)
-		}
-		most = max(most, sum)
-	}
-	return most
-}
-
-// LanesInMemory is how many lanes, empty ones too, a hasher has in memory at a time,
-// at most.
-func (r *Resolved) LanesInMemory() (most int) {
-	r.eachBatch(func(b batch) { most = max(most, b.kernel.Lanes) })
-	return most
-}
-
 // The following are what a Resolved says, of a Config that need not be valid: of one whose
 // sectors have no cache dirs yet, for example.
 
 // WithDefaults is c with every default of a number written out.
 func (c Config) WithDefaults() Config { return c.settle().c }
-
-// CyclesPerNode is Resolved.CyclesPerNode.
-func (c *Config) CyclesPerNode() float64 { return c.settle().CyclesPerNode() }
-
-// LanesInMemory is Resolved.LanesInMemory.
-func (c *Config) LanesInMemory() int { return c.settle().LanesInMemory() }
 
 // Requirements is Resolved.Requirements.
 func (c *Config) Requirements() []Requirement { return c.unchecked().needs }

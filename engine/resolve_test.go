@@ -45,8 +45,8 @@ func TestResolved(t *testing.T) {
 	want := c.WithDefaults()
 	same("defaults", want, r.Config())
 	same("memory", c.Requirements(), r.Requirements())
-	same("cycles", c.CyclesPerNode(), r.CyclesPerNode())
-	same("lanes", c.LanesInMemory(), r.LanesInMemory())
+	same("split", c.Split(2, 3), r.Config().Split(2, 3))
+	same("cycles", c.CyclesPerNode(), r.Config().Split(2, 3).Cycles)
 
 	for _, mine := range []engine.Config{c, r.Config()} {
 		mine.Sectors[0].CacheDir = "elsewhere"

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"github.com/sdr-engine/sdr/engine/internal/onelayer"
+	"github.com/sdr-engine/sdr/internal/roundup"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/sha256"
 )
@@ -38,7 +39,7 @@ func shapeOf(c *Config) shape {
 		s.stride = max(1, int(min(uint64(c.Stride), s.nodes)))
 	}
 	// In a small sector there is not so much to be ahead of.
-	s.slots = max(2, divUp(int(min(uint64(lookahead), s.nodes)), s.stride))
+	s.slots = max(2, roundup.Div(int(min(uint64(lookahead), s.nodes)), s.stride))
 	return s
 }
 
@@ -82,8 +83,4 @@ func (s *shape) wakes(chunk, node uint64) uint64 {
 }
 
 // spansInLayer is how many spans a layer has; the last may be shorter.
-func (s *shape) spansInLayer() uint64 { return divUp(s.nodes, uint64(s.stride)) }
-
-func divUp[N int | uint64](n, by N) N { return (n + by - 1) / by }
-
-func roundUp[N int | uint64](n, to N) N { return divUp(n, to) * to }
+func (s *shape) spansInLayer() uint64 { return roundup.Div(s.nodes, uint64(s.stride)) }

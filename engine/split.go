@@ -6,6 +6,7 @@ import (
 	"math/bits"
 	"slices"
 
+	"github.com/sdr-engine/sdr/internal/roundup"
 	"github.com/sdr-engine/sdr/sha256"
 	"github.com/sdr-engine/sdr/topology"
 )
@@ -75,6 +76,31 @@ func (c *Config) split() [][]batch {
 	return hashers
 }
 
+// A Split is what a plan needs to know of who labels what, before there are places and
+// cache dirs.
+type Split struct {
+	// Lanes is how many lanes, empty ones too, a hasher has in memory at a time, at most.
+	Lanes int
+	// Cycles is, for the hasher that has most to do, the core cycles for a node of each
+	// of its batches: by it, kernels and numbers of hashers compare.
+	Cycles float64
+}
+
+// Split shares so many sectors out to so many hashers. It resolves nothing: of c, only the
+// kernel and Cycles count.
+func (c Config) Split(hashers, sectors int) (s Split) {
+	c.Hashers, c.Sectors = hashers, make([]Sector, max(0, sectors))
+	for _, batches := range c.split() {
+		var cycles float64
+		for _, b := range batches {
+			s.Lanes = max(s.Lanes, b.kernel.Lanes)
+			cycles += c.cycles(b.kernel)
+		}
+		s.Cycles = max(s.Cycles, cycles)
+	}
+	return s
+}
+
 // noise is by how much cycles that were measured may be less than those of the typical
 // choice, as a share, without that being a reason to choose otherwise: so much and more do
 // measurements of the same kernel differ on a machine with something else to do.
@@ -94,7 +120,7 @@ func (c *Config) kernelsFor(n int) []*sha256.Kernel {
 		if err != nil {
 			return nil // Validate says so
 		}
-		return slices.Repeat([]*sha256.Kernel{k}, divUp(n, k.Lanes))
+		return slices.Repeat([]*sha256.Kernel{k}, roundup.Div(n, k.Lanes))
 	}
 	for _, k := range sha256.Kernels() {
 		if k.Usable() && fitsLanes(k, n) {

@@ -64,7 +64,7 @@ func (r *resources) limits(fit int) (limits []Limit) {
 
 // pools are those of one page size.
 func (r *resources) pools(pageSize uint64) (pools []topology.MemoryPool) {
-	for _, pool := range sortedPools(r.free) {
+	for _, pool := range topology.SortedPools(r.free) {
 		if pool.PageSize == pageSize {
 			pools = append(pools, pool)
 		}

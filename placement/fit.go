@@ -2,7 +2,6 @@ package placement
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 	"sort"
 
@@ -254,11 +253,5 @@ func (r *resources) budgetSuffices(sectors int) bool {
 func (r *resources) max() int {
 	return searchLast(min(MaxSectors, r.slots*r.q.Lanes), func(n int) bool {
 		return r.coresSuffice(n) && r.layersSuffice(n) && r.bytesSuffice(n) && r.budgetSuffices(n)
-	})
-}
-
-func sortedPools(pools map[topology.MemoryPool]uint64) []topology.MemoryPool {
-	return slices.SortedFunc(maps.Keys(pools), func(a, b topology.MemoryPool) int {
-		return cmp.Or(cmp.Compare(a.NUMANode, b.NUMANode), cmp.Compare(a.PageSize, b.PageSize))
 	})
 }

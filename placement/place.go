@@ -148,7 +148,7 @@ func (r *resources) giveMemory(jobs []Job, homes []topology.NUMAIndex) {
 		(*memory)[at].Bytes += bytes
 	}
 	pools := make([][]topology.MemoryPool, len(r.nodes)) // those for layers, largest pages first
-	for _, pool := range slices.Backward(sortedPools(r.free)) {
+	for _, pool := range slices.Backward(topology.SortedPools(r.free)) {
 		if r.unitsIn(pool, r.free[pool]) > 0 {
 			i := slices.IndexFunc(r.nodes, func(n topology.NUMANode) bool { return n.ID == pool.NUMANode })
 			pools[i] = append(pools[i], pool)

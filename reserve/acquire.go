@@ -46,7 +46,7 @@ func (d *Dir) Acquire(ctx context.Context, q Request) (*Reservation, error) {
 		Program: d.Program, Job: q.Job, PID: os.Getpid(), Start: start, ID: rand.Text(), Since: time.Now().UTC().Truncate(time.Second),
 		Cores: slices.Sorted(slices.Values(q.Cores)), Memory: []Memory{},
 	}}
-	for _, pool := range sortedPools(q.Memory) {
+	for _, pool := range topology.SortedPools(q.Memory) {
 		r.holder.Memory = append(r.holder.Memory, Memory{pool.NUMANode, pool.PageSize, q.Memory[pool], 0})
 	}
 	if p := q.Progress; p != (Progress{}) {

@@ -39,13 +39,10 @@
 package reserve
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -202,19 +199,13 @@ func checkRoom(root string, want map[topology.MemoryPool]uint64, holders []Holde
 	}
 	free, promised := m.FreeMemory(), Untouched(holders)
 	var errs []error
-	for _, pool := range sortedPools(want) {
+	for _, pool := range topology.SortedPools(want) {
 		e := &RoomError{pool, want[pool], free[pool], promised[pool]}
 		if e.Want > e.Room() {
 			errs = append(errs, e)
 		}
 	}
 	return errors.Join(errs...)
-}
-
-func sortedPools(memory map[topology.MemoryPool]uint64) []topology.MemoryPool {
-	return slices.SortedFunc(maps.Keys(memory), func(a, b topology.MemoryPool) int {
-		return cmp.Or(cmp.Compare(a.NUMANode, b.NUMANode), cmp.Compare(a.PageSize, b.PageSize))
-	})
 }
 
 // A Dir is a lock directory of a machine.

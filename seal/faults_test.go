@@ -50,13 +50,18 @@ func TestFaults(t *testing.T) {
 					t.Fatal(err)
 				}
 				n := count.Operations() + 4 // their order, and so their number, differs
-				failed, right, step := 0, 0, 1
-				if !testkit.Long() {
-					step = n/25 + 1 // in all, some 200 jobs
+				failed, right, step, first := 0, 0, 1, 0
+				switch {
+				case testkit.Long():
+				case testing.Short():
+					step = n/4 + 1
+				default:
+					step = n/12 + 1
 				}
 				for _, again := range []bool{false, true} {
 					for _, fault := range errorfs.Faults {
-						for at := 0; at < n; at += step {
+						first++ // other operations than those of the fault before
+						for at := first % step; at < n; at += step {
 							i := &errorfs.Injector{At: at, Fault: fault, Again: again}
 							s, err := run(i)
 							if err == nil {

@@ -103,12 +103,10 @@ func (v *View) planShape(s *setup, sectors int) (*placement.Plan, error) {
 	var best, short *placement.Plan
 	var bestCycles float64
 	for _, n := range counts {
-		try := *c
-		try.Hashers = n
-		try.Sectors = make([]engine.Sector, sectors)
+		split := c.Split(n, sectors)
 		q := placement.Request{
 			SectorSize: uint64(c.Proof.SectorSize()),
-			Lanes:      try.LanesInMemory(),
+			Lanes:      split.Lanes,
 			Policy:     s.policy.placement(),
 			Only:       s.cpus,
 			Mode:       c.MemoryMode,
@@ -116,7 +114,7 @@ func (v *View) planShape(s *setup, sectors int) (*placement.Plan, error) {
 			SMT:        s.smt,
 		}
 		q.Sectors = n * q.Lanes
-		cycles := try.CyclesPerNode()
+		cycles := split.Cycles
 		if c.Producers > 0 && n*(1+c.Producers) <= cpus {
 			q.Producers = c.Producers
 		} else if 2*n <= cpus {

@@ -240,7 +240,9 @@ func (t *take) sectors(ctx context.Context, p porep.SealProof, sectors int) (*Ho
 	if v == nil { // anywhere
 		c := &s.config
 		c.Sectors = make([]engine.Sector, sectors)
-		c.Hashers = min(c.WithDefaults().Hashers, max(c.Hashers, runtime.NumCPU())) // before GOMAXPROCS is raised
+		if c.Hashers == 0 {
+			c.Hashers = min(sectors, runtime.GOMAXPROCS(0), runtime.NumCPU()) // GOMAXPROCS may be raised by other calls
+		}
 		h := &Hold{config: *c}
 		for _, need := range c.Requirements() {
 			h.bytes += need.Total()

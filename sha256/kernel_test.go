@@ -19,6 +19,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/klauspost/cpuid/v2"
 	"pgregory.net/rapid"
+
+	"github.com/sdr-engine/sdr/internal/testkit"
 )
 
 // noParent stands wherever a kernel must not look: it is out of every layer.
@@ -288,8 +290,11 @@ func TestLabel(t *testing.T) {
 		for _, number := range []uint32{1, 2, 11, math.MaxUint32} {
 			t.Run(fmt.Sprintf("%s/layer %d", k.Name, number), func(t *testing.T) {
 				for n := 1; n <= 100; n++ {
-					if (testing.Short() || number > 2) && n > 20 && n < 90 {
-						continue // layers from 2 on differ in their number alone
+					between := n > 20 && n < 90
+					switch { // layers from 2 on differ in their number alone
+					case number > 2 && (between || testing.Short() && n%10 != 0),
+						between && (testing.Short() || !testkit.Long() && n%7 != 0):
+						continue
 					}
 					first := n * 7 % 30 // 0 for each thirtieth
 					j := newJob(uint64(n), k.Lanes, number, first+n+n%3, first, n, Ahead+1)

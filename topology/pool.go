@@ -1,7 +1,9 @@
 package topology
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -11,6 +13,13 @@ import (
 type MemoryPool struct {
 	NUMANode NUMANodeID
 	PageSize uint64 // bytes of a huge page, or 0 for ordinary memory
+}
+
+// SortedPools are the keys of a map, by NUMA node, and on each by the size of pages.
+func SortedPools[V any](of map[MemoryPool]V) []MemoryPool {
+	return slices.SortedFunc(maps.Keys(of), func(a, b MemoryPool) int {
+		return cmp.Or(cmp.Compare(a.NUMANode, b.NUMANode), cmp.Compare(a.PageSize, b.PageSize))
+	})
 }
 
 // FreeMemory is how many bytes each pool could give when the machine was read, of

@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/perf/benchfmt"
 
+	"github.com/sdr-engine/sdr/cmd/sdrbench/internal/view"
 	"github.com/sdr-engine/sdr/internal/testkit"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/reserve"
@@ -108,26 +109,25 @@ func TestBenchPieceDoesNotDependOnReads(t *testing.T) {
 
 func TestBenchText(t *testing.T) {
 	right, wrong := true, false
-	r := benchReport{
-		Machine: benchMachine{"Some CPU", 64, "linux", "amd64", "go1.26"},
-		Config: benchConfig{
+	r := benchReport{Bench: view.Bench{
+		Machine: view.BenchMachine{CPU: "Some CPU", CPUs: 64, OS: "linux", Arch: "amd64", Go: "go1.26"},
+		Config: view.BenchConfig{
 			Proof: "StackedDrg512MiBV1_1", Sectors: 1, Layers: 2, Kernels: []string{"sha-ni/1"}, Hashers: 1, CPUs: []int{3},
 			Staging: "inline", MemoryMode: "two-layers", Memory: 1 << 30, Pages: []string{"transparent huge pages"},
 		},
-		Steps: []benchStep{{"addpiece", 0.5, 1.073741824e9}, {"tree-d", 0.61, 0.88e9}},
-		Layers: []benchLayer{
+		Steps: []view.BenchStep{{Name: "addpiece", Seconds: 0.5, Rate: 1.073741824e9}, {Name: "tree-d", Seconds: 0.61, Rate: 0.88e9}},
+		Layers: []view.BenchLayer{
 			{Layer: 1, Seconds: 11.25, Rate: 1.4913e6},
 			{Layer: 2, Seconds: 12, Rate: 1.398e6, Wait: map[string]float64{"disk": 1.2, "parents": 0.001}},
 		},
-		hashing:       [][2]float64{{11.25, 16777216}, {12, 16777216}},
 		PC1:           24.5,
 		PerDay:        10.3,
 		ParentsCycles: 543.6,
 		MemoryPeak:    1 << 30,
 		Correct:       &right,
 		Digests:       map[string]string{"sealed": ""},
-		proof:         porep.StackedDrg512MiBV1_1,
-	}
+		Nodes:         16777216,
+	}, hashing: [][2]float64{{11.25, 16777216}, {12, 16777216}}}
 	r.setClock(3.7e9)
 	want := `machine     Some CPU, 64 CPUs, linux/amd64, go1.26
 proof       StackedDrg512MiBV1_1: 2 layers of 16,777,216 labels
@@ -145,15 +145,15 @@ parents     544 cycles a node
 layers in   1 GiB of memory, transparent huge pages
 memory      1 GiB at the peak
 `
-	if diff := cmp.Diff(want+"result      right, as the reference's: comm_d and 1 file\n", r.text()); diff != "" {
+	if diff := cmp.Diff(want+"result      right, as the reference's: comm_d and 1 file\n", r.Text()); diff != "" {
 		t.Errorf("right (-want +got):\n%s", diff)
 	}
-	r.Correct, r.wrong = &wrong, []wrongFile{{name: "sealed"}}
-	if diff := cmp.Diff(want+"result      WRONG, not as the reference's: sealed\n", r.text()); diff != "" {
+	r.Correct, r.Wrong = &wrong, wrongNames([]wrongFile{{name: "sealed"}})
+	if diff := cmp.Diff(want+"result      WRONG, not as the reference's: sealed\n", r.Text()); diff != "" {
 		t.Errorf("wrong (-want +got):\n%s", diff)
 	}
 	r.Correct = nil
-	if diff := cmp.Diff(want+"result      not checked: no known digests for StackedDrg512MiBV1_1\n", r.text()); diff != "" {
+	if diff := cmp.Diff(want+"result      not checked: no known digests for StackedDrg512MiBV1_1\n", r.Text()); diff != "" {
 		t.Errorf("not checked (-want +got):\n%s", diff)
 	}
 }

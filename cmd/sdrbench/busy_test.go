@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sdr-engine/sdr/cmd/sdrbench/internal/view"
 	"github.com/sdr-engine/sdr/reserve"
 	"github.com/sdr-engine/sdr/topology"
 )
@@ -122,7 +123,7 @@ func TestTuneOnABusyMachine(t *testing.T) {
 	wantFiles(t, config)
 
 	r = withProfile(t, config, append(args, "--force", "--json")...)
-	var report tuneReport
+	var report view.Tune
 	if err := json.Unmarshal([]byte(r.stdout), &report); err != nil || r.exit != exitDone {
 		t.Fatalf("%v: exit code %d: %s", err, r.exit, r.stderr)
 	}
@@ -155,7 +156,7 @@ func TestTuneOnAMachineThatBecomesBusy(t *testing.T) {
 		keepBusy(t)
 	}
 	<-s.ended
-	var report tuneReport
+	var report view.Tune
 	if err := json.Unmarshal(s.stdout.Bytes(), &report); err != nil {
 		t.Fatalf("%v: %s", err, s.stderr.String())
 	}

@@ -104,14 +104,14 @@ func (a *app) runKernels(ctx context.Context, f kernelsFlags) (err error) {
 		return refusedCPU(err)
 	}
 	defer func() { err = errors.Join(err, pin.Release()) }()
-	k, err := measureKernels(ctx)
+	k, err := measureKernels(ctx, measureRounds, measureWindows)
 	if err != nil {
 		return err
 	}
 	if f.json {
-		return a.printJSON(k.json())
+		return a.printJSON(kernelsJSON(k))
 	}
-	return a.printText("%s", k.text(m.Model(), f.cpu))
+	return a.printText("%s", k.Text(m.Model(), f.cpu))
 }
 
 // cpuToMeasure is the last CPU, the furthest from where interrupts go, of those whose

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"unsafe"
 
+	"github.com/sdr-engine/sdr/cmd/sdrbench/internal/view"
 	"github.com/sdr-engine/sdr/internal/coreclock"
 	"github.com/sdr-engine/sdr/internal/portlimits"
 	"github.com/sdr-engine/sdr/sha256"
@@ -30,35 +31,9 @@ const (
 // layers and the parents' addresses in the first two caches.
 func layerNodes(k *sha256.Kernel) int { return max(kernelNodes, 1024/k.Lanes) }
 
-// A kernelsReport is everything that was measured, in one run on one core.
-type kernelsReport struct {
-	instructions portlimits.Figures
-	kernels      []kernelReport
-}
-
-// A kernelReport is about one kernel in one layer, or, as layer 0, above pairs.
-type kernelReport struct {
-	kernel *sha256.Kernel
-	layer  uint32
-	took   coreclock.Sample // cycles a label or tree node; zero if not measured
-	limit  portlimits.Limit
-	err    error // why it cannot run here
-}
-
-// ratio is how many times the limit it took.
-func (r *kernelReport) ratio() (ratio float64, ok bool) {
-	limit, ok := r.limit.Cycles()
-	if !ok || r.took.Median == 0 {
-		return 0, false
-	}
-	return r.took.Median / limit, true
-}
-
-// perSecond is how many labels or tree nodes one core makes.
-func (r *kernelReport) perSecond() float64 { return r.took.Hz / r.took.Median }
-
-// measureKernels measures on the CPU that the caller is bound to.
-func measureKernels(ctx context.Context) (*kernelsReport, error) {
+// measureKernels measures on the CPU that the caller is bound to, in so many rounds of
+// so many windows.
+func measureKernels(ctx context.Context, rounds, windows int) (*view.Kernels, error) {
 	for _, k := range sha256.Kernels() {
 		if k.Usable() {
 			if err := k.SelfTest(); err != nil {
@@ -66,28 +41,28 @@ func measureKernels(ctx context.Context) (*kernelsReport, error) {
 			}
 		}
 	}
-	report := &kernelsReport{instructions: portlimits.Measure(measureRounds, measureWindows)}
+	report := &view.Kernels{Instructions: portlimits.Measure(rounds, windows)}
 	var tasks []kernelTask
 	for _, k := range sha256.Kernels() {
 		set, _, _ := strings.Cut(k.Name, "/")
 		for _, layer := range []uint32{1, 2, 0} {
-			r := kernelReport{kernel: k, layer: layer, limit: report.instructions.Tree(set)}
+			r := view.Kernel{Kernel: k, Layer: layer, Limit: report.Instructions.Tree(set)}
 			if layer > 0 {
-				r.limit = report.instructions.Label(set, k.Lanes, layer)
+				r.Limit = report.Instructions.Label(set, k.Lanes, layer)
 			}
 			var task kernelTask
-			if _, r.err = sha256.ByName(k.Name); r.err == nil {
+			if _, r.Err = sha256.ByName(k.Name); r.Err == nil {
 				var err error
 				if task, err = newKernelTask(k, layer); err != nil {
 					return nil, err
 				}
 			}
-			report.kernels = append(report.kernels, r)
+			report.Rows = append(report.Rows, r)
 			tasks = append(tasks, task)
 		}
 	}
 	samples := make([][]coreclock.Sample, len(tasks))
-	for range measureRounds {
+	for range rounds {
 		for i, task := range tasks {
 			if err := ctx.Err(); err != nil {
 				return nil, err
@@ -95,7 +70,7 @@ func measureKernels(ctx context.Context) (*kernelsReport, error) {
 			if task.step == nil {
 				continue
 			}
-			s, err := task.measure()
+			s, err := task.measure(windows)
 			if err != nil {
 				return nil, err
 			}
@@ -103,7 +78,7 @@ func measureKernels(ctx context.Context) (*kernelsReport, error) {
 		}
 	}
 	for i := range samples {
-		report.kernels[i].took = coreclock.Middle(samples[i])
+		report.Rows[i].Took = coreclock.Middle(samples[i])
 	}
 	return report, nil
 }
@@ -134,10 +109,10 @@ func newKernelTask(k *sha256.Kernel, layer uint32) (kernelTask, error) {
 }
 
 // measure is how many cycles a label or tree node takes.
-func (t kernelTask) measure() (coreclock.Sample, error) {
+func (t kernelTask) measure(windows int) (coreclock.Sample, error) {
 	defer runtime.KeepAlive(t.layer)
 	var failed error
-	s := coreclock.Cycles(measureWindows, func() {
+	s := coreclock.Cycles(windows, func() {
 		if err := t.step(); err != nil {
 			failed = err
 		}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sdr-engine/sdr/cmd/sdrbench/internal/view"
 	"github.com/sdr-engine/sdr/internal/coreclock"
 	"github.com/sdr-engine/sdr/internal/portlimits"
 	"github.com/sdr-engine/sdr/reserve"
@@ -20,20 +21,20 @@ import (
 func TestKernelsReport(t *testing.T) {
 	took := coreclock.Sample{Median: 2458.04, Low: 2457, High: 2469.3, Hz: 3.24e9}
 	limit := portlimits.Limit{Bounds: []portlimits.Bound{{Cycles: 2432, Text: "latency: 19 × 32 × 4.00"}, {Cycles: 640, Text: "units: 20 × 32"}}}
-	report := kernelsReport{
-		instructions: portlimits.Figures{
+	report := view.Kernels{
+		Instructions: portlimits.Figures{
 			{Name: "sha256rnds2, latency", Cycles: 4, Low: 3.9, High: 4.1},
 			{Name: "zmm rotate, latency", Unknown: "this CPU lacks AVX512F"},
 			{Name: "zmm rotate, rate", Unknown: "this CPU lacks AVX512F"},
 		},
-		kernels: []kernelReport{
-			{kernel: &sha256.Kernel{Name: "wide/16", Lanes: 16}, layer: 1, limit: limit, err: &sha256.KernelError{Name: "wide/16", Missing: []string{"WIDE"}}},
-			{kernel: &sha256.Kernel{Name: "wide/16", Lanes: 16}, layer: 0, limit: limit, err: &sha256.KernelError{Name: "wide/16", Missing: []string{"WIDE"}}},
-			{kernel: &sha256.Kernel{Name: "sha/1", Lanes: 1}, layer: 2, limit: limit, took: took},
-			{kernel: &sha256.Kernel{Name: "plain/1", Lanes: 1}, layer: 2, limit: portlimits.Limit{Unknown: "a reason"}, took: took},
+		Rows: []view.Kernel{
+			{Kernel: &sha256.Kernel{Name: "wide/16", Lanes: 16}, Layer: 1, Limit: limit, Err: &sha256.KernelError{Name: "wide/16", Missing: []string{"WIDE"}}},
+			{Kernel: &sha256.Kernel{Name: "wide/16", Lanes: 16}, Layer: 0, Limit: limit, Err: &sha256.KernelError{Name: "wide/16", Missing: []string{"WIDE"}}},
+			{Kernel: &sha256.Kernel{Name: "sha/1", Lanes: 1}, Layer: 2, Limit: limit, Took: took},
+			{Kernel: &sha256.Kernel{Name: "plain/1", Lanes: 1}, Layer: 2, Limit: portlimits.Limit{Unknown: "a reason"}, Took: took},
 		},
 	}
-	text, err := json.Marshal(report.json())
+	text, err := json.Marshal(kernelsJSON(&report))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +46,7 @@ func TestKernelsReport(t *testing.T) {
 		t.Errorf("JSON is\n%s\nwant\n%s", text, want)
 	}
 
-	people := strings.Join(strings.Fields(report.text("", 3)), " ")
+	people := strings.Join(strings.Fields(report.Text("", 3)), " ")
 	for _, want := range []string{
 		"CPU 3: unknown model",
 		"wide/16 16 1 - - - - - -",
@@ -57,7 +58,7 @@ func TestKernelsReport(t *testing.T) {
 		"2 figures not known: this CPU lacks AVX512F",
 	} {
 		if !strings.Contains(people, want) {
-			t.Errorf("the report lacks %q:\n%s", want, report.text("", 3))
+			t.Errorf("the report lacks %q:\n%s", want, report.Text("", 3))
 		}
 	}
 	if n := strings.Count(people, "cannot run here"); n != 1 {
@@ -67,7 +68,7 @@ func TestKernelsReport(t *testing.T) {
 
 // All kernels are in the report, in both layers and above pairs, measured if usable.
 func TestMeasureKernels(t *testing.T) {
-	report, err := measureKernels(t.Context())
+	report, err := measureKernels(t.Context(), 1, 5)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,10 +76,10 @@ func TestMeasureKernels(t *testing.T) {
 	for _, k := range sha256.Kernels() {
 		want = append(want, k.Name, k.Name, k.Name)
 	}
-	for _, r := range report.kernels {
-		got = append(got, r.kernel.Name)
-		if usable := r.kernel.Usable(); usable != (r.err == nil) || usable != (r.took.Median > 0) {
-			t.Errorf("%s, layer %d: usable %v, but error %v and %v cycles", r.kernel.Name, r.layer, usable, r.err, r.took.Median)
+	for _, r := range report.Rows {
+		got = append(got, r.Kernel.Name)
+		if usable := r.Kernel.Usable(); usable != (r.Err == nil) || usable != (r.Took.Median > 0) {
+			t.Errorf("%s, layer %d: usable %v, but error %v and %v cycles", r.Kernel.Name, r.Layer, usable, r.Err, r.Took.Median)
 		}
 	}
 	if !slices.Equal(got, want) {
@@ -87,7 +88,7 @@ func TestMeasureKernels(t *testing.T) {
 
 	canceled, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := measureKernels(canceled); !errors.Is(err, context.Canceled) {
+	if _, err := measureKernels(canceled, 1, 5); !errors.Is(err, context.Canceled) {
 		t.Errorf("canceled, it ends with %v", err)
 	}
 }

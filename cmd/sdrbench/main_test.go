@@ -19,6 +19,7 @@ import (
 
 	"github.com/sdr-engine/sdr/internal/golden"
 	"github.com/sdr-engine/sdr/internal/testkit"
+	sha256kernels "github.com/sdr-engine/sdr/sha256"
 )
 
 // TestMain makes this test binary the command, too: under the name sdrbench, in
@@ -44,6 +45,9 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("GORACE", raceOptions)
 			e.Setenv("SDR_LOCK_DIR", filepath.Join(e.WorkDir, "locks")) // not the machine's
+			if !testkit.Long() {
+				e.Setenv("SDR_KERNEL", sha256kernels.Best(1).Name) // choosing one takes longer than a small sector
+			}
 			return nil
 		},
 		RequireUniqueNames: true,

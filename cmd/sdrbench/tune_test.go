@@ -12,6 +12,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/sdr-engine/sdr/cmd/sdrbench/internal/view"
+	"github.com/sdr-engine/sdr/internal/testkit"
 )
 
 func TestParseSectorCounts(t *testing.T) {
@@ -66,6 +69,14 @@ func withProfile(t *testing.T, config string, args ...string) result {
 	return result{cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()}
 }
 
+// tuneTime is how long a tune may take whose findings nobody needs.
+func tuneTime() string {
+	if testkit.Long() {
+		return "3s"
+	}
+	return "1s"
+}
+
 // Tune writes a profile to the user's configuration directory, and bench goes by it.
 func TestTuneThenBench(t *testing.T) {
 	config, dir := t.TempDir(), t.TempDir()
@@ -81,13 +92,13 @@ func TestTuneThenBench(t *testing.T) {
 	}
 	wantFiles(t, config)
 
-	if r = withProfile(t, config, "tune", "--force", "--json", "--proof", "StackedDrg8MiBV1_1", "--time", "3s", "--dir", dir); r.exit != exitDone {
+	if r = withProfile(t, config, "tune", "--force", "--json", "--proof", "StackedDrg8MiBV1_1", "--time", tuneTime(), "--dir", dir); r.exit != exitDone {
 		t.Fatalf("exit code %d: %s", r.exit, r.stderr)
 	}
 	wantFiles(t, dir)
 	d := json.NewDecoder(strings.NewReader(r.stdout))
 	d.DisallowUnknownFields()
-	var report tuneReport
+	var report view.Tune
 	if err := d.Decode(&report); err != nil {
 		t.Fatalf("%v in %s", err, r.stdout)
 	}
@@ -99,7 +110,7 @@ func TestTuneThenBench(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	configOf := func(args ...string) (c benchConfig) {
+	configOf := func(args ...string) (c view.BenchConfig) {
 		t.Helper()
 		args = append([]string{"bench", "--json", "--dir", dir, "--proof", "StackedDrg8MiBV1_1"}, args...)
 		r := withProfile(t, config, args...)

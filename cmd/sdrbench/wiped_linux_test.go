@@ -10,16 +10,18 @@ import (
 	"testing"
 
 	"github.com/sdr-engine/sdr/internal/layers"
+	sha256kernels "github.com/sdr-engine/sdr/sha256"
 )
 
 // TestWiped: what hosts do that start again too early: they remove the files of a cache
 // dir, or the dir, while the old process is at work. It says so and ends, and the layers
 // are the new process's.
 func TestWiped(t *testing.T) {
-	sdr := func(dir, id string, more ...string) *exec.Cmd {
-		return exec.Command("sdrbench", append([]string{"sdr", "--proof", "StackedDrg8MiBV1_1", "--cache-dir", dir,
-			"--replica-id", strings.Repeat(id, 31) + "01", "--policy", "none"}, more...)...)
+	sdrBy := func(kernel, dir, id string) *exec.Cmd {
+		return exec.Command("sdrbench", "sdr", "--proof", "StackedDrg8MiBV1_1", "--cache-dir", dir,
+			"--replica-id", strings.Repeat(id, 31)+"01", "--policy", "none", "--kernel", kernel)
 	}
+	sdr := func(dir, id string) *exec.Cmd { return sdrBy(sha256kernels.Best(1).Name, dir, id) }
 	made := func(dir string) (files []byte) {
 		for layer := 1; layer <= 2; layer++ {
 			b, err := os.ReadFile(layers.Path(dir, layer))
@@ -49,7 +51,7 @@ func TestWiped(t *testing.T) {
 		if err := os.Mkdir(dir, 0o777); err != nil {
 			t.Fatal(err)
 		}
-		old := sdr(dir, "aa", "--kernel", "generic/1") // it takes seconds
+		old := sdrBy("generic/1", dir, "aa") // it takes seconds
 		job, there := startUntil(t, old, filepath.Join(dir, ".sc-02-data-layer-2.dat.tmp"))
 		if !there {
 			t.Fatalf("%s: the old process ended: %v: %s", name, <-job.ended, &job.stderr)

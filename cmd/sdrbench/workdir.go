@@ -162,3 +162,18 @@ func (a *app) clearLeftovers(parent string, remove bool) error {
 }
 
 const leftoversUsage = "remove the directories that killed processes left in --dir"
+
+// roomIn is how much files in a directory may take; ok is false where nobody knows.
+func roomIn(dir string) (free uint64, ok bool, err error) {
+	info, err := os.Stat(dir)
+	if err == nil && !info.IsDir() {
+		err = fmt.Errorf("it is not a directory (mode %v)", info.Mode())
+	}
+	if err == nil {
+		free, ok, err = freeSpace(dir)
+	}
+	if err != nil {
+		return 0, false, fmt.Errorf("looking for room in %s: %w", dir, err)
+	}
+	return free, ok, nil
+}

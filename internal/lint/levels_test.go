@@ -37,6 +37,7 @@ var levels = []row{
 	{0, "internal/disassembly", nil},
 	{0, "internal/golden", nil},
 	{0, "internal/memorymode", nil},
+	{0, "internal/roundup", nil},
 	{0, "internal/testkit", nil},
 	{0, "internal/words", nil},
 	{0, "porep", nil},
@@ -56,14 +57,14 @@ var levels = []row{
 	{2, "internal/layers", []string{"porep", "internal/durable", "internal/linux"}},
 	{2, "placement", []string{"internal/memorymode", "internal/words", "topology"}},
 	{2, "reserve", []string{"internal/linux", "topology"}},
-	{2, "engine/internal/onelayer", []string{"engine/internal/ring", "internal/durable", "internal/linux", "internal/memorymode", "porep", "sha256"}},
+	{2, "engine/internal/onelayer", []string{"engine/internal/ring", "internal/durable", "internal/linux", "internal/memorymode", "internal/roundup", "porep", "sha256"}},
 
 	{3, "engine", []string{lowerLevels}},
 	{4, "seal", []string{lowerLevels}},
 	{4, "internal/profile", []string{lowerLevels, "github.com/BurntSushi/toml", "github.com/klauspost/cpuid/v2"}},
 
-	{4, "cmd/sdrbench/internal/view", []string{
-		"engine", "internal/words", "placement", "porep", "reserve", "topology",
+	{5, "cmd/sdrbench/internal/view", []string{
+		"engine", "internal/coreclock", "internal/portlimits", "internal/profile", "internal/words", "placement", "porep", "reserve", "sha256", "topology",
 		"charm.land/bubbletea/v2", "charm.land/lipgloss/v2", "golang.org/x/term",
 	}},
 	{5, "internal/tune", []string{"engine", "hugepages", "internal/profile", "internal/words", "placement"}},

@@ -108,6 +108,8 @@ func TestRules(t *testing.T) {
 		{"calls: numbers", checkSystemCalls, src{"a/a.go": "package p\n\nimport \"syscall\"\n\nvar _, _, _ = syscall.EIO, syscall.SIGTERM, syscall.O_NONBLOCK\n"}, nil},
 		{"calls: a call", checkSystemCalls, src{"a/a_linux.go": "package p\n\nimport \"syscall\"\n\nvar _ = syscall.Statfs\n"}, []string{"a/a_linux.go:5: uses syscall.Statfs"}},
 		{"calls: at home, and in a test", checkSystemCalls, src{"internal/linux/a.go": "package linux\n\nvar _ = syscall.Statfs\n", "a/a_test.go": "package p\n\nvar _ = syscall.Statfs\n"}, nil},
+		{"resolved: elsewhere", checkResolved, src{"sealer/a.go": "package p\n\nvar _, _ = c.Resolve()\n"}, []string{"sealer/a.go:3: calls .Resolve()"}},
+		{"resolved: at home, and in a test", checkResolved, src{"seal/a.go": "package p\n\nvar _, _ = c.Resolve()\n", "a/a_test.go": "package p\n\nvar _ = c.Validate()\n"}, nil},
 		{"words: clean", checkWords, src{"a.md": "network/ a/workbench XX" + "XXXX to" + "do\n"}, nil},
 		{"words: path", checkWords, src{".ci/run": "x\ncd " + machinePath + "y\n"}, []string{".ci/run:2: names " + machinePath}},
 		{"words: note", checkWords, src{"a.go": "// TO" + "DO: later\n", "b.s": "\n// FIX" + "ME\n", "c": "XX" + "X\n"}, []string{"a.go:1: says TO" + "DO", "b.s:2: says FIX" + "ME", "c:1: says XX" + "X"}},
@@ -211,6 +213,7 @@ func TestGoCommand(t *testing.T) {
 				compare(t, checker.check(dir, c.platform), c.want)
 				return
 			}
+			needsLong(t)
 			compare(t, runGo(dir, c.subcommand, c.platform), c.want)
 		})
 	}

@@ -167,6 +167,25 @@ func checkSystemCalls(t tree) (problems []string) {
 	return problems
 }
 
+// resolves is what works out all that follows from an engine.Config.
+var resolves = regexp.MustCompile(`\.(Resolve|Validate|CheckMachine)\(\)`)
+
+// checkResolved refuses what would resolve an engine.Config once more: package seal resolves
+// that of a job, and hands on what it made.
+func checkResolved(t tree) (problems []string) {
+	for _, f := range t.goSources() {
+		if strings.HasPrefix(f.name, "engine/") || strings.HasPrefix(f.name, "seal/") || strings.HasSuffix(f.name, "_test.go") {
+			continue
+		}
+		for i, line := range bytes.Split(f.data, []byte("\n")) {
+			if found := resolves.Find(line); found != nil {
+				problems = append(problems, fmt.Sprintf("%s:%d: calls %s: package seal resolves a job's Config, once; for a plan there is Config.Split, for flags Config.CheckSettings", f.name, i+1, found))
+			}
+		}
+	}
+	return problems
+}
+
 // Words are spelled in parts here, or this file would not pass its own check.
 var (
 	machinePath = "/wo" + "rk/"

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/sdr-engine/sdr/internal/roundup"
 	"github.com/sdr-engine/sdr/porep"
 )
 
@@ -118,7 +119,7 @@ type readOrder struct {
 }
 
 func newReadOrder(s *Shape) *readOrder {
-	return &readOrder{part: s.Part, entries: make([]uint32, 0, s.room), ends: make([]int, divUp(s.Nodes, s.Part))}
+	return &readOrder{part: s.Part, entries: make([]uint32, 0, s.room), ends: make([]int, roundup.Div(s.Nodes, s.Part))}
 }
 
 func (o *readOrder) sort(nodes []uint32) {

@@ -1,6 +1,9 @@
 package onelayer
 
-import "github.com/sdr-engine/sdr/porep"
+import (
+	"github.com/sdr-engine/sdr/internal/roundup"
+	"github.com/sdr-engine/sdr/porep"
+)
 
 // The memory of the layer before is handed over, a part after another, to what is being
 // labelled, which is the layer before of the next one. Were all of that read from the files
@@ -17,13 +20,13 @@ import "github.com/sdr-engine/sdr/porep"
 func (s *Shape) earlyParts() uint64 { return s.Nodes/s.Part*3/5 - 1 }
 
 // lastNodes is within how many nodes they are, at the end.
-func (s *Shape) lastNodes() uint64 { return divUp(2*s.Segment, 5) }
+func (s *Shape) lastNodes() uint64 { return roundup.Div(2*s.Segment, 5) }
 
 // handedOver is the first node whose parents are not in a part any more; it is the number
 // of nodes if the part waits for the end of the layer.
 func (s *Shape) handedOver(part uint64) uint64 {
 	early := s.earlyParts()
-	return s.Nodes - divUp(s.lastNodes()*(early-min(part, early)), early+1)
+	return s.Nodes - roundup.Div(s.lastNodes()*(early-min(part, early)), early+1)
 }
 
 // asideBelow says which parents of a node are put aside: expander parents below that. It

@@ -5,6 +5,7 @@ import (
 
 	"github.com/sdr-engine/sdr/internal/linux"
 	"github.com/sdr-engine/sdr/internal/memorymode"
+	"github.com/sdr-engine/sdr/internal/roundup"
 	"github.com/sdr-engine/sdr/porep"
 )
 
@@ -58,7 +59,7 @@ func (s *Shape) LabelNodes(pitch int) uint64 {
 
 // BufferBytes is the memory from which far parents are written.
 func (s *Shape) BufferBytes(pitch int) uint64 {
-	return uint64(roundUp(min(farChunk, s.room), spillAlign(pitch)) * pitch)
+	return uint64(roundup.To(min(farChunk, s.room), spillAlign(pitch)) * pitch)
 }
 
 // ListBytes is the memory in which a Store lists far parents and, should they be read from
@@ -138,7 +139,3 @@ func (s *Shape) listParents() []uint32 { return make([]uint32, min(s.Segment, li
 
 // spillAlign is of how many labels a section has a multiple.
 func spillAlign(pitch int) int { return max(1, linux.DirectAlign/pitch) }
-
-func divUp[N int | uint64](n, by N) N { return (n + by - 1) / by }
-
-func roundUp[N int | uint64](n, to N) N { return divUp(n, to) * to }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/sdr-engine/sdr/engine/internal/ring"
 	"github.com/sdr-engine/sdr/internal/durable"
+	"github.com/sdr-engine/sdr/internal/roundup"
 )
 
 // A spilling keeps the labels that will be far parents: when a segment is labelled, those
@@ -52,7 +53,7 @@ func (x *Index) extentsFor(pitch int) (extents *[Segments]extent, size int64, er
 		listed := 0
 		for from := range x.sections[child] {
 			p.starts[from], p.n[from] = p.labels, x.sections[child][from].n
-			p.labels += roundUp(p.n[from], align)
+			p.labels += roundup.To(p.n[from], align)
 			listed += p.n[from]
 		}
 		if listed > x.room || p.labels > room {
@@ -157,7 +158,7 @@ func (s *Store) spillSection(nodes []uint32, n uint64, child, from int) error {
 func (s *Store) eachChunk(child, from int, stopped func() bool, do func(chunk, size int, at int64) error) error {
 	p := &s.extents[child]
 	at := p.offset + int64(p.starts[from])*int64(s.pitch)
-	left := roundUp(p.n[from], spillAlign(s.pitch)) * s.pitch
+	left := roundup.To(p.n[from], spillAlign(s.pitch)) * s.pitch
 	for chunk := range s.sums[child][from] {
 		if stopped() {
 			return nil

@@ -126,7 +126,8 @@ func TestSpillRoundTrip(t *testing.T) {
 		want := farParents(t, g)
 		done := map[int]bool{}
 		for _, k := range kernels.Kernels() {
-			if !k.Usable() || done[k.Pitch()] || k.Lanes > 8 && g.proof.SectorSize() > 1<<20 && !testkit.Long() {
+			large := g.proof.SectorSize() > 1<<20
+			if !k.Usable() || done[k.Pitch()] || k.Lanes > 8 && large && !testkit.Long() || k.Lanes > 2 && large && testing.Short() {
 				continue
 			}
 			done[k.Pitch()] = true

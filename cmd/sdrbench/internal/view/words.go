@@ -1,5 +1,6 @@
 // Package view draws for people: where a job stands, on a terminal or in lines; a
-// machine; a plan; and text from outside, with nothing in it that a terminal obeys.
+// machine; a plan; what bench, tune and kernels found; and text from outside, with nothing
+// in it that a terminal obeys.
 package view
 
 import (
@@ -15,9 +16,6 @@ func Numbers(what string, set topology.CPUSet) string {
 	}
 	return what + "s " + set.String()
 }
-
-// Count is "1 core", "2 cores".
-func Count(n int, what string) string { return plural(n, what, what+"s") }
 
 // Verb is the form that goes with so many.
 func Verb(n int, one, many string) string {
