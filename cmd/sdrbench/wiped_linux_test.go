@@ -63,7 +63,7 @@ func TestWiped(t *testing.T) {
 		if name == "files" && (err == nil || !strings.Contains(string(out), "held by another job")) || name == "directory" && err != nil {
 			t.Errorf("%s: beside the old process: %v: %s", name, err, out)
 		}
-		if err := <-job.ended; old.ProcessState.ExitCode() != exitFailed || !strings.Contains(job.stderr.String(), "it was removed while it was written") {
+		if err := <-job.ended; old.ProcessState.ExitCode() != exitFailed || !strings.Contains(job.stderr.String(), "another job, or a person, is at work there") {
 			t.Errorf("%s: the old process: %v: %s", name, err, &job.stderr)
 		}
 		if name == "files" {

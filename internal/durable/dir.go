@@ -120,6 +120,9 @@ func (d *Dir) create(name string) (*os.File, error) {
 				continue
 			}
 		}
+		if errors.Is(err, fs.ErrNotExist) && !d.isAt() {
+			return nil, &LostError{path, dirLost}
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -189,6 +192,8 @@ type LostError struct {
 	Reason string
 }
 
+const dirLost = "its directory was moved, removed or replaced meanwhile"
+
 // Is reports whether target is ErrLost.
 func (e *LostError) Is(target error) bool { return target == ErrLost }
 
@@ -213,7 +218,7 @@ func (d *Dir) publish(f *os.File, temp, final string, replace bool) error {
 		return err
 	}
 	if !d.isAt() {
-		return lost("its directory was moved, removed or replaced while it was written")
+		return lost(dirLost)
 	}
 	if !d.leads(temp, mine) {
 		return lost("its temporary file was removed or replaced while it was written")

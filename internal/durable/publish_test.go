@@ -109,6 +109,36 @@ func TestLost(t *testing.T) {
 	}
 }
 
+// TestNextFileOfWipedDirectory: a job whose directory has gone says so when it makes its
+// next file, too.
+func TestNextFileOfWipedDirectory(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("elsewhere an open directory cannot be removed, or not be made again")
+	}
+	path := filepath.Join(t.TempDir(), "cache")
+	for _, again := range []bool{false, true} {
+		if err := os.Mkdir(path, 0o777); err != nil {
+			t.Fatal(err)
+		}
+		dir, err := durable.OpenDir(t.Context(), path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer dir.Close()
+		if err := os.RemoveAll(path); err != nil {
+			t.Fatal(err)
+		}
+		if again {
+			if err := os.Mkdir(path, 0o777); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := dir.Create("data"); !errors.As(err, new(*durable.LostError)) {
+			t.Errorf("made again: %v: %v", again, err)
+		}
+	}
+}
+
 // TestReadBack: a bit that changes between writing and committing, on the disk or on its way
 // there, keeps the file from its name; one that changes afterwards shows when it is looked
 // at once more, and so does a length.
