@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -269,21 +270,27 @@ func (j *Joiner) hold(b *job) (calls []*call, hold *sealer.Hold, err error) {
 	}
 }
 
-// seal makes the sectors' files. What became of each is told to what hold was given.
-func (b *job) seal(hold *sealer.Hold, calls []*call) error {
+// seal makes the sectors' files. What became of each is told to what hold was given. A panic is
+// an error: it must not end the other jobs of the process.
+func (b *job) seal(hold *sealer.Hold, calls []*call) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("lockstep: sealing panicked, which is a fault of this program: %v\n%s", p, debug.Stack())
+		}
+	}()
 	if b.kind.sdr {
 		sectors := make([]engine.Sector, len(calls))
 		for i, c := range calls {
 			sectors[i] = engine.Sector{CacheDir: c.sector.CacheDir, ReplicaID: c.id}
 		}
-		_, err := hold.GenerateSDR(b.ctx, sectors)
+		_, err = hold.GenerateSDR(b.ctx, sectors)
 		return err
 	}
 	sectors := make([]seal.Sector, len(calls))
 	for i, c := range calls {
 		sectors[i] = c.sector
 	}
-	_, err := hold.PreCommit1(b.ctx, sectors)
+	_, err = hold.PreCommit1(b.ctx, sectors)
 	return err
 }
 

@@ -1,0 +1,196 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+
+	"github.com/sdr-engine/sdr/engine"
+	"github.com/sdr-engine/sdr/internal/words"
+	"github.com/sdr-engine/sdr/placement"
+	"github.com/sdr-engine/sdr/porep"
+	"github.com/sdr-engine/sdr/sealer"
+	"github.com/sdr-engine/sdr/topology"
+)
+
+// A checkup is what `processor --check` finds.
+type checkup struct {
+	mu    sync.Mutex
+	lines []string
+	wrong int
+}
+
+func (c *checkup) line(verdict, format string, args ...any) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.lines = append(c.lines, fmt.Sprintf("%-6s"+format, append([]any{verdict}, args...)...))
+	if verdict == "wrong" {
+		c.wrong++
+	}
+}
+
+func (c *checkup) ok(format string, args ...any)   { c.line("ok", format, args...) }
+func (c *checkup) note(format string, args ...any) { c.line("note", format, args...) }
+func (c *checkup) fail(format string, args ...any) { c.line("wrong", format, args...) }
+
+// checkProcessor prints whether a processor would do.
+func (a *app) checkProcessor(ctx context.Context, stage string, check func(context.Context, *checkup)) error {
+	c := &checkup{}
+	for _, item := range a.settings.worker.apply() {
+		if item.done != "" {
+			c.ok("%s: %s", item.what, item.done)
+		}
+		if item.err != nil {
+			c.fail("%s: %s", item.what, oneLine(item.err))
+		}
+	}
+	if a.settings.worker.group != "" {
+		c.note("VC_CG_NAME=%s: it is not joined; what matters of it here is VC_CG_CPUSET", a.settings.worker.group)
+	}
+	if check != nil {
+		check(ctx, c)
+	} else if m, err := topology.Read(); err != nil {
+		c.note("the machine cannot be read: %v", err)
+	} else {
+		c.ok("%s, all of which a task may use", words.Count(m.Allowed().Len(), "CPU"))
+	}
+	for _, text := range c.lines {
+		if err := a.printText("%s\n", text); err != nil {
+			return err
+		}
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if c.wrong > 0 {
+		return fmt.Errorf("checking processor %s: this will not do: %s", stage, words.Count(c.wrong, "line")+" above with wrong")
+	}
+	return a.printText("processor %s will do\n", stage)
+}
+
+// checkMachine finds whether sectors can be sealed as the options have it.
+func (f *pc1Processor) checkMachine(ctx context.Context, c *checkup, o sealer.Options) {
+	if f.hugeFiles.wanted() && o.HugeTLBFS == "" {
+		dir, err := f.hugeFiles.use()
+		if err != nil {
+			c.fail("%s", oneLine(err))
+		} else {
+			c.ok("huge page files: memory comes from the mount of %q", dir)
+		}
+		o.HugeTLBFS = dir
+	}
+	if f.tuned != nil {
+		c.ok("profile %q", f.tuned.Path())
+	} else {
+		c.note("no profile: kernels are timed when the first sector comes; 'sdrbench tune' makes one")
+	}
+	o.Notes = func(n sealer.Note) { c.note("%v%s", n, forAll(n.Err)) }
+	m, err := sealer.Open(ctx, o)
+	if err != nil {
+		for _, err := range words.Errors(optionErrors(err)) {
+			c.fail("%s", oneLine(err))
+		}
+		return
+	}
+	defer m.Close()
+	view, err := m.Look(ctx)
+	if err != nil {
+		c.fail("%s", oneLine(err))
+		return
+	}
+	if o.Policy == sealer.PolicyNone {
+		c.note("--policy none: cores are neither chosen nor reserved")
+	} else {
+		f.checkLocks(c)
+	}
+	cores, freeCores := len(view.Machine.Cores()), view.FreeCores()
+	if freeCores == 0 {
+		c.note("of %s none is free now: sectors wait until one is", words.Count(cores, "core"))
+	} else {
+		c.ok("of %s %d that nobody holds; %s may be used", words.Count(cores, "core"), freeCores, words.Count(view.Machine.Allowed().Len(), "CPU"))
+	}
+	for _, h := range view.Held {
+		c.note("held: %s", h.Who())
+	}
+	free := view.Machine.FreeMemory()
+	pools := slices.SortedFunc(maps.Keys(free), func(a, b topology.MemoryPool) int {
+		return cmp.Or(cmp.Compare(a.Node, b.Node), cmp.Compare(a.PageSize, b.PageSize))
+	})
+	for _, pool := range pools {
+		kind, bytes := "memory", free[pool]
+		if pool.PageSize > 0 {
+			kind = "huge pages of " + topology.SizeText(pool.PageSize)
+		}
+		if bytes > 0 {
+			c.ok("NUMA node %d: %s free in %s", pool.Node, topology.SizeText(bytes), kind)
+		}
+	}
+	if f.proof != noProof {
+		c.room(view, f.proof, f.batch, o, true)
+		return
+	}
+	for _, p := range []porep.SealProof{porep.StackedDrg64GiBV1_1, porep.StackedDrg32GiBV1_1, porep.StackedDrg512MiBV1_1} {
+		c.room(view, p, f.batch, o, false)
+	}
+}
+
+// checkLocks finds whether this user can make files where cores are held.
+func (f *pc1Processor) checkLocks(c *checkup) {
+	name := filepath.Join(f.lockDir, ".check")
+	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err == nil {
+		file.Close()
+		err = os.Remove(name)
+	}
+	switch {
+	case err == nil:
+		c.ok("lock directory %q: jobs see which cores the others hold", f.lockDir)
+	case f.changed("lock-dir"):
+		c.fail("lock directory %q: %v", f.lockDir, err)
+	default:
+		c.note("lock directory %q: %v%s", f.lockDir, err, forAll(err))
+	}
+}
+
+// room finds how many sectors of a proof there is room for, together.
+func (c *checkup) room(view *sealer.View, p porep.SealProof, batch int, o sealer.Options, must bool) {
+	settings := o.Settings
+	if settings.Policy == sealer.PolicyNone {
+		settings.Policy = sealer.PolicySpread
+	}
+	most := min(batch, 1<<8) // that many would be planned in vain
+	fits := 0
+	var plan *placement.Plan
+	var refused error
+	for low, high := 1, most; low <= high; {
+		n := (low + high) / 2
+		settings := settings
+		settings.Hashers = min(settings.Hashers, n)
+		if found, err := view.Plan(p, n, settings); err == nil {
+			fits, plan, low = n, found, n+1
+		} else {
+			refused, high = err, n-1
+		}
+	}
+	size := p.SectorSize()
+	explicit := batch != engine.MaxSectors
+	switch {
+	case fits == 0 && must:
+		c.fail("%v sectors: no room: %s", size, oneLine(refused))
+	case fits == 0:
+		c.note("%v sectors: no room: %s", size, oneLine(refused))
+	case must && explicit && fits < batch:
+		c.fail("%v sectors: room for %d together, --batch wants %d: %s", size, fits, batch, oneLine(refused))
+	default:
+		with := ""
+		if explicit && fits < batch {
+			with = fmt.Sprintf(", of the %d that --batch wants", batch)
+		}
+		c.ok("%v sectors: room for %d together%s: %s hash, %s of memory", size, fits, with, words.Count(len(plan.Jobs), "core"), topology.SizeText(plan.Memory))
+	}
+}
