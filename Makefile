@@ -16,7 +16,10 @@ NFPM := bin/nfpm-$(NFPM_VERSION)
 # is no clone, and then the binary says what the go command knows. The clone may belong
 # to another user.
 VERSION = $(shell git -c safe.directory='*' describe --tags --match='v[0-9]*' --always --abbrev=12 --dirty 2>/dev/null)
-LDFLAGS = $(addprefix -X=main.linkedVersion=,$(VERSION))
+LDFLAGS = $(addprefix -X=main.linkedVersion=,$(VERSION)) $(START)
+# Where the program begins, so that it can tell which standard streams were closed: see
+# internal/linux/start_linux_amd64.s.
+START = $(if $(filter linux/amd64 linux/arm64,$(shell go env GOOS)/$(shell go env GOARCH)),-E=sdr_start)
 
 # An arm64 machine runs its own tests; elsewhere QEMU does (Debian's package
 # qemu-user-static). It is some fifty times slower, hence -short and these
