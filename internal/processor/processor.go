@@ -5,6 +5,7 @@ package processor
 
 import (
 	"bufio"
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -210,20 +211,19 @@ func (s *server) wrong() error {
 func (s *server) read(ctx context.Context, in io.Reader, take func(*request)) error {
 	lines := bufio.NewReaderSize(in, 1<<16)
 	for ctx.Err() == nil {
-		l := &line{in: lines, blank: true}
-		r, known := l.request()
-		l.skip()
-		switch {
-		case known:
-			take(r)
-		case r.err != nil && !l.blank:
-			s.note("a line has no reply, since it has no id that can be read: " + clip(r.err.Error(), maxMessage))
+		line, err := readLine(lines)
+		if len(bytes.TrimSpace(line)) > 0 {
+			if r, known := parseRequest(line); known {
+				take(r)
+			} else {
+				s.note("a line has no reply, since it has no id that can be read: " + clip(r.err.Error(), maxMessage))
+			}
 		}
 		switch {
-		case l.err == io.EOF:
+		case err == io.EOF:
 			return nil
-		case l.err != nil:
-			return fmt.Errorf("processor: reading standard input: %w", l.err)
+		case err != nil:
+			return fmt.Errorf("processor: reading standard input: %w", err)
 		}
 	}
 	return nil

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"math"
 	"slices"
@@ -22,61 +21,46 @@ type request struct {
 	err  error  // why it cannot be done
 }
 
-// A line reads one line, without the newline. It can be as long as it likes: only its id and
-// its task are kept.
-type line struct {
-	in    *bufio.Reader
-	blank bool  // nothing but spaces was read
-	done  bool  // the line's end was reached
-	err   error // in's, with which the line ended
+// readLine reads a line, as long as it likes, without its newline. The error is that with which the
+// line ended instead.
+func readLine(in *bufio.Reader) (line []byte, err error) {
+	for {
+		part, err := in.ReadSlice('\n')
+		if need := len(line) + len(part); need > cap(line) {
+			// Append would take a long one in many steps.
+			line = append(make([]byte, 0, max(need, 2*cap(line))), line...)
+		}
+		line = append(line, part...)
+		if err != bufio.ErrBufferFull {
+			return bytes.TrimSuffix(line, []byte("\n")), err
+		}
+	}
 }
 
-func (l *line) Read(b []byte) (n int, _ error) {
-	if l.done {
-		return 0, io.EOF
-	}
-	if _, err := l.in.Peek(1); err != nil {
-		l.done, l.err = true, err
-		return 0, io.EOF
-	}
-	there, _ := l.in.Peek(min(len(b), l.in.Buffered()))
-	if end := bytes.IndexByte(there, '\n'); end >= 0 {
-		there, l.done = there[:end], true
-	}
-	n = copy(b, there)
-	_, _ = l.in.Discard(n)
-	if l.done {
-		_, _ = l.in.Discard(1)
-	}
-	l.blank = l.blank && len(bytes.TrimSpace(b[:n])) == 0
-	return n, nil
-}
-
-// skip reads the rest of the line.
-func (l *line) skip() { _, _ = io.Copy(io.Discard, l) }
-
-// request takes a request out of the line. Known reports whether its id is: then the rest of what
-// is wrong, r.err, has a reply.
-func (l *line) request() (r *request, known bool) {
+// parseRequest takes a request out of a line. Known reports whether its id is: then the rest of what
+// is wrong, r.err, has a reply. Of a line that is no JSON, the id is taken from what comes before that
+// shows.
+func parseRequest(line []byte) (r *request, known bool) {
 	r = &request{}
-	err := eachField(l, map[string]func(json.RawMessage) error{
-		"id": func(text json.RawMessage) error {
-			err := number(&r.id)(text)
-			if known = err == nil; !known {
-				return fmt.Errorf("id: %w", err)
-			}
-			return nil
+	err := eachField(line, map[string]field{
+		"id": func(value []byte) error {
+			err := number(&r.id)(value)
+			known = err == nil
+			return err
 		},
-		"task": func(text json.RawMessage) error { r.task = text; return nil },
+		"task": func(value []byte) error { r.task = value; return nil },
 	})
-	switch {
-	case err != nil:
-		r.err = fmt.Errorf("processor: reading the request: %w", err)
-	case r.task == nil:
-		r.err = errors.New("processor: reading the request: task: it is missing")
+	if !json.Valid(line) {
+		err = notJSON(json.Unmarshal(line, new(json.RawMessage)))
 	}
-	if !known && err == nil {
-		r.err = errors.New("processor: reading the request: id: it is missing")
+	if err == nil && !known {
+		err = errors.New("id: it is missing")
+	}
+	if err == nil && r.task == nil {
+		err = errors.New("task: it is missing")
+	}
+	if err != nil {
+		r.err = fmt.Errorf("processor: reading the request: %w", err)
 	}
 	return r, known
 }
@@ -84,69 +68,143 @@ func (l *line) request() (r *request, known bool) {
 // maxShown is how much of a wrong value an error has, in bytes.
 const maxShown = 80
 
-// eachField reads one JSON object, and nothing else, and has fields take values of theirs. The
-// other fields are passed over. A field's own error ends it, and so does a second value. Names are
-// exact, unlike those of encoding/json's structs.
-func eachField(r io.Reader, fields map[string]func(json.RawMessage) error) error {
-	d := json.NewDecoder(r)
-	if t, err := d.Token(); err != nil {
-		return notJSON(err)
-	} else if t != json.Delim('{') {
-		return errors.New("it is no JSON object")
-	}
+// A field is how a value is read, which is valid JSON.
+type field func(value []byte) error
+
+// eachField has fields take values of theirs out of an object. The other fields are passed over.
+// Names are exact, unlike those of encoding/json's structs.
+func eachField(text []byte, fields map[string]field) error {
 	seen := map[string]bool{}
-	for d.More() {
-		t, err := d.Token()
-		if err != nil {
-			return notJSON(err)
-		}
-		name, ok := t.(string)
-		if !ok {
-			return fmt.Errorf("not JSON: %v is no field's name", t)
-		}
-		take := fields[name]
-		if take == nil {
-			if err := d.Decode(new(skipped)); err != nil {
-				return notJSON(err)
+	return walk(text, '{', func(name, value []byte) error {
+		take := fields[string(name)]
+		if take == nil && bytes.IndexByte(name, '\\') >= 0 {
+			var plain string
+			if json.Unmarshal(slices.Concat([]byte{'"'}, name, []byte{'"'}), &plain) == nil {
+				name, take = []byte(plain), fields[plain]
 			}
-			continue
 		}
-		var value json.RawMessage
-		if err := d.Decode(&value); err != nil {
-			return notJSON(err)
+		if take == nil {
+			return nil
 		}
-		if seen[name] {
-			return fmt.Errorf("%s: it is there twice", name)
+		key := string(name)
+		if seen[key] {
+			return fmt.Errorf("%s: it is there twice", key)
 		}
-		seen[name] = true
+		seen[key] = true
 		if err := checkText(value); err != nil {
-			return fmt.Errorf("%s: %w", name, err)
+			return fmt.Errorf("%s: %w", key, err)
 		}
 		if err := take(value); err != nil {
-			return err
+			return fmt.Errorf("%s: %w", key, err)
 		}
-	}
-	if _, err := d.Token(); err != nil { // the closing brace
-		return notJSON(err)
-	}
-	if _, err := d.Token(); err == nil {
-		return errors.New("not JSON: something follows the object")
-	} else if err != io.EOF {
-		return notJSON(err)
-	}
-	return nil
+		return nil
+	})
 }
 
-// skipped is a value that nobody wants.
-type skipped struct{}
+// walk goes through the values of an object or a list, as open says, without a copy of any. It is
+// for valid JSON; of other text it goes through what comes before the fault, some of it at least.
+// Names are as they are written, without quotes.
+func walk(text []byte, open byte, each func(name, value []byte) error) error {
+	p := walker{text: text}
+	if !p.is(open) {
+		if open == '{' {
+			return fmt.Errorf("%s is no object", clip(string(text), maxShown))
+		}
+		return fmt.Errorf("%s is no list", clip(string(text), maxShown))
+	}
+	if p.is('}') || p.is(']') {
+		return nil
+	}
+	for {
+		var name []byte
+		if open == '{' {
+			name = p.value()
+			if len(name) < 2 || name[0] != '"' || !p.is(':') {
+				return errNotJSON
+			}
+			name = name[1 : len(name)-1]
+		}
+		value := p.value()
+		if len(value) == 0 {
+			return errNotJSON
+		}
+		if err := each(name, value); err != nil {
+			return err
+		}
+		if !p.is(',') {
+			if p.is('}') || p.is(']') {
+				return nil
+			}
+			return errNotJSON
+		}
+	}
+}
 
-func (*skipped) UnmarshalJSON([]byte) error { return nil }
+var errNotJSON = errors.New("not JSON")
+
+type walker struct {
+	text []byte
+	at   int
+}
+
+func (p *walker) space() {
+	for p.at < len(p.text) && strings.IndexByte(" \t\r\n", p.text[p.at]) >= 0 {
+		p.at++
+	}
+}
+
+// is reports whether a character comes next, and passes it.
+func (p *walker) is(c byte) bool {
+	p.space()
+	if p.at < len(p.text) && p.text[p.at] == c {
+		p.at++
+		return true
+	}
+	return false
+}
+
+// value passes one; it is empty if there is none, or no end of it.
+func (p *walker) value() []byte {
+	p.space()
+	begin, depth := p.at, 0
+	for p.at < len(p.text) {
+		switch c := p.text[p.at]; c {
+		case '"':
+			for p.at++; p.at < len(p.text) && p.text[p.at] != '"'; p.at++ {
+				if p.text[p.at] == '\\' {
+					p.at++
+				}
+			}
+			if p.at >= len(p.text) {
+				return nil
+			}
+		case '{', '[':
+			depth++
+		case '}', ']':
+			if depth--; depth < 0 {
+				return p.text[begin:p.at]
+			}
+		case ',', ':', ' ', '\t', '\r', '\n':
+			if depth == 0 {
+				return p.text[begin:p.at]
+			}
+		}
+		p.at++
+		if depth == 0 && strings.IndexByte("\"}]", p.text[p.at-1]) >= 0 {
+			return p.text[begin:p.at]
+		}
+	}
+	if depth > 0 {
+		return nil
+	}
+	return p.text[begin:]
+}
 
 func notJSON(err error) error {
-	if err == io.EOF || errors.Is(err, io.ErrUnexpectedEOF) {
-		return errors.New("not JSON: it ends too early")
+	if err == nil {
+		return errNotJSON
 	}
-	return fmt.Errorf("not JSON: %w", err)
+	return fmt.Errorf("%w: %w", errNotJSON, err)
 }
 
 // checkText refuses what encoding/json would replace without a word: bytes that are no
@@ -165,23 +223,17 @@ func checkText(value []byte) error {
 	return nil
 }
 
-// A field is how a value of a task is read.
-type field func(value json.RawMessage) error
-
 // decode reads an object that must have all of these fields.
 func decode(object []byte, fields map[string]field) error {
 	missing := slices.Sorted(maps.Keys(fields))
-	takes := map[string]func(json.RawMessage) error{}
-	for name, f := range fields {
-		takes[name] = func(value json.RawMessage) error {
+	takes := map[string]field{}
+	for name, take := range fields {
+		takes[name] = func(value []byte) error {
 			missing = slices.DeleteFunc(missing, func(other string) bool { return other == name })
-			if err := f(value); err != nil {
-				return fmt.Errorf("%s: %w", name, err)
-			}
-			return nil
+			return take(value)
 		}
 	}
-	if err := eachField(bytes.NewReader(object), takes); err != nil {
+	if err := eachField(object, takes); err != nil {
 		return err
 	}
 	if len(missing) > 0 {
@@ -192,7 +244,7 @@ func decode(object []byte, fields map[string]field) error {
 
 // text is a string's value.
 func text(to *string) field {
-	return func(value json.RawMessage) error {
+	return func(value []byte) error {
 		if len(value) == 0 || value[0] != '"' {
 			return fmt.Errorf("%s is no string", clip(string(value), maxShown))
 		}
@@ -210,7 +262,7 @@ func text(to *string) field {
 
 // path is a path's value.
 func path(to *string) field {
-	return func(value json.RawMessage) error {
+	return func(value []byte) error {
 		if err := text(to)(value); err != nil {
 			return err
 		}
@@ -223,7 +275,7 @@ func path(to *string) field {
 
 // number is the value of a Rust u64.
 func number[T ~uint64](to *T) field {
-	return func(value json.RawMessage) error {
+	return func(value []byte) error {
 		n, err := strconv.ParseUint(string(value), 10, 64)
 		if err != nil {
 			return fmt.Errorf("%s is not a number from 0 to %d", clip(string(value), maxShown), uint64(math.MaxUint64))
@@ -237,7 +289,7 @@ func number[T ~uint64](to *T) field {
 // array without a word.
 func bytes32[T ~[32]byte](to *T) field {
 	const want = 32
-	return func(value json.RawMessage) error {
+	return func(value []byte) error {
 		list, isList := bytes.CutPrefix(value, []byte("["))
 		list, closed := bytes.CutSuffix(list, []byte("]"))
 		if !isList || !closed {
@@ -267,25 +319,14 @@ func bytes32[T ~[32]byte](to *T) field {
 
 // list reads values one by one, and ends with the first that is wrong.
 func list[T any](to *[]T, item func(*T) field) field {
-	return func(value json.RawMessage) error {
-		if len(value) == 0 || value[0] != '[' {
-			return fmt.Errorf("%s is no list", clip(string(value), maxShown))
-		}
-		d := json.NewDecoder(bytes.NewReader(value))
-		if _, err := d.Token(); err != nil {
-			return notJSON(err)
-		}
-		for i := 0; d.More(); i++ {
-			var one json.RawMessage
-			if err := d.Decode(&one); err != nil {
-				return notJSON(err)
-			}
+	return func(value []byte) error {
+		return walk(value, '[', func(_, one []byte) error {
 			var v T
 			if err := item(&v)(one); err != nil {
-				return fmt.Errorf("item %d: %w", i, err)
+				return fmt.Errorf("item %d: %w", len(*to), err)
 			}
 			*to = append(*to, v)
-		}
-		return nil
+			return nil
+		})
 	}
 }

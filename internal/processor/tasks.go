@@ -2,7 +2,6 @@ package processor
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"strconv"
 
@@ -23,7 +22,7 @@ func PC1(task []byte) (s seal.Sector, err error) {
 		"sector_id":        number(&s.Number),
 		"ticket":           bytes32(&s.Ticket),
 		"piece_infos": list(&s.Pieces, func(p *porep.Piece) field {
-			return func(value json.RawMessage) error {
+			return func(value []byte) error {
 				return decode(value, map[string]field{"commitment": bytes32(&p.CommP), "size": number(&p.Size)})
 			}
 		}),
@@ -52,7 +51,7 @@ func AddPieces(task []byte) (t AddPiecesTask, err error) {
 		"seal_proof_type": proof(&t.Proof),
 		"staged_filepath": path(&t.Staged),
 		"pieces": list(&t.Pieces, func(p *Piece) field {
-			return func(value json.RawMessage) error {
+			return func(value []byte) error {
 				err := decode(value, map[string]field{"piece_file": p.file, "payload_size": number(&p.Payload), "piece_size": number(&p.Size)})
 				if err == nil && p.Payload > p.Size {
 					err = fmt.Errorf("payload_size: %d is more than the piece_size, %d", p.Payload, p.Size)
@@ -65,7 +64,7 @@ func AddPieces(task []byte) (t AddPiecesTask, err error) {
 }
 
 // file reads {"local":path}, {"url":address} or "pledge".
-func (p *Piece) file(value json.RawMessage) error {
+func (p *Piece) file(value []byte) error {
 	if bytes.HasPrefix(value, []byte(`"`)) {
 		var kind string
 		if err := text(&kind)(value); err != nil {
@@ -76,7 +75,7 @@ func (p *Piece) file(value json.RawMessage) error {
 		}
 		return nil
 	}
-	err := eachField(bytes.NewReader(value), map[string]func(json.RawMessage) error{"local": path(&p.Local), "url": path(&p.URL)})
+	err := eachField(value, map[string]field{"local": path(&p.Local), "url": path(&p.URL)})
 	if err == nil && (p.Local == "") == (p.URL == "") {
 		err = fmt.Errorf(`%s is neither "pledge" nor an object with local or url`, clip(string(value), maxShown))
 	}
@@ -100,7 +99,7 @@ func TreeD(task []byte) (t TreeDTask, err error) {
 }
 
 func proof(to *porep.SealProof) field {
-	return func(value json.RawMessage) error {
+	return func(value []byte) error {
 		var name string
 		if err := text(&name)(value); err != nil {
 			return err
