@@ -231,14 +231,9 @@ func runProcessor[T any](ctx context.Context, a *app, stage string, f *processor
 
 func (a *app) runProcessorPC1(ctx context.Context, f *pc1Processor) error {
 	o, err := f.options(a)
-	largest := porep.SealProofs()[0]
-	for _, p := range porep.SealProofs() {
-		if p.SectorSize() > largest.SectorSize() {
-			largest = p
-		}
-	}
-	err = errors.Join(err, f.validate(o.Config(largest, f.batch), f.batch))
-	if err != nil {
+	settings := o.Config(porep.StackedDrg64GiBV1_1, f.batch) // nothing is too large for these
+	settings.Budget = 0                                      // which smaller ones may do with
+	if err = errors.Join(err, f.validate(settings, f.batch)); err != nil {
 		err = usageError{err}
 	}
 	if err := errors.Join(err, a.checkReference(ctx)); err != nil {

@@ -260,6 +260,9 @@ func text(to *string) field {
 	}
 }
 
+// maxPath is how long a path can be on Linux, in bytes.
+const maxPath = 4095
+
 // path is a path's value.
 func path(to *string) field {
 	return func(value []byte) error {
@@ -268,6 +271,9 @@ func path(to *string) field {
 		}
 		if *to == "" {
 			return errors.New(`"" is no path`)
+		}
+		if len(*to) > maxPath {
+			return fmt.Errorf("%s has %d bytes, and a path at most %d", clip(string(value), maxShown), len(*to), maxPath)
 		}
 		return nil
 	}
