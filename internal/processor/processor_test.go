@@ -184,8 +184,8 @@ func TestFailures(t *testing.T) {
 		case "panic":
 			panic("out of order")
 		case "nil":
-			var m map[string]int
-			m["a"] = 1
+			var p *parent
+			p.notes <- "a"
 		case "error":
 			return nil, errors.New("two\nlines, <html> \xff and \u2028")
 		case "long":
@@ -202,7 +202,7 @@ func TestFailures(t *testing.T) {
 		return echo(ctx, task)
 	})
 	for task, want := range map[string]string{
-		"panic": "the task panicked, which is a fault of this program: out of order", "nil": "assignment to entry in nil map",
+		"panic": "the task panicked, which is a fault of this program: out of order", "nil": "nil pointer dereference",
 		"error": "two\nlines, <html> \uFFFD and \u2028", "long": "é…",
 		"broken": "no JSON on one line", "lines": "no JSON on one line", "no UTF-8": "no JSON on one line", "none": "no JSON on one line",
 	} {
