@@ -127,7 +127,7 @@ func (f *pc1Processor) checkMachine(ctx context.Context, c *checkup, o sealer.Op
 			kind = "huge pages of " + topology.SizeText(pool.PageSize)
 		}
 		if bytes > 0 {
-			c.ok("NUMA node %d: %s free in %s", pool.Node, topology.SizeText(bytes), kind)
+			c.ok("NUMA node %d: %s of %s free", pool.Node, topology.SizeText(bytes), kind)
 		}
 	}
 	if f.proof != noProof {
@@ -171,11 +171,15 @@ func (c *checkup) room(view *sealer.View, p porep.SealProof, batch int, o sealer
 		n := (low + high) / 2
 		settings := settings
 		settings.Hashers = min(settings.Hashers, n)
-		if found, err := view.Plan(p, n, settings); err == nil {
-			fits, plan, low = n, found, n+1
-		} else {
-			refused, high = err, n-1
+		found, err := view.Plan(p, n, settings)
+		if err == nil && len(found.Jobs)*found.Request.Lanes < n {
+			err = fmt.Errorf("%d of %d would be labelled after the others", n-len(found.Jobs)*found.Request.Lanes, n)
 		}
+		if err != nil {
+			refused, high = err, n-1
+			continue
+		}
+		fits, plan, low = n, found, n+1
 	}
 	size := p.SectorSize()
 	explicit := batch != engine.MaxSectors
@@ -191,6 +195,6 @@ func (c *checkup) room(view *sealer.View, p porep.SealProof, batch int, o sealer
 		if explicit && fits < batch {
 			with = fmt.Sprintf(", of the %d that --batch wants", batch)
 		}
-		c.ok("%v sectors: room for %d together%s: %s hash, %s of memory", size, fits, with, words.Count(len(plan.Jobs), "core"), topology.SizeText(plan.Memory))
+		c.ok("%v sectors: room for %d together%s, hashed on %s, with %s of memory", size, fits, with, words.Count(len(plan.Jobs), "core"), topology.SizeText(plan.Memory))
 	}
 }

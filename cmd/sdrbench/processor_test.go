@@ -516,14 +516,14 @@ func TestProcessorAddPieces(t *testing.T) {
 		{piece(local("car"), 1001, 127), "payload_size: 1001 is more than the piece_size, 127"},
 		{piece(local("car"), 100, 128), "piece 0:"},
 		{piece("pledge", 0, 4064), "piece 0:"},
-		{piece("plegde", 0, 127), `\"plegde\" is neither`},
+		{piece("plegde", 0, 127), `"plegde" is neither`},
 		{piece(map[string]any{}, 0, 127), `{} is neither`},
 		{piece(local("bad"), 10, 127), "are one file"},
 		{piece(map[string]any{"url": "ftp://x/y"}, 10, 127), "no http or https address"},
 		{piece(map[string]any{"url": server.URL + "/other"}, 10, 127), "404 Not Found, want 200 OK"},
 		{piece(map[string]any{"url": server.URL + "/piece"}, 1001, 1016), "it has 1000 bytes, fewer than the payload_size, 1001"},
 	} {
-		if output, failed := add("bad", tt.piece); !strings.Contains(strconvQuote(failed), tt.want) && !strings.Contains(failed, tt.want) {
+		if output, failed := add("bad", tt.piece); !strings.Contains(failed, tt.want) {
 			t.Errorf("%v: %q %q, want %q in it", tt.piece, output, failed, tt.want)
 		}
 		if _, err := os.Stat(filepath.Join(dir, "bad")); err == nil {
@@ -533,8 +533,6 @@ func TestProcessorAddPieces(t *testing.T) {
 	c.in.Close()
 	c.exits(0)
 }
-
-func strconvQuote(s string) string { return fmt.Sprintf("%q", s) }
 
 // Two tasks that make one staged file at the same time: the second is refused.
 func TestProcessorAddPiecesBusy(t *testing.T) {
@@ -656,7 +654,7 @@ func TestProcessorCheck(t *testing.T) {
 		cmd.Env = slices.Concat(os.Environ(), []string{"SDR_LOCK_DIR=" + filepath.Join(dir, "locks")}, tt.env)
 		out, _ := cmd.Output()
 		exit := cmd.ProcessState.ExitCode()
-		if strings.Contains(tt.want, "NUMA") && !strings.Contains(string(out), tt.want) || exit != tt.exit || !strings.Contains(strings.ReplaceAll(string(out), " GiB", "GiB"), tt.want) && !strings.Contains(string(out), tt.want) {
+		if exit != tt.exit || !strings.Contains(string(out), tt.want) {
 			t.Errorf("%v %v: exit code %d, want %d, and %q in\n%s", tt.env, tt.args, exit, tt.exit, tt.want, out)
 		}
 	}

@@ -66,27 +66,6 @@ func PreferNode(node int) error {
 	return unsupported(errno)
 }
 
-// PreferredNode is what PreferNode has set, of the calling thread; ok is false if nothing has.
-func PreferredNode() (node int, ok bool, err error) {
-	var mode int32
-	var nodes [1 << 10]uint64
-	_, _, errno := unix.Syscall6(unix.SYS_GET_MEMPOLICY, uintptr(unsafe.Pointer(&mode)), uintptr(unsafe.Pointer(&nodes)), uintptr(64*len(nodes)), 0, 0, 0)
-	if errno != 0 {
-		return 0, false, errno
-	}
-	if mode != unix.MPOL_PREFERRED {
-		return 0, false, nil
-	}
-	for i, word := range nodes {
-		for bit := range 64 {
-			if word>>bit&1 != 0 {
-				return 64*i + bit, true, nil
-			}
-		}
-	}
-	return 0, false, nil
-}
-
 // TakeDescriptor returns what f is, under another descriptor that no child gets, and makes f the
 // same as instead.
 func TakeDescriptor(f, instead *os.File) (*os.File, error) {

@@ -13,8 +13,5 @@ func SetProcessAffinity([]int) error { return errors.ErrUnsupported }
 // PreferNode is not supported.
 func PreferNode(int) error { return errors.ErrUnsupported }
 
-// PreferredNode is not known.
-func PreferredNode() (int, bool, error) { return 0, false, errors.ErrUnsupported }
-
 // TakeDescriptor is not supported.
 func TakeDescriptor(_, _ *os.File) (*os.File, error) { return nil, errors.ErrUnsupported }
