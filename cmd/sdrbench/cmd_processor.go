@@ -132,7 +132,7 @@ Zeros may be holes in the file.`,
   sdrbench processor add_pieces --check`,
 		Args: cobra.NoArgs,
 		RunE: work(func(ctx context.Context, _ []string) error {
-			return runProcessor(ctx, a, "add_pieces", &f, nil, processor.AddPieces, func(a *app) func(context.Context, processor.AddPiecesTask) ([]byte, error) {
+			return runProcessor(ctx, a, "add_pieces", &f, nil, processor.AddPieces, func(_ context.Context, a *app) func(context.Context, processor.AddPiecesTask) ([]byte, error) {
 				turn := newTurns()
 				return func(ctx context.Context, t processor.AddPiecesTask) ([]byte, error) {
 					return a.addPieces(ctx, turn, t)
@@ -159,7 +159,7 @@ tree-d that is there is replaced when the new one is complete.`,
   sdrbench processor tree_d --check`,
 		Args: cobra.NoArgs,
 		RunE: work(func(ctx context.Context, _ []string) error {
-			return runProcessor(ctx, a, "tree_d", &f, nil, processor.TreeD, func(*app) func(context.Context, processor.TreeDTask) ([]byte, error) {
+			return runProcessor(ctx, a, "tree_d", &f, nil, processor.TreeD, func(context.Context, *app) func(context.Context, processor.TreeDTask) ([]byte, error) {
 				turn := newTurns()
 				return func(ctx context.Context, t processor.TreeDTask) ([]byte, error) {
 					leave, err := turn.take(ctx)
@@ -199,7 +199,7 @@ var errSignal = errors.New("canceled: a signal has ended the processor")
 // runProcessor serves damocles' requests, or checks whether it could. What is wrong with flags and
 // variables shows before the first line, so that damocles says it; whatever may be slow comes after.
 func runProcessor[T any](ctx context.Context, a *app, stage string, f *processorFlags, check func(context.Context, *checkup),
-	decode func([]byte) (T, error), begin func(*app) func(context.Context, T) ([]byte, error)) error {
+	decode func([]byte) (T, error), begin func(context.Context, *app) func(context.Context, T) ([]byte, error)) error {
 	if f.check {
 		return a.checkProcessor(ctx, stage, check)
 	}
@@ -226,7 +226,7 @@ func runProcessor[T any](ctx context.Context, a *app, stage string, f *processor
 	serving, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)
 	defer context.AfterFunc(ctx, func() { cancel(errSignal) })()
-	return processor.Serve(serving, a.in, a.out, processor.Options{Stage: stage, Note: func(text string) { a.note("%s", text) }}, decode, begin(a))
+	return processor.Serve(serving, a.in, a.out, processor.Options{Stage: stage, Note: func(text string) { a.note("%s", text) }}, decode, begin(serving, a))
 }
 
 func (a *app) runProcessorPC1(ctx context.Context, f *pc1Processor) error {
@@ -240,7 +240,7 @@ func (a *app) runProcessorPC1(ctx context.Context, f *pc1Processor) error {
 		return err
 	}
 	check := func(ctx context.Context, c *checkup) { f.checkMachine(ctx, c, o) }
-	return runProcessor(ctx, a, "pc1", &f.processorFlags, check, processor.PC1, func(a *app) func(context.Context, seal.Sector) ([]byte, error) {
+	return runProcessor(ctx, a, "pc1", &f.processorFlags, check, processor.PC1, func(ctx context.Context, a *app) func(context.Context, seal.Sector) ([]byte, error) {
 		o := o
 		o.Notes = func(n sealer.Note) {
 			about := ""
@@ -260,6 +260,12 @@ func (a *app) runProcessorPC1(ctx context.Context, f *pc1Processor) error {
 		if o.HugeTLBFS != "" || !f.hugeFiles.wanted() {
 			m.hugeFiles = func() {}
 		}
+		// Before there is a request, so that what is wrong shows early.
+		go func() {
+			if _, err := m.joiner(ctx); err != nil && ctx.Err() == nil {
+				a.note("%v: this is tried again with each request", oneLine(err))
+			}
+		}()
 		return func(ctx context.Context, s seal.Sector) ([]byte, error) {
 			// What the process itself uses is no sector's.
 			if err := seal.CheckPaths([]seal.Sector{s}, append(f.readFiles(s.Proof), a.processorFiles()...)...); err != nil {
@@ -283,8 +289,8 @@ func (a *app) processorFiles() []seal.File {
 	return append(a.printedFiles(), seal.File{Role: "standard error", Path: os.Stderr.Name(), Opened: os.Stderr, Use: seal.Prints})
 }
 
-// A pc1Machine is opened by the first request, and, if that is in vain, by the next: what is
-// wrong, a lock directory that nobody may write to, may have been put right.
+// A pc1Machine is opened when the processor begins, and, if that is in vain, by each request: what
+// is wrong, a lock directory that nobody may write to, may have been put right.
 type pc1Machine struct {
 	options   sealer.Options
 	lockstep  lockstep.Options

@@ -13,7 +13,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sdr-engine/sdr/internal/linux"
-	"github.com/sdr-engine/sdr/internal/words"
 	"github.com/sdr-engine/sdr/topology"
 )
 
@@ -190,8 +189,8 @@ func (h *hugeFiles) use() (dir string, err error) {
 		return "", failed(errors.Join(wrong...))
 	}
 	if files > 0 {
-		wrong = append(wrong, fmt.Errorf("%s there hold %s of huge pages, which layers cannot use: only those that are free are used; remove the files, and all are",
-			words.Count(files, "file"), topology.SizeText(bytes)))
+		wrong = append(wrong, fmt.Errorf("%s of huge pages are in files there (%d), and layers cannot use those, only what is free: remove the files, and all of it is",
+			topology.SizeText(bytes), files))
 	}
 	if len(wrong) > 0 {
 		return dir, fmt.Errorf("huge page files: memory comes from the mount of %q: %w", dir, errors.Join(wrong...))
