@@ -73,8 +73,12 @@ func (a *app) checkProcessor(ctx context.Context, stage string, check func(conte
 	return a.printText("processor %s will do\n", stage)
 }
 
-// checkMachine finds whether sectors can be sealed as the options have it.
-func (f *pc1Processor) checkMachine(ctx context.Context, c *checkup, o sealer.Options) {
+// checkMachine finds whether sectors can be sealed as the options have it, with which this is wrong
+// already.
+func (f *pc1Processor) checkMachine(ctx context.Context, c *checkup, o sealer.Options, wrong error) {
+	for _, err := range words.Errors(wrong) {
+		c.fail("%s", oneLine(err))
+	}
 	if f.hugeFiles.wanted() && o.HugeTLBFS == "" {
 		dir, err := f.hugeFiles.use()
 		if err != nil {

@@ -26,7 +26,6 @@ import (
 // ProcessorFlags are those of all of damocles' processors.
 type processorFlags struct {
 	check bool
-	proof porep.SealProof // of --check; noProof if none was given
 }
 
 func (a *app) processor() *cobra.Command {
@@ -60,7 +59,6 @@ will, and 1 if not.`,
 }
 
 func (f *processorFlags) add(cmd *cobra.Command) {
-	f.proof = noProof
 	cmd.Flags().BoolVar(&f.check, "check", false, "print whether this will work, and do nothing")
 }
 
@@ -71,10 +69,11 @@ type pc1Processor struct {
 	hugeFiles
 	batch int
 	wait  time.Duration
+	proof porep.SealProof // of --check; noProof if none was given
 }
 
 func (a *app) processorPC1() *cobra.Command {
-	f := pc1Processor{batch: engine.MaxSectors}
+	f := pc1Processor{batch: engine.MaxSectors, proof: noProof}
 	cmd := &cobra.Command{
 		Use:   "pc1",
 		Short: "Do PreCommit phase 1 of the sectors that damocles asks for",
@@ -236,10 +235,10 @@ func (a *app) runProcessorPC1(ctx context.Context, f *pc1Processor) error {
 	if err = errors.Join(err, f.validate(settings, f.batch)); err != nil {
 		err = usageError{err}
 	}
-	if err := errors.Join(err, a.checkReference(ctx)); err != nil {
+	if err = errors.Join(err, a.checkReference(ctx)); err != nil && !f.check {
 		return err
 	}
-	check := func(ctx context.Context, c *checkup) { f.checkMachine(ctx, c, o) }
+	check := func(ctx context.Context, c *checkup) { f.checkMachine(ctx, c, o, err) }
 	return runProcessor(ctx, a, "pc1", &f.processorFlags, check, processor.PC1, func(ctx context.Context, a *app) func(context.Context, seal.Sector) ([]byte, error) {
 		o := o
 		o.Notes = func(n sealer.Note) {

@@ -266,7 +266,7 @@ func TestProcessorBadInput(t *testing.T) {
 			t.Errorf("%d %q %.2000q, want %q in it", got, output, failed, tt.want)
 		}
 	}
-	for _, line := range []string{"", "no JSON", `{"id":-1,"task":{}}`, `{"task":{}}`, `{"id":1`, "\xff", strings.Repeat("x", 8<<20), `{"id":1.5}`} {
+	for _, line := range []string{"", "no JSON", `{"id":-1,"task":{}}`, `{"task":{}}`, `{"id":1,`, `{"id":1`, "\xff", strings.Repeat("x", 8<<20), `{"id":1.5}`} {
 		fmt.Fprintln(c.in, line)
 	}
 	if id, _, failed := c.reply(); id != 1 || !strings.Contains(failed, "unexpected end of JSON input") {
@@ -284,8 +284,8 @@ func TestProcessorBadInput(t *testing.T) {
 		t.Errorf("%d %q", id, failed)
 	}
 	c.exits(0)
-	if n := strings.Count(c.stderr.String(), "a line has no reply"); n != 6 {
-		t.Errorf("%d lines noted, want 6: %.3000s", n, &c.stderr)
+	if n := strings.Count(c.stderr.String(), "a line has no reply"); n != 7 {
+		t.Errorf("%d lines noted, want 7: %.3000s", n, &c.stderr)
 	}
 }
 
@@ -649,6 +649,8 @@ func TestProcessorCheck(t *testing.T) {
 		{nil, []string{"pc1", "--proof", "StackedDrg2KiBV1_1", "--batch", "2"}, "ok    2KiB sectors: room for 2 together", 0},
 		{nil, []string{"pc1", "--proof", "StackedDrg64GiBV1_1", "--memory", "1GiB"}, "wrong 64GiB sectors: no room: ", 1},
 		{nil, []string{"pc1", "--lock-dir", "/proc/nowhere"}, "wrong ", 1},
+		{[]string{"SDR_KERNEL=none"}, []string{"pc1"}, "wrong SDR_KERNEL: ", 1},
+		{[]string{"FIL_PROOFS_MULTICORE_SDR_PRODUCERS=many"}, []string{"pc1"}, "wrong FIL_PROOFS_MULTICORE_SDR_PRODUCERS: ", 1},
 	} {
 		cmd := exec.Command("sdrbench", slices.Concat([]string{"processor"}, tt.args, []string{"--check"})...)
 		cmd.Env = slices.Concat(os.Environ(), []string{"SDR_LOCK_DIR=" + filepath.Join(dir, "locks")}, tt.env)

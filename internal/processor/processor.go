@@ -55,19 +55,18 @@ func Serve[T any](ctx context.Context, in io.Reader, out io.Writer, o Options, d
 	if err := s.write([]byte(o.Stage + " processor ready\n")); err != nil {
 		return err
 	}
-	var work, replies sync.WaitGroup
 	ended := make(chan error, 1)
 	go func() {
 		ended <- s.read(ctx, in, func(r *request) {
 			if ctx.Err() != nil || !s.begin(r) {
 				return
 			}
-			work.Add(1)
-			replies.Go(func() {
+			go func() {
+				defer s.replies.Done()
 				o := perform(ctx, s.note, r, decode, do)
-				work.Done()
+				s.work.Done()
 				s.reply(r.id, o)
-			})
+			}()
 		})
 	}()
 	var readErr error
@@ -80,10 +79,10 @@ func Serve[T any](ctx context.Context, in io.Reader, out io.Writer, o Options, d
 	case <-ctx.Done():
 	}
 	s.close()
-	work.Wait()
+	s.work.Wait()
 	all := make(chan struct{})
 	go func() {
-		replies.Wait()
+		s.replies.Wait()
 		close(all)
 	}()
 	patience := cmp.Or(o.Patience, 10*time.Second)
@@ -132,6 +131,8 @@ type server struct {
 	mu       sync.Mutex
 	closed   bool // no request begins any more
 	inFlight map[uint64]struct{}
+	// Work and replies count requests that have begun and not ended, and those without a reply.
+	work, replies sync.WaitGroup
 
 	writing sync.Mutex
 	out     io.Writer
@@ -154,6 +155,8 @@ func (s *server) begin(r *request) bool {
 		r.err = fmt.Errorf("processor: refused: %d requests have no reply yet, and no more may have", MaxInFlight)
 	}
 	s.inFlight[r.id] = struct{}{}
+	s.work.Add(1)
+	s.replies.Add(1)
 	return true
 }
 

@@ -155,6 +155,8 @@ func TestBadRequests(t *testing.T) {
 		{`{"id":` + long + `,"task":"a"}`, "", "not JSON"},
 		{`{"id":"` + long + `","task":"a"}`, "", "is not a number"},
 		{"\xff\xfe", "", "not JSON"},
+		{`{"id":5`, "", "unexpected end"}, // perhaps it was 50
+		{`{"task":"a","id":5`, "", "unexpected end"},
 		{"{", "", "not JSON: unexpected end of JSON input"},
 	} {
 		name := tt.line[:min(len(tt.line), 60)]

@@ -68,6 +68,9 @@ func parseRequest(line []byte) (r *request, known bool) {
 // maxShown is how much of a wrong value an error has, in bytes.
 const maxShown = 80
 
+// shown is the beginning of a wrong value.
+func shown(value []byte) string { return clip(string(value[:min(len(value), maxShown+1)]), maxShown) }
+
 // A field is how a value is read, which is valid JSON.
 type field func(value []byte) error
 
@@ -108,9 +111,9 @@ func walk(text []byte, open byte, each func(name, value []byte) error) error {
 	p := walker{text: text}
 	if !p.is(open) {
 		if open == '{' {
-			return fmt.Errorf("%s is no object", clip(string(text), maxShown))
+			return fmt.Errorf("%s is no object", shown(text))
 		}
-		return fmt.Errorf("%s is no list", clip(string(text), maxShown))
+		return fmt.Errorf("%s is no list", shown(text))
 	}
 	if p.is('}') || p.is(']') {
 		return nil
@@ -194,10 +197,7 @@ func (p *walker) value() []byte {
 			return p.text[begin:p.at]
 		}
 	}
-	if depth > 0 {
-		return nil
-	}
-	return p.text[begin:]
+	return nil // a number may have lost its last digits
 }
 
 func notJSON(err error) error {
@@ -246,15 +246,14 @@ func decode(object []byte, fields map[string]field) error {
 func text(to *string) field {
 	return func(value []byte) error {
 		if len(value) == 0 || value[0] != '"' {
-			return fmt.Errorf("%s is no string", clip(string(value), maxShown))
+			return fmt.Errorf("%s is no string", shown(value))
 		}
 		if err := json.Unmarshal(value, to); err != nil {
 			return err
 		}
 		// Half of a surrogate pair becomes this character, and another text than was meant.
-		lower := bytes.ToLower(value)
-		if strings.ContainsRune(*to, utf8.RuneError) && !bytes.Contains(value, []byte("\uFFFD")) && !bytes.Contains(lower, []byte(`\ufffd`)) {
-			return fmt.Errorf("%s has half of a surrogate pair", clip(string(value), maxShown))
+		if strings.ContainsRune(*to, utf8.RuneError) && !bytes.Contains(value, []byte("\uFFFD")) && !bytes.Contains(bytes.ToLower(value), []byte(`\ufffd`)) {
+			return fmt.Errorf("%s has half of a surrogate pair", shown(value))
 		}
 		return nil
 	}
@@ -273,7 +272,7 @@ func path(to *string) field {
 			return errors.New(`"" is no path`)
 		}
 		if len(*to) > maxPath {
-			return fmt.Errorf("%s has %d bytes, and a path at most %d", clip(string(value), maxShown), len(*to), maxPath)
+			return fmt.Errorf("%s has %d bytes, and a path at most %d", shown(value), len(*to), maxPath)
 		}
 		return nil
 	}
@@ -284,7 +283,7 @@ func number[T ~uint64](to *T) field {
 	return func(value []byte) error {
 		n, err := strconv.ParseUint(string(value), 10, 64)
 		if err != nil {
-			return fmt.Errorf("%s is not a number from 0 to %d", clip(string(value), maxShown), uint64(math.MaxUint64))
+			return fmt.Errorf("%s is not a number from 0 to %d", shown(value), uint64(math.MaxUint64))
 		}
 		*to = T(n)
 		return nil
@@ -299,17 +298,17 @@ func bytes32[T ~[32]byte](to *T) field {
 		list, isList := bytes.CutPrefix(value, []byte("["))
 		list, closed := bytes.CutSuffix(list, []byte("]"))
 		if !isList || !closed {
-			return fmt.Errorf("%s is no list of %d numbers", clip(string(value), maxShown), want)
+			return fmt.Errorf("%s is no list of %d numbers", shown(value), want)
 		}
 		count, out := 0, [32]byte{}
-		for len(bytes.TrimSpace(list)) > 0 {
+		for list = bytes.TrimSpace(list); len(list) > 0; {
 			var item []byte
 			item, list, _ = bytes.Cut(list, []byte(","))
 			item = bytes.TrimSpace(item)
 			if count < want {
 				n, err := strconv.ParseUint(string(item), 10, 8)
 				if err != nil {
-					return fmt.Errorf("number %d of it, %s, is not one from 0 to 255", count, clip(string(item), maxShown))
+					return fmt.Errorf("number %d of it, %s, is not one from 0 to 255", count, shown(item))
 				}
 				out[count] = byte(n)
 			}

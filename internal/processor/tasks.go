@@ -3,7 +3,6 @@ package processor
 import (
 	"bytes"
 	"fmt"
-	"strconv"
 
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/seal"
@@ -71,13 +70,13 @@ func (p *Piece) file(value []byte) error {
 			return err
 		}
 		if kind != "pledge" {
-			return fmt.Errorf(`%s is neither "pledge" nor an object with local or url`, clip(strconv.Quote(kind), maxShown))
+			return fmt.Errorf(`%s is neither "pledge" nor an object with local or url`, shown(value))
 		}
 		return nil
 	}
 	err := eachField(value, map[string]field{"local": path(&p.Local), "url": path(&p.URL)})
 	if err == nil && (p.Local == "") == (p.URL == "") {
-		err = fmt.Errorf(`%s is neither "pledge" nor an object with local or url`, clip(string(value), maxShown))
+		err = fmt.Errorf(`%s is neither "pledge" nor an object with local or url`, shown(value))
 	}
 	return err
 }
