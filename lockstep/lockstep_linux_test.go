@@ -326,6 +326,13 @@ func TestNothingLeft(t *testing.T) {
 	}
 }
 
+// A fault of the program in a job is its calls' error.
+func TestPanic(t *testing.T) {
+	if err := new(job).seal(nil, nil); err == nil || !strings.Contains(err.Error(), "sealing panicked") || !strings.Contains(err.Error(), "lockstep.go") {
+		t.Error(err)
+	}
+}
+
 func TestOptions(t *testing.T) {
 	for _, o := range []Options{{Wait: -1}, {Sectors: -1}, {Sectors: engine.MaxSectors + 1}} {
 		if _, err := New(nil, o); err == nil {
