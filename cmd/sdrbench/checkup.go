@@ -5,8 +5,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 
@@ -14,6 +12,7 @@ import (
 	"github.com/sdr-engine/sdr/internal/words"
 	"github.com/sdr-engine/sdr/placement"
 	"github.com/sdr-engine/sdr/porep"
+	"github.com/sdr-engine/sdr/reserve"
 	"github.com/sdr-engine/sdr/sealer"
 	"github.com/sdr-engine/sdr/topology"
 )
@@ -68,7 +67,7 @@ func (a *app) checkProcessor(ctx context.Context, stage string, check func(conte
 		return context.Cause(ctx)
 	}
 	if c.wrong > 0 {
-		return fmt.Errorf("checking processor %s: this will not do: %s", stage, words.Count(c.wrong, "line")+" above with wrong")
+		return fmt.Errorf("checking processor %s: this will not do: %s", stage, words.Count(c.wrong, "wrong line"))
 	}
 	return a.printText("processor %s will do\n", stage)
 }
@@ -110,13 +109,13 @@ func (f *pc1Processor) checkMachine(ctx context.Context, c *checkup, o sealer.Op
 	if o.Policy == sealer.PolicyNone {
 		c.note("--policy none: cores are neither chosen nor reserved")
 	} else {
-		f.checkLocks(c)
+		f.checkLocks(c, &o)
 	}
 	cores, freeCores := len(view.Machine.Cores()), view.FreeCores()
 	if freeCores == 0 {
-		c.note("of %s none is free now: sectors wait until one is", words.Count(cores, "core"))
+		c.note("no core is free now, of the machine's %d: sectors wait until one is", cores)
 	} else {
-		c.ok("of %s %d that nobody holds; %s may be used", words.Count(cores, "core"), freeCores, words.Count(view.Machine.Allowed().Len(), "CPU"))
+		c.ok("%s for sectors, which nobody holds, of the machine's %d", words.Count(freeCores, "core"), cores)
 	}
 	for _, h := range view.Held {
 		c.note("held: %s", h.Who())
@@ -143,21 +142,17 @@ func (f *pc1Processor) checkMachine(ctx context.Context, c *checkup, o sealer.Op
 	}
 }
 
-// checkLocks finds whether this user can make files where cores are held.
-func (f *pc1Processor) checkLocks(c *checkup) {
-	name := filepath.Join(f.lockDir, ".check")
-	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err == nil {
-		file.Close()
-		err = os.Remove(name)
-	}
+// checkLocks finds whether this user can hold cores in the lock directory, which is made, as a job
+// would make it.
+func (f *pc1Processor) checkLocks(c *checkup, o *sealer.Options) {
+	_, err := reserve.Open(f.lockDir, "/")
 	switch {
 	case err == nil:
 		c.ok("lock directory %q: jobs see which cores the others hold", f.lockDir)
-	case f.changed("lock-dir"):
-		c.fail("lock directory %q: %v", f.lockDir, err)
+	case o.LockDir != "":
+		c.fail("%s%s", oneLine(err), forAll(err))
 	default:
-		c.note("lock directory %q: %v%s", f.lockDir, err, forAll(err))
+		c.note("cores will not be reserved: %s%s", oneLine(err), forAll(err))
 	}
 }
 
