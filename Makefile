@@ -16,7 +16,10 @@ NFPM := bin/nfpm-$(NFPM_VERSION)
 # is no clone, and then the binary says what the go command knows. The clone may belong
 # to another user.
 VERSION = $(shell git -c safe.directory='*' describe --tags --match='v[0-9]*' --always --abbrev=12 --dirty 2>/dev/null)
-LDFLAGS = $(addprefix -X=main.linkedVersion=,$(VERSION))
+LDFLAGS = $(addprefix -X=main.linkedVersion=,$(VERSION)) $(START)
+# Where the program begins, so that it can tell which standard streams were closed: see
+# internal/linux/start_linux_amd64.s.
+START = $(if $(filter linux/amd64 linux/arm64,$(shell go env GOOS)/$(shell go env GOARCH)),-E=sdr_start)
 
 # An arm64 machine runs its own tests; elsewhere QEMU does (Debian's package
 # qemu-user-static). It is some fifty times slower, hence -short and these
@@ -154,6 +157,10 @@ bench: ## Go benchmarks: BENCH=regexp COUNT=5
 .PHONY: oracle-p2
 oracle-p2: ## does the reference's phase 2 accept our phase 1? (needs cargo, or ORACLE=binary)
 	scripts/oracle-p2.sh
+
+.PHONY: damocles
+damocles: build ## damocles' side of `sdrbench processor`, on its own crate (needs cargo; CHECK=check.sh ROUNDS=100)
+	scripts/damocles.sh bin/sdrbench
 
 .PHONY: ci
 ci: ## everything CI does

@@ -255,6 +255,9 @@ func (j *Joiner) seal(b *job) {
 // hold waits for cores for all calls that have not left meanwhile.
 func (j *Joiner) hold(b *job) (calls []*call, hold *sealer.Hold, err error) {
 	done := func(i int, o seal.Outcome) {
+		if o.Err != nil && b.ctx.Err() != nil {
+			return // the job ends, and its calls with it, when their files are let go
+		}
 		j.mu.Lock()
 		defer j.mu.Unlock()
 		j.end(calls[i], o.Output, o.Err)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -297,6 +298,37 @@ func TestAllLeave(t *testing.T) {
 	j.joined(t, 2)
 	cancel(errEnough)
 	calls.Wait()
+}
+
+// A call that returns because its context has ended has left nothing unfinished: a host's process may
+// end then.
+func TestNothingLeft(t *testing.T) {
+	j := open(t, Options{}, sealer.Settings{Kernel: "generic/1"})
+	for range 50 {
+		s, g := zeroSector(t)
+		ctx, cancel := context.WithCancelCause(t.Context())
+		ended := make(chan error, 1)
+		go func() {
+			_, err := j.PreCommit1(ctx, s, "one")
+			ended <- err
+		}()
+		unfinished := func(of string) (names []string) {
+			names, _ = filepath.Glob(filepath.Join(s.CacheDir, "."+of+"*"))
+			return names
+		}
+		for len(unfinished("sc-02-data-layer")) == 0 && len(ended) == 0 { // labels have begun
+			runtime.Gosched()
+		}
+		cancel(errEnough)
+		if err := <-ended; err == nil {
+			right(t, s, g)
+		} else if !errors.Is(err, errEnough) {
+			t.Error(err)
+		}
+		if left := unfinished(""); len(left) > 0 {
+			t.Fatalf("left: %v", left)
+		}
+	}
 }
 
 func TestOptions(t *testing.T) {

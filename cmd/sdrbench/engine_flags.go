@@ -221,7 +221,12 @@ func (f *engineFlags) prepare(ctx context.Context, a *app, p porep.SealProof, se
 	}
 	opened, openErr := sealer.Open(ctx, o)
 	m.Machine = opened
-	errs := []error{err, a.checkReference(ctx)}
+	return m, errors.Join(err, a.checkReference(ctx), optionErrors(openErr))
+}
+
+// optionErrors says which flags an error of sealer.Open is about.
+func optionErrors(openErr error) error {
+	var errs []error
 	for _, err := range words.Errors(openErr) {
 		wrong := (*sealer.OptionError)(nil)
 		switch {
@@ -235,7 +240,7 @@ func (f *engineFlags) prepare(ctx context.Context, a *app, p porep.SealProof, se
 			errs = append(errs, usageError{err})
 		}
 	}
-	return m, errors.Join(errs...)
+	return errors.Join(errs...)
 }
 
 // note tells people what a machine notes.

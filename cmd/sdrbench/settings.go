@@ -28,9 +28,21 @@ type settings struct {
 	maximizeCaching              bool    // FIL_PROOFS_MAXIMIZE_CACHING: the parent cache in memory
 	wrong                        []error // of the reference's settings, each with its variable; see checkReference
 
+	worker workerSettings // what damocles-worker tells its external processors
+
 	plainTerminal bool // a terminal that cannot move its cursor
 	noColor       bool // see no-color.org
 	core          bool // GOTRACEBACK asks for a core file
+}
+
+// workerSettings are what damocles-worker tells an external processor. Not checked yet; "" is
+// nothing.
+type workerSettings struct {
+	cpus           string // VC_CG_CPUSET
+	group          string // VC_CG_NAME
+	numaNode       string // VENUS_WORKER_NUMA_PREFERRED
+	hugeFiles      string // HUGEPAGE_FILES_PATH
+	hugeFilesNamed string // HUGEPAGE_FILES_PATH_PATTERN
 }
 
 // readSettings reads "NAME=text" variables. The reference, by the crate config, takes its
@@ -84,6 +96,10 @@ func readSettings(environ []string) (s settings) {
 	case "0", "false", "off", "no", "": // get has said what is wrong with an empty one
 	default:
 		wrong("%s: %q is no boolean, want 1, true, on, yes or 0, false, off, no", reference["fil_proofs_maximize_caching"].name, text)
+	}
+	s.worker = workerSettings{
+		cpus: exact["VC_CG_CPUSET"], group: exact["VC_CG_NAME"], numaNode: exact["VENUS_WORKER_NUMA_PREFERRED"],
+		hugeFiles: exact["HUGEPAGE_FILES_PATH"], hugeFilesNamed: exact["HUGEPAGE_FILES_PATH_PATTERN"],
 	}
 	s.plainTerminal = exact["TERM"] == "dumb"
 	s.noColor = exact["NO_COLOR"] != ""

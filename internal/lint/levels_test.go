@@ -75,10 +75,11 @@ var levels = []row{
 	{7, "ffi", []string{lowerLevels}},
 	{7, "internal/cabi", []string{lowerLevels}},
 	{7, "internal/overlay", []string{"golang.org/x/mod"}},
+	{7, "internal/processor", []string{"porep", "seal"}},
 
 	{8, "cmd/sdrbench", []string{
 		publicPackages, "cmd/sdrbench/internal/view", "internal/coreclock", "internal/durable", "internal/layers", "internal/linux", "internal/portlimits",
-		"internal/overlay", "internal/profile", "internal/tune", "internal/words",
+		"internal/overlay", "internal/processor", "internal/profile", "internal/tune", "internal/words",
 		"github.com/ipfs/go-cid", "github.com/klauspost/cpuid/v2", "github.com/multiformats/go-multihash",
 		"github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org/x/perf", "golang.org/x/term",
 	}},
