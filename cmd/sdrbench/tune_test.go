@@ -14,7 +14,6 @@ import (
 	"testing"
 
 	"github.com/sdr-engine/sdr/cmd/sdrbench/internal/view"
-	"github.com/sdr-engine/sdr/internal/testkit"
 )
 
 func TestParseSectorCounts(t *testing.T) {
@@ -69,14 +68,6 @@ func withProfile(t *testing.T, config string, args ...string) result {
 	return result{cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()}
 }
 
-// tuneTime is how long a tune may take whose findings nobody needs.
-func tuneTime() string {
-	if testkit.Long() {
-		return "3s"
-	}
-	return "1s"
-}
-
 // Tune writes a profile to the user's configuration directory, and bench goes by it.
 func TestTuneThenBench(t *testing.T) {
 	config, dir := t.TempDir(), t.TempDir()
@@ -92,7 +83,7 @@ func TestTuneThenBench(t *testing.T) {
 	}
 	wantFiles(t, config)
 
-	if r = withProfile(t, config, "tune", "--force", "--json", "--proof", "StackedDrg8MiBV1_1", "--time", tuneTime(), "--dir", dir); r.exit != exitDone {
+	if r = withProfile(t, config, "tune", "--force", "--json", "--proof", "StackedDrg8MiBV1_1", "--time", "3s", "--dir", dir); r.exit != exitDone {
 		t.Fatalf("exit code %d: %s", r.exit, r.stderr)
 	}
 	wantFiles(t, dir)

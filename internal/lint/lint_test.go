@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"testing"
 
@@ -74,6 +75,9 @@ var platforms = []platform{
 // linux has without kernels: they wait for the long tests.
 func TestCompiles(t *testing.T) {
 	t.Parallel()
+	// Trees of syntax and types are kept to the end: looking for garbage is a third of the work.
+	percent := debug.SetGCPercent(400)
+	t.Cleanup(func() { debug.SetGCPercent(percent) })
 	c := newTypeChecker()
 	wanted := slices.DeleteFunc(slices.Clone(platforms), func(p platform) bool {
 		return !testkit.Long() && (p == platform{runtime.GOOS, runtime.GOARCH, ""} || p.goarch == "riscv64")
