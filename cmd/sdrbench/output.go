@@ -269,10 +269,15 @@ func (a *app) beforeWork(cmd *cobra.Command, args []string) error {
 
 // checkStandardOutput refuses to work for a result that has nowhere to go: with standard
 // output closed, what is written there is lost, and no write fails. Commands whose result
-// is in files, or in the exit code, go on.
+// is in files, or in the exit code, go on. Where it cannot be told whether it was closed, or
+// whether somebody wants no result, the result is printed on standard error, too.
 func (a *app) checkStandardOutput(cmd *cobra.Command) error {
 	f, ok := a.out.(*os.File)
-	if !ok || !linux.ClosedAtStart(f) {
+	if !ok {
+		return nil
+	}
+	stream := linux.AtStart(f)
+	if stream == linux.StreamOpen {
 		return nil
 	}
 	switch cmd.Name() {
@@ -290,5 +295,10 @@ func (a *app) checkStandardOutput(cmd *cobra.Command) error {
 		}
 		instead = " with --" + name + ","
 	}
-	return fmt.Errorf("standard output is closed, or /dev/null opened for reading, too, which looks the same, and the result would be lost: send it to a file%s or to >/dev/null if nobody wants it", instead)
+	if stream == linux.StreamNull {
+		a.note("standard output is closed, or /dev/null open for reading, too, which looks the same: the result is on standard error")
+		a.out = a.err
+		return nil
+	}
+	return fmt.Errorf("standard output is closed, and the result would be lost: send it to a file%s or to >/dev/null if nobody wants it", instead)
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -57,9 +58,27 @@ func TestBuiltByMake(t *testing.T) {
 	if err := open.Run(); err != nil {
 		t.Errorf("with /dev/null: %v", err)
 	}
-	closed := exec.Command("sh", "-c", `exec "$0" topo >&-`, program)
-	if out, err := closed.CombinedOutput(); err == nil || !strings.Contains(string(out), "standard output is closed") {
-		t.Errorf("with standard output closed: %v: %s", err, out)
+	// Standard output that is closed is found out before the work.
+	dir := t.TempDir()
+	sealed, cache, staged, piece := filepath.Join(dir, "sealed"), filepath.Join(dir, "cache"), filepath.Join(dir, "staged"), filepath.Join(dir, "piece")
+	if err := errors.Join(os.WriteFile(sealed, nil, 0o666), os.Mkdir(cache, 0o777), os.WriteFile(piece, make([]byte, 127), 0o666)); err != nil {
+		t.Fatal(err)
+	}
+	pc1 := "pc1 --proof StackedDrg2KiBV1_1 --cache-dir " + cache + " --staged /dev/zero --sealed " + sealed + " --miner 1000 --sector 1 --ticket " + strings.Repeat("01", 32)
+	for _, args := range []string{
+		pc1, pc1 + " --output -", pc1 + " --output /dev/stdout", pc1 + " <&-", "topo", "plan", "commp --piece " + piece,
+		"addpiece --proof StackedDrg2KiBV1_1 --piece " + piece + " --piece-size 127 --staged " + staged,
+	} {
+		closed := exec.Command("sh", "-c", `exec "$0" `+args+` >&-`, program)
+		if out, err := closed.CombinedOutput(); closed.ProcessState.ExitCode() != exitUsage || !strings.Contains(string(out), "standard output is closed, and the result would be lost") {
+			t.Errorf("%s with standard output closed: %v: %s", args, err, out)
+		}
+	}
+	if entries, err := os.ReadDir(cache); err != nil || len(entries) > 0 {
+		t.Errorf("pc1 has left %v, %v", entries, err)
+	}
+	if _, err := os.Stat(staged); err == nil {
+		t.Error("addpiece has made a staged file")
 	}
 	check := exec.Command(program, "processor", "tree_d", "--check")
 	check.Env = append(os.Environ(), "VENUS_WORKER_NUMA_PREFERRED=0")

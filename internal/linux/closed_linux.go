@@ -12,22 +12,38 @@ var (
 	startFlags [3]int32 // of each, or less than 0 for one that was closed
 )
 
-// ClosedAtStart reports whether a standard stream was closed when the program began. Go's
-// runtime has then opened /dev/null in its place, so that no file of the program's gets
-// its number (runtime.checkfds), and it does so for reading and writing. A shell's
-// >/dev/null and systemd's StandardOutput=null are for writing only. Who hands down /dev/null
-// open for both, as daemon(3) and Python's DEVNULL do, can be told from who hands down nothing only
-// where the program was linked with -E sdr_start; else it is taken for closed.
-func ClosedAtStart(f *os.File) bool {
+// Stream says what a standard stream was when the program began.
+type Stream int
+
+// What a stream was.
+const (
+	StreamOpen   Stream = iota
+	StreamClosed        // Go's runtime has opened /dev/null in its place
+	StreamNull          // either closed, or /dev/null open for reading and writing
+)
+
+// AtStart tells what a standard stream was when the program began. In place of one that was
+// closed Go's runtime opens /dev/null, so that no file of the program's gets its number
+// (runtime.checkfds), for reading and writing. A shell's >/dev/null and systemd's
+// StandardOutput=null are for writing only. Who hands down /dev/null open for both, as daemon(3) and
+// Python's DEVNULL do, can be told from who hands down nothing only where the program was
+// linked with -E sdr_start.
+func AtStart(f *os.File) Stream {
 	fd := int(f.Fd())
 	if startNoted != 0 && fd >= 0 && fd < len(startFlags) {
-		return startFlags[fd] < 0
+		if startFlags[fd] < 0 {
+			return StreamClosed
+		}
+		return StreamOpen
 	}
 	var st unix.Stat_t
 	if err := retry(func() error { return unix.Fstat(fd, &st) }); err != nil {
-		return true
+		return StreamClosed
 	}
 	null := st.Mode&unix.S_IFMT == unix.S_IFCHR && uint64(st.Rdev) == unix.Mkdev(1, 3)
 	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
-	return null && err == nil && flags&unix.O_ACCMODE == unix.O_RDWR
+	if null && err == nil && flags&unix.O_ACCMODE == unix.O_RDWR {
+		return StreamNull
+	}
+	return StreamOpen
 }

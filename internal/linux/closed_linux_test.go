@@ -8,26 +8,26 @@ import (
 	"github.com/sdr-engine/sdr/internal/linux"
 )
 
-// TestClosedAtStart tells what the runtime opens from what a shell does; that the runtime
+// TestAtStart tells what the runtime opens from what a shell does; that the runtime
 // still does so is tested with the command.
-func TestClosedAtStart(t *testing.T) {
+func TestAtStart(t *testing.T) {
 	for _, tt := range []struct {
 		path  string
 		flags int
-		want  bool
+		want  linux.Stream
 	}{
-		{"/dev/null", os.O_RDWR, true},
-		{"/dev/null", os.O_WRONLY, false},
-		{"/dev/null", os.O_RDONLY, false},
-		{"/dev/zero", os.O_RDWR, false},
-		{filepath.Join(t.TempDir(), "file"), os.O_RDWR | os.O_CREATE, false},
+		{"/dev/null", os.O_RDWR, linux.StreamNull},
+		{"/dev/null", os.O_WRONLY, linux.StreamOpen},
+		{"/dev/null", os.O_RDONLY, linux.StreamOpen},
+		{"/dev/zero", os.O_RDWR, linux.StreamOpen},
+		{filepath.Join(t.TempDir(), "file"), os.O_RDWR | os.O_CREATE, linux.StreamOpen},
 	} {
 		f, err := os.OpenFile(tt.path, tt.flags, 0o666)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer f.Close()
-		if got := linux.ClosedAtStart(f); got != tt.want {
+		if got := linux.AtStart(f); got != tt.want {
 			t.Errorf("%s, opened with %#x: %v", tt.path, tt.flags, got)
 		}
 	}

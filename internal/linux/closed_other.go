@@ -4,5 +4,15 @@ package linux
 
 import "os"
 
-// ClosedAtStart is not known.
-func ClosedAtStart(*os.File) bool { return false }
+// Stream says what a standard stream was when the program began.
+type Stream int
+
+// What a stream was.
+const (
+	StreamOpen Stream = iota
+	StreamClosed
+	StreamNull
+)
+
+// AtStart is not known.
+func AtStart(*os.File) Stream { return StreamOpen }
