@@ -107,6 +107,27 @@ func (p Policy) String() string {
 	return names[p]
 }
 
+// ParsePolicy reads a policy by its name. A list of CPUs, 0-3,8, is PolicyList with those.
+func ParsePolicy(text string) (Policy, topology.CPUSet, error) {
+	switch text {
+	case PolicyAuto.String():
+		return PolicyAuto, topology.CPUSet{}, nil
+	case PolicyNone.String():
+		return PolicyNone, topology.CPUSet{}, nil
+	}
+	policy, only, err := placement.ParsePolicy(text)
+	if none := (*placement.PolicyError)(nil); errors.As(err, &none) && none.Err == nil {
+		err = fmt.Errorf("%w, auto or none", err)
+	}
+	switch policy {
+	case placement.Pack:
+		return PolicyPack, only, err
+	case placement.List:
+		return PolicyList, only, err
+	}
+	return PolicySpread, only, err
+}
+
 func (p Policy) placement() placement.Policy {
 	switch p {
 	case PolicyPack:

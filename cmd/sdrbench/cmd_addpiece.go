@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sdr-engine/sdr/internal/input"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/seal"
 )
@@ -52,7 +53,7 @@ the pieces. Where it is, it is kept up to date, --existing is not needed, and pc
 	}
 	proofFlag(cmd, &f.proof, "registered seal proof")
 	cmd.Flags().StringVar(&f.piece, "piece", "", "the piece's `FILE`, - for standard input")
-	flagVar(cmd, &f.size, "piece-size", "UNPADDED", "the piece's size in bytes", parseUnpadded)
+	flagVar(cmd, &f.size, "piece-size", "UNPADDED", "the piece's size in bytes", input.Unpadded)
 	cmd.Flags().StringVar(&f.staged, "staged", "", "staged `FILE` to append to")
 	cmd.Flags().Var(&flagValue[[]porep.UnpaddedSize]{to: &f.existing, kind: "SIZES", parse: addSizes}, "existing",
 		"unpadded sizes of the pieces that staged holds, in order: 127,508; if repeated, they add up")
@@ -97,7 +98,7 @@ func (a *app) runAddPiece(ctx context.Context, f addPieceFlags) error {
 }
 
 func (a *app) printAdded(f addPieceFlags, added seal.AddedPiece) error {
-	cid, err := pieceCID(added.CommP)
+	cid, err := input.PieceCID(added.CommP)
 	if err != nil {
 		return err
 	}

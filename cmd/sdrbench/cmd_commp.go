@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sdr-engine/sdr/internal/input"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/seal"
 )
@@ -31,7 +32,7 @@ another size is an error: it is never filled up with zeros behind your back.`,
 	}
 	cmd.Flags().StringVar(&f.piece, "piece", "", "the piece's `FILE`, - for standard input")
 	flagVar(cmd, &f.size, "piece-size", "UNPADDED", "the piece's size in bytes (default: the file's)", func(text string) (*porep.UnpaddedSize, error) {
-		size, err := parseUnpadded(text)
+		size, err := input.Unpadded(text)
 		return &size, err
 	})
 	cmd.Flags().BoolVar(&f.json, "json", false, "print JSON")
@@ -52,7 +53,7 @@ func (a *app) runCommP(ctx context.Context, f commPFlags) error {
 	if err != nil {
 		return err
 	}
-	cid, err := pieceCID(piece.CommP)
+	cid, err := input.PieceCID(piece.CommP)
 	if err != nil {
 		return err
 	}

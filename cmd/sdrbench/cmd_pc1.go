@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sdr-engine/sdr/cmd/sdrbench/internal/view"
+	"github.com/sdr-engine/sdr/internal/input"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/seal"
 	"github.com/sdr-engine/sdr/sealer"
@@ -69,13 +70,13 @@ written at the end is printed on standard error, and the exit code is 1.`,
 	cmd.Flags().StringVar(&s.CacheDir, "cache-dir", "", "`DIR` for tree-d and the layers")
 	cmd.Flags().StringVar(&s.Staged, "staged", "", "staged `FILE`, or /dev/zero")
 	cmd.Flags().StringVar(&s.Sealed, "sealed", "", "sealed `FILE`")
-	flagVar(cmd, &s.ProverID, "miner", "ACTOR", "the miner's actor number, 1000 or f01000", parseMiner)
+	flagVar(cmd, &s.ProverID, "miner", "ACTOR", "the miner's actor number, 1000 or f01000", input.Miner)
 	flagVar(cmd, &s.ProverID, "prover-id", "HEX", "prover id, instead of --miner", porep.ParseProverID)
-	flagVar(cmd, &s.Number, "sector", "NUMBER", "the sector's number", parseSectorNumber)
+	flagVar(cmd, &s.Number, "sector", "NUMBER", "the sector's number", input.SectorNumber)
 	flagVar(cmd, &s.Ticket, "ticket", "HEX", "the chain's randomness", porep.ParseTicket)
 	flagVar(cmd, &s.Pieces, "piece", "COMM_P:UNPADDED", "a piece's commitment and size; once for each piece, in order",
 		func(text string) ([]porep.Piece, error) {
-			piece, err := parsePiece(text)
+			piece, err := input.Piece(text)
 			return append(s.Pieces, piece), err
 		})
 	cmd.Flags().StringVar(&f.pieces, "pieces", "", "the record `FILE` of addpiece --record, instead of --piece")
@@ -192,12 +193,12 @@ func (l *pc1Line) fields() *sectorLine {
 			"cache-dir": set(&s.CacheDir, asText),
 			"staged":    set(&s.Staged, asText),
 			"sealed":    set(&s.Sealed, asText),
-			"miner":     set(&s.ProverID, parseMiner),
+			"miner":     set(&s.ProverID, input.Miner),
 			"prover-id": set(&s.ProverID, porep.ParseProverID),
-			"sector":    set(&s.Number, parseSectorNumber),
+			"sector":    set(&s.Number, input.SectorNumber),
 			"ticket":    set(&s.Ticket, porep.ParseTicket),
 			"piece": func(text string) error {
-				piece, err := parsePiece(text)
+				piece, err := input.Piece(text)
 				s.Pieces = append(s.Pieces, piece)
 				return err
 			},

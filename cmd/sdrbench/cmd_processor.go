@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sdr-engine/sdr/engine"
+	"github.com/sdr-engine/sdr/internal/input"
 	"github.com/sdr-engine/sdr/internal/linux"
 	"github.com/sdr-engine/sdr/internal/processor"
 	"github.com/sdr-engine/sdr/lockstep"
@@ -241,6 +241,7 @@ func (a *app) runProcessorPC1(ctx context.Context, f *pc1Processor) error {
 	check := func(ctx context.Context, c *checkup) { f.checkMachine(ctx, c, o, err) }
 	return runProcessor(ctx, a, "pc1", &f.processorFlags, check, processor.PC1, func(ctx context.Context, a *app) func(context.Context, seal.Sector) ([]byte, error) {
 		o := o
+		o.Program = "sdrbench processor pc1"
 		o.Notes = func(n sealer.Note) {
 			about := ""
 			if n.Job != "" {
@@ -274,7 +275,7 @@ func (a *app) runProcessorPC1(ctx context.Context, f *pc1Processor) error {
 			if err != nil {
 				return nil, err
 			}
-			out, err := j.PreCommit1(ctx, s, sectorName(s))
+			out, err := j.PreCommit1(ctx, s, sealer.JobName([]seal.Sector{s}))
 			if err != nil {
 				return nil, err
 			}
@@ -312,16 +313,6 @@ func (m *pc1Machine) joiner(ctx context.Context) (*lockstep.Joiner, error) {
 	}
 	m.open, err = lockstep.New(machine, m.lockstep)
 	return m.open, err
-}
-
-// sectorName is what people call a sector.
-func sectorName(s seal.Sector) string {
-	// The id is an address's payload, which zeros follow.
-	actor, n := binary.Uvarint(s.ProverID[:])
-	if n <= 0 || porep.ProverIDOf(actor) != s.ProverID {
-		return fmt.Sprintf("sector %d of prover %v", s.Number, s.ProverID)
-	}
-	return fmt.Sprintf("sector %d of f0%d", s.Number, actor)
 }
 
 // addPieces does a task of add_pieces.
@@ -367,7 +358,7 @@ func (a *app) addPieces(ctx context.Context, turn turns, t processor.AddPiecesTa
 
 // openLocal opens a piece's file.
 func openLocal(ctx context.Context, p processor.Piece) (io.ReadCloser, error) {
-	f, err := openUntil(ctx, p.Local)
+	f, err := input.OpenUntil(ctx, p.Local)
 	if err != nil {
 		return nil, fmt.Errorf("opening piece: %w", err)
 	}

@@ -56,25 +56,7 @@ type policyFlag struct {
 }
 
 func parsePolicy(text string) (p policyFlag, err error) {
-	switch text {
-	case "auto":
-		return policyFlag{policy: sealer.PolicyAuto}, nil
-	case "none":
-		return policyFlag{policy: sealer.PolicyNone}, nil
-	}
-	policy, only, err := placement.ParsePolicy(text)
-	if none := (*placement.PolicyError)(nil); errors.As(err, &none) && none.Err == nil {
-		err = fmt.Errorf("%w, auto or none", err)
-	}
-	p.only = only
-	switch policy {
-	case placement.Spread:
-		p.policy = sealer.PolicySpread
-	case placement.Pack:
-		p.policy = sealer.PolicyPack
-	case placement.List:
-		p.policy = sealer.PolicyList
-	}
+	p.policy, p.only, err = sealer.ParsePolicy(text)
 	return p, err
 }
 

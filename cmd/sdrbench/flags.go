@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"math"
 	"math/big"
 	"strconv"
 	"strings"
@@ -12,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/sdr-engine/sdr/internal/input"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/topology"
 )
@@ -113,65 +113,19 @@ func parseWhile(text string) (time.Duration, error) {
 	return d, nil
 }
 
-func parseSectorNumber(text string) (uint64, error) {
-	n, err := strconv.ParseUint(text, 10, 64)
-	if err != nil {
-		return 0, fmt.Errorf("%q is not a number from 0 to %d", text, uint64(math.MaxUint64))
-	}
-	return n, nil
-}
-
-// parseUnpadded reads a size that a piece can have.
-func parseUnpadded(text string) (porep.UnpaddedSize, error) {
-	n, err := strconv.ParseUint(text, 10, 64)
-	if err != nil {
-		return 0, fmt.Errorf("%q is not a number of bytes", text)
-	}
-	size := porep.UnpaddedSize(n)
-	return size, size.CheckPieceSize()
-}
-
 // parseSizes reads "127,508"; an empty text is no sizes.
 func parseSizes(text string) (sizes []porep.UnpaddedSize, err error) {
 	if text == "" {
 		return nil, nil
 	}
 	for size := range strings.SplitSeq(text, ",") {
-		n, err := parseUnpadded(size)
+		n, err := input.Unpadded(size)
 		if err != nil {
 			return nil, err
 		}
 		sizes = append(sizes, n)
 	}
 	return sizes, nil
-}
-
-// parsePiece reads COMM_P:UNPADDED.
-func parsePiece(text string) (piece porep.Piece, err error) {
-	commP, size, ok := strings.Cut(text, ":")
-	if !ok {
-		return piece, fmt.Errorf("%q is not COMM_P:UNPADDED", text)
-	}
-	if piece.CommP, err = porep.ParseCommitment(commP); err != nil {
-		return piece, err
-	}
-	if piece.Size, err = parseUnpadded(size); err != nil {
-		return piece, fmt.Errorf("%q: %w", text, err)
-	}
-	return piece, nil
-}
-
-// parseMiner reads an actor number, 1000 or f01000, as a prover id.
-func parseMiner(text string) (porep.ProverID, error) {
-	digits, ok := strings.CutPrefix(text, "f0")
-	if !ok {
-		digits = strings.TrimPrefix(text, "t0")
-	}
-	actor, err := strconv.ParseUint(digits, 10, 64)
-	if err != nil {
-		return porep.ProverID{}, fmt.Errorf("%q is not an actor number, up to %d, like 1000 or f01000", text, uint64(math.MaxUint64))
-	}
-	return porep.ProverIDOf(actor), nil
 }
 
 // parseBytes reads a number of bytes with a unit or without, "256GiB", "1.5TiB",

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 
+	"github.com/sdr-engine/sdr/internal/input"
 	"github.com/sdr-engine/sdr/internal/profile"
 	"github.com/sdr-engine/sdr/sealer"
 )
@@ -41,7 +42,7 @@ func (a *app) loadProfile(ctx context.Context, flag string) (*sealer.Profile, er
 	failed := func(err error) error {
 		return &profileError{&sealer.ProfileError{Path: path, Problems: []string{err.Error()}}}
 	}
-	f, err := openUntil(ctx, path)
+	f, err := input.OpenUntil(ctx, path)
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return nil, err

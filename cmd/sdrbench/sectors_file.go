@@ -21,6 +21,7 @@ import (
 
 	"github.com/sdr-engine/sdr/cmd/sdrbench/internal/view"
 	"github.com/sdr-engine/sdr/engine"
+	"github.com/sdr-engine/sdr/internal/input"
 	"github.com/sdr-engine/sdr/internal/words"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/seal"
@@ -106,7 +107,7 @@ func (l *sectorLine) names() string { return strings.Join(slices.Sorted(maps.Key
 func (r *sectorsReader) lines(ctx context.Context, a *app, add func() *sectorLine) error {
 	in := io.NopCloser(a.in)
 	if r.path != "-" {
-		f, err := openUntil(ctx, r.path)
+		f, err := input.OpenUntil(ctx, r.path)
 		if err != nil {
 			return fmt.Errorf("opening sectors: %w", err)
 		}

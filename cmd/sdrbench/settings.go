@@ -13,6 +13,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/sdr-engine/sdr/internal/input"
 	"github.com/sdr-engine/sdr/parentcache"
 	"github.com/sdr-engine/sdr/reserve"
 )
@@ -121,7 +122,7 @@ var inReferenceFile = regexp.MustCompile(`(?mi)^[ \t]*["']?(` + strings.Join(ref
 // directory does not decide here.
 func (a *app) checkReference(ctx context.Context) error {
 	if info, err := os.Stat(referenceFile); err == nil && info.Mode().IsRegular() {
-		if f, err := openUntil(ctx, referenceFile); err == nil {
+		if f, err := input.OpenUntil(ctx, referenceFile); err == nil {
 			defer f.Close()
 			const most = 1 << 16 // the reference's sample has 2 KiB
 			text, _ := io.ReadAll(io.LimitReader(f, most))

@@ -4,8 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 
+	"github.com/sdr-engine/sdr/internal/input"
 	"github.com/sdr-engine/sdr/porep"
 )
 
@@ -16,7 +16,7 @@ func (a *app) openPiece(ctx context.Context, path string, announced *porep.Unpad
 	f := io.NopCloser(a.in)
 	regular := false
 	if path != "-" {
-		file, err := openUntil(ctx, path)
+		file, err := input.OpenUntil(ctx, path)
 		if err != nil {
 			return nil, 0, fmt.Errorf("opening piece: %w", err)
 		}
@@ -42,30 +42,6 @@ func (a *app) openPiece(ctx context.Context, path string, announced *porep.Unpad
 	}
 	f.Close()
 	return nil, 0, err
-}
-
-// openUntil opens a file to read, unless ctx is done before: a pipe is waited for until
-// somebody writes to it.
-func openUntil(ctx context.Context, path string) (*os.File, error) {
-	var f *os.File
-	opened := make(chan error)
-	go func() {
-		var err error
-		f, err = os.Open(path)
-		select {
-		case opened <- err:
-		case <-ctx.Done():
-			if err == nil {
-				f.Close()
-			}
-		}
-	}()
-	select {
-	case err := <-opened:
-		return f, err
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	}
 }
 
 // cancelable is a reader whose Read ends when ctx does. A pipe or a terminal may

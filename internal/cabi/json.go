@@ -7,14 +7,11 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
-
-	"github.com/sdr-engine/sdr/porep"
 )
 
 // MaxRequest is the most bytes that a request may have. A sector has some hundred, and 75 for
@@ -228,52 +225,6 @@ func numberFrom(low, high int) func(string) (int, error) {
 		}
 		return n, nil
 	}
-}
-
-func parseSectorNumber(text string) (uint64, error) {
-	n, err := strconv.ParseUint(text, 10, 64)
-	if err != nil {
-		return 0, fmt.Errorf("%q is not a number from 0 to %d", text, uint64(math.MaxUint64))
-	}
-	return n, nil
-}
-
-// parseUnpadded reads a size that a piece can have.
-func parseUnpadded(text string) (porep.UnpaddedSize, error) {
-	n, err := strconv.ParseUint(text, 10, 64)
-	if err != nil {
-		return 0, fmt.Errorf("%q is not a number of bytes", text)
-	}
-	size := porep.UnpaddedSize(n)
-	return size, size.CheckPieceSize()
-}
-
-// parsePiece reads COMM_P:UNPADDED.
-func parsePiece(text string) (piece porep.Piece, err error) {
-	commP, size, ok := strings.Cut(text, ":")
-	if !ok {
-		return piece, fmt.Errorf("%q is not COMM_P:UNPADDED", text)
-	}
-	if piece.CommP, err = porep.ParseCommitment(commP); err != nil {
-		return piece, err
-	}
-	if piece.Size, err = parseUnpadded(size); err != nil {
-		return piece, fmt.Errorf("%q: %w", text, err)
-	}
-	return piece, nil
-}
-
-// parseMiner reads an actor number, 1000 or f01000, as a prover id.
-func parseMiner(text string) (porep.ProverID, error) {
-	digits, ok := strings.CutPrefix(text, "f0")
-	if !ok {
-		digits = strings.TrimPrefix(text, "t0")
-	}
-	actor, err := strconv.ParseUint(digits, 10, 64)
-	if err != nil {
-		return porep.ProverID{}, fmt.Errorf("%q is not an actor number, up to %d, like 1000 or f01000", text, uint64(math.MaxUint64))
-	}
-	return porep.ProverIDOf(actor), nil
 }
 
 const maxWait = 1000 * time.Hour

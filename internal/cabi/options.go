@@ -3,13 +3,11 @@ package cabi
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"sync"
 
 	"github.com/sdr-engine/sdr/engine"
 	"github.com/sdr-engine/sdr/lockstep"
-	"github.com/sdr-engine/sdr/placement"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/sealer"
 	"github.com/sdr-engine/sdr/sha256"
@@ -49,8 +47,11 @@ func openMachine(ctx context.Context, request []byte) (*machine, error) {
 		"batch":      text(&joined.Sectors, numberFrom(1, engine.MaxSectors)),
 		"batch-wait": text(&joined.Wait, parseWait),
 
-		"memory-mode":       text(&o.MemoryMode, engine.ParseMemoryMode),
-		"policy":            text(&o.Policy, func(text string) (p sealer.Policy, err error) { p, o.CPUs, err = parsePolicy(text); return p, err }),
+		"memory-mode": text(&o.MemoryMode, engine.ParseMemoryMode),
+		"policy": text(&o.Policy, func(text string) (p sealer.Policy, err error) {
+			p, o.CPUs, err = sealer.ParsePolicy(text)
+			return p, err
+		}),
 		"raise-huge-pages":  flag(&o.RaisePages),
 		"strict-numa":       flag(&o.StrictNUMA),
 		"parent-cache":      text(&o.ParentCache, asText),
@@ -112,26 +113,6 @@ func parseBudget(text string) (uint64, error) {
 		err = fmt.Errorf("%q is no memory", text)
 	}
 	return bytes, err
-}
-
-func parsePolicy(text string) (sealer.Policy, topology.CPUSet, error) {
-	switch text {
-	case "auto":
-		return sealer.PolicyAuto, topology.CPUSet{}, nil
-	case "none":
-		return sealer.PolicyNone, topology.CPUSet{}, nil
-	}
-	policy, only, err := placement.ParsePolicy(text)
-	if none := (*placement.PolicyError)(nil); errors.As(err, &none) && none.Err == nil {
-		err = fmt.Errorf("%w, auto or none", err)
-	}
-	switch policy {
-	case placement.Pack:
-		return sealer.PolicyPack, only, err
-	case placement.List:
-		return sealer.PolicyList, only, err
-	}
-	return sealer.PolicySpread, only, err
 }
 
 // note tells the calls that a note is about.

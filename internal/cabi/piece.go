@@ -2,25 +2,17 @@ package cabi
 
 import (
 	"context"
-	"encoding/base32"
 	"fmt"
 	"io"
 	"os"
-	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/sdr-engine/sdr/internal/durable"
+	"github.com/sdr-engine/sdr/internal/input"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/seal"
 )
-
-// pieceCID is the text form of a comm_p, "baga6ea4seaq…": a CID of version 1, with the codec
-// fil-commitment-unsealed and the multihash sha2-256-trunc254-padded, in base 32.
-func pieceCID(commP porep.Commitment) string {
-	const head = "\x01" + "\x81\xe2\x03" + "\x92\x20" + "\x20" // version, 0xf101, 0x1012 and 32 bytes
-	return "b" + strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(append([]byte(head), commP[:]...)))
-}
 
 func (c *Call) commP(ctx context.Context) (any, error) {
 	var path string
@@ -28,7 +20,7 @@ func (c *Call) commP(ctx context.Context) (any, error) {
 	r := &reader{}
 	r.request(c.request, map[string]field{
 		"piece":      text(&path, asText),
-		"piece-size": text(&size, parseUnpadded),
+		"piece-size": text(&size, input.Unpadded),
 	}, "piece")
 	if err := r.err(); err != nil {
 		return nil, err
@@ -42,12 +34,13 @@ func (c *Call) commP(ctx context.Context) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	cid, err := input.PieceCID(piece.CommP)
 	return struct {
 		CommP    porep.Commitment   `json:"comm_p"`
 		PieceCID string             `json:"piece_cid"`
 		Size     porep.UnpaddedSize `json:"unpadded_size"`
 		Padded   porep.PaddedSize   `json:"padded_size"`
-	}{piece.CommP, pieceCID(piece.CommP), piece.Size, piece.Size.Padded()}, nil
+	}{piece.CommP, cid, piece.Size, piece.Size.Padded()}, err
 }
 
 func (c *Call) addPiece(ctx context.Context) (any, error) {
@@ -58,9 +51,9 @@ func (c *Call) addPiece(ctx context.Context) (any, error) {
 	r.request(c.request, map[string]field{
 		"proof":        text(&a.Proof, porep.ParseSealProof),
 		"piece":        text(&path, asText),
-		"piece-size":   text(&size, parseUnpadded),
+		"piece-size":   text(&size, input.Unpadded),
 		"staged":       text(&a.Staged, asText),
-		"existing":     texts(&a.Existing, parseUnpadded),
+		"existing":     texts(&a.Existing, input.Unpadded),
 		"no-alignment": flag(&a.NoAlignment),
 		"record":       flag(&a.Record),
 		"no-wait":      flag(&a.NoWait),
@@ -85,12 +78,13 @@ func (c *Call) addPiece(ctx context.Context) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	cid, err := input.PieceCID(added.CommP)
 	return struct {
 		CommP    porep.Commitment   `json:"comm_p"`
 		PieceCID string             `json:"piece_cid"`
 		Size     porep.UnpaddedSize `json:"unpadded_size"`
 		Written  porep.UnpaddedSize `json:"written"`
-	}{added.CommP, pieceCID(added.CommP), added.Size, added.Written}, nil
+	}{added.CommP, cid, added.Size, added.Written}, err
 }
 
 // A countingReader is a piece that is read. A Read that waits, of a pipe, ends with its call.
@@ -118,7 +112,7 @@ func (r *countingReader) Close() error {
 
 // openPiece opens a piece of the size announced; 0 asks for the file's.
 func (c *Call) openPiece(ctx context.Context, path string, announced porep.UnpaddedSize) (*countingReader, error) {
-	f, err := openUntil(ctx, path)
+	f, err := input.OpenUntil(ctx, path)
 	if err != nil {
 		return nil, fmt.Errorf("sdr: opening the piece: %w", err)
 	}
@@ -144,28 +138,4 @@ func (c *Call) openPiece(ctx context.Context, path string, announced porep.Unpad
 	r.stop = context.AfterFunc(ctx, func() { _ = f.SetReadDeadline(time.Unix(1, 0)) }) // of a file that waits for nobody, an error
 	c.where.Store(&where{piece: r})
 	return r, nil
-}
-
-// openUntil opens a file to read, unless ctx is done before: a pipe is waited for until
-// somebody writes to it.
-func openUntil(ctx context.Context, path string) (*os.File, error) {
-	var f *os.File
-	opened := make(chan error)
-	go func() {
-		var err error
-		f, err = os.Open(path)
-		select {
-		case opened <- err:
-		case <-ctx.Done():
-			if err == nil {
-				f.Close()
-			}
-		}
-	}()
-	select {
-	case err := <-opened:
-		return f, err
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	}
 }

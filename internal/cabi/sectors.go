@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/sdr-engine/sdr/engine"
+	"github.com/sdr-engine/sdr/internal/input"
 	"github.com/sdr-engine/sdr/internal/layers"
 	"github.com/sdr-engine/sdr/internal/words"
 	"github.com/sdr-engine/sdr/lockstep"
@@ -79,11 +80,11 @@ func readSector(f Function, r *reader, at string, raw []byte) sector {
 	}
 	fields["staged"] = text(&s.Staged, asText)
 	fields["sealed"] = text(&s.Sealed, asText)
-	fields["miner"] = text(&s.ProverID, parseMiner)
+	fields["miner"] = text(&s.ProverID, input.Miner)
 	fields["prover-id"] = text(&s.ProverID, porep.ParseProverID)
-	fields["sector"] = text(&s.Number, parseSectorNumber)
+	fields["sector"] = text(&s.Number, input.SectorNumber)
 	fields["ticket"] = text(&s.Ticket, porep.ParseTicket)
-	fields["piece"] = texts(&s.Pieces, parsePiece)
+	fields["piece"] = texts(&s.Pieces, input.Piece)
 	fields["pieces"] = text(&s.pieces, asText)
 	r.object(at, raw, fields, "proof", "cache-dir", "staged", "sealed", "miner|prover-id", "sector", "ticket", "piece|pieces|")
 	return s

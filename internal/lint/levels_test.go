@@ -50,6 +50,7 @@ var levels = []row{
 	{1, "hugepages", []string{"internal/linux"}},
 	{1, "graph", []string{"porep", "golang.org/x/crypto", "github.com/klauspost/cpuid/v2"}},
 	{1, "fr32", nil},
+	{1, "internal/input", []string{"porep", "github.com/ipfs/go-cid", "github.com/multiformats/go-multihash"}},
 
 	{2, "internal/errorfs", []string{"internal/durable"}},
 	{2, "parentcache", []string{"internal/linux", "internal/durable", "hugepages", "graph", "porep", "github.com/edsrzf/mmap-go"}},
@@ -78,9 +79,9 @@ var levels = []row{
 	{7, "internal/processor", []string{"porep", "seal"}},
 
 	{8, "cmd/sdrbench", []string{
-		publicPackages, "cmd/sdrbench/internal/view", "internal/coreclock", "internal/durable", "internal/layers", "internal/linux", "internal/portlimits",
+		publicPackages, "cmd/sdrbench/internal/view", "internal/coreclock", "internal/durable", "internal/input", "internal/layers", "internal/linux", "internal/portlimits",
 		"internal/overlay", "internal/processor", "internal/profile", "internal/tune", "internal/words",
-		"github.com/ipfs/go-cid", "github.com/klauspost/cpuid/v2", "github.com/multiformats/go-multihash",
+		"github.com/klauspost/cpuid/v2",
 		"github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org/x/perf", "golang.org/x/term",
 	}},
 	{8, "cmd/libsdr", []string{cgo, "internal/cabi"}},
