@@ -16,7 +16,8 @@ NFPM := bin/nfpm-$(NFPM_VERSION)
 # is no clone, and then the binary says what the go command knows. The clone may belong
 # to another user.
 VERSION = $(shell git -c safe.directory='*' describe --tags --match='v[0-9]*' --always --abbrev=12 --dirty 2>/dev/null)
-LDFLAGS = $(addprefix -X=main.linkedVersion=,$(VERSION)) $(START)
+LINKED_VERSION = $(addprefix -X=main.linkedVersion=,$(VERSION))
+LDFLAGS = $(LINKED_VERSION) $(START)
 # Where the program begins, so that it can tell which standard streams were closed: see
 # internal/linux/start_linux_amd64.s.
 START = $(if $(filter linux/amd64 linux/arm64,$(shell go env GOOS)/$(shell go env GOARCH)),-E=sdr_start)
@@ -57,8 +58,8 @@ CARGO_TARGET_DIR ?= $(abspath $(LIBSDR))/rust
 
 .PHONY: libsdr
 libsdr: ## bin/libsdr.so, bin/libsdr.a and bin/sdr.h, the library for C, C++, Rust (needs a C compiler)
-	CGO_ENABLED=1 go build -trimpath -buildmode=c-shared -ldflags='$(LDFLAGS) -extldflags=-Wl,-soname,libsdr.so,--version-script=$(CURDIR)/cmd/libsdr/libsdr.map' -o $(LIBSDR)/libsdr.so ./cmd/libsdr
-	CGO_ENABLED=1 go build -trimpath -buildmode=c-archive -ldflags='$(LDFLAGS)' -o $(LIBSDR)/libsdr.a ./cmd/libsdr
+	CGO_ENABLED=1 go build -trimpath -buildmode=c-shared -ldflags='$(LINKED_VERSION) -extldflags=-Wl,-soname,libsdr.so,--version-script=$(CURDIR)/cmd/libsdr/libsdr.map' -o $(LIBSDR)/libsdr.so ./cmd/libsdr
+	CGO_ENABLED=1 go build -trimpath -buildmode=c-archive -ldflags='$(LINKED_VERSION)' -o $(LIBSDR)/libsdr.a ./cmd/libsdr
 	rm $(LIBSDR)/libsdr.h # what cgo says of itself: the contract is sdr.h
 	cp cmd/libsdr/sdr.h $(LIBSDR)/
 
