@@ -148,24 +148,27 @@ func LookAtFiles(files []File) (usable []FileInfo, refused []FileRefusal) {
 }
 
 // TakeFiles locks as many of the files as regions with these options, as Alloc is given them one
-// after another, are made of: all of them, or the error is a *FilesError. Of the options, Size,
-// Binding and Strict count.
+// after another, are made of: all of them, or the error wraps a *FilesError, or is ctx's cause. Of
+// the options, Size, Binding and Strict count.
 func TakeFiles(ctx context.Context, files []File, regions ...Options) (*Files, error) {
 	const attempts, pause = 3, 5 * time.Millisecond // somebody may have looked at the files just then
 	for attempt := 1; ; attempt++ {
-		t, err := takeFiles(files, regions)
-		if none := (*FilesError)(nil); attempt == attempts || !errors.As(err, &none) || !none.InUse() {
-			return t, err
+		t, none := takeFiles(files, regions)
+		if none == nil {
+			return t, nil
+		}
+		if attempt == attempts || !none.InUse() {
+			return nil, fmt.Errorf("hugepages: taking files: %w", none)
 		}
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
-			return nil, context.Cause(ctx)
+			return nil, fmt.Errorf("hugepages: taking files: %w", context.Cause(ctx))
 		}
 	}
 }
 
-func takeFiles(files []File, regions []Options) (*Files, error) {
+func takeFiles(files []File, regions []Options) (*Files, *FilesError) {
 	all, refused := openFiles(files)
 	lock := func(f *openFile) bool {
 		if !f.locked && !f.lost {

@@ -339,6 +339,9 @@ func (t *take) useFiles(h *Hold, files *hugepages.Files, why error) {
 	h.files, h.config.HugeFiles = files, files
 	switch {
 	case why != nil:
+		if none := (*hugepages.FilesError)(nil); errors.As(why, &none) {
+			why = none
+		}
 		t.note(Note{Kind: NoteNotInFiles, Err: why})
 	case files != nil:
 		t.note(Note{Kind: NoteInFiles, Files: files.Infos()})

@@ -194,6 +194,10 @@ func (c *checkup) room(view *sealer.View, p porep.SealProof, batch int, o sealer
 		if explicit && fits < batch {
 			with = fmt.Sprintf(", of the %d that --batch wants", batch)
 		}
-		c.ok("%v sectors: room for %d together%s, hashed on %s, with %s of memory", size, fits, with, words.Count(len(plan.Jobs), "core"), topology.SizeText(plan.Memory))
+		files := ""
+		if len(plan.Request.InFiles) > 0 {
+			files = ", layers in huge page files"
+		}
+		c.ok("%v sectors: room for %d together%s, hashed on %s, with %s of memory%s", size, fits, with, words.Count(len(plan.Jobs), "core"), topology.SizeText(plan.Memory), files)
 	}
 }
