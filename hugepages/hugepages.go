@@ -9,7 +9,8 @@
 // A region prefers its NUMA node from the start. Populate binds it there and
 // takes the pages, in parallel, by threads on that node, and Verify asks the kernel where
 // they are. For pages of the kernel's pool, which are a fault (SIGBUS) if there is none
-// when they are first touched, Alloc does all that.
+// when they are first touched, Alloc does all that. Pages that somebody has put into files on a
+// hugetlbfs are used where they are: see Options.Files.
 package hugepages
 
 import (

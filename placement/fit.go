@@ -104,8 +104,9 @@ func newResources(m *topology.Machine, reserved Reserved, q Request) *resources 
 		}
 	}
 	for _, bytes := range q.InFiles {
-		r.inFiles += min(bytes, maxPool) / q.unit()
+		r.inFiles += min(bytes, maxPool)
 	}
+	r.inFiles /= q.unit() // a job may have files of several nodes
 	return r
 }
 

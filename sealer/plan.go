@@ -203,7 +203,11 @@ func (v *View) short(s *setup, plan *placement.Plan, sectors int) error {
 	if errors.As(err, &none) && !slices.ContainsFunc(none.Limits, ofMemory) {
 		return none
 	}
-	return &BusyError{Sectors: sectors, Limits: plan.Limits, Held: v.Held}
+	limits := plan.Limits
+	if v.filesInUse && slices.ContainsFunc(limits, ofMemory) {
+		limits = append(slices.Clip(limits), placement.Limit{Kind: placement.LimitHugePages, Text: "huge page files: other jobs use them, or too many of them"})
+	}
+	return &BusyError{Sectors: sectors, Limits: limits, Held: v.Held}
 }
 
 func reservedBy(held []reserve.Holder) placement.Reserved {
