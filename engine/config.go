@@ -81,6 +81,10 @@ type Config struct {
 	Pages []hugepages.Pages
 	// HugeTLBFS is a directory on a mounted hugetlbfs to take pages from. Default: none.
 	HugeTLBFS string
+	// HugeFiles are files on a hugetlbfs for layers, which the caller has taken; as many whole ones
+	// as a hasher's layers need become its memory. If they do not suffice, its layers lie in Pages,
+	// and Progress.Slowed says why. Default: none.
+	HugeFiles *hugepages.Files
 	// RaisePages lets the job enlarge the kernel's pool of huge pages by what it
 	// lacks, where it may, and gives them back at the end. Default: it does not.
 	RaisePages bool

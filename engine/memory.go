@@ -145,6 +145,13 @@ func (j *job) takeMemory(ctx context.Context) (all []*regions, err error) {
 		if r.layers, err = alloc(need.Layers, hugepages.Layers, j.c.Pages); err != nil {
 			return all, err
 		}
+		if j.hooks.Taken != nil {
+			j.hooks.Taken(r.layers.Bytes())
+		}
+		if why := r.layers.NotInFiles(); why != nil {
+			why = fmt.Errorf("engine: hasher %d's layers lie in %v: %w", h, r.layers.Pages(), why)
+			j.c.Progress.slowed.CompareAndSwap(nil, &why)
+		}
 		if need.Rings > 0 {
 			if r.ring, err = alloc(need.Rings, hugepages.Rings, j.c.Pages); err != nil {
 				return all, err
@@ -166,6 +173,9 @@ func (c *Config) regionOptions(h int, size uint64, purpose hugepages.Purpose, pa
 	o := hugepages.Options{
 		Size: size, Purpose: purpose, Pages: pages, Sample: 4096,
 		HugeTLBFS: c.HugeTLBFS, Raise: c.RaisePages, Strict: c.StrictNUMA, Pool: c.Memory,
+	}
+	if purpose == hugepages.Layers {
+		o.Files = c.HugeFiles
 	}
 	if c.StrictNUMA {
 		o.Sample = 0 // every page

@@ -35,6 +35,8 @@ type hooks struct {
 	Layers int
 	// Stage is called by a producer before it stages a span.
 	Stage func(hasher int, span uint64)
+	// Taken is called with the memory of each hasher's layers, before anything uses it.
+	Taken func(layers []byte)
 	// Memory is called before a hasher's memory is taken from the machine.
 	Memory func(hasher int)
 	// Spill is onelayer.Surroundings' Fails.

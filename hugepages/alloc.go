@@ -29,9 +29,21 @@ func allocate(ctx context.Context, o Options, s system) (*Region, error) {
 	if err != nil {
 		return nil, err
 	}
+	var noFiles error
+	if o.Files != nil && !o.onHeap() {
+		r := &Region{o: o, system: s}
+		err := r.allocFiles(ctx)
+		if err == nil {
+			return r, nil
+		}
+		noFiles = errors.Join(err, r.release(false))
+		if ctx.Err() != nil {
+			return nil, fmt.Errorf("hugepages: allocating %d bytes: %w", o.Size, context.Cause(ctx))
+		}
+	}
 	var refused []Refusal
 	for _, p := range kinds {
-		r := &Region{o: o, system: s, pages: p, refused: refused}
+		r := &Region{o: o, system: s, pages: p, refused: refused, noFiles: noFiles}
 		err := r.alloc(ctx, p == fromFile)
 		if err == nil {
 			return r, nil
@@ -45,7 +57,7 @@ func allocate(ctx context.Context, o Options, s system) (*Region, error) {
 		}
 		refused = append(refused, Refusal{p, err})
 	}
-	return nil, &AllocError{o.Size, o.Purpose, refused}
+	return nil, &AllocError{o.Size, o.Purpose, refused, noFiles}
 }
 
 // maxSize leaves room for guards and alignment.
@@ -155,7 +167,7 @@ func (r *Region) alloc(ctx context.Context, fromFile bool) (err error) {
 	if err := r.advise(); err != nil {
 		return err
 	}
-	if node, bound := r.o.Binding.Number(); bound {
+	if node, bound := r.o.Binding.Number(); bound && r.files == nil { // whose pages are where they are
 		// Until Populate: rather on another node than not at all.
 		if err := linux.SetPolicy(r.room, linux.PolicyPrefer, node); err != nil {
 			r.bound = &BindError{node, err}
@@ -197,6 +209,9 @@ func (r *Region) advise() error {
 }
 
 func (r *Region) mapRoom(ctx context.Context, room uint64, fromFile bool) error {
+	if r.files != nil {
+		return r.mapFiles(room)
+	}
 	if r.huge() {
 		if err := r.system.checkHugeCgroup(room, r.page()); err != nil {
 			return err
@@ -368,6 +383,7 @@ func (r *Region) release(keep bool) error {
 		r.o.Pool.giveBack(r.o.Purpose, r.counted)
 	}
 	errs = append(errs, r.raised.giveBackLater())
-	r.span, r.room, r.bytes = nil, nil, nil
+	r.o.Files.giveBack(r.files)
+	r.span, r.room, r.bytes, r.files = nil, nil, nil, nil
 	return errors.Join(errs...)
 }

@@ -17,6 +17,16 @@ func check(all []Options, s system) error {
 		if err != nil {
 			return err
 		}
+		var noFiles error
+		if o.Files != nil && !o.onHeap() {
+			var files []*openFile
+			if files, noFiles = o.Files.cut(&o); noFiles == nil {
+				defer o.Files.giveBack(files)
+				if noFiles = l.addFiles(&o, files[0].Pages); noFiles == nil {
+					continue
+				}
+			}
+		}
 		var refused []Refusal
 		for _, p := range kinds {
 			if err := l.add(&o, p, p == fromFile); err != nil {
@@ -27,7 +37,7 @@ func check(all []Options, s system) error {
 			break
 		}
 		if refused != nil {
-			return &AllocError{o.Size, o.Purpose, refused}
+			return &AllocError{o.Size, o.Purpose, refused, noFiles}
 		}
 	}
 	return nil
@@ -45,6 +55,16 @@ type ledger struct {
 type poolKey struct {
 	page uint64
 	node Binding
+}
+
+// addFiles enters a region in files, which takes addresses and nothing else.
+func (l *ledger) addFiles(o *Options, p Pages) error {
+	room := roundUp(o.Size, p.Size())
+	if err := l.checkProcess(l.addresses+room, l.data); err != nil {
+		return err
+	}
+	l.addresses += room
+	return nil
 }
 
 // add enters a region on a kind of page if there is room.

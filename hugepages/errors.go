@@ -42,6 +42,7 @@ type AllocError struct {
 	Size     uint64
 	Purpose  Purpose
 	Refusals []Refusal // one for each kind that was tried
+	NoFiles  error     // why Options.Files did not do, a *FilesError for example; nil if there are none
 }
 
 func (e *AllocError) Error() string {
@@ -53,14 +54,20 @@ func (e *AllocError) Error() string {
 	for i, r := range e.Refusals {
 		fmt.Fprintf(&b, "%c %v: %v", ":;"[min(i, 1)], r.Pages, r.Err)
 	}
+	if e.NoFiles != nil {
+		fmt.Fprintf(&b, "; files: %v", e.NoFiles)
+	}
 	return b.String()
 }
 
-// Unwrap returns the refusals' errors.
+// Unwrap returns the refusals' errors, and NoFiles.
 func (e *AllocError) Unwrap() []error {
 	errs := make([]error, len(e.Refusals))
 	for i, r := range e.Refusals {
 		errs[i] = r.Err
+	}
+	if e.NoFiles != nil {
+		errs = append(errs, e.NoFiles)
 	}
 	return errs
 }

@@ -9,7 +9,8 @@
 // A region prefers its NUMA node from the start. Populate binds it there and
 // takes the pages, in parallel, by threads on that node, and Verify asks the kernel where
 // they are. For pages of the kernel's pool, which are a fault (SIGBUS) if there is none
-// when they are first touched, Alloc does all that.
+// when they are first touched, Alloc does all that. Pages that somebody has put into files on a
+// hugetlbfs are used where they are: see Options.Files.
 package hugepages
 
 import (
@@ -84,6 +85,11 @@ type Options struct {
 	// then come from a file there that has no name any more, and are tried first.
 	// Default: none, no mount is needed.
 	HugeTLBFS string
+	// Files are files on a hugetlbfs, which the caller has taken with TakeFiles. The region is
+	// whole ones of them, those on its NUMA node first, and if they suffice takes nothing from
+	// the machine; its bytes are what the files had. If they do not, Pages are tried, and
+	// Backing says why. Default: none.
+	Files *Files
 	// Raise lets Alloc enlarge the kernel's pool of huge pages, on its NUMA node or on
 	// all nodes, by what is missing, where the process may. Just as much is given
 	// back, by Free at the latest. Default: the pool is used as it is.
@@ -121,13 +127,14 @@ type Options struct {
 const poisonByte = 0xDB
 
 // A Region is memory that the collector does not see: no Go pointer may be
-// stored in it. It is zero at first. Populate and Verify may run while others
+// stored in it. It is zero at first, unless it lies in files. Populate and Verify may run while others
 // use the bytes; Free comes after all of them.
 type Region struct {
 	o       Options
 	system  system
 	pages   Pages
 	refused []Refusal // kinds of page that were tried before
+	noFiles error     // why it is not in o.Files, if there are any
 	bound   error     // why the region is not bound to its node, if that is so
 
 	span     []byte // all addresses that are the region's
@@ -136,6 +143,7 @@ type Region struct {
 	counted  uint64 // bytes, by o.Pool
 	promised uint64 // bytes that o.Pool expects to be touched yet
 	raised   *raise // what the kernel's pool was enlarged by
+	files    []*openFile
 
 	locality atomic.Pointer[Locality]
 
@@ -153,6 +161,9 @@ func (r *Region) Bytes() []byte { return r.bytes }
 // Pages is the kind of page that Alloc got. Of Transparent ones Backing says how many the
 // kernel made.
 func (r *Region) Pages() Pages { return r.pages }
+
+// NotInFiles is why the region is not made of Options.Files although there are some.
+func (r *Region) NotInFiles() error { return r.noFiles }
 
 func (r *Region) huge() bool { return r.pages == Huge1G || r.pages == Huge2M }
 

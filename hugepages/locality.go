@@ -69,7 +69,11 @@ type Backing struct {
 	Huge  uint64 // of these, on huge pages
 	// NoHuge is why none of them are transparent huge pages although those were tried.
 	NoHuge error
-	Err    error // why Huge is not known
+	// Files are those of Options.Files that the region is made of.
+	Files []FileInfo
+	// NoFiles is what Region.NotInFiles says.
+	NoFiles error
+	Err     error // why Huge is not known
 }
 
 // Backing counts what pages the region has by now. After Populate they are all there.
@@ -83,6 +87,10 @@ func (r *Region) Backing() Backing {
 			b.NoHuge = refused.Err
 		}
 	}
+	b.NoFiles = r.noFiles
+	for _, f := range r.files {
+		b.Files = append(b.Files, f.FileInfo)
+	}
 	return b
 }
 
@@ -95,6 +103,16 @@ func (b Backing) HugeShare() float64 {
 }
 
 func (b Backing) String() string {
+	switch {
+	case len(b.Files) > 0:
+		return fmt.Sprintf("%v, in %s", b.Pages, FilesText(b.Files))
+	case b.NoFiles != nil:
+		return fmt.Sprintf("%s; in no files: %v", b.pagesText(), b.NoFiles)
+	}
+	return b.pagesText()
+}
+
+func (b Backing) pagesText() string {
 	percent := int(100 * b.HugeShare())
 	switch {
 	case b.Pages == Small && b.NoHuge != nil:

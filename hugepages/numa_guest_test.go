@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/sdr-engine/sdr/hugepages"
@@ -374,4 +376,269 @@ func inCpuset() error {
 		}
 	}
 	return nil
+}
+
+// hugeTLBFS mounts one, and fills numa_0 and numa_1 with files of so many pages each, whose bytes
+// are 0xA5.
+func hugeTLBFS(t *testing.T, pages ...int) (dir string, files []hugepages.File) {
+	t.Helper()
+	pool(t, hugepages.Huge2M)
+	sum := 0
+	for _, n := range pages {
+		sum += n
+	}
+	for node := range 2 {
+		directory := poolOfNode(node, hugepages.Huge2M)
+		before := readPool(t, directory, "nr_hugepages")
+		setPool(t, directory, before+sum)
+		t.Cleanup(func() { setPool(t, directory, before) })
+	}
+	dir = t.TempDir()
+	if err := syscall.Mount("none", dir, "hugetlbfs", 0, "pagesize=2M"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(dir, 0); err != nil {
+			t.Error(err)
+		}
+	})
+	for node := range 2 {
+		sub := filepath.Join(dir, fmt.Sprintf("numa_%d", node))
+		if err := os.Mkdir(sub, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		for i, n := range pages {
+			file := hugepages.File{Path: filepath.Join(sub, strconv.Itoa(i)), NUMANode: hugepages.OnNUMANode(node)}
+			fillFile(t, file.Path, n<<21, node)
+			files = append(files, file)
+		}
+	}
+	return dir, files
+}
+
+func fillFile(t *testing.T, path string, size, node int) {
+	t.Helper()
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := f.Truncate(int64(size)); err != nil {
+		t.Fatal(err)
+	}
+	mem, err := linux.MapFile(f, size)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer linux.Unmap(mem)
+	if err := linux.SetPolicy(mem, linux.PolicyBind, node); err != nil {
+		t.Fatal(err)
+	}
+	for i := range mem {
+		mem[i] = 0xA5
+	}
+}
+
+// paths are a region's files, below the mount.
+func paths(dir string, files []hugepages.FileInfo) string {
+	var all []string
+	for _, f := range files {
+		all = append(all, strings.TrimPrefix(f.Path, dir+"/"))
+	}
+	return strings.Join(all, " ")
+}
+
+// A region is made of whole files, those on its NUMA node first, and takes nothing from the
+// pool. Nobody else can have them meanwhile, and they stay as long as they were.
+func TestNUMAGuestFiles(t *testing.T) {
+	guest(t)
+	dir, files := hugeTLBFS(t, 2, 1)
+	free0 := readPool(t, filepath.Join(pools, directoryOf(hugepages.Huge2M)), "free_hugepages")
+	one := hugepages.OnNUMANode(1)
+	o := hugepages.Options{Size: 3<<21 - 5, Binding: one, Strict: true}
+	for _, checked := range []bool{false, true} {
+		taken, err := hugepages.TakeFiles(t.Context(), files, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := paths(dir, taken.Infos()); got != "numa_1/0 numa_1/1" {
+			t.Errorf("took %s", got)
+		}
+		o := o.WithChecks(checked)
+		o.Files = taken
+		if err := hugepages.Check(o); err != nil {
+			t.Error(err)
+		}
+		r := alloc(t, o)
+		b := r.Backing()
+		if got := paths(dir, b.Files); got != "numa_1/0 numa_1/1" || r.Pages() != hugepages.Huge2M || r.NotInFiles() != nil ||
+			b.String() != "2 MiB pages, in 1 file of 4 MiB on NUMA node 1, 1 file of 2 MiB on NUMA node 1" {
+			t.Errorf("checked %v: %s: %v", checked, got, b)
+		}
+		if l := r.Locality(); l.Local != 3 || l.ByNUMANode[1] != 3 {
+			t.Errorf("%v", l)
+		}
+		if n := mapsSay(t, r, 1); n != 3<<21 {
+			t.Errorf("numa_maps says %d bytes", n)
+		}
+		if !checked && (r.Bytes()[0] != 0xA5 || r.Bytes()[5<<20] != 0xA5) {
+			t.Errorf("the bytes are %x and %x, want what the files had", r.Bytes()[0], r.Bytes()[5<<20])
+		}
+		use(t, r)
+		if free := readPool(t, filepath.Join(pools, directoryOf(hugepages.Huge2M)), "free_hugepages"); free != free0 {
+			t.Errorf("%d pages are free, were %d", free, free0)
+		}
+		// Another region of these files, or another taker, gets none: also when they are closed,
+		// as long as they are mapped.
+		other := o
+		other.Pages, other.Strict = only(hugepages.Small), false
+		if second := alloc(t, other); second.NotInFiles() == nil {
+			t.Error("two regions share files")
+		}
+		for range 2 {
+			none := (*hugepages.FilesError)(nil)
+			if _, err := hugepages.TakeFiles(t.Context(), files, o); !errors.As(err, &none) || !none.InUse() || !errors.Is(none.Refused[0].Err, hugepages.ErrFileInUse) {
+				t.Errorf("files in use: %v", err)
+			}
+			usable, refused := hugepages.LookAtFiles(files)
+			if paths(dir, usable) != "numa_0/0 numa_0/1" || len(refused) != 2 {
+				t.Errorf("usable %v, refused %v", usable, refused)
+			}
+			if err := taken.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+		// What is left is on the other node.
+		o.Files, o.Strict = nil, false
+		elsewhere, err := hugepages.TakeFiles(t.Context(), files, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.Files = elsewhere
+		far := alloc(t, o)
+		if l := far.Locality(); l.Wrong != 3 || l.ByNUMANode[0] != 3 {
+			t.Errorf("%v", l)
+		}
+		if err := elsewhere.Close(); err != nil {
+			t.Error(err)
+		}
+		free(t, far)
+		free(t, r)
+	}
+	for _, f := range files {
+		info, err := os.Stat(f.Path)
+		if err != nil || linux.Allocated(info) != uint64(info.Size()) || info.Size() != map[string]int64{"0": 2 << 21, "1": 1 << 21}[filepath.Base(f.Path)] {
+			t.Errorf("%s: %v, %v", f.Path, info, err)
+		}
+	}
+}
+
+// Which files are taken: the nearest, of these as few and as small as will do, never one without
+// all its pages; and where a name is wrong, the kernel says so.
+func TestNUMAGuestWhichFiles(t *testing.T) {
+	guest(t)
+	dir, files := hugeTLBFS(t, 4, 2, 2)
+	for name, size := range map[string]int64{"empty": 0, "sparse": 1 << 21} {
+		path := filepath.Join(dir, "numa_0", name)
+		f, err := os.Create(path)
+		if err == nil {
+			err = errors.Join(f.Truncate(size), f.Close())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, hugepages.File{Path: path, NUMANode: hugepages.OnNUMANode(0)})
+	}
+	zero, anywhere := hugepages.OnNUMANode(0), hugepages.Binding{}
+	sized := func(pages uint64, node hugepages.Binding) hugepages.Options {
+		return hugepages.Options{Size: pages << 21, Binding: node}
+	}
+	for _, c := range []struct {
+		regions []hugepages.Options
+		want    string
+	}{
+		{[]hugepages.Options{sized(1, zero)}, "numa_0/1"},
+		{[]hugepages.Options{sized(3, zero)}, "numa_0/0"},
+		{[]hugepages.Options{sized(5, zero)}, "numa_0/0 numa_0/1"},
+		{[]hugepages.Options{sized(2, zero), sized(2, zero)}, "numa_0/1 numa_0/2"},
+		{[]hugepages.Options{sized(8, zero), sized(1, zero)}, "numa_0/0 numa_0/1 numa_0/2 numa_1/1"},
+		{[]hugepages.Options{sized(16, anywhere)}, "numa_0/0 numa_0/1 numa_0/2 numa_1/0 numa_1/1 numa_1/2"},
+		{[]hugepages.Options{sized(17, anywhere)}, ""},
+		{[]hugepages.Options{sized(16, anywhere), sized(1, anywhere)}, ""},
+	} {
+		taken, err := hugepages.TakeFiles(t.Context(), files, c.regions...)
+		if got := paths(dir, taken.Infos()); got != c.want || (err == nil) != (c.want != "") {
+			t.Errorf("%v: took %q, want %q (%v)", c.regions, got, c.want, err)
+		}
+		if err := taken.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	strict := sized(9, zero)
+	strict.Strict = true
+	_, err := hugepages.TakeFiles(t.Context(), files, strict)
+	for _, want := range []string{"18874368 bytes wanted in whole files, 16777216 to be had", "it has 0 bytes", "it has pages for 0 of its 2097152 bytes", "it is on NUMA node 1, want node 0"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+
+	wrong := hugepages.Options{Size: 4 << 21, Binding: hugepages.OnNUMANode(1), Strict: true, Pages: only(hugepages.Small)}
+	taken, err := hugepages.TakeFiles(t.Context(), []hugepages.File{{Path: files[0].Path, NUMANode: wrong.Binding}}, wrong)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	wrong.Files = taken
+	r := alloc(t, wrong)
+	e := (*hugepages.LocalityError)(nil)
+	if !errors.As(r.NotInFiles(), &e) || e.Locality.ByNUMANode[0] != 4 || r.Pages() != hugepages.Small {
+		t.Errorf("%v, on %v", r.NotInFiles(), r.Pages())
+	}
+	// Too short: no region is made of thousands of files.
+	taken, err = hugepages.TakeFiles(t.Context(), files, sized(3<<9, anywhere))
+	if err == nil || !strings.Contains(err.Error(), "it has 4194304 bytes, want at least 12582912 for a region of 3221225472") {
+		t.Errorf("%v, %v", taken, err)
+	}
+}
+
+// However many take files at the same time, nobody has another's.
+func TestNUMAGuestFilesTakenConcurrently(t *testing.T) {
+	guest(t)
+	_, files := hugeTLBFS(t, 1, 1, 1)
+	for range 50 {
+		var mu sync.Mutex
+		owners := map[string]int{}
+		var all []*hugepages.Files
+		var wg sync.WaitGroup
+		for range 4 {
+			wg.Go(func() {
+				taken, err := hugepages.TakeFiles(t.Context(), files, hugepages.Options{Size: 2 << 21})
+				none := (*hugepages.FilesError)(nil)
+				if err != nil && (!errors.As(err, &none) || !none.InUse()) {
+					t.Error(err)
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				all = append(all, taken)
+				for _, f := range taken.Infos() {
+					owners[f.Path]++
+				}
+			})
+		}
+		wg.Wait()
+		for path, n := range owners {
+			if n != 1 {
+				t.Fatalf("%s was taken %d times", path, n)
+			}
+		}
+		for _, taken := range all {
+			if err := taken.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+		if usable, refused := hugepages.LookAtFiles(files); len(usable) != len(files) {
+			t.Fatalf("refused %v", refused)
+		}
+	}
 }

@@ -35,6 +35,10 @@ func (r *resources) limits(fit int) (limits []Limit) {
 		}
 	}
 	layers, bytes := r.layersSuffice(more), r.bytesSuffice(more)
+	if !layers && len(r.q.InFiles) > 0 {
+		layers = true
+		add(LimitHugePages, "files of huge pages: room for %s; a sector's layers take %s", topology.SizeText(r.inFiles*r.q.unit()), topology.SizeText(r.q.sectorMemory()))
+	}
 	if !layers && r.q.strict() {
 		pools := r.pools(r.q.PageSize)
 		for _, pool := range pools {

@@ -37,6 +37,7 @@ type resources struct {
 	free      map[topology.MemoryPool]uint64 // bytes, of all pools
 
 	slots    int    // jobs that the cores allow
+	inFiles  uint64 // units for layers in files, if they are to lie there
 	huge     uint64 // units for layers in huge pages
 	ordinary uint64 // units for layers in ordinary memory
 	bytes    uint64 // of ordinary memory
@@ -102,6 +103,10 @@ func newResources(m *topology.Machine, reserved Reserved, q Request) *resources 
 			r.huge += r.unitsIn(pool, bytes)
 		}
 	}
+	for _, bytes := range q.InFiles {
+		r.inFiles += min(bytes, maxPool)
+	}
+	r.inFiles /= q.unit() // a job may have files of several nodes
 	return r
 }
 
@@ -223,9 +228,17 @@ func (r *resources) layerUnits(sectors int) uint64 {
 	return uint64(sectors) * (r.q.sectorMemory() / r.q.unit())
 }
 
+// fromMachine is how many of these the machine's free memory must have.
+func (r *resources) fromMachine(sectors int) uint64 {
+	if len(r.q.InFiles) > 0 {
+		return 0
+	}
+	return r.layerUnits(sectors)
+}
+
 // lacking is how many units there are too few in huge pages.
 func (r *resources) lacking(sectors int) uint64 {
-	units := r.layerUnits(sectors)
+	units := r.fromMachine(sectors)
 	return units - min(units, r.huge)
 }
 
@@ -242,9 +255,11 @@ func (r *resources) ordinaryBytes(sectors int) uint64 {
 // The four conditions for so many sectors. Each holds for fewer sectors if it
 // holds for more.
 
-func (r *resources) coresSuffice(sectors int) bool  { return r.jobs(sectors) <= r.slots }
-func (r *resources) layersSuffice(sectors int) bool { return r.lacking(sectors) <= r.ordinary }
-func (r *resources) bytesSuffice(sectors int) bool  { return r.ordinaryBytes(sectors) <= r.bytes }
+func (r *resources) coresSuffice(sectors int) bool { return r.jobs(sectors) <= r.slots }
+func (r *resources) layersSuffice(sectors int) bool {
+	return r.lacking(sectors) <= r.ordinary && (len(r.q.InFiles) == 0 || r.layerUnits(sectors) <= r.inFiles)
+}
+func (r *resources) bytesSuffice(sectors int) bool { return r.ordinaryBytes(sectors) <= r.bytes }
 func (r *resources) budgetSuffices(sectors int) bool {
 	return r.q.Budget == 0 || r.memory(sectors) <= r.q.Budget
 }

@@ -28,10 +28,11 @@ func (r *resources) chooseHashers(sectors int) (jobs []Job, homes []topology.NUM
 	)
 	for i, node := range r.nodes {
 		for pool, bytes := range r.free {
-			if pool.NUMANode == node.ID {
+			if pool.NUMANode == node.ID && len(r.q.InFiles) == 0 {
 				left[i] += r.unitsIn(pool, bytes)
 			}
 		}
+		left[i] += min(r.q.InFiles[node.ID], maxPool) / r.q.unit()
 	}
 	// room is the nearest node with room for so many units, if there is one.
 	room := func(from topology.NUMAIndex, units uint64) (node topology.NUMAIndex, ok bool) {
@@ -158,7 +159,7 @@ func (r *resources) giveMemory(jobs []Job, homes []topology.NUMAIndex) {
 	sectors := 0
 	for i := range jobs {
 		sectors += jobs[i].Sectors
-		missing[i] = r.layerUnits(jobs[i].Sectors)
+		missing[i] = r.fromMachine(jobs[i].Sectors)
 	}
 	spare := r.ordinary - r.lacking(sectors) // units in ordinary memory
 	for i := range jobs {

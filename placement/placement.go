@@ -157,6 +157,10 @@ type Request struct {
 	// PageSize is the size in bytes of the huge pages that layers must lie in, or
 	// OrdinaryPages. Default: AnyPages.
 	PageSize uint64
+	// InFiles is how many bytes each NUMA node has in files of huge pages that become the jobs'
+	// layers. If there are any, all layers lie there, and none in the machine's free memory.
+	// Default: none.
+	InFiles map[topology.NUMANodeID]uint64
 }
 
 // Reserved is what other jobs hold.
@@ -175,7 +179,7 @@ type Plan struct {
 	Max, Sectors int
 	Jobs         []Job
 	// SectorMemory is a sector's part of the memory, in bytes; Memory is what all
-	// jobs take, their overhead included.
+	// jobs take, their overhead and what lies in files included.
 	SectorMemory, Memory uint64
 	// Limits is what keeps a sector more than Max from fitting: all of it.
 	Limits []Limit
@@ -197,7 +201,7 @@ type Job struct {
 	Cores    []topology.CPU
 	Complex  topology.ComplexIndex
 	NUMANode topology.NUMANodeID // of the hasher
-	Memory   []Share             // nearest first, and largest pages
+	Memory   []Share             // nearest first, and largest pages; nothing of Request.InFiles
 }
 
 // Bytes is the job's memory.

@@ -430,6 +430,32 @@ func TestPlan(t *testing.T) {
 	}
 }
 
+// Layers that lie in files are near those, and take nothing of the machine's free memory; they count
+// for the budget.
+func TestLayersInFiles(t *testing.T) {
+	m := server(1, 1).read(t, t.TempDir())
+	q := placement.Request{Sectors: 2, SectorSize: 32 * gib, Lanes: 1, Producers: 1, InFiles: map[topology.NUMANodeID]uint64{1: 130 * gib}}
+	p, err := placement.New(m, placement.Reserved{}, q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"1x 4 [12] complex 2 cores [4]: 0.25 on 1", "1x 6 [14] complex 3 cores [6]: 0.25 on 1"}
+	if got := lines(p); p.Max != 2 || !slices.Equal(got, want) || p.Memory != 128*gib+gib/2 {
+		t.Errorf("%d fit, in %d bytes: %q, want %q", p.Max, p.Memory, got, want)
+	}
+	if got := limitKinds(p); !slices.Equal(got, []string{"huge pages"}) || p.Limits[0].Text != "files of huge pages: room for 130 GiB; a sector's layers take 64 GiB" {
+		t.Errorf("limits %+v", p.Limits)
+	}
+	q.Sectors, q.Budget = placement.Max, 65*gib
+	if p, err := placement.New(m, placement.Reserved{}, q); err != nil || p.Max != 1 || p.Limits[0].Kind != placement.LimitHugePages && p.Limits[0].Kind != placement.LimitBudget {
+		t.Errorf("%+v, %v", p, err)
+	}
+	// What jobs take besides must still be there.
+	if p, err := placement.New(server(0, 0).read(t, t.TempDir()), placement.Reserved{}, q); err != nil || p.Max != 0 || p.Limits[0].Kind != placement.LimitMemory {
+		t.Errorf("%+v, %v", p, err)
+	}
+}
+
 func TestBadRequests(t *testing.T) {
 	m := server(100, 100).with(func(s *spec) { s.Barred = cpus(3, 11) }).read(t, t.TempDir())
 	good := placement.Request{Sectors: 1, SectorSize: 32 * gib, Lanes: 1, Producers: 1}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/sdr-engine/sdr/engine"
+	"github.com/sdr-engine/sdr/hugepages"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/reserve"
 	"github.com/sdr-engine/sdr/seal"
@@ -25,6 +26,7 @@ type Hold struct {
 	memory      map[topology.MemoryPool]uint64
 	own         *reserve.Holder // what it has, if there is no reservation
 	bytes       uint64
+	files       *hugepages.Files // for layers, nil if there are none
 	release     func() error
 }
 

@@ -42,6 +42,12 @@ type Options struct {
 	// HugeTLBFS is a directory on a mounted hugetlbfs to take layers' memory from.
 	// Default: none.
 	HugeTLBFS string
+	// HugeFiles are files on a hugetlbfs that become layers' memory, as many whole ones as a call
+	// needs, for as long as it is at work. Nothing of it is taken from the machine's free
+	// memory. If they do not suffice for all layers of a call, because others use them for
+	// example, none are taken, and its memory comes from where it would without them: Notes
+	// says which it is. Default: none.
+	HugeFiles []hugepages.File
 	// RaisePages enlarges the kernel's pool of huge pages by what is missing, where that may
 	// be done, and gives them back.
 	RaisePages bool
@@ -212,7 +218,8 @@ type setup struct {
 	policy     Policy        // not PolicyAuto
 	cpus       topology.CPUSet
 	smt        placement.SMTUse
-	tunedShape bool // kernel and hashers are the profile's
+	tunedShape bool                           // kernel and hashers are the profile's
+	inFiles    map[topology.NUMANodeID]uint64 // bytes, where layers lie if there are any
 }
 
 func (s *Settings) setup(p porep.SealProof) *setup {
@@ -301,6 +308,8 @@ type Note struct {
 	Err  error  // why; a *BusyError, a *reserve.GuardError, or any other
 	// Cores are those that other jobs do not see to be taken, of NoteNotReserved.
 	Cores []topology.CPU
+	// Files are those that layers lie in, of NoteInFiles.
+	Files []hugepages.FileInfo
 }
 
 // A NoteKind is what a Note is about.
@@ -315,6 +324,8 @@ const (
 	NoteSlowed                      // at the end: slower than it could be, though right
 	NoteGuard                       // the lock directory's guard is waited for
 	NoteWaiting                     // cores or memory are waited for
+	NoteInFiles                     // layers lie in files of Options.HugeFiles, as they should; there is no Err
+	NoteNotInFiles                  // they do not, though there are such files
 )
 
 func (n Note) String() string {
@@ -331,6 +342,10 @@ func (n Note) String() string {
 		return fmt.Sprintf("slower than it could be: %v", n.Err)
 	case NoteWaiting:
 		return fmt.Sprintf("waiting: %v", n.Err)
+	case NoteInFiles:
+		return "layers lie in huge page files: " + hugepages.FilesText(n.Files)
+	case NoteNotInFiles:
+		return fmt.Sprintf("layers lie in no huge page files: %v", n.Err)
 	}
 	return n.Err.Error()
 }

@@ -2,13 +2,17 @@ package sealer
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/sdr-engine/sdr/engine"
+	"github.com/sdr-engine/sdr/hugepages"
 	"github.com/sdr-engine/sdr/internal/profile"
 	"github.com/sdr-engine/sdr/placement"
 	"github.com/sdr-engine/sdr/porep"
+	"github.com/sdr-engine/sdr/reserve"
 	"github.com/sdr-engine/sdr/topology"
 )
 
@@ -72,6 +76,54 @@ func TestProfileGivesWay(t *testing.T) {
 	}
 	if s.forgetShape() || s.config.Kernel != "" || s.config.Hashers != 0 {
 		t.Errorf("the shape is still there: %+v", s.config)
+	}
+}
+
+// Layers that lie in files take nothing from the machine's free memory, if the files suffice
+// for all of a call; who must wait for files that others use is busy.
+func TestPlanInFiles(t *testing.T) {
+	v := aMachine(t)
+	free := v.Machine.FreeMemory()
+	held := reserve.Holder{PID: 1}
+	for pool, bytes := range free { // but for what a job takes besides
+		if pool.PageSize == 0 {
+			bytes -= 1 << 30
+		}
+		held.Memory = append(held.Memory, reserve.Memory{Node: pool.NUMANode, PageSize: pool.PageSize, Planned: bytes})
+	}
+	v.Held = []reserve.Holder{held}
+	node := v.Machine.NUMANodes()[1].ID
+	for range 2 {
+		v.files = append(v.files, hugepages.FileInfo{File: hugepages.File{NUMANode: hugepages.OnNUMANode(int(node))}, Size: 64 << 30, Pages: hugepages.Huge1G})
+	}
+	for sectors := 1; sectors <= 3; sectors++ {
+		s := new(Options).setup(porep.StackedDrg32GiBV1_1, sectors)
+		s.config.Kernel, s.config.Hashers = "generic/1", sectors
+		plan, err := v.plan(s, sectors)
+		if sectors == 3 {
+			if busy := (*BusyError)(nil); !errors.As(err, &busy) || len(s.inFiles) > 0 {
+				t.Errorf("%d sectors: %v", sectors, err)
+			}
+			continue
+		}
+		if err != nil || s.inFiles[node] != 128<<30 {
+			t.Fatalf("%d sectors: in files %v, %v", sectors, s.inFiles, err)
+		}
+		for _, j := range plan.Jobs {
+			if j.NUMANode != node || j.Bytes() != plan.Request.JobOverhead() {
+				t.Errorf("on NUMA node %d, with %d bytes", j.NUMANode, j.Bytes())
+			}
+		}
+	}
+	// Nobody has cores or memory that we know of, but the files are in use.
+	s := new(Options).setup(porep.StackedDrg64GiBV1_1, 64)
+	s.config.Kernel, s.config.Hashers = "generic/1", 48
+	none, busy := (*NoRoomError)(nil), (*BusyError)(nil)
+	if _, err := (&View{Machine: v.Machine}).plan(s, 64); !errors.As(err, &none) {
+		t.Errorf("without files: %v", err)
+	}
+	if _, err := (&View{Machine: v.Machine, filesInUse: true}).plan(s, 64); !errors.As(err, &busy) || !strings.Contains(err.Error(), "; huge page files: other jobs use them") {
+		t.Errorf("with files in use: %v", err)
 	}
 }
 

@@ -20,6 +20,9 @@ import (
 type View struct {
 	Machine *topology.Machine
 	Held    []reserve.Holder
+
+	files      []hugepages.FileInfo // that could be taken
+	filesInUse bool                 // by others, some of them
 }
 
 // Plan is where sectors would go with these settings. The error is a *BusyError or a
@@ -77,8 +80,48 @@ func noRoom(sectors int, limits []placement.Limit) string {
 const parentsCycles = 450
 
 // plan is the plan that takes the least time for all sectors, as far as the setup
-// leaves it open how many cores hash.
+// leaves it open how many cores hash; with layers in files, if those suffice for all.
 func (v *View) plan(s *setup, sectors int) (*placement.Plan, error) {
+	if len(v.files) > 0 {
+		with := *s
+		with.inFiles = map[topology.NUMANodeID]uint64{}
+		for _, f := range v.files {
+			with.inFiles[v.nodeOf(f)] += f.Size
+		}
+		plan, err := v.planIn(&with, sectors)
+		if err == nil {
+			*s = with
+			return plan, nil
+		}
+		// What else is short would be so without files, too.
+		if !slices.ContainsFunc(limitsOf(err), func(l placement.Limit) bool { return l.Kind == placement.LimitHugePages }) {
+			return nil, err
+		}
+	}
+	return v.planIn(s, sectors)
+}
+
+// nodeOf is the NUMA node that a file counts for: where nobody says, the first.
+func (v *View) nodeOf(f hugepages.FileInfo) topology.NUMANodeID {
+	if n, ok := f.NUMANode.Number(); ok {
+		return topology.NUMANodeID(n)
+	}
+	return v.Machine.NUMANodes()[0].ID
+}
+
+// limitsOf is what is short, as an error of plan says.
+func limitsOf(err error) []placement.Limit {
+	busy, none := (*BusyError)(nil), (*NoRoomError)(nil)
+	switch {
+	case errors.As(err, &busy):
+		return busy.Limits
+	case errors.As(err, &none):
+		return none.Limits
+	}
+	return nil
+}
+
+func (v *View) planIn(s *setup, sectors int) (*placement.Plan, error) {
 	plan, err := v.planShape(s, sectors)
 	if err != nil && s.forgetShape() {
 		plan, err = v.planShape(s, sectors)
@@ -112,6 +155,7 @@ func (v *View) planShape(s *setup, sectors int) (*placement.Plan, error) {
 			Mode:       c.MemoryMode,
 			Budget:     c.Budget,
 			SMT:        s.smt,
+			InFiles:    s.inFiles,
 		}
 		q.Sectors = n * q.Lanes
 		cycles := split.Cycles
@@ -149,7 +193,7 @@ func (v *View) planShape(s *setup, sectors int) (*placement.Plan, error) {
 // what they will: how much there will be when jobs end cannot be told.
 func (v *View) short(s *setup, plan *placement.Plan, sectors int) error {
 	none := &NoRoomError{sectors, plan.Limits}
-	if len(v.Held) == 0 {
+	if len(v.Held) == 0 && !v.filesInUse {
 		return none
 	}
 	_, err := (&View{Machine: v.Machine}).planShape(s, sectors)
@@ -159,7 +203,11 @@ func (v *View) short(s *setup, plan *placement.Plan, sectors int) error {
 	if errors.As(err, &none) && !slices.ContainsFunc(none.Limits, ofMemory) {
 		return none
 	}
-	return &BusyError{Sectors: sectors, Limits: plan.Limits, Held: v.Held}
+	limits := plan.Limits
+	if v.filesInUse && slices.ContainsFunc(limits, ofMemory) {
+		limits = append(slices.Clip(limits), placement.Limit{Kind: placement.LimitHugePages, Text: "huge page files: other jobs use them, or too many of them"})
+	}
+	return &BusyError{Sectors: sectors, Limits: limits, Held: v.Held}
 }
 
 func reservedBy(held []reserve.Holder) placement.Reserved {
@@ -251,5 +299,8 @@ func (m *Machine) look(ctx context.Context, t *take) (*View, error) {
 			held = append(held, *h.own)
 		}
 	}
-	return &View{machine, held}, nil
+	v := &View{Machine: machine, Held: held}
+	files, refused := hugepages.LookAtFiles(m.options.HugeFiles)
+	v.files, v.filesInUse = files, slices.ContainsFunc(refused, func(r hugepages.FileRefusal) bool { return errors.Is(r.Err, hugepages.ErrFileInUse) })
+	return v, nil
 }

@@ -237,6 +237,7 @@ func (m *Machine) HoldFree(ctx context.Context, v *View, job Job) (*Hold, error)
 		if len(q.Cores) == 0 {
 			return nil, &BusyError{Held: v.Held}
 		}
+		v := &View{Machine: v.Machine, Held: v.Held} // no files are taken
 		h := &Hold{view: v, config: engine.Config{Hashers: len(q.Cores)}}
 		return h, t.reserve(ctx, h, q)
 	})

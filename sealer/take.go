@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sdr-engine/sdr/engine"
+	"github.com/sdr-engine/sdr/hugepages"
 	"github.com/sdr-engine/sdr/placement"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/reserve"
@@ -251,10 +252,15 @@ func (t *take) sectors(ctx context.Context, p porep.SealProof, sectors int) (*Ho
 		if s.config.Budget > 0 && h.bytes > s.config.Budget && spent != nil {
 			return nil, spent
 		}
+		files, why := t.m.takeFiles(ctx, *c)
+		if ctx.Err() != nil {
+			return nil, errors.Join(context.Cause(ctx), files.Close())
+		}
+		t.useFiles(h, files, why)
 		t.have(h)
 		return h, nil
 	}
-	plan, err := v.plan(s, sectors)
+	plan, files, why, err := t.plan(ctx, v, s, sectors)
 	if over := (*placement.BudgetError)(nil); errors.As(err, &over) && spent != nil {
 		return nil, spent
 	}
@@ -274,11 +280,72 @@ func (t *take) sectors(ctx context.Context, p porep.SealProof, sectors int) (*Ho
 		}
 	}
 	setPlaces(&s.config, v.Machine, plan)
+	if len(s.inFiles) > 0 { // the budget counts those, too
+		h.bytes = plan.Memory
+	}
 	if err := mayBind(v.Machine, plan); err != nil {
 		t.note(Note{Kind: NoteNotBound, Err: err})
 	}
 	h.config = s.config
-	return h, t.reserve(ctx, h, q)
+	if err := t.reserve(ctx, h, q); err != nil {
+		return nil, errors.Join(err, files.Close())
+	}
+	t.useFiles(h, files, why)
+	return h, nil
+}
+
+// plan is View.plan, with files taken for layers if there are enough; why says why not.
+func (t *take) plan(ctx context.Context, v *View, s *setup, sectors int) (plan *placement.Plan, files *hugepages.Files, why, err error) {
+	before := *s
+	plan, err = v.plan(s, sectors)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	c := s.config
+	c.Sectors = make([]engine.Sector, sectors)
+	setPlaces(&c, v.Machine, plan)
+	files, why = t.m.takeFiles(ctx, c)
+	switch {
+	case ctx.Err() != nil:
+		return nil, nil, nil, errors.Join(context.Cause(ctx), files.Close())
+	case why == nil || len(s.inFiles) == 0:
+		return plan, files, why, nil
+	}
+	// Others were faster, or the files' sizes do not go with the hashers'.
+	*s = before
+	none := (*hugepages.FilesError)(nil)
+	plan, err = (&View{Machine: v.Machine, Held: v.Held, filesInUse: errors.As(why, &none) && none.InUse()}).plan(s, sectors)
+	return plan, nil, why, err
+}
+
+// takeFiles takes files for all layers of a job, nil if there are none to take.
+func (m *Machine) takeFiles(ctx context.Context, c engine.Config) (*hugepages.Files, error) {
+	if len(m.options.HugeFiles) == 0 {
+		return nil, nil
+	}
+	var regions []hugepages.Options
+	for h, need := range c.Requirements() {
+		o := hugepages.Options{Size: need.Layers, Strict: c.StrictNUMA}
+		if len(c.Places) > 0 {
+			o.Binding = c.Places[h].Memory
+		}
+		regions = append(regions, o)
+	}
+	return hugepages.TakeFiles(ctx, m.options.HugeFiles, regions...)
+}
+
+// useFiles gives a hold the files for its layers, or says why there are none.
+func (t *take) useFiles(h *Hold, files *hugepages.Files, why error) {
+	h.files, h.config.HugeFiles = files, files
+	switch {
+	case why != nil:
+		if none := (*hugepages.FilesError)(nil); errors.As(why, &none) {
+			why = none
+		}
+		t.note(Note{Kind: NoteNotInFiles, Err: why})
+	case files != nil:
+		t.note(Note{Kind: NoteInFiles, Files: files.Infos()})
+	}
 }
 
 func isBudget(l placement.Limit) bool { return l.Kind == placement.LimitBudget }
@@ -344,6 +411,7 @@ func (t *take) have(h *Hold) {
 	defer m.mu.Unlock()
 	m.holds[h] = struct{}{}
 	h.release = sync.OnceValue(func() error {
+		err := h.files.Close() // first: who sees that cores are free looks at files, too
 		if h.reservation != nil {
 			h.reservation.Release()
 		}
@@ -354,6 +422,6 @@ func (t *take) have(h *Hold) {
 			close(m.freed)
 			m.freed = nil
 		}
-		return nil
+		return err
 	})
 }

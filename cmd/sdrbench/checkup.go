@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/sdr-engine/sdr/engine"
+	"github.com/sdr-engine/sdr/hugepages"
 	"github.com/sdr-engine/sdr/internal/words"
 	"github.com/sdr-engine/sdr/placement"
 	"github.com/sdr-engine/sdr/porep"
@@ -75,14 +76,19 @@ func (f *pc1Processor) checkMachine(ctx context.Context, c *checkup, o sealer.Op
 	for _, err := range words.Errors(wrong) {
 		c.fail("%s", oneLine(err))
 	}
-	if f.hugeFiles.wanted() && o.HugeTLBFS == "" {
-		dir, err := f.hugeFiles.use()
-		if err != nil {
-			c.fail("%s", oneLine(err))
+	if f.hugeFiles.wanted() {
+		found := f.hugeFiles.find()
+		o.HugeFiles = found.files
+		if found.err != nil {
+			c.fail("%s", oneLine(found.err))
 		} else {
-			c.ok("huge page files: memory comes from the mount of %q", dir)
+			if len(found.usable) > 0 {
+				c.ok("huge page files: %s, for layers", hugepages.FilesText(found.usable))
+			}
+			for _, why := range hugepages.RefusalTexts(found.refused) {
+				c.note("huge page files: %s", why)
+			}
 		}
-		o.HugeTLBFS = dir
 	}
 	if f.tuned != nil {
 		c.ok("profile %q", f.tuned.Path())
@@ -188,6 +194,10 @@ func (c *checkup) room(view *sealer.View, p porep.SealProof, batch int, o sealer
 		if explicit && fits < batch {
 			with = fmt.Sprintf(", of the %d that --batch wants", batch)
 		}
-		c.ok("%v sectors: room for %d together%s, hashed on %s, with %s of memory", size, fits, with, words.Count(len(plan.Jobs), "core"), topology.SizeText(plan.Memory))
+		files := ""
+		if len(plan.Request.InFiles) > 0 {
+			files = ", layers in huge page files"
+		}
+		c.ok("%v sectors: room for %d together%s, hashed on %s, with %s of memory%s", size, fits, with, words.Count(len(plan.Jobs), "core"), topology.SizeText(plan.Memory), files)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sdr-engine/sdr/engine"
+	"github.com/sdr-engine/sdr/hugepages"
 	"github.com/sdr-engine/sdr/internal/input"
 	"github.com/sdr-engine/sdr/internal/linux"
 	"github.com/sdr-engine/sdr/internal/processor"
@@ -251,15 +252,19 @@ func (a *app) runProcessorPC1(ctx context.Context, f *pc1Processor) error {
 		}
 		m := &pc1Machine{options: o, lockstep: lockstep.Options{Wait: f.wait, Sectors: f.batch}}
 		m.hugeFiles = sync.OnceFunc(func() {
-			use, err := f.hugeFiles.use()
-			if err != nil {
-				a.note("%v", err)
+			if !f.hugeFiles.wanted() {
+				return
 			}
-			m.options.HugeTLBFS = use
+			found := f.hugeFiles.find()
+			m.options.HugeFiles = found.files
+			if found.err != nil {
+				a.note("%s", oneLine(found.err))
+				return
+			}
+			for _, why := range hugepages.RefusalTexts(found.refused) {
+				a.note("huge page files: %s", why)
+			}
 		})
-		if o.HugeTLBFS != "" || !f.hugeFiles.wanted() {
-			m.hugeFiles = func() {}
-		}
 		// Before there is a request, so that what is wrong shows early.
 		go func() {
 			if _, err := m.joiner(ctx); err != nil && ctx.Err() == nil {

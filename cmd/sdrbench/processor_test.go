@@ -632,6 +632,10 @@ func TestProcessorEnvironment(t *testing.T) {
 
 func TestProcessorCheck(t *testing.T) {
 	dir := t.TempDir()
+	files := t.TempDir()
+	if err := errors.Join(os.Mkdir(filepath.Join(files, "numa_0"), 0o777), os.WriteFile(filepath.Join(files, "numa_0", "layers"), []byte("x"), 0o666)); err != nil {
+		t.Fatal(err)
+	}
 	for _, tt := range []struct {
 		env, args []string
 		want      string
@@ -645,6 +649,8 @@ func TestProcessorCheck(t *testing.T) {
 		{[]string{"VC_CG_CPUSET=x"}, []string{"tree_d"}, "wrong VC_CG_CPUSET=x: ", 1},
 		{[]string{"VENUS_WORKER_NUMA_PREFERRED=99"}, []string{"pc1"}, "wrong VENUS_WORKER_NUMA_PREFERRED=99: ", 1},
 		{[]string{"HUGEPAGE_FILES_PATH=" + dir}, []string{"pc1"}, "wrong huge page files: they are not used: no directory matches", 1},
+		{[]string{"HUGEPAGE_FILES_PATH=" + files}, []string{"pc1"}, "numa_0\": it is not on a hugetlbfs", 1},
+		{[]string{"HUGEPAGE_FILES_PATH_PATTERN=" + files + "/numa_$NUMA_NODE_INDEX/*"}, []string{"pc1"}, "/numa_0/layers\": it is not on a hugetlbfs", 1},
 		{[]string{"HUGEPAGE_FILES_PATH=/nowhere"}, []string{"pc1", "--hugepage_files_path_pattern", dir}, "not on a hugetlbfs", 1},
 		{nil, []string{"pc1", "--proof", "StackedDrg2KiBV1_1", "--batch", "2"}, "ok    2KiB sectors: room for 2 together", 0},
 		{nil, []string{"pc1", "--proof", "StackedDrg64GiBV1_1", "--memory", "1GiB"}, "wrong 64GiB sectors: no room: ", 1},

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sdr-engine/sdr/hugepages"
 	"github.com/sdr-engine/sdr/internal/linux"
 	"github.com/sdr-engine/sdr/topology"
 )
@@ -118,41 +119,66 @@ const nodeVariable = "$NUMA_NODE_INDEX"
 
 func (h *hugeFiles) add(a *app, cmd *cobra.Command) {
 	// Named as damocles' own processor has them.
-	cmd.Flags().StringVar(&h.dir, "hugepage_files_path", a.settings.worker.hugeFiles, "`DIR` on a mounted hugetlbfs, with directories numa_N, to take layers' memory from; HUGEPAGE_FILES_PATH changes the default")
-	cmd.Flags().StringVar(&h.pattern, "hugepage_files_path_pattern", a.settings.worker.hugeFilesNamed, "`PATTERN` of such directories, in which $NUMA_NODE_INDEX stands for N, instead; HUGEPAGE_FILES_PATH_PATTERN changes the default")
+	cmd.Flags().StringVar(&h.dir, "hugepage_files_path", a.settings.worker.hugeFiles, "`DIR` on a mounted hugetlbfs; files in its directories numa_N become layers' memory, as many whole ones as a job needs; HUGEPAGE_FILES_PATH changes the default")
+	cmd.Flags().StringVar(&h.pattern, "hugepage_files_path_pattern", a.settings.worker.hugeFilesNamed, "`PATTERN` of such directories, or files, in which $NUMA_NODE_INDEX stands for N, instead; HUGEPAGE_FILES_PATH_PATTERN changes the default")
 	_ = cmd.MarkFlagDirname("hugepage_files_path")
 }
 
 func (h *hugeFiles) wanted() bool { return h.dir != "" || h.pattern != "" }
 
-// directories are those that there are, by NUMA node.
-func (h *hugeFiles) directories() (all []string, err error) {
+// files are those that there are, with the NUMA nodes that their directories are for, and the
+// directories that are of no use.
+func (h *hugeFiles) files() (all []hugepages.File, refused []hugepages.FileRefusal, err error) {
 	asked := h.pattern
 	if asked == "" {
 		asked = filepath.Join(globQuoted(h.dir), "numa_"+nodeVariable)
 	}
 	machine, err := topology.Read()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	var found []string
 	for _, node := range machine.NUMANodes() {
-		found, err := filepath.Glob(strings.ReplaceAll(asked, nodeVariable, strconv.Itoa(int(node.ID))))
+		file := hugepages.File{NUMANode: hugepages.OnNUMANode(int(node.ID))}
+		if !strings.Contains(asked, nodeVariable) {
+			file.NUMANode = hugepages.Binding{}
+		}
+		names, err := filepath.Glob(strings.ReplaceAll(asked, nodeVariable, strconv.Itoa(int(node.ID))))
 		if err != nil {
-			return nil, fmt.Errorf("%q: %w", asked, err)
+			return nil, nil, fmt.Errorf("%q: %w", asked, err)
 		}
-		for _, path := range found {
-			if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
-				path = filepath.Dir(path) // the pattern is of files
+		for _, name := range names {
+			if slices.Contains(found, name) {
+				continue
 			}
-			if !slices.Contains(all, path) {
-				all = append(all, path)
+			found = append(found, name)
+			info, err := os.Stat(name)
+			if err != nil || !info.IsDir() { // the pattern is of files
+				file.Path = name
+				all = append(all, file)
+				continue
+			}
+			if _, err := linux.HugeTLBFSPage(name); err != nil {
+				refused = append(refused, hugepages.FileRefusal{Path: name, Err: fmt.Errorf("it is %w", err)})
+				continue
+			}
+			entries, err := os.ReadDir(name)
+			if err != nil {
+				refused = append(refused, hugepages.FileRefusal{Path: name, Err: err})
+			}
+			for _, e := range entries {
+				file.Path = filepath.Join(name, e.Name())
+				all = append(all, file)
 			}
 		}
 	}
-	if len(all) == 0 {
-		return nil, fmt.Errorf("no directory matches %q", asked)
+	switch {
+	case len(found) == 0:
+		return nil, nil, fmt.Errorf("no directory matches %q", asked)
+	case len(all)+len(refused) == 0:
+		return nil, nil, fmt.Errorf("there are none in %q", found)
 	}
-	return all, nil
+	return all, refused, nil
 }
 
 // globQuoted is the pattern of one path.
@@ -160,40 +186,27 @@ func globQuoted(path string) string {
 	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
 }
 
-// use is the directory whose mount layers' memory is to come from, "" if none serves. The error
-// says what is not as damocles' variables want it, with a directory, too.
-func (h *hugeFiles) use() (dir string, err error) {
-	failed := func(err error) error { return fmt.Errorf("huge page files: they are not used: %w", err) }
-	all, err := h.directories()
-	if err != nil {
-		return "", failed(err)
-	}
-	var wrong []error
-	files, bytes := 0, uint64(0)
-	for _, d := range all {
-		if _, err := linux.HugeTLBFSPage(d); err != nil {
-			wrong = append(wrong, fmt.Errorf("%q is %w", d, err))
-			continue
-		}
-		if dir == "" {
-			dir = d
-		}
-		entries, _ := os.ReadDir(d)
-		for _, e := range entries {
-			if info, err := e.Info(); err == nil && info.Mode().IsRegular() {
-				files, bytes = files+1, bytes+linux.Allocated(info)
-			}
+// A hugeFilesFound is what is there of damocles' files.
+type hugeFilesFound struct {
+	files   []hugepages.File
+	usable  []hugepages.FileInfo // of these, now
+	refused []hugepages.FileRefusal
+	err     error // why there is none that is of use now or later
+}
+
+// find looks at the files that layers' memory is to come from.
+func (h *hugeFiles) find() (found hugeFilesFound) {
+	found.files, found.refused, found.err = h.files()
+	if found.err == nil {
+		usable, refused := hugepages.LookAtFiles(found.files)
+		found.usable, found.refused = usable, append(found.refused, refused...)
+		inUse := func(r hugepages.FileRefusal) bool { return errors.Is(r.Err, hugepages.ErrFileInUse) }
+		if len(found.usable) == 0 && !slices.ContainsFunc(found.refused, inUse) {
+			found.err = errors.New(strings.Join(hugepages.RefusalTexts(found.refused), "; "))
 		}
 	}
-	if dir == "" {
-		return "", failed(errors.Join(wrong...))
+	if found.err != nil {
+		found.err = fmt.Errorf("huge page files: they are not used: %w", found.err)
 	}
-	if files > 0 {
-		wrong = append(wrong, fmt.Errorf("%s of huge pages are in files there (%d), and layers cannot use those, only what is free: remove the files, and all of it is",
-			topology.SizeText(bytes), files))
-	}
-	if len(wrong) > 0 {
-		return dir, fmt.Errorf("huge page files: memory comes from the mount of %q: %w", dir, errors.Join(wrong...))
-	}
-	return dir, nil
+	return found
 }

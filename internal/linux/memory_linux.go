@@ -45,6 +45,13 @@ func MapFile(f *os.File, size int) ([]byte, error) {
 	return mapMemory(int(f.Fd()), size, readWrite, unix.MAP_SHARED)
 }
 
+// MapFileAt maps the first len(at) bytes of f at the addresses of at, which loses its own pages,
+// for reading and writing, shared. Address and length are multiples of the file's pages.
+func MapFileAt(f *os.File, at []byte) error {
+	_, err := unix.MmapPtr(int(f.Fd()), 0, start(at), uintptr(len(at)), readWrite, unix.MAP_SHARED|unix.MAP_FIXED)
+	return err
+}
+
 // Unmap gives back whole pages of what Map and its like returned; mem may not
 // be touched any more. Without bytes it does nothing.
 func Unmap(mem []byte) error {
@@ -217,8 +224,17 @@ var ErrNotHugeTLBFS = errors.New("not on a hugetlbfs")
 // HugeTLBFSPage is the size in bytes of the pages of the hugetlbfs that dir is
 // on. The error wraps ErrNotHugeTLBFS if that is another file system.
 func HugeTLBFSPage(dir string) (uint64, error) {
+	return hugeTLBFSPage(func(fs *unix.Statfs_t) error { return unix.Statfs(dir, fs) })
+}
+
+// HugeTLBFSPageOf is HugeTLBFSPage of a file that is open.
+func HugeTLBFSPageOf(f *os.File) (uint64, error) {
+	return hugeTLBFSPage(func(fs *unix.Statfs_t) error { return unix.Fstatfs(int(f.Fd()), fs) })
+}
+
+func hugeTLBFSPage(stat func(*unix.Statfs_t) error) (uint64, error) {
 	var fs unix.Statfs_t
-	if err := retry(func() error { return unix.Statfs(dir, &fs) }); err != nil {
+	if err := retry(func() error { return stat(&fs) }); err != nil {
 		return 0, err
 	}
 	if uint64(fs.Type)&0xffffffff != unix.HUGETLBFS_MAGIC {

@@ -24,6 +24,9 @@ func MapHuge(int, uint64) ([]byte, error) { return nil, errors.ErrUnsupported }
 // MapFile is not supported.
 func MapFile(*os.File, int) ([]byte, error) { return nil, errors.ErrUnsupported }
 
+// MapFileAt is not supported.
+func MapFileAt(*os.File, []byte) error { return errors.ErrUnsupported }
+
 // Unmap does nothing: the collector takes the memory back.
 func Unmap([]byte) error { return nil }
 
@@ -78,3 +81,6 @@ var ErrNotHugeTLBFS = errors.New("not on a hugetlbfs")
 
 // HugeTLBFSPage is not supported.
 func HugeTLBFSPage(string) (uint64, error) { return 0, errors.ErrUnsupported }
+
+// HugeTLBFSPageOf is not supported.
+func HugeTLBFSPageOf(*os.File) (uint64, error) { return 0, errors.ErrUnsupported }
