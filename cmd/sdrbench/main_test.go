@@ -28,8 +28,24 @@ func TestMain(m *testing.M) {
 	os.Setenv("GORACE", raceOptions)
 	if filepath.Base(os.Args[0]) != "sdrbench" {
 		os.Setenv("SDR_PROFILE", noProfile) // not the user's
+		testscript.Main(ownLocks{m}, programs)
 	}
 	testscript.Main(m, programs)
+}
+
+// ownLocks are tests that hold cores of the machine among themselves: what else runs on it,
+// other tests for example, has no part in them.
+type ownLocks struct{ *testing.M }
+
+func (m ownLocks) Run() int {
+	dir, err := os.MkdirTemp("", "sdrbench-locks-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	os.Setenv("SDR_LOCK_DIR", dir)
+	return m.M.Run()
 }
 
 // Under the race detector a process sleeps for a second at its end, unless told

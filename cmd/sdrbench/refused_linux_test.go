@@ -196,7 +196,7 @@ func TestWhoMayNotLock(t *testing.T) {
 		cmd := exec.CommandContext(t.Context(), "sdrbench-beside", mode, program, "sdr", "--proof", "StackedDrg2KiBV1_1",
 			"--cache-dir", dir, "--replica-id", benchTicket.String(), "--hashers", "1")
 		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS}
-		cmd.Env = append(os.Environ(), fmt.Sprintf("SDRBENCH_TEST_CORE=%d", held), "HOME="+dir)
+		cmd.Env = append(os.Environ(), fmt.Sprintf("SDRBENCH_TEST_CORE=%d", held), "HOME="+dir, "SDR_LOCK_DIR=") // where it is by default
 		out, err := cmd.CombinedOutput()
 		if cmd.ProcessState != nil && cmd.ProcessState.ExitCode() == exitNoMount {
 			t.Skipf("%s", out)
