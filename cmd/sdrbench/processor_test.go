@@ -512,6 +512,7 @@ func TestProcessorAddPieces(t *testing.T) {
 	}{
 		{piece(local("missing"), 10, 127), "missing: no such file or directory"},
 		{piece(local("directory"), 10, 127), "is a directory"},
+		{piece(map[string]any{"local": "/dev/stdin"}, 10, 127), "is standard input, where requests come from"},
 		{piece(local("car"), 1001, 1016), "has 1000 bytes, fewer than its payload_size, 1001"},
 		{piece(local("car"), 1001, 127), "payload_size: 1001 is more than the piece_size, 127"},
 		{piece(local("car"), 100, 128), "piece 0:"},
