@@ -644,6 +644,7 @@ func TestProcessorCheck(t *testing.T) {
 		{[]string{"VC_CG_CPUSET=0"}, []string{"pc1"}, "ok    VC_CG_CPUSET=0: the process runs on the CPUs 0\n", 0},
 		{[]string{"VC_CG_CPUSET=8000"}, []string{"pc1"}, "wrong VC_CG_CPUSET=8000: the process may use none of these CPUs", 1},
 		{[]string{"VC_CG_CPUSET=x"}, []string{"tree_d"}, "wrong VC_CG_CPUSET=x: ", 1},
+		{[]string{"VENUS_WORKER_NUMA_PREFERRED=0"}, []string{"pc1"}, "ok    VENUS_WORKER_NUMA_PREFERRED=0: ", 0},
 		{[]string{"VENUS_WORKER_NUMA_PREFERRED=99"}, []string{"pc1"}, "wrong VENUS_WORKER_NUMA_PREFERRED=99: ", 1},
 		{[]string{"HUGEPAGE_FILES_PATH=" + dir}, []string{"pc1"}, "wrong huge page files: they are not used: no directory matches", 1},
 		{[]string{"HUGEPAGE_FILES_PATH=/nowhere"}, []string{"pc1", "--hugepage_files_path_pattern", dir}, "not on a hugetlbfs", 1},
