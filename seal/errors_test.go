@@ -321,6 +321,22 @@ func TestBusy(t *testing.T) {
 	checkError(t, second, new(*seal.PathError), []string{"sealed", s.Sealed, seal.ErrBusy.Error()})
 }
 
+// TestKilledWhileKept: a job that was killed the moment when a layer had its temporary name and its
+// last one leaves both. The next job goes on, and clears up.
+func TestKilledWhileKept(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("elsewhere files are renamed, and never have both")
+	}
+	g := small(t)
+	s := newSector(t, g)
+	check(t, g, s, seal.Options{})
+	layer := "sc-02-data-layer-1.dat"
+	if err := os.Link(filepath.Join(s.CacheDir, layer), filepath.Join(s.CacheDir, "."+layer+".tmp")); err != nil {
+		t.Fatal(err)
+	}
+	check(t, g, s, seal.Options{})
+}
+
 // TestLost: what the job is making is removed.
 func TestLost(t *testing.T) {
 	if runtime.GOOS != "linux" {

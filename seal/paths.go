@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/sdr-engine/sdr/internal/durable"
@@ -132,7 +133,8 @@ func (c *comparison) addCacheDir(sector int) {
 	if err != nil {
 		return // the job finds out when it writes there
 	}
-	for _, e := range entries {
+	named := map[string][]identity{}             // by the names that files have when they are complete
+	for _, e := range slices.Backward(entries) { // those names come before temporary ones
 		what := ownName(e.Name())
 		path := filepath.Join(dir, e.Name())
 		info, err := os.Stat(path)
@@ -143,7 +145,11 @@ func (c *comparison) addCacheDir(sector int) {
 		if what == treeDRole {
 			f.Use = Reads // several sectors may share one that is there
 		}
-		c.put(identityOf(path, info), f)
+		id, name := identityOf(path, info), finalName(fold(e.Name()))
+		if !slices.Contains(named[name], id) { // see isKept
+			c.put(id, f)
+		}
+		named[name] = append(named[name], id)
 	}
 }
 
@@ -166,7 +172,21 @@ func (c *comparison) add(f File) {
 		return
 	}
 	temp := filepath.Join(filepath.Dir(target), durable.TempName(filepath.Base(target)))
+	if isKept(temp, target) {
+		return
+	}
 	c.addAt(File{Role: "the temporary file of " + f.Role, Path: temp, Use: Writes}, temp, temp)
+}
+
+// isKept reports whether a temporary file has its last name already. For a moment a file has
+// both, and a kill then leaves both. The temporary one is only removed: these are no two uses.
+func isKept(temp, target string) bool {
+	a, err := os.Stat(temp)
+	if err != nil {
+		return false
+	}
+	b, err := os.Stat(target)
+	return err == nil && os.SameFile(a, b)
 }
 
 // addAt compares a file whose path leads to target.
@@ -238,13 +258,22 @@ const (
 	phase2Role = "phase 2's "
 )
 
+// finalName is the name that a file of a temporary name gets; any other is its own.
+func finalName(name string) string {
+	final, dot := strings.CutPrefix(name, ".")
+	final, tmp := strings.CutSuffix(strings.TrimSuffix(final, ".new"), ".tmp")
+	if !dot || !tmp {
+		return name
+	}
+	return final
+}
+
 // ownName says what a file of that name in a cache dir is: one that phase 1 writes or
 // removes, or that phase 2 leaves there; "" if it is nobody's.
 func ownName(name string) string {
 	name = fold(name)
-	if temp, ok := strings.CutPrefix(name, "."); ok {
-		temp, ok = strings.CutSuffix(strings.TrimSuffix(temp, ".new"), ".tmp")
-		if what := ownName(temp); ok && what != "" {
+	if final := finalName(name); final != name {
+		if what := ownName(final); what != "" {
 			return "the temporary file of " + what
 		}
 		return ""

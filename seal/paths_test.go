@@ -50,6 +50,7 @@ func TestCheckPaths(t *testing.T) {
 		{name: "an output that is there", make: file("p1.json"), also: output("p1.json")},
 		{name: "an output in a directory that is not", also: output("missing/staged")},
 		{name: "an output that is a device", also: output("/dev/null")},
+		{name: "hidden files in the cache dir", make: file("cache/.x", "cache/.tmp", "cache/..tmp", "cache/.p_aux", "cache/..sc-02-data-layer-1.dat.tmp.tmp"), also: output("cache/.y")},
 		{name: "names that differ in case", make: file("STAGED"), also: output("STAGED")},
 		{name: "staged as output", also: output("staged"), says: []string{`--output "DIR/staged"`, `staged "DIR/staged"`}},
 		{name: "another spelling", also: output("cache/../staged"), says: []string{"--output", `staged "DIR/staged"`}},
@@ -79,6 +80,16 @@ func TestCheckPaths(t *testing.T) {
 		{name: "case, of names that are not there", also: output("cache/SC-02-data-Layer-1.dat"), says: []string{"--output", "layer 1"}},
 		{name: "the output's temporary file as sealed", make: file(".p1.json.tmp"), edit: sealedAt(".p1.json.tmp"), also: output("p1.json"),
 			says: []string{"the temporary file of --output", `sealed "DIR/.p1.json.tmp"`}},
+		{name: "a layer that has its temporary name too, as a kill may leave it", make: func(dir string) error {
+			return errors.Join(file(layer1)(dir), hard(layer1, "cache/.sc-02-data-layer-1.dat.tmp")(dir), hard(layer1, "cache/.sc-02-data-layer-1.dat.tmp.new")(dir))
+		}},
+		{name: "a layer under the temporary name of another", make: func(dir string) error {
+			return errors.Join(file(layer1)(dir), hard(layer1, "cache/.sc-02-data-layer-2.dat.tmp")(dir))
+		}, says: []string{"layer 1", "the temporary file of layer 2"}},
+		{name: "an output that has its temporary name too", make: func(dir string) error {
+			return errors.Join(file("p1.json")(dir), hard("p1.json", ".p1.json.tmp")(dir))
+		}, also: output("p1.json")},
+		{name: "sealed that has the output's temporary name too", make: hard("sealed", ".p1.json.tmp"), also: output("p1.json"), says: []string{"the temporary file of --output", `sealed "DIR/sealed"`}},
 		{name: "standard output is sealed", also: seal.File{Role: "standard output", Path: "sealed", Use: seal.Prints}, says: []string{"standard output", "sealed"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

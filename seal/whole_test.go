@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 
 	"github.com/sdr-engine/sdr/internal/golden"
@@ -107,6 +108,34 @@ func TestWriteStagedFails(t *testing.T) {
 		}
 		if _, err := os.Stat(gone); !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("%s: a file is left: %v", name, err)
+		}
+	}
+}
+
+// TestBuildTreeDBusy: of jobs that make one tree-d at the same time each makes it, or is told that
+// another does.
+func TestBuildTreeDBusy(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("locks are Linux's")
+	}
+	dir := t.TempDir()
+	staged := filepath.Join(dir, "staged")
+	if err := os.WriteFile(staged, make([]byte, 2<<10), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	for range 50 {
+		const jobs = 6
+		errs := make(chan error, jobs)
+		for range jobs {
+			go func() {
+				_, err := seal.BuildTreeD(t.Context(), porep.StackedDrg2KiBV1_1, staged, dir)
+				errs <- err
+			}()
+		}
+		for range jobs {
+			if err := <-errs; err != nil && !errors.Is(err, seal.ErrBusy) {
+				t.Error(err)
+			}
 		}
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/sdr-engine/sdr/cmd/sdrbench/internal/view"
+	"github.com/sdr-engine/sdr/internal/durable"
 	"github.com/sdr-engine/sdr/reserve"
 	"github.com/sdr-engine/sdr/seal"
 	"github.com/sdr-engine/sdr/topology"
@@ -189,7 +191,22 @@ func (a *app) checkMetricsPath(lockDir, path string) error {
 	for _, entry := range entries {
 		files = append(files, seal.File{Role: "lock file", Path: filepath.Join(lockDir, entry.Name()), Use: seal.Reads})
 	}
-	return seal.CheckPaths(nil, files...)
+	if err := seal.CheckPaths(nil, files...); err != nil {
+		return err
+	}
+	target := durable.Target(path)
+	if filepath.Ext(target) == ".lock" && sameDirectory(filepath.Dir(target), lockDir) {
+		// A job may make it at any time, and hold a core with it.
+		return fmt.Errorf("--metrics-file: %q has the name of a lock file, in the lock directory: name another", path)
+	}
+	return nil
+}
+
+// sameDirectory reports whether two paths lead to one directory, which is there.
+func sameDirectory(a, b string) bool {
+	infoA, errA := os.Stat(a)
+	infoB, errB := os.Stat(b)
+	return errA == nil && errB == nil && os.SameFile(infoA, infoB)
 }
 
 // writeMetrics writes what runs in a lock directory as metrics, in place of what the file held.

@@ -44,7 +44,7 @@ environment: docs/hosts.md lists them.`,
 			}
 			for i, f := range flags {
 				if strings.ContainsAny(f, " \t") {
-					flags[i] = "'" + f + "'" // which the shell and GOFLAGS both understand
+					flags[i] = "'" + f + "'" // as GOFLAGS has it
 				}
 			}
 			return a.printText("%s\n", strings.Join(flags, " "))

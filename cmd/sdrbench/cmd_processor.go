@@ -333,7 +333,7 @@ func (a *app) addPieces(ctx context.Context, turn turns, t processor.AddPiecesTa
 		piece := seal.NewPiece{Size: p.Size}
 		if p.Local != "" {
 			files = append(files, seal.File{Role: fmt.Sprintf("piece %d", i), Path: p.Local, Use: seal.Reads})
-			piece.Open = func(ctx context.Context) (io.ReadCloser, error) { return openLocal(ctx, p) }
+			piece.Open = func(ctx context.Context) (io.ReadCloser, error) { return a.openLocal(ctx, p) }
 		} else if p.URL != "" {
 			piece.Open = func(ctx context.Context) (io.ReadCloser, error) { return openURL(ctx, p) }
 		}
@@ -362,7 +362,7 @@ func (a *app) addPieces(ctx context.Context, turn turns, t processor.AddPiecesTa
 }
 
 // openLocal opens a piece's file.
-func openLocal(ctx context.Context, p processor.Piece) (io.ReadCloser, error) {
+func (a *app) openLocal(ctx context.Context, p processor.Piece) (io.ReadCloser, error) {
 	f, err := input.OpenUntil(ctx, p.Local)
 	if err != nil {
 		return nil, fmt.Errorf("opening piece: %w", err)
@@ -376,11 +376,23 @@ func openLocal(ctx context.Context, p processor.Piece) (io.ReadCloser, error) {
 		err = fmt.Errorf("%q has %d bytes, fewer than its payload_size, %d", p.Local, info.Size(), p.Payload)
 	case info.Mode().IsRegular():
 		return filled(f, p), nil
+	case a.isInput(info): // requests would be taken for the piece
+		err = fmt.Errorf("%q is standard input, where requests come from", p.Local)
 	default:
 		return filled(cancelable(ctx, f), p), nil
 	}
 	f.Close()
 	return nil, fmt.Errorf("opening piece: %w", err)
+}
+
+// isInput reports whether a file is standard input.
+func (a *app) isInput(file os.FileInfo) bool {
+	in, ok := a.in.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := in.Stat()
+	return err == nil && os.SameFile(info, file)
 }
 
 // filled yields a piece's payload, and then zeros to its size. A source that ends before its

@@ -31,8 +31,11 @@ type output struct {
 // isStandardOutput reports whether a path stands for standard output. Where that was
 // closed, /dev/stdout is /dev/null by now.
 func isStandardOutput(path string) bool {
+	if path == "" {
+		return true
+	}
 	switch filepath.Clean(path) {
-	case ".", "-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1":
+	case "-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1":
 		return true
 	}
 	return false

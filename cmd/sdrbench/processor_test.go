@@ -512,6 +512,7 @@ func TestProcessorAddPieces(t *testing.T) {
 	}{
 		{piece(local("missing"), 10, 127), "missing: no such file or directory"},
 		{piece(local("directory"), 10, 127), "is a directory"},
+		{piece(map[string]any{"local": "/dev/stdin"}, 10, 127), "is standard input, where requests come from"},
 		{piece(local("car"), 1001, 1016), "has 1000 bytes, fewer than its payload_size, 1001"},
 		{piece(local("car"), 1001, 127), "payload_size: 1001 is more than the piece_size, 127"},
 		{piece(local("car"), 100, 128), "piece 0:"},
@@ -647,6 +648,7 @@ func TestProcessorCheck(t *testing.T) {
 		{[]string{"VC_CG_CPUSET=0"}, []string{"pc1"}, "ok    VC_CG_CPUSET=0: the process runs on the CPUs 0\n", 0},
 		{[]string{"VC_CG_CPUSET=8000"}, []string{"pc1"}, "wrong VC_CG_CPUSET=8000: the process may use none of these CPUs", 1},
 		{[]string{"VC_CG_CPUSET=x"}, []string{"tree_d"}, "wrong VC_CG_CPUSET=x: ", 1},
+		{[]string{"VENUS_WORKER_NUMA_PREFERRED=0"}, []string{"pc1"}, "ok    VENUS_WORKER_NUMA_PREFERRED=0: ", 0},
 		{[]string{"VENUS_WORKER_NUMA_PREFERRED=99"}, []string{"pc1"}, "wrong VENUS_WORKER_NUMA_PREFERRED=99: ", 1},
 		{[]string{"HUGEPAGE_FILES_PATH=" + dir}, []string{"pc1"}, "wrong huge page files: they are not used: no directory matches", 1},
 		{[]string{"HUGEPAGE_FILES_PATH=" + files}, []string{"pc1"}, "numa_0\": it is not on a hugetlbfs", 1},

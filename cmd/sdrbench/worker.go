@@ -86,8 +86,15 @@ func (w *workerSettings) applyNode() (item applied) {
 	item.what = "VENUS_WORKER_NUMA_PREFERRED=" + w.numaNode
 	node, err := parseNode(w.numaNode)
 	if err == nil {
-		if machine, readErr := topology.Read(); readErr == nil && !slices.Contains(machine.AllowedMems(), topology.NUMANodeID(node)) {
+		machine, readErr := topology.Read()
+		switch {
+		case readErr != nil:
+		case !slices.Contains(machine.AllowedMems(), topology.NUMANodeID(node)):
 			err = fmt.Errorf("the process may not use this NUMA node's memory, only that of %v", machine.AllowedMems())
+		case len(machine.NUMANodes()) == 1:
+			// A kernel without NUMA, or a container's filter, would refuse to prefer it.
+			item.done = fmt.Sprintf("all memory is NUMA node %d's", node)
+			return item
 		}
 	}
 	if err == nil {

@@ -3,7 +3,6 @@ package linux
 import (
 	"errors"
 	"os"
-	"slices"
 	"strconv"
 	"syscall"
 	"unsafe"
@@ -14,33 +13,25 @@ import (
 // SetProcessAffinity lets all threads of the process, and those to come, run on cpus only. It is
 // for a program's begin: a thread that is bound to one of its own is bound no more.
 func SetProcessAffinity(cpus []int) error {
-	if err := SetAffinity(0, cpus); err != nil {
-		return err
-	}
-	want, err := Affinity(0) // those of them that are there
-	if err != nil {
-		return err
-	}
 	// A thread begins with the mask of the one that starts it, so one that comes meanwhile may
-	// have the old one: until all have the new.
-	for changed := true; changed; {
-		changed = false
+	// have the old one: until there is none that is new. What masks say is not asked: they are
+	// smaller than wanted where the process may not use all of cpus, and this goroutine may change threads.
+	done := map[int]bool{}
+	for found := true; found; {
+		found = false
 		threads, err := os.ReadDir("/proc/self/task")
 		if err != nil {
 			return err
 		}
 		for _, t := range threads {
 			tid, err := strconv.Atoi(t.Name())
-			if err != nil {
+			if err != nil || done[tid] {
 				continue
 			}
-			if has, err := Affinity(tid); err != nil || slices.Equal(has, want) {
-				continue // gone, or done
-			}
-			if err := SetAffinity(tid, cpus); err != nil && !errors.Is(err, unix.ESRCH) {
+			if err := SetAffinity(tid, cpus); err != nil && !errors.Is(err, unix.ESRCH) { // it may be gone
 				return err
 			}
-			changed = true
+			done[tid], found = true, true
 		}
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -63,6 +64,44 @@ func wholeProcess() {
 	for _, node := range []int{-1, 1 << 16} {
 		if err := linux.PreferNode(node); err == nil {
 			fail("node %d is taken", node)
+		}
+	}
+	fmt.Println("all is well")
+}
+
+// It ends although its goroutine goes from one thread to another meanwhile.
+func TestWholeProcessBusy(t *testing.T) {
+	if os.Getenv("SDR_TEST_WHOLE_PROCESS") != "" {
+		wholeProcessBusy()
+		return
+	}
+	cmd := exec.Command(os.Args[0], "-test.run=^TestWholeProcessBusy$", "-test.timeout=1m")
+	cmd.Env = append(os.Environ(), "SDR_TEST_WHOLE_PROCESS=busy")
+	if out, err := cmd.CombinedOutput(); err != nil || !bytes.Contains(out, []byte("all is well")) {
+		t.Errorf("%v: %.2000s", err, out)
+	}
+}
+
+func wholeProcessBusy() {
+	allowed, err := linux.Affinity(0)
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	for range 4 * runtime.GOMAXPROCS(0) {
+		go func() {
+			for {
+				_, _ = os.Stat("/")
+				runtime.Gosched()
+			}
+		}()
+	}
+	for range 1000 {
+		for _, cpus := range [][]int{allowed[:1], allowed} {
+			if err := linux.SetProcessAffinity(cpus); err != nil {
+				fmt.Println(err)
+				os.Exit(1)
+			}
 		}
 	}
 	fmt.Println("all is well")

@@ -362,13 +362,13 @@ func (o *Options) place() (string, error) {
 	}
 	made := len(entries) == 0
 	for _, e := range entries {
-		made = made || e.Name() == replaced
+		made = made || e.Name() == added // no other file has a name that is ours alone
 		if !slices.Contains(names, e.Name()) || !e.Type().IsRegular() {
 			return "", &DirError{"the output", o.Out, fmt.Sprintf("holds %s, which is not from here: choose a directory that is empty, or is to be made", e.Name())}
 		}
 	}
 	if !made {
-		return "", &DirError{"the output", o.Out, fmt.Sprintf("holds %s, but no %s, so it is not from here: choose a directory that is empty, or is to be made", entries[0].Name(), replaced)}
+		return "", &DirError{"the output", o.Out, fmt.Sprintf("holds %s, but no %s, so it is not from here: choose a directory that is empty, or is to be made", entries[0].Name(), added)}
 	}
 	return out, nil
 }

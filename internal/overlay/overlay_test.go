@@ -189,7 +189,12 @@ func TestBadInput(t *testing.T) {
 		{"out is another module", func(t *testing.T, h *host, o *overlay.Options) {
 			o.Out = t.TempDir()
 			write(t, filepath.Join(o.Out, "go.mod"), "module theirs\n")
-		}, dirError, []string{"holds go.mod, but no overlay.json"}},
+		}, dirError, []string{"holds go.mod, but no sdr_overlay.go"}},
+		{"out is another's overlay", func(t *testing.T, h *host, o *overlay.Options) {
+			o.Out = t.TempDir()
+			write(t, filepath.Join(o.Out, "go.mod"), "module theirs\n")
+			write(t, filepath.Join(o.Out, "overlay.json"), "{}")
+		}, dirError, []string{"holds go.mod, but no sdr_overlay.go"}},
 		{"out is a file", func(t *testing.T, h *host, o *overlay.Options) {
 			o.Out = filepath.Join(t.TempDir(), "file")
 			write(t, o.Out, "")
