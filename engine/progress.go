@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -76,6 +77,7 @@ type hasherCounters struct {
 	busy    line // nanoseconds in the kernel
 	wait    [waits]line
 	waiting line // what it waits for now, and since when: see startWaiting
+	adding  line // odd while stopWaiting adds a wait up
 
 	began  time.Time // what waiting counts from
 	cpu    int
@@ -115,9 +117,10 @@ func (c *hasherCounters) startWaiting(what Wait) (began time.Time) {
 // stopWaiting adds up what startWaiting began.
 func (c *hasherCounters) stopWaiting(what Wait, began time.Time) {
 	took := uint64(time.Since(began))
-	// In this order, and read in the other one, no wait counts twice.
+	c.adding.Store(c.adding.Load() + 1)
 	c.waiting.Store(0)
 	c.wait[what].Store(c.wait[what].Load() + took)
+	c.adding.Store(c.adding.Load() + 1)
 }
 
 // ended are the waits that are over.
@@ -128,11 +131,21 @@ func (c *hasherCounters) ended() (w Waits) {
 	return w
 }
 
-// waits are also what has passed of the one that is not over.
-func (c *hasherCounters) waits(now time.Time) Waits {
-	w := c.ended()
-	if v := c.waiting.Load(); v != 0 {
-		w[v&3-1] += max(0, now.Sub(c.began)-time.Duration(v>>2))
+// waits are also what has passed of the one that is not over. A wait that ends meanwhile counts
+// neither twice nor not at all, unless its hasher is kept from its core in that moment for longer
+// than anybody would wait for a figure.
+func (c *hasherCounters) waits(now time.Time) (w Waits) {
+	const tries = 1000
+	for range tries {
+		before := c.adding.Load()
+		w = c.ended()
+		if v := c.waiting.Load(); v != 0 {
+			w[v&3-1] += max(0, now.Sub(c.began)-time.Duration(v>>2))
+		}
+		if before%2 == 0 && c.adding.Load() == before {
+			break
+		}
+		runtime.Gosched()
 	}
 	return w
 }
