@@ -11,6 +11,7 @@ import (
 
 	"github.com/sdr-engine/sdr/cmd/sdrbench/internal/view"
 	"github.com/sdr-engine/sdr/engine"
+	"github.com/sdr-engine/sdr/internal/input"
 	"github.com/sdr-engine/sdr/internal/words"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/seal"
@@ -83,7 +84,7 @@ multiplied with the core's clock, as measured in the same run.`,
 	proofFlag(cmd, &f.proof, "registered seal proof")
 	cmd.Flags().Lookup("proof").DefValue = f.proof.String()
 	cmd.Flags().StringVar(&f.dir, "dir", "", "`DIR` for the temporary directory (default: the system's)")
-	flagVar(cmd, &f.sectors, "sectors", "N", "sectors at the same time (default 1)", numberFrom(1, maxSectors))
+	flagVar(cmd, &f.sectors, "sectors", "N", "sectors at the same time (default 1)", input.NumberFrom(1, maxSectors))
 	flagVar(cmd, &f.layers, "layers", "N", "label only the first N layers (default all)", parseNumber)
 	flagVar(cmd, &f.window, "window", "TIME", "measure only a part of layer 2, for this time, like 60s, at most until the layer's end", parseWhile)
 	cmd.Flags().BoolVar(&f.full, "full", false, "AddPiece and tree-d of all sectors, too")

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sdr-engine/sdr/cmd/sdrbench/internal/view"
+	"github.com/sdr-engine/sdr/internal/input"
 	"github.com/sdr-engine/sdr/topology"
 )
 
@@ -68,7 +69,7 @@ example. Tree nodes, which are in no layer, are left out.`,
 }
 
 func parseCPU(text string) (topology.CPU, error) {
-	n, err := numberFrom(0, topology.MaxCPUs-1)(text)
+	n, err := input.NumberFrom(0, topology.MaxCPUs-1)(text)
 	if err != nil {
 		return 0, fmt.Errorf("%q is not a number of a CPU, from 0 to %d", text, topology.MaxCPUs-1)
 	}

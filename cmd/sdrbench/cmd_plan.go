@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sdr-engine/sdr/cmd/sdrbench/internal/view"
+	"github.com/sdr-engine/sdr/internal/input"
 	"github.com/sdr-engine/sdr/internal/words"
 	"github.com/sdr-engine/sdr/placement"
 	"github.com/sdr-engine/sdr/porep"
@@ -65,7 +66,7 @@ Exit codes: 0 all fit, 1 not all that were asked for fit, 2 wrong usage.`,
 		return v, err
 	})
 	flagVar(cmd, &f.Lanes, "lanes", "N", "sectors in lock-step on each hashing core: 1, 2, 4, 8, 16 or 32 (default 1)", parseLanes)
-	flagVar(cmd, &f.Producers, "producers", "N", "CPUs that produce parents for each hashing core (default 1)", numberFrom(0, topology.MaxCPUs))
+	flagVar(cmd, &f.Producers, "producers", "N", "CPUs that produce parents for each hashing core (default 1)", input.NumberFrom(0, topology.MaxCPUs))
 	flagVar(cmd, &f.SMT, "smt", "USE", "what SMT siblings do: produce or idle (default produce)", placement.ParseSMTUse)
 	flagVar(cmd, &f.Mode, "memory-mode", "MODE", "two-layers or one-layer of each sector in memory (default two-layers)", placement.ParseMemoryMode)
 	flagVar(cmd, &f.PageSize, "pages", "SIZE", "pages for layers: any, ordinary, or the size of huge pages, like 1GiB (default any)", parsePages)

@@ -100,7 +100,7 @@ file, is refused.`,
 	}
 	f.processorFlags.add(cmd)
 	proofFlag(cmd, &f.proof, "with --check: there must be room for --batch sectors of this seal proof, or for one")
-	flagVar(cmd, &f.batch, "batch", "N", "most sectors that are labelled together (default: as many as there is room for)", numberFrom(1, engine.MaxSectors))
+	flagVar(cmd, &f.batch, "batch", "N", "most sectors that are labelled together (default: as many as there is room for)", input.NumberFrom(1, engine.MaxSectors))
 	flagVar(cmd, &f.wait, "batch-wait", "TIME", "how long a sector waits for others to be labelled with, 0 or like 2m (default 0: each begins at once)", parseBatchWait)
 	f.hugeFiles.add(a, cmd)
 	f.engineFlags.add(a, cmd)

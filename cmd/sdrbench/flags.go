@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
-	"strconv"
 	"strings"
 	"time"
 
@@ -90,19 +89,8 @@ const (
 	maxTime    = 1000 * time.Hour
 )
 
-// numberFrom is a parser of numbers from low to high.
-func numberFrom(low, high int) func(string) (int, error) {
-	return func(text string) (int, error) {
-		n, err := strconv.Atoi(text)
-		if err != nil || n < low || n > high {
-			return 0, fmt.Errorf("%q is not a number from %d to %d", text, low, high)
-		}
-		return n, nil
-	}
-}
-
 // parseNumber reads a number of things; none of them is no number.
-func parseNumber(text string) (int, error) { return numberFrom(1, maxNumber)(text) }
+func parseNumber(text string) (int, error) { return input.NumberFrom(1, maxNumber)(text) }
 
 // parseWhile reads a time that something takes, 60s or 5m.
 func parseWhile(text string) (time.Duration, error) {

@@ -170,53 +170,26 @@ func readLine(r *bufio.Reader) (text []byte, length int, err error) {
 	}
 }
 
-// object reads a line's object. The library takes a field in another case for ours, and of
-// two of one name the last: here neither is taken.
+// object reads a line's object. A field that is unknown, or there twice, is not taken.
 func (r *sectorsReader) object(line int, text []byte, to *sectorLine) {
-	d := json.NewDecoder(bytes.NewReader(text))
-	d.UseNumber()
-	broken := func(err error) {
-		if err == io.EOF || errors.Is(err, io.ErrUnexpectedEOF) {
-			err = errors.New("it ends in the middle of an object")
-		}
-		r.fail(line, "%v", err)
-	}
-	if t, err := d.Token(); err != nil {
-		broken(err)
-		return
-	} else if t != json.Delim('{') {
-		r.fail(line, "it is not an object, {\"proof\": …}")
-		return
-	}
 	seen := map[string]bool{}
-	for d.More() {
-		t, err := d.Token()
-		if err != nil {
-			broken(err)
-			return
-		}
-		name := t.(string) // a key is nothing else
-		var value any
-		if err := d.Decode(&value); err != nil {
-			broken(err)
-			return
-		}
+	err := input.Object(text, func(name string, value json.RawMessage) {
 		read := to.fields[name]
 		switch {
 		case read == nil:
 			r.fail(line, "unknown field %q, want some of %s", name, to.names())
-			continue
+			return
 		case seen[name]:
 			r.fail(line, "%s is there twice", name)
-			continue
+			return
 		}
 		seen[name] = true
-		values := []any{value}
-		if list, ok := value.([]any); ok && name == to.list {
-			values = list
-		} else if name == to.list {
-			r.fail(line, "%s: want a list, [\"…\"]", name)
-			continue
+		values := []json.RawMessage{value}
+		if name == to.list {
+			if json.Unmarshal(value, &values) != nil || values == nil {
+				r.fail(line, "%s: want a list, [\"…\"]", name)
+				return
+			}
 		}
 		for _, value := range values {
 			text, err := sectorText(value)
@@ -227,13 +200,17 @@ func (r *sectorsReader) object(line int, text []byte, to *sectorLine) {
 				r.fail(line, "%s: %v", name, err)
 			}
 		}
-	}
-	if _, err := d.Token(); err != nil { // the end of the object
-		broken(err)
+	})
+	switch err {
+	case nil:
+	case input.ErrNoObject:
+		r.fail(line, "it is not an object, {\"proof\": …}")
 		return
-	}
-	if _, err := d.Token(); err != io.EOF {
-		r.fail(line, "there is something behind the object")
+	default:
+		r.fail(line, "%v", err)
+		if err != input.ErrBehind {
+			return
+		}
 	}
 	there := func(names []string) (n int) {
 		for _, name := range names {
@@ -256,20 +233,12 @@ func (r *sectorsReader) object(line int, text []byte, to *sectorLine) {
 }
 
 // sectorText is a value's text.
-func sectorText(value any) (string, error) {
-	switch v := value.(type) {
-	case string:
-		switch {
-		case v == "":
-			return "", errors.New(`"" is no text`)
-		case strings.ContainsRune(v, utf8.RuneError), strings.ContainsRune(v, 0):
-			return "", fmt.Errorf("%q holds what is no character", v)
-		}
-		return v, nil
-	case json.Number:
-		return v.String(), nil
+func sectorText(value json.RawMessage) (string, error) {
+	text, ok, err := input.Text(value)
+	if !ok {
+		err = errors.New("want a text, or a number")
 	}
-	return "", errors.New("want a text, or a number")
+	return text, err
 }
 
 // set is a field that a parser reads.

@@ -5,13 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/sdr-engine/sdr/internal/input"
 )
 
 // MaxRequest is the most bytes that a request may have. A sector has some hundred, and 75 for
@@ -66,36 +66,10 @@ func (r *reader) request(text []byte, fields map[string]field, need ...string) {
 	}
 }
 
-// object reads an object. Package json takes a field in another case for ours, and of two of
-// one name the last: here neither is taken.
+// object reads an object. A field that is unknown, or there twice, is not taken.
 func (r *reader) object(at string, text []byte, fields map[string]field, need ...string) {
-	d := json.NewDecoder(bytes.NewReader(text))
-	broken := func(err error) {
-		if err == io.EOF || errors.Is(err, io.ErrUnexpectedEOF) {
-			err = errors.New("it ends in the middle of an object")
-		}
-		r.at(at, "%v", err)
-	}
-	if t, err := d.Token(); err != nil {
-		broken(err)
-		return
-	} else if t != json.Delim('{') {
-		r.at(at, "want an object, {…}")
-		return
-	}
 	seen := map[string]bool{}
-	for d.More() {
-		t, err := d.Token()
-		if err != nil {
-			broken(err)
-			return
-		}
-		name := t.(string) // a key is nothing else
-		var raw json.RawMessage
-		if err := d.Decode(&raw); err != nil {
-			broken(err)
-			return
-		}
+	err := input.Object(text, func(name string, raw json.RawMessage) {
 		switch read := fields[name]; {
 		case read == nil:
 			r.at(at, "unknown field %q, want some of %s", name, strings.Join(slices.Sorted(maps.Keys(fields)), ", "))
@@ -105,13 +79,12 @@ func (r *reader) object(at string, text []byte, fields map[string]field, need ..
 			seen[name] = true
 			read(r, in(at, name), raw)
 		}
+	})
+	if err != nil {
+		r.at(at, "%v", err)
 	}
-	if _, err := d.Token(); err != nil { // the end of the object
-		broken(err)
+	if err != nil && err != input.ErrBehind {
 		return
-	}
-	if _, err := d.Token(); err != io.EOF {
-		r.at(at, "there is something behind the object")
 	}
 	for _, name := range need {
 		n := 0
@@ -151,25 +124,11 @@ func text[T any](to *T, parse func(string) (T, error)) field {
 }
 
 func textOf(raw json.RawMessage) (string, error) {
-	d := json.NewDecoder(bytes.NewReader(raw))
-	d.UseNumber()
-	var value any
-	if err := d.Decode(&value); err != nil {
-		return "", err
+	text, ok, err := input.Text(raw)
+	if !ok {
+		err = errors.New("want a string, or a number")
 	}
-	switch v := value.(type) {
-	case string:
-		switch {
-		case v == "":
-			return "", errors.New(`"" is no text`)
-		case strings.ContainsRune(v, utf8.RuneError), strings.ContainsRune(v, 0):
-			return "", fmt.Errorf("%q holds what is no character", v)
-		}
-		return v, nil
-	case json.Number:
-		return v.String(), nil
-	}
-	return "", errors.New("want a string, or a number")
+	return text, err
 }
 
 // list is a list of values, each of which add makes a field for.
@@ -215,17 +174,6 @@ func flag(to *bool) field {
 }
 
 func asText(text string) (string, error) { return text, nil }
-
-// numberFrom is a parser of numbers from low to high.
-func numberFrom(low, high int) func(string) (int, error) {
-	return func(text string) (int, error) {
-		n, err := strconv.Atoi(text)
-		if err != nil || n < low || n > high {
-			return 0, fmt.Errorf("%q is not a number from %d to %d", text, low, high)
-		}
-		return n, nil
-	}
-}
 
 const maxWait = 1000 * time.Hour
 

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/sdr-engine/sdr/engine"
+	"github.com/sdr-engine/sdr/internal/input"
 	"github.com/sdr-engine/sdr/lockstep"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/sealer"
@@ -30,7 +31,7 @@ func openMachine(ctx context.Context, request []byte) (*machine, error) {
 	var o sealer.Options
 	var joined lockstep.Options
 	var profile string
-	number := numberFrom(1, maxNumber)
+	number := input.NumberFrom(1, maxNumber)
 	given := map[string]bool{}
 	fields := map[string]field{
 		"kernel":     text(&o.Kernel, parseKernel),
@@ -44,7 +45,7 @@ func openMachine(ctx context.Context, request []byte) (*machine, error) {
 		"lock-dir":   text(&o.LockDir, asText),
 		"hugetlbfs":  text(&o.HugeTLBFS, asText),
 		"profile":    text(&profile, asText),
-		"batch":      text(&joined.Sectors, numberFrom(1, engine.MaxSectors)),
+		"batch":      text(&joined.Sectors, input.NumberFrom(1, engine.MaxSectors)),
 		"batch-wait": text(&joined.Wait, parseWait),
 
 		"memory-mode": text(&o.MemoryMode, engine.ParseMemoryMode),
