@@ -82,7 +82,8 @@ func TestBuiltByMake(t *testing.T) {
 	}
 	check := exec.Command(program, "processor", "tree_d", "--check")
 	check.Env = append(os.Environ(), "VENUS_WORKER_NUMA_PREFERRED=0")
-	if out, err := check.CombinedOutput(); err != nil || !strings.Contains(string(out), "memory comes from NUMA node 0 first") {
+	// What a machine with one NUMA node does about it is another thing than what one with several does.
+	if out, err := check.CombinedOutput(); err != nil || !strings.Contains(string(out), "ok    VENUS_WORKER_NUMA_PREFERRED=0: ") {
 		t.Errorf("preferring a NUMA node: %v: %s", err, out)
 	}
 }
