@@ -39,6 +39,7 @@ type Joiner struct {
 	mu    sync.Mutex
 	next  map[kind]*job      // those that more calls may join
 	calls map[*call]struct{} // all that have not ended
+	work  sync.WaitGroup     // jobs; one may still end when its calls have
 }
 
 // kind is what the calls of a job have in common.
@@ -196,7 +197,7 @@ func (j *Joiner) start(b *job) {
 	if b.timer != nil {
 		b.timer.Stop()
 	}
-	go j.seal(b)
+	j.work.Go(func() { j.seal(b) })
 }
 
 // leave takes a call out of its job, or notes that nobody waits for it.
@@ -336,7 +337,7 @@ func (j *Joiner) apart(b *job, calls []*call, refused error) {
 	for part := range slices.Chunk(right, max(1, most)) {
 		next := newJob(b.ctx, b.kind)
 		next.add(part...)
-		go j.seal(next)
+		j.work.Go(func() { j.seal(next) })
 	}
 }
 

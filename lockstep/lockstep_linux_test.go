@@ -84,6 +84,8 @@ func open(t *testing.T, o Options, settings sealer.Settings) noted {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// A job whose calls have all left may still be taking cores, in a directory that goes.
+	t.Cleanup(j.work.Wait)
 	return noted{j, waiting}
 }
 
