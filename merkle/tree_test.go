@@ -16,6 +16,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/sdr-engine/sdr/internal/testkit"
 	"github.com/sdr-engine/sdr/porep"
 )
 
@@ -124,11 +125,11 @@ func checkBuild(t interface {
 // The tree depends neither on the number of workers nor on where chunks end.
 func TestBuildTree(t *testing.T) {
 	t.Parallel()
-	for size := 64; size <= 8<<20; size *= 2 {
+	for size := 64; size <= testkit.Rounds(4, 8)<<20; size *= 2 {
 		checkBuild(t, randomBytes(uint64(size), size), size, 1+bits.Len(uint(size))%4)
 	}
 	for _, workers := range []int{-1, 0, 1, 2, 3, 100} {
-		checkBuild(t, randomBytes(1, 4<<20), 4<<20, workers)
+		checkBuild(t, randomBytes(1, 2<<20), 2<<20, workers)
 	}
 }
 

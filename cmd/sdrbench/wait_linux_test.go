@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -34,6 +35,10 @@ func TestWait(t *testing.T) {
 	s, there := startUntil(t, first, filepath.Join(dir, ".sc-02-data-layer-*"))
 	if !there {
 		t.Fatalf("it ended: %v: %s", <-s.ended, &s.stderr)
+	}
+	// However long the others take, it has its core.
+	if err := first.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
 	}
 	g := golden.Sectors()[0]
 	args := []string{"--proof", g.RegisteredProof, "--replica-id", g.ReplicaID}
@@ -89,7 +94,7 @@ func TestWait(t *testing.T) {
 	}
 	ended(waiters[1], "sdrbench: canceled\n")
 	wantFiles(t, waiters[1].dir)
-	if err := first.Process.Signal(syscall.SIGTERM); err != nil {
+	if err := errors.Join(first.Process.Signal(syscall.SIGTERM), first.Process.Signal(syscall.SIGCONT)); err != nil {
 		t.Fatal(err)
 	}
 	<-s.ended
