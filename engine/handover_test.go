@@ -35,20 +35,13 @@ func (l lopsided) Parents(dst []uint32, first uint64) error {
 // for some milliseconds a span see to the first.
 func TestHandOver(t *testing.T) {
 	t.Parallel()
-	count := 2 // two layers' keys are handed over in a row where there are three
-	proof := porep.StackedDrg8MiBV1_1
-	if testing.Short() {
-		proof = porep.StackedDrg2KiBV1_1
+	const count = 3 // two layers' keys are handed over in a row
+	proof := porep.StackedDrg2KiBV1_1
+	if testkit.Long() {
+		proof = porep.StackedDrg8MiBV1_1
 	}
-	if testing.Short() || testkit.Long() {
-		count = 3
-	}
-	crowded := proof // too much to be put aside is no matter of the size
-	if !testkit.Long() {
-		crowded = porep.StackedDrg2KiBV1_1
-	}
-	segmentOf := func(p porep.SealProof) int { return int(p.SectorSize().Nodes()) / engine.Segments }
-	segment, few := segmentOf(proof), segmentOf(crowded)
+	nodes := int(proof.SectorSize().Nodes())
+	segment := nodes / engine.Segments
 	g, err := graph.New(proof)
 	if err != nil {
 		t.Fatal(err)
@@ -58,23 +51,22 @@ func TestHandOver(t *testing.T) {
 		staging                  engine.Staging
 		slow                     int // spans at the end
 	}
-	ways := []way{{2, min(256, segment), min(512, segment), engine.Producers, 16}}
-	if testing.Short() || testkit.Long() {
-		ways = append(ways, way{1, min(64, segment), segment, engine.Hybrid, 0})
+	ways := []way{
+		{2, min(256, segment), min(512, segment), engine.Producers, 16},
+		{1, min(64, segment), segment, engine.Hybrid, 0},
 	}
 	if testkit.Long() {
 		ways = append(ways, way{1, min(256, segment), min(512, segment), engine.Inline, 16}, way{4, min(256, segment), min(512, segment), engine.Producers, 16})
 	}
 	for _, tt := range []struct {
-		proof  porep.SealProof
 		source engine.ParentSource
 		ways   []way
 	}{
-		{proof, g, ways},
-		{crowded, lopsided(few), []way{{1, min(64, few), min(128, few), engine.Producers, 64}}},
+		{g, ways},
+		{lopsided(segment), []way{{1, min(64, segment), min(128, segment), engine.Producers, 64}}},
 	} {
 		label := func(c engine.Config, hooks engine.Hooks) (all []string) {
-			c.Proof, c.Parents, c.Sectors, c.Hashers, c.Producers = tt.proof, tt.source, sectors(t, 1), 1, 1
+			c.Proof, c.Parents, c.Sectors, c.Hashers, c.Producers = proof, tt.source, sectors(t, 1), 1, 1
 			hooks.Layers = count
 			if _, err := hooks.Run(t.Context(), c); err != nil {
 				t.Fatal(err)
@@ -92,7 +84,7 @@ func TestHandOver(t *testing.T) {
 			}
 			c := engine.Config{Kernel: k.Name, MemoryMode: engine.OneLayer, Staging: w.staging, Stride: w.stride, Lookahead: w.lookahead}
 			hooks := engine.Hooks{Stage: func(_ int, span uint64) {
-				if spans := tt.proof.SectorSize().Nodes() / uint64(w.stride); span%spans+uint64(w.slow) >= spans {
+				if spans := uint64(nodes / w.stride); span%spans+uint64(w.slow) >= spans {
 					time.Sleep(2 * time.Millisecond)
 				}
 			}}

@@ -117,7 +117,11 @@ func TestSnapshots(t *testing.T) {
 			break
 		}
 	}
-	c := engine.Config{Proof: porep.StackedDrg8MiBV1_1, Sectors: sectors(t, 2), Hashers: 1, Kernel: kernel, Layers: 2}
+	proof := porep.StackedDrg8MiBV1_1
+	if testing.Short() {
+		proof = porep.StackedDrg2KiBV1_1
+	}
+	c := engine.Config{Proof: proof, Sectors: sectors(t, 2), Hashers: 1, Kernel: kernel, Layers: 2}
 	for _, first := range []int{1, 2}[:testkit.Rounds(1, 2)] { // the layers of the first time are there the second time
 		for i := range c.Sectors {
 			beginAt(t, &c.Sectors[i], first)

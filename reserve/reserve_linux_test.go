@@ -707,7 +707,7 @@ func TestGuardHeld(t *testing.T) {
 		}
 	}
 	patience := func(call string) reserve.Patience {
-		return reserve.Patience{Most: time.Second, Tell: func(e *reserve.GuardError) {
+		return reserve.Patience{Most: 3 * time.Second, Tell: func(e *reserve.GuardError) {
 			mu.Lock()
 			defer mu.Unlock()
 			told[call]++
