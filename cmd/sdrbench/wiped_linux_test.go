@@ -55,11 +55,16 @@ func TestWiped(t *testing.T) {
 			t.Fatal(err)
 		}
 		old := sdrBy("generic/1", dir, "aa") // it takes seconds
-		layer := testkit.Rounds(1, 2)
-		job, there := startUntil(t, old, filepath.Join(dir, fmt.Sprintf(".sc-02-data-layer-%d.dat.tmp", layer)))
+		temp := filepath.Join(dir, fmt.Sprintf(".sc-02-data-layer-%d.dat.tmp", testkit.Rounds(1, 2)))
+		job, there := startUntil(t, old, temp)
 		if !there {
 			t.Fatalf("%s: the old process ended: %v: %s", name, <-job.ended, &job.stderr)
 		}
+		// A file that goes before there is a label in it is only made once more.
+		testkit.WaitFor(t, func() bool {
+			b, err := os.ReadFile(temp)
+			return err != nil || len(bytes.Trim(b, "\x00")) > 0
+		})
 		// It stands still meanwhile, with what it has locked: it may not be the first to find out.
 		if err := errors.Join(old.Process.Signal(syscall.SIGSTOP), wipe(dir)); err != nil {
 			t.Fatal(err)
