@@ -37,6 +37,7 @@ func TestMain(m *testing.M) {
 	case "compete":
 		os.Exit(exitCode(compete(arg)))
 	}
+	syscall.Umask(0o022) // a directory that anybody may write to is refused
 	os.Exit(m.Run())
 }
 
