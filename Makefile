@@ -22,10 +22,12 @@ LDFLAGS = $(LINKED_VERSION) $(START)
 # internal/linux/start_linux_amd64.s.
 START = $(if $(filter linux/amd64 linux/arm64,$(shell go env GOOS)/$(shell go env GOARCH)),-E=sdr_start)
 
+# The packages with kernels, and the ones that compute with them: for the others, what
+# kernels there are makes no difference.
+KERNEL_PACKAGES := ./engine ./seal ./sha256 ./internal/portlimits ./graph ./fr32 ./merkle ./parentcache
+
 # An arm64 machine runs its own tests; elsewhere QEMU does (Debian's package
-# qemu-user-static). It is some fifty times slower, hence -short and these
-# packages: the ones with arm64 kernels, and the ones that compute with them.
-ARM64_PACKAGES := ./sha256 ./internal/portlimits ./graph ./fr32 ./merkle ./parentcache ./engine ./seal
+# qemu-user-static). It is some fifty times slower, hence -short.
 ARM64_EXEC := $(if $(filter arm64,$(shell go env GOHOSTARCH)),,-exec qemu-aarch64-static)
 
 # Bochs takes a hundred times as long as the machine that it runs on. On a CPU
@@ -34,8 +36,10 @@ EMULATED := ^(TestBest|TestLabelKnownAnswers|TestUnreadablePages|TestHashPairs|T
 
 # A command's tests run it hundreds of times, which is slow where it is, and says little
 # of what the detector, or a kernel, is about: there only some of them are run. The rules
-# of the house, which vet every build, are the same in each.
-LIBRARIES = $(shell go list ./... | grep -v -e /cmd/ -e /internal/lint$$)
+# of the house, which vet every build, are the same in each, and some packages start no
+# goroutine, nor do their tests.
+SEQUENTIAL := /(internal/(lint|coreclock|disassembly|durable|errorfs|golden|layers|memorymode|portlimits|profile|roundup|testkit|tune|words)|placement|porep)$$
+CONCURRENT = $(shell go list ./... | grep -v -e /cmd/ | grep -vE '$(SEQUENTIAL)')
 RACED := ^(TestTerminal|TestDumbTerminal|TestNeverOnAHashingCore|TestBenchJSON|TestTuneInterrupted|TestFullAndReadOnlyFileSystems)$$
 
 # Inputs for each fuzz target: a count, so that every machine tries the same number.
@@ -93,17 +97,17 @@ test-long: ## the tests with the long ones: whole 512 MiB sectors
 
 .PHONY: race
 race: ## the short tests under the race detector (needs a C compiler)
-	go test -vet=off -race -short -timeout=20m $(LIBRARIES)
+	go test -vet=off -race -short -timeout=20m $(CONCURRENT)
 	go test -vet=off -race -short -timeout=20m -run='$(RACED)' ./cmd/sdrbench
 
 .PHONY: purego
 purego: ## the short tests with generic kernels only
-	go test -vet=off -tags=purego -short -timeout=20m $(LIBRARIES)
+	go test -vet=off -tags=purego -short -timeout=20m $(KERNEL_PACKAGES) ./sealer
 	go test -vet=off -tags=purego -short -timeout=20m -run='^TestScripts$$' ./cmd/sdrbench
 
 .PHONY: arm64
 arm64: ## the tests of the arm64 kernels and what uses them, under QEMU
-	CGO_ENABLED=0 GOARCH=arm64 go test -vet=off -short -timeout=20m $(ARM64_EXEC) $(ARM64_PACKAGES)
+	CGO_ENABLED=0 GOARCH=arm64 go test -vet=off -short -timeout=20m $(ARM64_EXEC) $(KERNEL_PACKAGES)
 
 .PHONY: emulate
 emulate: ## the tests of x86-64 kernels on CPUs that we need not have, with and without AVX-512
@@ -143,13 +147,7 @@ lint: vet staticcheck ## vet and staticcheck
 
 .PHONY: fuzz
 fuzz: ## each fuzz target for FUZZTIME inputs (20000x)
-	@targets=$$(go test -list='^Fuzz' ./... | \
-		awk '/^Fuzz/ { name[n++] = $$1 } $$1 == "ok" { for (i = 0; i < n; i++) print $$2 ":" name[i]; n = 0 }'); \
-	[ -n "$$targets" ] || { echo 'fuzz: found no target'; exit 1; }; \
-	for t in $$targets; do \
-		echo "fuzz: $${t##*:} in $${t%:*}"; \
-		go test -run='^$$' -fuzz="^$${t##*:}$$" -fuzztime=$(FUZZTIME) -fuzzminimizetime=1000x "$${t%:*}"; \
-	done
+	scripts/fuzz.sh $(FUZZTIME)
 
 .PHONY: bench
 bench: ## Go benchmarks: BENCH=regexp COUNT=5

@@ -53,7 +53,7 @@ func TestLayerChanges(t *testing.T) {
 		},
 	} {
 		for _, mode := range []engine.MemoryMode{engine.TwoLayers, engine.OneLayer} {
-			for range 20 {
+			for range testkit.Rounds(3, 20) {
 				c := oneSector(t.TempDir())
 				c.MemoryMode, c.Stride, c.Producers = mode, 1, 1
 				path := layers.Path(c.Sectors[0].CacheDir, 1)
@@ -114,7 +114,7 @@ func TestWiped(t *testing.T) {
 			return nil
 		},
 	} {
-		for range 50 {
+		for range testkit.Rounds(6, 50) {
 			dir := filepath.Join(t.TempDir(), "cache")
 			if err := os.Mkdir(dir, 0o777); err != nil {
 				t.Fatal(err)

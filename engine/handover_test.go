@@ -35,13 +35,10 @@ func (l lopsided) Parents(dst []uint32, first uint64) error {
 // for some milliseconds a span see to the first.
 func TestHandOver(t *testing.T) {
 	t.Parallel()
-	count := 2 // two layers' keys are handed over in a row where there are three
-	proof := porep.StackedDrg8MiBV1_1
-	if testing.Short() {
-		proof = porep.StackedDrg2KiBV1_1
-	}
-	if testing.Short() || testkit.Long() {
-		count = 3
+	const count = 3 // two layers' keys are handed over in a row
+	proof := porep.StackedDrg2KiBV1_1
+	if testkit.Long() {
+		proof = porep.StackedDrg8MiBV1_1
 	}
 	nodes := int(proof.SectorSize().Nodes())
 	segment := nodes / engine.Segments

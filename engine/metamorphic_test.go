@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -32,6 +33,21 @@ func allKernels() (names []string) {
 		}
 	}
 	return append(names, "")
+}
+
+// someKernels are those of allKernels that have least in common: the generic one, the best of
+// one lane, the widest, and the default. With SDR_LONG_TESTS=1 they are all.
+func someKernels() []string {
+	if testkit.Long() {
+		return allKernels()
+	}
+	names := []string{"generic/1", kernels.Best(1).Name}
+	for _, k := range kernels.Kernels() {
+		if best := kernels.Best(k.Lanes); best != nil && best.Lanes > lanesOf(names[len(names)-1]) {
+			names = append(names[:2], best.Name)
+		}
+	}
+	return slices.Compact(append(names, ""))
 }
 
 // sectors are n sectors with directories and replica ids of their own.
@@ -122,19 +138,13 @@ func TestMetamorphic(t *testing.T) {
 		sectors int
 		rounds  int
 	}{
-		{porep.StackedDrg2KiBV1_1, 5, 30},
-		{porep.StackedDrg2KiBV1, 3, 15}, // API 1.0.0: the predecessor is the last base parent
-		{porep.StackedDrg8MiBV1_1, 2, 1},
+		{porep.StackedDrg2KiBV1_1, 5, testkit.Rounds(6, 90)},
+		{porep.StackedDrg2KiBV1, 3, testkit.Rounds(4, 45)},  // API 1.0.0: the predecessor is the last base parent
+		{porep.StackedDrg8MiBV1_1, 2, testkit.Rounds(0, 6)}, // which takes a while: TestGolden has one
 	}
 	for _, tt := range tests {
-		if testing.Short() {
-			tt.rounds = min(tt.rounds, 5)
-			if tt.proof.SectorSize() > 1<<20 {
-				continue
-			}
-		}
-		if testkit.Long() {
-			tt.rounds = max(3*tt.rounds, 6)
+		if tt.rounds == 0 {
+			continue
 		}
 		t.Run(tt.proof.String(), func(t *testing.T) {
 			plain := engine.Config{Proof: tt.proof, Sectors: sectors(t, tt.sectors), Kernel: "generic/1", Hashers: 1}
@@ -150,9 +160,6 @@ func TestMetamorphic(t *testing.T) {
 				if tt.proof.SectorSize() > 1<<20 {
 					if c.Kernel == "generic/1" {
 						continue
-					}
-					if !testkit.Long() && isWide(c.Kernel) {
-						c.Kernel = "" // mostly empty lanes take seconds
 					}
 				}
 				if _, err := engine.Run(t.Context(), c); err != nil {
@@ -187,11 +194,7 @@ func TestManyLayers(t *testing.T) {
 		return all
 	}
 	want := all()
-	rounds := 30
-	if testing.Short() {
-		rounds = 5
-	}
-	for range rounds {
+	for range testkit.Rounds(6, 30) {
 		c := randomConfig(r, engine.Config{Proof: plain.Proof, Sectors: append([]engine.Sector(nil), plain.Sectors...)})
 		var firsts []int
 		for i := range c.Sectors {
@@ -214,7 +217,7 @@ func TestResume(t *testing.T) {
 	t.Parallel()
 	const proof = porep.StackedDrg2KiBV1_1
 	for _, mode := range []engine.MemoryMode{engine.TwoLayers, engine.OneLayer} {
-		for _, kernel := range allKernels() {
+		for _, kernel := range someKernels() {
 			c := engine.Config{Proof: proof, Sectors: sectors(t, 3), MemoryMode: mode, Kernel: kernel, Hashers: 1}
 			if _, err := engine.Run(t.Context(), c); err != nil {
 				t.Fatal(err)
@@ -305,10 +308,7 @@ func TestStress(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := digests(t, c.Proof, c.Sectors)
-	rounds := 60
-	if testing.Short() {
-		rounds = 10
-	}
+	rounds := testkit.Rounds(10, 60)
 	goroutines := runtime.NumGoroutine()
 	files := openFiles(t)
 	var pool hugepages.Accounting

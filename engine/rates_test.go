@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sdr-engine/sdr/engine"
+	"github.com/sdr-engine/sdr/internal/testkit"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/sha256"
 )
@@ -116,8 +117,12 @@ func TestSnapshots(t *testing.T) {
 			break
 		}
 	}
-	c := engine.Config{Proof: porep.StackedDrg8MiBV1_1, Sectors: sectors(t, 2), Hashers: 1, Kernel: kernel, Layers: 2}
-	for _, first := range []int{1, 2} { // the layers of the first time are there the second time
+	proof := porep.StackedDrg8MiBV1_1
+	if testing.Short() {
+		proof = porep.StackedDrg2KiBV1_1
+	}
+	c := engine.Config{Proof: proof, Sectors: sectors(t, 2), Hashers: 1, Kernel: kernel, Layers: 2}
+	for _, first := range []int{1, 2}[:testkit.Rounds(1, 2)] { // the layers of the first time are there the second time
 		for i := range c.Sectors {
 			beginAt(t, &c.Sectors[i], first)
 		}

@@ -18,6 +18,7 @@ import (
 	"github.com/sdr-engine/sdr/engine"
 	"github.com/sdr-engine/sdr/graph"
 	"github.com/sdr-engine/sdr/hugepages"
+	"github.com/sdr-engine/sdr/internal/testkit"
 	"github.com/sdr-engine/sdr/porep"
 	kernels "github.com/sdr-engine/sdr/sha256"
 	"github.com/sdr-engine/sdr/topology"
@@ -34,7 +35,7 @@ func TestTimeKernelsWhileCollecting(t *testing.T) {
 			runtime.GC()
 		}
 	}()
-	for range 3 {
+	for range testkit.Rounds(1, 3) {
 		engine.TimeKernels()
 	}
 	done.Store(true)

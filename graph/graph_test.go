@@ -14,6 +14,7 @@ import (
 
 	"github.com/sdr-engine/sdr/internal/coreclock"
 	"github.com/sdr-engine/sdr/internal/golden"
+	"github.com/sdr-engine/sdr/internal/testkit"
 	"github.com/sdr-engine/sdr/porep"
 )
 
@@ -203,7 +204,7 @@ func usesOf(t testing.TB, g *Graph) [][]use {
 
 func TestEveryUseIsFound(t *testing.T) {
 	for _, p := range porep.SealProofs() {
-		if p.SectorSize() > 8<<20 || testing.Short() && p.SectorSize() > 2<<10 {
+		if p.SectorSize() > 8<<20 || p.SectorSize() > 2<<10 && !testkit.Long() && (testing.Short() || p > porep.StackedDrg64GiBV1_1) {
 			continue
 		}
 		t.Run(p.String(), func(t *testing.T) {

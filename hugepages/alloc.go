@@ -10,6 +10,7 @@ import (
 	"unsafe"
 
 	"github.com/sdr-engine/sdr/internal/linux"
+	"github.com/sdr-engine/sdr/internal/roundup"
 )
 
 // Alloc returns a region. Pages of the kernel's pool are there and cleared, which
@@ -125,7 +126,7 @@ func (o *Options) warrants(p Pages) bool {
 	case Transparent:
 		return o.Size >= page
 	default:
-		return roundUp(o.Size, page)-o.Size <= o.Size/8
+		return roundup.To(o.Size, page)-o.Size <= o.Size/8
 	}
 }
 
@@ -139,14 +140,12 @@ func (o *Options) guard() uint64 {
 	return 0
 }
 
-func roundUp(n, page uint64) uint64 { return (n + page - 1) / page * page }
-
 // alloc makes r's memory. After an error, release undoes what it did.
 func (r *Region) alloc(ctx context.Context, fromFile bool) (err error) {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	room := roundUp(r.o.Size, r.page())
+	room := roundup.To(r.o.Size, r.page())
 	if err := r.o.Pool.try(room); err != nil {
 		return err
 	}

@@ -1,6 +1,10 @@
 package hugepages
 
-import "errors"
+import (
+	"errors"
+
+	"github.com/sdr-engine/sdr/internal/roundup"
+)
 
 // Check reports whether the machine could give all these regions, at the same time, by what
 // it says now. Nothing is taken, so others may take it meanwhile. It never refuses what
@@ -59,7 +63,7 @@ type poolKey struct {
 
 // addFiles enters a region in files, which takes addresses and nothing else.
 func (l *ledger) addFiles(o *Options, p Pages) error {
-	room := roundUp(o.Size, p.Size())
+	room := roundup.To(o.Size, p.Size())
 	if err := l.checkProcess(l.addresses+room, l.data); err != nil {
 		return err
 	}
@@ -73,7 +77,7 @@ func (l *ledger) add(o *Options, p Pages, fromFile bool) error {
 	if p == Transparent {
 		page = Small.Size()
 	}
-	room := roundUp(o.Size, page)
+	room := roundup.To(o.Size, page)
 	data := room
 	if fromFile {
 		data = 0

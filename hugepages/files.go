@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sdr-engine/sdr/internal/linux"
+	"github.com/sdr-engine/sdr/internal/roundup"
 )
 
 // A File names a file on a hugetlbfs whose pages, which it has already, may become a region.
@@ -339,9 +340,9 @@ const maxFiles = 256
 // those on its NUMA node first; of these, as few and as small as will do. lock says whether a file
 // can be had.
 func choose(all []*openFile, o *Options, lock func(*openFile) bool) ([]*openFile, *FilesError) {
-	e := &FilesError{Want: roundUp(o.Size, Huge2M.Size())}
+	e := &FilesError{Want: roundup.To(o.Size, Huge2M.Size())}
 	for _, p := range []Pages{Huge1G, Huge2M} {
-		room := roundUp(o.Size, p.Size())
+		room := roundup.To(o.Size, p.Size())
 		var fit, chosen []*openFile
 		for _, f := range all {
 			if f.Pages != p || f.used {

@@ -6,6 +6,7 @@ import (
 	"unsafe"
 
 	"github.com/sdr-engine/sdr/internal/linux"
+	"github.com/sdr-engine/sdr/internal/roundup"
 )
 
 // A Locality says on which NUMA nodes a region's pages are.
@@ -38,7 +39,7 @@ func (r *Region) Locality() Locality {
 	if p := r.locality.Load(); p != nil {
 		return *p
 	}
-	pages := roundUp(r.o.Size, r.page()) / r.page()
+	pages := roundup.To(r.o.Size, r.page()) / r.page()
 	return Locality{Binding: r.o.Binding, Pages: pages, Err: r.bound}
 }
 
@@ -80,7 +81,7 @@ type Backing struct {
 func (r *Region) Backing() Backing {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	b := Backing{Pages: r.pages, Bytes: roundUp(r.o.Size, r.page())}
+	b := Backing{Pages: r.pages, Bytes: roundup.To(r.o.Size, r.page())}
 	b.Huge, b.Err = r.hugeBytes()
 	for _, refused := range r.refused {
 		if refused.Pages == Transparent {

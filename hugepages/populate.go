@@ -13,6 +13,7 @@ import (
 	"unsafe"
 
 	"github.com/sdr-engine/sdr/internal/linux"
+	"github.com/sdr-engine/sdr/internal/roundup"
 )
 
 const (
@@ -39,7 +40,7 @@ func (r *Region) remaining() (n uint64) {
 }
 
 func (r *Region) stepSize(i int) uint64 {
-	return min(r.step(), roundUp(r.o.Size, r.page())-uint64(i)*r.step())
+	return min(r.step(), roundup.To(r.o.Size, r.page())-uint64(i)*r.step())
 }
 
 // Populate takes all pages from the machine, roughly from the first to the last,

@@ -12,6 +12,7 @@ import (
 	"github.com/sdr-engine/sdr/graph"
 	"github.com/sdr-engine/sdr/hugepages"
 	"github.com/sdr-engine/sdr/internal/durable"
+	"github.com/sdr-engine/sdr/internal/testkit"
 	"github.com/sdr-engine/sdr/porep"
 )
 
@@ -89,7 +90,7 @@ func TestChangedWhileMapped(t *testing.T) {
 	}
 	for _, ch := range changes {
 		t.Run(ch.name, func(t *testing.T) {
-			for i := range uint64(20) {
+			for i := range uint64(testkit.Rounds(5, 20)) {
 				node := 200 + i*10_007
 				off := int64(node*rowSize + i)
 				ch.change(off)

@@ -93,10 +93,11 @@ func TestDigests(t *testing.T) {
 	}
 }
 
-// quickProofs are those whose file is small: 3.5 KiB and 14 MiB.
+// quickProofs are those whose file is small: 3.5 KiB and 14 MiB, these of each API version
+// once, and with SDR_LONG_TESTS=1 with each feature.
 func quickProofs() (proofs []porep.SealProof) {
 	for _, p := range porep.SealProofs() {
-		if p.SectorSize() <= 8<<20 {
+		if p.SectorSize() <= 2<<10 || p.SectorSize() == 8<<20 && (p <= porep.StackedDrg64GiBV1_1 || testkit.Long()) {
 			proofs = append(proofs, p)
 		}
 	}

@@ -37,6 +37,7 @@ func TestMain(m *testing.M) {
 	case "compete":
 		os.Exit(exitCode(compete(arg)))
 	}
+	syscall.Umask(0o022) // a directory that anybody may write to is refused
 	os.Exit(m.Run())
 }
 
@@ -707,7 +708,7 @@ func TestGuardHeld(t *testing.T) {
 		}
 	}
 	patience := func(call string) reserve.Patience {
-		return reserve.Patience{Most: time.Second, Tell: func(e *reserve.GuardError) {
+		return reserve.Patience{Most: 3 * time.Second, Tell: func(e *reserve.GuardError) {
 			mu.Lock()
 			defer mu.Unlock()
 			told[call]++

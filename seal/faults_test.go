@@ -53,10 +53,8 @@ func TestFaults(t *testing.T) {
 				failed, right, step, first := 0, 0, 1, 0
 				switch {
 				case testkit.Long() && (mode == engine.TwoLayers || tree == "built"): // an existing tree-d knows of no mode
-				case testing.Short():
-					step = n/4 + 1
 				default:
-					step = n/12 + 1
+					step = n/4 + 1
 				}
 				for _, again := range []bool{false, true} {
 					for _, fault := range errorfs.Faults {

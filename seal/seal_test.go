@@ -132,7 +132,7 @@ func TestGolden(t *testing.T) {
 			switch {
 			case g.SectorSize > 8<<20 && !testkit.Long():
 				t.Skip("512 MiB take half a minute: only if SDR_LONG_TESTS is set")
-			case g.SectorSize > 2<<10 && g.Name != "visible-8MiB-1.1-13" && g.Name != "zero-8MiB-1.1" && !testkit.Long():
+			case g.SectorSize > 2<<10 && g.Name != "visible-8MiB-1.1-13" && !testkit.Long():
 				t.Skip("engine labels it: only if SDR_LONG_TESTS is set")
 			case g.SectorSize > 2<<10 && testing.Short():
 				t.Skip("short")
@@ -198,7 +198,7 @@ func TestGenerateSDR(t *testing.T) {
 
 // TestChunks: neither comm_p nor staged depend on how the piece was read.
 func TestChunks(t *testing.T) {
-	piece := make([]byte, porep.PaddedSize(4<<20).Unpadded())
+	piece := make([]byte, porep.PaddedSize(testkit.Rounds(2, 4)<<20).Unpadded())
 	rand.NewChaCha8([32]byte{1}).Read(piece)
 	proof := porep.StackedDrg8MiBV1_1
 	var want bytes.Buffer

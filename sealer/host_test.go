@@ -14,14 +14,13 @@ import (
 	"testing"
 
 	"github.com/sdr-engine/sdr/internal/golden"
+	"github.com/sdr-engine/sdr/internal/testkit"
 )
 
 // A module outside of this one builds with nothing but what this one needs, seals a golden
 // sector in 20 lines, and two at once.
 func TestHost(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it builds programs")
-	}
+	testkit.NeedsLong(t, "it builds programs")
 	root, err := filepath.Abs("..")
 	if err != nil {
 		t.Fatal(err)

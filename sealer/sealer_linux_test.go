@@ -16,6 +16,7 @@ import (
 
 	"github.com/sdr-engine/sdr/engine"
 	"github.com/sdr-engine/sdr/internal/golden"
+	"github.com/sdr-engine/sdr/internal/testkit"
 	"github.com/sdr-engine/sdr/parentcache"
 	"github.com/sdr-engine/sdr/placement"
 	"github.com/sdr-engine/sdr/porep"
@@ -64,7 +65,7 @@ const proof = porep.StackedDrg2KiBV1_1
 // Calls that wait are served in the order in which they were made, and who gives up is
 // passed over.
 func TestFirstComeFirstServed(t *testing.T) {
-	rounds, calls := 50, 5
+	rounds, calls := testkit.Rounds(8, 50), 5
 	dir := filepath.Join(t.TempDir(), "locks")
 	m := openNoted(t, Options{LockDir: dir})
 	// Where nobody may take locks, the order is the machine's own.

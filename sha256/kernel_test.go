@@ -292,8 +292,9 @@ func TestLabel(t *testing.T) {
 				for n := 1; n <= 100; n++ {
 					between := n > 20 && n < 90
 					switch { // layers from 2 on differ in their number alone
-					case number > 2 && (between || testing.Short() && n%10 != 0),
-						between && (testing.Short() || !testkit.Long() && n%7 != 0):
+					case number > 2 && (between || !testkit.Long() && n%10 != 0),
+						between && (testing.Short() || !testkit.Long() && n%7 != 0),
+						n >= 90 && !testkit.Long() && n%3 != 0:
 						continue
 					}
 					first := n * 7 % 30 // 0 for each thirtieth

@@ -265,7 +265,7 @@ func TestLive(t *testing.T) {
 // Without any one file, or all files of one kind, or any one directory or kind of directory, a
 // machine is read all the same. If it is another machine then, it says why.
 func TestMissingFiles(t *testing.T) {
-	each := 4
+	each := 8
 	switch {
 	case testkit.Long():
 		each = 1

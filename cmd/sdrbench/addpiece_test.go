@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sdr-engine/sdr/internal/testkit"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/seal"
 )
@@ -102,7 +103,7 @@ func TestAddPieceRace(t *testing.T) {
 		return startAdding(t.Context(), staged, io.LimitReader(pieceOf(b), size), append(args, "--piece-size", fmt.Sprint(size))...)
 	}
 	one, two := padded(t, io.LimitReader(pieceOf(1), size), size), padded(t, io.LimitReader(pieceOf(2), size), size)
-	for round := range 50 {
+	for round := range testkit.Rounds(8, 50) {
 		staged := filepath.Join(dir, fmt.Sprint("staged", round))
 		a, b := add(staged, 1, "--record"), add(staged, 2, "--record")
 		a.wait(t, exitDone, "")
@@ -138,7 +139,7 @@ func TestAddPieceRace(t *testing.T) {
 func TestAddPieceBesideFailure(t *testing.T) {
 	needLocks(t)
 	one, two := padded(t, pieceOf(1), quarter), padded(t, pieceOf(2), quarter)
-	for round := range 20 {
+	for round := range testkit.Rounds(6, 20) {
 		dir := t.TempDir()
 		staged := filepath.Join(dir, "staged")
 		want, existing := two, ""

@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/sdr-engine/sdr/cmd/sdrbench/internal/view"
+	"github.com/sdr-engine/sdr/internal/testkit"
 	"github.com/sdr-engine/sdr/reserve"
 	"github.com/sdr-engine/sdr/topology"
 )
@@ -102,6 +103,7 @@ func keepBusy(t *testing.T) {
 
 // On a busy machine tune writes no profile, unless told to.
 func TestTuneOnABusyMachine(t *testing.T) {
+	testkit.NeedsLong(t, "it keeps the machine busy for seconds")
 	m, err := topology.Read()
 	if _, ok := topology.ReadCPUUse("/proc", m.Allowed()); err != nil || !ok {
 		t.Skipf("what CPUs do is not known here: %v", err)
@@ -138,6 +140,7 @@ func TestTuneOnABusyMachine(t *testing.T) {
 // What keeps a machine busy only while tune measures is told at the end, with what was
 // found.
 func TestTuneOnAMachineThatBecomesBusy(t *testing.T) {
+	testkit.NeedsLong(t, "it keeps the machine busy for seconds")
 	m, err := topology.Read()
 	if _, ok := topology.ReadCPUUse("/proc", m.Allowed()); err != nil || !ok {
 		t.Skipf("what CPUs do is not known here: %v", err)

@@ -95,6 +95,9 @@ func testGoldenSector(t *testing.T, s golden.Sector) {
 	wantDigest(t, filepath.Join(cacheDir, "sc-02-data-tree-d.dat"), s.TreeDSHA256)
 	wantLayers(t, cacheDir, s, "sc-02-data-tree-d.dat")
 
+	if s.SectorSize > 8<<20 || s.SectorSize > 2<<10 && !testkit.Long() {
+		return // the layers would be those of pc1
+	}
 	sdrDir := t.TempDir()
 	sdr := append([]string{"sdr", "--policy", "none"}, quick...)
 	mustRun(t, nil, append(sdr, "--proof", s.RegisteredProof, "--cache-dir", sdrDir, "--replica-id", s.ReplicaID)...)
@@ -217,9 +220,10 @@ func TestGoldenGraphs(t *testing.T) {
 	if got, want := len(graphs), len(porep.SealProofs()); got != want {
 		t.Fatalf("%d golden graphs for %d seal proofs", got, want)
 	}
-	for _, g := range graphs {
+	for i, g := range graphs {
 		t.Run(g.RegisteredProof, func(t *testing.T) {
 			t.Parallel()
+			asText, asJSON := testkit.Long() || i%2 == 0, testkit.Long() || i%2 == 1
 			args := []string{"parents", "show", "--proof", g.RegisteredProof}
 			var want []row
 			var text strings.Builder
@@ -239,8 +243,13 @@ func TestGoldenGraphs(t *testing.T) {
 				}
 				text.WriteString("]\n")
 			}
-			if diff := cmp.Diff(text.String(), mustRun(t, nil, args...)); diff != "" {
-				t.Errorf("text (-want +got):\n%s", diff)
+			if asText {
+				if diff := cmp.Diff(text.String(), mustRun(t, nil, args...)); diff != "" {
+					t.Errorf("text (-want +got):\n%s", diff)
+				}
+			}
+			if !asJSON {
+				return
 			}
 			var got []row
 			if err := json.Unmarshal([]byte(mustRun(t, nil, append(args, "--json")...)), &got); err != nil {

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/sdr-engine/sdr/internal/testkit"
 )
 
 // onTerminal runs a shell command on a terminal of 80 columns, calls seen with all
@@ -204,6 +206,9 @@ func TestTerminal(t *testing.T) {
 		{name: "failed", remove: true, last: "exit 1"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
+			if test.keys == "" {
+				testkit.NeedsLong(t, "the generic kernel is slow")
+			}
 			t.Parallel()
 			dir := filepath.Join(t.TempDir(), "cache")
 			if err := os.Mkdir(dir, 0o777); err != nil {

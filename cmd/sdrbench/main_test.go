@@ -28,6 +28,9 @@ func TestMain(m *testing.M) {
 	os.Setenv("GORACE", raceOptions)
 	if filepath.Base(os.Args[0]) != "sdrbench" {
 		os.Setenv("SDR_PROFILE", noProfile) // not the user's
+		if !testkit.Long() {
+			os.Setenv("SDR_KERNEL", sha256kernels.Best(1).Name) // choosing one takes longer than a small sector
+		}
 		testscript.Main(ownLocks{m}, programs)
 	}
 	testscript.Main(m, programs)
@@ -61,8 +64,8 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("GORACE", raceOptions)
 			e.Setenv("SDR_LOCK_DIR", filepath.Join(e.WorkDir, "locks")) // not the machine's
-			if !testkit.Long() {
-				e.Setenv("SDR_KERNEL", sha256kernels.Best(1).Name) // choosing one takes longer than a small sector
+			if name, chosen := os.LookupEnv("SDR_KERNEL"); chosen {
+				e.Setenv("SDR_KERNEL", name)
 			}
 			return nil
 		},

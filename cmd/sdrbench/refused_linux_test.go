@@ -93,7 +93,7 @@ func TestUnbound(t *testing.T) {
 func TestGuardHeldByAnother(t *testing.T) {
 	locks := t.TempDir()
 	guard, err := os.Create(filepath.Join(locks, "guard.lock"))
-	if err != nil {
+	if err = errors.Join(err, os.Chmod(locks, 0o755)); err != nil { // whatever the umask
 		t.Fatal(err)
 	}
 	defer guard.Close()

@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/sdr-engine/sdr/internal/testkit"
 )
 
 // A started command is on its way.
@@ -341,7 +343,7 @@ func TestCrash(t *testing.T) {
 // the first is being dealt with.
 func TestSecondSignal(t *testing.T) {
 	hearHangup(t)
-	const rounds = 50
+	rounds := testkit.Rounds(9, 50)
 	for i := range rounds {
 		sig := ends[i%len(ends)]
 		cmd := exec.Command("sdrbench-broken", "stubborn")

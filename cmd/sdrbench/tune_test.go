@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/sdr-engine/sdr/cmd/sdrbench/internal/view"
+	"github.com/sdr-engine/sdr/internal/testkit"
 )
 
 func TestParseSectorCounts(t *testing.T) {
@@ -70,6 +71,7 @@ func withProfile(t *testing.T, config string, args ...string) result {
 
 // Tune writes a profile to the user's configuration directory, and bench goes by it.
 func TestTuneThenBench(t *testing.T) {
+	testkit.NeedsLong(t, "tuning takes seconds")
 	config, dir := t.TempDir(), t.TempDir()
 	r := withProfile(t, config, "tune", "--dry-run", "--json", "--proof", "StackedDrg8MiBV1_1")
 	var plan struct {

@@ -3,16 +3,20 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/sdr-engine/sdr/internal/golden"
+	"github.com/sdr-engine/sdr/internal/linux"
+	"github.com/sdr-engine/sdr/internal/testkit"
 	"github.com/sdr-engine/sdr/topology"
 )
 
@@ -35,6 +39,7 @@ func TestWait(t *testing.T) {
 	if !there {
 		t.Fatalf("it ended: %v: %s", <-s.ended, &s.stderr)
 	}
+	freeze(t, first.Process, locks) // however long the others take, it has its core
 	g := golden.Sectors()[0]
 	args := []string{"--proof", g.RegisteredProof, "--replica-id", g.ReplicaID}
 
@@ -89,7 +94,7 @@ func TestWait(t *testing.T) {
 	}
 	ended(waiters[1], "sdrbench: canceled\n")
 	wantFiles(t, waiters[1].dir)
-	if err := first.Process.Signal(syscall.SIGTERM); err != nil {
+	if err := errors.Join(first.Process.Signal(syscall.SIGTERM), first.Process.Signal(syscall.SIGCONT)); err != nil {
 		t.Fatal(err)
 	}
 	<-s.ended
@@ -101,4 +106,35 @@ func TestWait(t *testing.T) {
 	if turns, err := filepath.Glob(filepath.Join(locks, "turn-*")); err != nil || len(turns) != 0 {
 		t.Errorf("left: %v, %v", turns, err)
 	}
+}
+
+// freeze stops a process, but not where it has the guard, which would stop everybody.
+func freeze(t *testing.T, p *os.Process, locks string) {
+	t.Helper()
+	testkit.WaitFor(t, func() bool {
+		if err := p.Signal(syscall.SIGSTOP); err != nil {
+			t.Fatal(err)
+		}
+		testkit.WaitFor(t, func() bool {
+			threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", p.Pid))
+			return !slices.ContainsFunc(threads, func(path string) bool {
+				text, _ := os.ReadFile(path)
+				_, state, _ := bytes.Cut(text, []byte(") "))
+				return !bytes.HasPrefix(state, []byte("T"))
+			})
+		})
+		guard, err := os.Open(filepath.Join(locks, "guard.lock"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer guard.Close()
+		err = linux.TryLockShared(guard)
+		if errors.Is(err, linux.ErrLocked) {
+			return p.Signal(syscall.SIGCONT) != nil
+		}
+		if err != nil {
+			t.Error(err)
+		}
+		return true
+	})
 }

@@ -3,13 +3,16 @@ package main
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/sdr-engine/sdr/internal/layers"
+	"github.com/sdr-engine/sdr/internal/testkit"
 	sha256kernels "github.com/sdr-engine/sdr/sha256"
 )
 
@@ -52,16 +55,26 @@ func TestWiped(t *testing.T) {
 			t.Fatal(err)
 		}
 		old := sdrBy("generic/1", dir, "aa") // it takes seconds
-		job, there := startUntil(t, old, filepath.Join(dir, ".sc-02-data-layer-2.dat.tmp"))
+		temp := filepath.Join(dir, fmt.Sprintf(".sc-02-data-layer-%d.dat.tmp", testkit.Rounds(1, 2)))
+		job, there := startUntil(t, old, temp)
 		if !there {
 			t.Fatalf("%s: the old process ended: %v: %s", name, <-job.ended, &job.stderr)
 		}
-		if err := wipe(dir); err != nil {
+		// A file that goes before there is a label in it is only made once more.
+		testkit.WaitFor(t, func() bool {
+			b, err := os.ReadFile(temp)
+			return err != nil || len(bytes.Trim(b, "\x00")) > 0
+		})
+		// It stands still meanwhile, with what it has locked: it may not be the first to find out.
+		if err := errors.Join(old.Process.Signal(syscall.SIGSTOP), wipe(dir)); err != nil {
 			t.Fatal(err)
 		}
 		out, err := sdr(dir, "bb").CombinedOutput()
 		if name == "files" && (err == nil || !strings.Contains(string(out), "held by another job")) || name == "directory" && err != nil {
 			t.Errorf("%s: beside the old process: %v: %s", name, err, out)
+		}
+		if err := old.Process.Signal(syscall.SIGCONT); err != nil {
+			t.Fatal(err)
 		}
 		if err := <-job.ended; old.ProcessState.ExitCode() != exitFailed || !strings.Contains(job.stderr.String(), "another job, or a person, is at work there") {
 			t.Errorf("%s: the old process: %v: %s", name, err, &job.stderr)

@@ -7,9 +7,6 @@ package lint
 import (
 	"os"
 	"path/filepath"
-	"runtime"
-	"runtime/debug"
-	"slices"
 	"testing"
 
 	"github.com/sdr-engine/sdr/internal/testkit"
@@ -69,31 +66,15 @@ var platforms = []platform{
 	{"windows", "amd64", ""},
 }
 
-// TestCompiles type-checks every package and test for every platform. It compiles
-// nothing, which would take minutes in a fresh clone: TestVet and TestBuild do. This
-// machine's own platform is compiled by go test, and linux/riscv64 has the files that
-// linux has without kernels: they wait for the long tests.
-func TestCompiles(t *testing.T) {
-	t.Parallel()
-	// Trees of syntax and types are kept to the end: looking for garbage is a third of the work.
-	percent := debug.SetGCPercent(400)
-	t.Cleanup(func() { debug.SetGCPercent(percent) })
-	c := newTypeChecker()
-	wanted := slices.DeleteFunc(slices.Clone(platforms), func(p platform) bool {
-		return !testkit.Long() && (p == platform{runtime.GOOS, runtime.GOARCH, ""} || p.goarch == "riscv64")
-	})
-	eachPlatform(t, wanted, func(root string, p platform) []string { return c.check(root, p) })
-}
-
-// TestVet vets what has hand-written kernels, and the build without them. Its
-// asmdecl compares assembly with the Go declarations.
+// TestVet compiles and vets what is there for each platform, tests too. Its asmdecl compares
+// assembly with the Go declarations.
 func TestVet(t *testing.T) {
 	t.Parallel()
 	needsLong(t)
-	eachPlatform(t, platforms[:3], func(root string, p platform) []string { return runGo(root, "vet", p) })
+	eachPlatform(t, platforms, func(root string, p platform) []string { return runGo(root, "vet", p) })
 }
 
-// TestBuild compiles and links what CI cannot run.
+// TestBuild links what CI cannot run.
 func TestBuild(t *testing.T) {
 	t.Parallel()
 	needsLong(t)

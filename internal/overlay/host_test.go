@@ -227,13 +227,10 @@ func differences(t *testing.T, g *golden.Sector, s *sector, r *result) (all []st
 // and without cgo, and come out as the reference made them. Its filecoin-ffi is as it was
 // with SDR_FFI=off, and nothing of the host's has changed.
 func TestHost(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it builds programs")
-	}
 	for _, cgo := range []string{"0", "1"} {
 		t.Run("CGO_ENABLED="+cgo, func(t *testing.T) {
+			testkit.NeedsLong(t, "it builds programs")
 			if cgo == "1" {
-				testkit.NeedsLong(t, "it compiles C")
 				if _, err := exec.LookPath("gcc"); err != nil && os.Getenv("CI") != "true" {
 					t.Skipf("it needs a C compiler: %v", err)
 				}

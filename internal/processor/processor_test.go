@@ -355,10 +355,7 @@ func TestUnreadReplies(t *testing.T) {
 
 // A long line takes no more than a few times its size of memory, whatever is in it.
 func TestLongLines(t *testing.T) {
-	size := 16 << 20
-	if testing.Short() {
-		size = 1 << 20
-	}
+	size := testkit.Rounds(1, 16) << 20
 	for _, tt := range []struct{ before, repeated, after, want string }{
 		{`{"id":1,"task":"`, "x", `"}`, ""},
 		{`{"id":1,"task":"a","more":"`, "x", `"}`, `"done`},

@@ -25,6 +25,15 @@ func NeedsLong(t testing.TB, why string) {
 	}
 }
 
+// Rounds is how often a test does the same with other numbers, to find what is rare: a few
+// times, and with SDR_LONG_TESTS=1 many.
+func Rounds(few, many int) int {
+	if Long() {
+		return many
+	}
+	return few
+}
+
 var update = flag.Bool("update", false, "write the expected files anew instead of checking them")
 
 // Update reports whether expected files are to be written anew: -update.
