@@ -44,12 +44,15 @@ two bounds:
   armv8    as sha-ni: 16 times sha256h and sha256h2 for a block
   avx512   latency  20 × 64 × (rotate, wait for the third rotate, ternary,
                     addition), over the lanes
-           units    64 × 17 operations a block and 48 × 12 for a schedule, at
-                    their measured rate, for 16 lanes; avx512/8, in half of each
-                    register, for 8
+           units    64 × 16 operations a block and 48 × 12 for a schedule, for 16
+                    lanes; avx512/8, in half of each register, for 8
   avx2     latency  20 × 64 × (shift, 3 exclusive ors, addition), over the lanes
            units    64 × 34 operations a block and 48 × 22 for a schedule, for
                     8 lanes
+
+A latency is a whole number of cycles. Units start an instruction every 1, 1½, 2,
+3… cycles, or as many in a cycle. A figure between two of these is taken for the
+lower one: what else runs on a core only makes it higher.
 
 A tree node is two blocks, the second with a constant schedule; many at once, only
 units bound it. There is no limit for compiled code, and none where instructions
