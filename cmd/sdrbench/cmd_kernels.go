@@ -58,9 +58,12 @@ A tree node is two blocks, the second with a constant schedule; many at once, on
 units bound it. There is no limit for compiled code, and none where instructions
 cannot be measured, as under an emulator.
 
+Padding (fr32) and unpadding are measured beside a copy of as much, 64 MiB: memory
+bounds all three. Pieces are padded while they are in the cache, which is faster.
+
 With --json it prints an array with an element for each kernel in layers 1 and 2.
 Values that are not known are null, those of a kernel that cannot run here for
-example. Tree nodes, which are in no layer, are left out.`,
+example. Tree nodes, which are in no layer, and fr32 are left out.`,
 		Example: `  sdrbench kernels
   sdrbench kernels --cpu 5 --json`,
 		Args: cobra.NoArgs,
@@ -114,6 +117,9 @@ func (a *app) runKernels(ctx context.Context, f kernelsFlags) (err error) {
 	}
 	if f.json {
 		return a.printJSON(kernelsJSON(k))
+	}
+	if k.FR32, err = measureFR32(ctx, measureRounds, fr32Bytes); err != nil {
+		return err
 	}
 	return a.printText("%s", k.Text(m.Model(), f.cpu))
 }
