@@ -18,19 +18,20 @@ import (
 // function is a kernel's.
 func TestInstructionsNeedTheFeatures(t *testing.T) {
 	functions := disassembly.Check(t, "github.com/sdr-engine/sdr/fr32")
+	used := map[string]bool{}
 	for _, k := range archKernels() {
 		var want, got []string
 		for _, f := range k.features {
 			want = append(want, f.String())
 		}
-		for _, f := range []any{k.pad, k.unpad, k.padPast, k.copyPast} {
+		for _, f := range []any{k.pad, k.unpad, k.padPast, k.copyPast, k.fence} {
 			if reflect.ValueOf(f).IsNil() {
 				continue
 			}
 			name := runtime.FuncForPC(reflect.ValueOf(f).Pointer()).Name()
 			name = name[strings.LastIndex(name, ".")+1:]
 			got = append(got, functions[name]...)
-			delete(functions, name)
+			used[name] = true
 		}
 		slices.Sort(want)
 		slices.Sort(got)
@@ -39,6 +40,8 @@ func TestInstructionsNeedTheFeatures(t *testing.T) {
 		}
 	}
 	for name := range functions {
-		t.Errorf("no kernel has the function %s", name)
+		if !used[name] {
+			t.Errorf("no kernel has the function %s", name)
+		}
 	}
 }

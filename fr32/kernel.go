@@ -35,6 +35,7 @@ type kernel struct {
 	// These write past the cache, to whole lines. They are nil where no instruction does.
 	padPast  func(dst, src *byte, n int)
 	copyPast func(dst, src *byte, lines int)
+	fence    func() // after the last of copyPast, whatever comes between
 }
 
 func (k *kernel) usable() bool {
@@ -87,6 +88,7 @@ func (k *kernel) unpadAll(dst, src []byte, past bool) (bad int) {
 	if past && k.copyPast != nil {
 		lines = make([]byte, lineUnits*unpaddedUnit+line)
 		lines = lines[toLine(lines):][:lineUnits*unpaddedUnit]
+		defer k.fence()
 	}
 	for at := 0; at < len(src); {
 		n, to := min(maxUnits, (len(src)-at)/paddedUnit), dst

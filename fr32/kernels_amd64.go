@@ -9,11 +9,11 @@ func archKernels() []*kernel {
 	return []*kernel{{
 		name:     "avx512",
 		features: []cpuid.FeatureID{cpuid.AVX512F, cpuid.AVX},
-		pad:      padAVX512, unpad: unpadAVX512, padPast: padPastAVX512, copyPast: copyPastAVX512,
+		pad:      padAVX512, unpad: unpadAVX512, padPast: padPastAVX512, copyPast: copyPastAVX512, fence: fence,
 	}, {
 		name:     "avx2",
 		features: []cpuid.FeatureID{cpuid.AVX2, cpuid.AVX},
-		pad:      padAVX2, unpad: unpadAVX2, padPast: padPastAVX2, copyPast: copyPastAVX2,
+		pad:      padAVX2, unpad: unpadAVX2, padPast: padPastAVX2, copyPast: copyPastAVX2, fence: fence,
 	}}
 }
 
@@ -40,3 +40,5 @@ func unpadAVX2(dst, src *byte, n int) (ok bool)
 
 //go:noescape
 func copyPastAVX2(dst, src *byte, lines int)
+
+func fence()
