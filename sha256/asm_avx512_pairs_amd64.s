@@ -5,9 +5,9 @@
 #include "avx512_whole_amd64.h"
 #include "avx512_amd64.h"
 
-// What lies in the frame, from R8 on, its first cache line: the 64 words of block 1, for
-// each a vector of both groups; the second group's state after block 1; and, where fewer than 32 messages are
-// left, those and their digests.
+// What lies in the frame, from R8 on, its first cache line: the 64 words of block 1, each a
+// vector of the first group and one of the second; the second group's state after block 1;
+// and, where fewer than 32 messages are left, those and their digests.
 #define WORDS    0
 #define KEPT     8192
 #define MESSAGES 8704
@@ -170,9 +170,9 @@ GLOBL firstA<>(SB), RODATA|NOPTR, $4
 // lie in the frame, and what else lies there is hashed beside them.
 //
 // On processors that start two operations on whole registers in a cycle, all rounds are
-// bound by how many there are, those of the padding block, too. So is the rest: what makes
-// words of messages is spread over both units as far as it goes, and K + W, which
-// nobody wants again, goes nowhere.
+// bound by how many operations there are, those of the padding block, too, and so is the
+// rest: loading messages is spread over both units, and K + W, which nobody wants again,
+// is not stored.
 //
 //	AX  src          DX  dst         BX  messages to go
 //	R8  the frame's first cache line SI  messages, DI their digests or where words go
