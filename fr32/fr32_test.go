@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"testing"
+	"unsafe"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -48,38 +49,95 @@ type tester interface {
 	Fatalf(format string, args ...any)
 }
 
-// checkRoundTrip pads and unpads src between canaries, which must survive.
+// checkRoundTrip pads and unpads src.
 func checkRoundTrip(t tester, src []byte) {
 	t.Helper()
-	const canary = 0xa5
-	framed := func(n int) (whole, inner []byte) {
-		whole = bytes.Repeat([]byte{canary}, n+16)
-		return whole, whole[8 : 8+n]
-	}
-	checkFrame := func(what string, whole []byte) {
-		t.Helper()
-		want := bytes.Repeat([]byte{canary}, 8)
-		if !bytes.Equal(whole[:8], want) || !bytes.Equal(whole[len(whole)-8:], want) {
-			t.Fatalf("%s %d bytes: wrote outside of the destination", what, len(src))
-		}
-	}
-
-	frame, padded := framed(len(src) / 127 * 128)
+	want := padReference(src)
+	padded := make([]byte, len(want))
 	if err := Pad(padded, src); err != nil {
 		t.Fatalf("Pad: %v", err)
 	}
-	checkFrame("Pad", frame)
-	if want := padReference(src); !bytes.Equal(padded, want) {
+	if !bytes.Equal(padded, want) {
 		t.Fatalf("Pad of %d bytes: (-want +got)\n%s", len(src), cmp.Diff(want, padded))
 	}
-
-	frame, back := framed(len(src))
+	back := make([]byte, len(src))
 	if err := Unpad(back, padded); err != nil {
 		t.Fatalf("Unpad: %v", err)
 	}
-	checkFrame("Unpad", frame)
 	if !bytes.Equal(back, src) {
 		t.Fatalf("Unpad of %d bytes: (-want +got)\n%s", len(padded), cmp.Diff(src, back))
+	}
+	checkKernels(t, src, padded, 0, 0)
+}
+
+// checkKernels has each kernel pad src and unpad padded, past the cache and not, to an
+// address so many bytes behind a cache line, and from another, between canaries, which
+// must survive.
+func checkKernels(t tester, src, padded []byte, to, from int) {
+	t.Helper()
+	const canary = 0xa5
+	check := func(what string, want, in []byte, f func(dst, src []byte)) {
+		t.Helper()
+		whole := bytes.Repeat([]byte{canary}, line+to+len(want)+line)
+		whole = whole[toLine(whole)+to:]
+		copied := make([]byte, line+from+len(in))
+		copied = append(copied[:toLine(copied)+from], in...)
+		f(whole[:len(want):len(want)], copied[len(copied)-len(in):])
+		if got := whole[:len(want)]; !bytes.Equal(got, want) {
+			t.Fatalf("%s of %d bytes, %d behind a line, to %d behind one: (-want +got)\n%s", what, len(in), from, to, cmp.Diff(want, got))
+		}
+		if after := whole[len(want):]; len(bytes.Trim(after, "\xa5")) > 0 {
+			t.Fatalf("%s of %d bytes: wrote behind the destination: %x", what, len(in), after)
+		}
+	}
+	for _, k := range usable() {
+		for _, past := range []bool{false, true} {
+			check(fmt.Sprintf("%s, past the cache %v: pad", k.name, past), padded, src, func(dst, src []byte) { k.padAll(dst, src, past) })
+			check(fmt.Sprintf("%s, past the cache %v: unpad", k.name, past), src, padded, func(dst, src []byte) {
+				if bad := k.unpadAll(dst, src, past); bad >= 0 {
+					t.Fatalf("%s, past the cache %v: unpadding finds a wrong bit from %d on", k.name, past, bad)
+				}
+			})
+		}
+	}
+}
+
+func usable() (all []*kernel) {
+	for _, k := range kernels {
+		if k.usable() {
+			all = append(all, k)
+		}
+	}
+	return all
+}
+
+// Every length, up to more than two times what goes past the cache in one piece, and more
+// than one call of a kernel.
+func TestEveryLength(t *testing.T) {
+	t.Parallel()
+	src := randomBytes(1, (maxUnits+lineUnits+1)*unpaddedUnit)
+	padded := padReference(src)
+	check := func(units int) {
+		checkKernels(t, src[:units*unpaddedUnit], padded[:units*paddedUnit], units%line, units%7)
+	}
+	for units := range 2*lineUnits + 3 {
+		check(units)
+	}
+	for units := maxUnits - 1; units <= maxUnits+1; units++ {
+		check(units)
+	}
+	check(maxUnits + lineUnits + 1)
+}
+
+// Every alignment of the destination and of the source: addresses need none.
+func TestEveryAlignment(t *testing.T) {
+	t.Parallel()
+	src := randomBytes(2, (lineUnits+5)*unpaddedUnit)
+	padded := padReference(src)
+	for at := range line {
+		checkKernels(t, src, padded, at, 0)
+		checkKernels(t, src, padded, 0, at)
+		checkKernels(t, src, padded, at, at*11%line)
 	}
 }
 
@@ -87,11 +145,30 @@ func TestRoundTrip(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		units := rapid.IntRange(0, 9).Draw(t, "units")
-		// The buffers' addresses need no alignment.
-		shift := rapid.IntRange(0, 9).Draw(t, "shift")
-		src := randomBytes(rapid.Uint64().Draw(t, "seed"), shift+127*units)[shift:]
-		checkRoundTrip(t, src)
+		src := randomBytes(rapid.Uint64().Draw(t, "seed"), unpaddedUnit*units)
+		checkKernels(t, src, padReference(src), rapid.IntRange(0, line-1).Draw(t, "to"), rapid.IntRange(0, line-1).Draw(t, "from"))
 	})
+}
+
+// What is large enough to go past the cache is what it is in small pieces.
+func TestPastCache(t *testing.T) {
+	t.Parallel()
+	src := randomBytes(3, unpaddedUnit*(PastCache/unpaddedUnit+1))
+	want := make([]byte, len(src)/unpaddedUnit*paddedUnit)
+	generic.padAll(want, src, false)
+	padded := make([]byte, len(want))
+	back := make([]byte, len(src))
+	if err := Pad(padded, src); err != nil || !bytes.Equal(padded, want) {
+		t.Errorf("Pad of %d bytes is wrong: %v", len(src), err)
+	}
+	if err := Unpad(back, padded); err != nil || !bytes.Equal(back, src) {
+		t.Errorf("Unpad of %d bytes is wrong: %v", len(padded), err)
+	}
+	padded[len(padded)/2|31] |= 0x80
+	var bad *PaddingError
+	if err := Unpad(back, padded); !errors.As(err, &bad) || bad.Offset != len(padded)/2|31 {
+		t.Errorf("a padding bit is set in byte %d: error %v", len(padded)/2|31, err)
+	}
 }
 
 func TestLengthErrors(t *testing.T) {
@@ -129,6 +206,13 @@ func TestPaddingErrors(t *testing.T) {
 			src := make([]byte, 3*128)
 			src[off] |= 1 << bit
 			src[3*128-1] |= 1 << bit
+			for _, k := range usable() {
+				for _, past := range []bool{false, true} {
+					if got := k.unpadAll(make([]byte, 3*127), src, past); got != 0 {
+						t.Errorf("%s, past the cache %v: bit %d of byte %d is found from %d on, want 0", k.name, past, bit, off, got)
+					}
+				}
+			}
 			err := Unpad(make([]byte, 3*127), src)
 			want := &PaddingError{Offset: off, Byte: 1 << bit}
 			got, ok := errors.AsType[*PaddingError](err)
@@ -154,41 +238,56 @@ func FuzzPad(f *testing.F) {
 	})
 }
 
-// Unpad accepts exactly what Pad makes.
+// Unpad accepts exactly what Pad makes, and so does each kernel.
 func FuzzUnpad(f *testing.F) {
 	f.Add([]byte(nil))
 	f.Add(make([]byte, 256))
 	f.Add(bytes.Repeat([]byte{0x40}, 128))
 	f.Fuzz(func(t *testing.T, src []byte) {
-		dst := make([]byte, len(src)/128*127)
-		if Unpad(dst, src) != nil {
+		dst := make([]byte, len(src)/paddedUnit*unpaddedUnit)
+		err := Unpad(dst, src)
+		if _, ok := errors.AsType[*LengthError](err); ok {
 			return
 		}
-		if !bytes.Equal(padReference(dst), src) {
+		for _, k := range usable() {
+			for _, past := range []bool{false, true} {
+				if bad := k.unpadAll(bytes.Clone(dst), src, past); (bad >= 0) != (err != nil) {
+					t.Fatalf("%s, past the cache %v: finds a wrong bit from %d on, error %v", k.name, past, bad, err)
+				}
+			}
+		}
+		if err == nil && !bytes.Equal(padReference(dst), src) {
 			t.Fatal("Unpad accepted what Pad does not make")
 		}
 	})
 }
 
+// Each kernel, in the cache and not, past it and not, beside a copy of as many bytes.
 func Benchmark(b *testing.B) {
-	for _, units := range []int{2 << 10, 512 << 10} { // in the cache, and not
-		unpadded := randomBytes(1, units*127)
-		padded := make([]byte, units*128)
-		for _, c := range []struct {
-			name string
-			f    func() error
-		}{
-			{"pad", func() error { return Pad(padded, unpadded) }},
-			{"unpad", func() error { return Unpad(unpadded, padded) }},
-		} {
-			b.Run(fmt.Sprintf("op=%s/KiB=%d", c.name, units/8), func(b *testing.B) {
+	for _, units := range []int{2 << 10, 512 << 10} {
+		unpadded, padded := alignedTo(line, units*unpaddedUnit), alignedTo(line, units*paddedUnit)
+		other := alignedTo(line, len(padded))
+		run := func(name string, f func()) {
+			b.Run(fmt.Sprintf("%s/KiB=%d", name, units/8), func(b *testing.B) {
 				b.SetBytes(int64(len(padded)))
 				for b.Loop() {
-					if err := c.f(); err != nil {
-						b.Fatal(err)
-					}
+					f()
 				}
 			})
 		}
+		run("op=copy", func() { copy(other, padded) })
+		for _, k := range usable() {
+			for _, past := range []bool{false, true} {
+				run(fmt.Sprintf("op=pad/impl=%s/past=%v", k.name, past), func() { k.padAll(padded, unpadded, past) })
+				run(fmt.Sprintf("op=unpad/impl=%s/past=%v", k.name, past), func() { k.unpadAll(unpadded, padded, past) })
+			}
+		}
 	}
+}
+
+// alignedTo is size bytes at a multiple of align, a power of two.
+func alignedTo(align, size int) []byte {
+	b := make([]byte, size+align)
+	skip := -int(uintptr(unsafe.Pointer(&b[0]))) & (align - 1)
+	return b[skip:][:size:size]
 }

@@ -78,8 +78,7 @@ GLOBL field<>(SB), RODATA|NOPTR, $4
 
 // The same with one operation less, and one more from e to e: for rounds that the
 // number of operations bounds.
-#define LEANROUND(kw, a, b, c, d, e, f, g, h) \
-	VPADDD     kw, h, h           \
+#define LEANMIX(a, b, c, d, e, f, g, h) \
 	SIGMA($6, $11, $25, e, T0)    \
 	VMOVDQA64  e, T3              \
 	VPTERNLOGD CHOOSE, g, f, T3   \
@@ -92,27 +91,30 @@ GLOBL field<>(SB), RODATA|NOPTR, $4
 	VPADDD     d, h, h            \ // the new e
 	VPADDD     T0, T4, d            // the new a
 
-// A round whose K + W is the same in all lanes.
-#define SAMEROUND(kw, a, b, c, d, e, f, g, h) \
-	VPADDD.BCST kw, h, h        \
-	MIX(a, b, c, d, e, f, g, h)
+#define LEANROUND(kw, a, b, c, d, e, f, g, h) \
+	VPADDD kw, h, h                 \
+	LEANMIX(a, b, c, d, e, f, g, h)
 
-// The word 16 after w0, and its K + W. v has the word 14 after w0, then the new.
+// The word 16 after w0. v has the word 14 after w0, then the new.
+#define PLAINWORD(w0, w1, w9, w16, v) \
+	VMOVDQA64  w1, T0          \
+	VPRORD     $7, T0, T1      \
+	VPRORD     $18, T0, T2     \
+	VPSRLD     $3, T0, T0      \
+	VPTERNLOGD XOR, T1, T2, T0 \ // σ0
+	VPADDD     w0, T0, T0      \
+	VPADDD     w9, T0, T0      \
+	VPRORD     $17, v, T1      \
+	VPRORD     $19, v, T2      \
+	VPSRLD     $10, v, v       \
+	VPTERNLOGD XOR, T1, T2, v  \ // σ1
+	VPADDD     T0, v, v        \
+	VMOVDQA64  v, w16
+
+// The same, and its K + W.
 #define WORD(w0, w1, w9, w16, k16, kw16, v) \
-	VMOVDQA64   w1, T0          \
-	VPRORD      $7, T0, T1      \
-	VPRORD      $18, T0, T2     \
-	VPSRLD      $3, T0, T0      \
-	VPTERNLOGD  XOR, T1, T2, T0 \ // σ0
-	VPADDD      w0, T0, T0      \
-	VPADDD      w9, T0, T0      \
-	VPRORD      $17, v, T1      \
-	VPRORD      $19, v, T2      \
-	VPSRLD      $10, v, v       \
-	VPTERNLOGD  XOR, T1, T2, v  \ // σ1
-	VPADDD      T0, v, v        \
-	VMOVDQA64   v, w16          \
-	VPADDD.BCST k16, v, T0      \
+	PLAINWORD(w0, w1, w9, w16, v) \
+	VPADDD.BCST k16, v, T0        \
 	VMOVDQA64   T0, kw16
 
 // Rounds 0 to 3 of the state in S0 to S7, and of the other in N0 to N7. After four

@@ -44,20 +44,26 @@ two bounds:
   armv8    as sha-ni: 16 times sha256h and sha256h2 for a block
   avx512   latency  20 × 64 × (rotate, wait for the third rotate, ternary,
                     addition), over the lanes
-           units    64 × 17 operations a block and 48 × 12 for a schedule, at
-                    their measured rate, for 16 lanes; avx512/8, in half of each
-                    register, for 8
+           units    64 × 16 operations a block and 48 × 12 for a schedule, for 16
+                    lanes; avx512/8, in half of each register, for 8
   avx2     latency  20 × 64 × (shift, 3 exclusive ors, addition), over the lanes
            units    64 × 34 operations a block and 48 × 22 for a schedule, for
                     8 lanes
+
+A latency is a whole number of cycles. Units start an instruction every 1, 1½, 2,
+3… cycles, or as many in a cycle. A figure between two of these is taken for the
+lower one: what else runs on a core only makes it higher.
 
 A tree node is two blocks, the second with a constant schedule; many at once, only
 units bound it. There is no limit for compiled code, and none where instructions
 cannot be measured, as under an emulator.
 
+Padding (fr32) and unpadding are measured beside a copy of as much, 64 MiB: memory
+bounds all three. Pieces are padded while they are in the cache, which is faster.
+
 With --json it prints an array with an element for each kernel in layers 1 and 2.
 Values that are not known are null, those of a kernel that cannot run here for
-example. Tree nodes, which are in no layer, are left out.`,
+example. Tree nodes, which are in no layer, and fr32 are left out.`,
 		Example: `  sdrbench kernels
   sdrbench kernels --cpu 5 --json`,
 		Args: cobra.NoArgs,
@@ -111,6 +117,9 @@ func (a *app) runKernels(ctx context.Context, f kernelsFlags) (err error) {
 	}
 	if f.json {
 		return a.printJSON(kernelsJSON(k))
+	}
+	if k.FR32, err = measureFR32(ctx, measureRounds, fr32Bytes); err != nil {
+		return err
 	}
 	return a.printText("%s", k.Text(m.Model(), f.cpu))
 }

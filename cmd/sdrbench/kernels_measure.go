@@ -4,10 +4,13 @@ import (
 	"context"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"strings"
+	"time"
 	"unsafe"
 
 	"github.com/sdr-engine/sdr/cmd/sdrbench/internal/view"
+	"github.com/sdr-engine/sdr/fr32"
 	"github.com/sdr-engine/sdr/internal/coreclock"
 	"github.com/sdr-engine/sdr/internal/portlimits"
 	"github.com/sdr-engine/sdr/sha256"
@@ -21,10 +24,12 @@ const (
 )
 
 // What is measured: labels of so many nodes at a time, and tree nodes above so many
-// pairs.
+// pairs, which the first cache has room for, so many times in a window: a window of some
+// microseconds would measure reading the time, too.
 const (
 	kernelNodes = 64
 	kernelPairs = 256
+	pairsTimes  = 4
 )
 
 // layerNodes is how many nodes a layer has, besides node 0: as many as leave two
@@ -83,6 +88,49 @@ func measureKernels(ctx context.Context, rounds, windows int) (*view.Kernels, er
 	return report, nil
 }
 
+// fr32Bytes is how much padded data is padded and unpadded: more than the caches that a core
+// has for itself, as a piece is.
+const fr32Bytes = 64 << 20
+
+// measureFR32 measures padding and unpadding of so many bytes of padded data, a multiple of
+// 128, and a copy of as many, in turn in each round, on the core that the caller is bound to.
+func measureFR32(ctx context.Context, rounds, size int) ([]view.Padding, error) {
+	unpadded, padded, other := make([]byte, size/128*127), make([]byte, size), make([]byte, size)
+	tasks := []struct {
+		name string
+		run  func() error
+	}{
+		{"copy", func() error { copy(other, padded); return nil }},
+		{fr32.Kernel() + " pad", func() error { return fr32.Pad(padded, unpadded) }},
+		{fr32.Kernel() + " unpad", func() error { return fr32.Unpad(unpadded, padded) }},
+	}
+	took := make([][]float64, len(tasks))
+	for round := range rounds + 1 {
+		for i, task := range tasks {
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
+			start := time.Now()
+			if err := task.run(); err != nil {
+				return nil, err
+			}
+			if d := time.Since(start).Seconds(); round > 0 && d > 0 { // the first finds the memory
+				took[i] = append(took[i], float64(size)/d)
+			}
+		}
+	}
+	var all []view.Padding
+	for i, task := range tasks {
+		n := len(took[i])
+		if n == 0 {
+			return nil, nil // the system's clock is too coarse
+		}
+		slices.Sort(took[i])
+		all = append(all, view.Padding{Name: task.name, Size: uint64(size), Median: took[i][n/2], Low: took[i][n/4], High: took[i][n-1-n/4]})
+	}
+	return all, nil
+}
+
 // A kernelTask is some work of a kernel, short enough for a window.
 type kernelTask struct {
 	step  func() error  // nil if the kernel cannot run here
@@ -94,7 +142,14 @@ type kernelTask struct {
 func newKernelTask(k *sha256.Kernel, layer uint32) (kernelTask, error) {
 	if layer == 0 {
 		src, dst := make([]byte, kernelPairs*64), make([]byte, kernelPairs*32)
-		return kernelTask{func() error { return k.HashPairs(dst, src) }, kernelPairs, nil}, nil
+		return kernelTask{func() error {
+			for range pairsTimes {
+				if err := k.HashPairs(dst, src); err != nil {
+					return err
+				}
+			}
+			return nil
+		}, pairsTimes * kernelPairs, nil}, nil
 	}
 	l, spans, err := kernelSpans(k, layer)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/sdr-engine/sdr/cmd/sdrbench/internal/view"
+	"github.com/sdr-engine/sdr/fr32"
 	"github.com/sdr-engine/sdr/internal/coreclock"
 	"github.com/sdr-engine/sdr/internal/portlimits"
 	"github.com/sdr-engine/sdr/reserve"
@@ -33,6 +34,10 @@ func TestKernelsReport(t *testing.T) {
 			{Kernel: &sha256.Kernel{Name: "sha/1", Lanes: 1}, Layer: 2, Limit: limit, Took: took},
 			{Kernel: &sha256.Kernel{Name: "plain/1", Lanes: 1}, Layer: 2, Limit: portlimits.Limit{Unknown: "a reason"}, Took: took},
 		},
+		FR32: []view.Padding{
+			{Name: "copy", Size: 64 << 20, Median: 10e9, Low: 9.9e9, High: 10.1e9},
+			{Name: "wide pad", Size: 64 << 20, Median: 9.1e9, Low: 9e9, High: 9.1e9},
+		},
 	}
 	text, err := json.Marshal(kernelsJSON(&report))
 	if err != nil {
@@ -56,6 +61,9 @@ func TestKernelsReport(t *testing.T) {
 		"plain/1 2 no limit: a reason",
 		"4.000 (3.900 to 4.100) sha256rnds2, latency",
 		"2 figures not known: this CPU lacks AVX512F",
+		"fr32, of 64 MiB of padded data",
+		"copy 10.00 2.0 % 1.00",
+		"wide pad 9.10 1.1 % 0.91",
 	} {
 		if !strings.Contains(people, want) {
 			t.Errorf("the report lacks %q:\n%s", want, report.Text("", 3))
@@ -89,6 +97,30 @@ func TestMeasureKernels(t *testing.T) {
 	canceled, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := measureKernels(canceled, 1, 5); !errors.Is(err, context.Canceled) {
+		t.Errorf("canceled, it ends with %v", err)
+	}
+}
+
+// Padding is measured beside a copy.
+func TestMeasureFR32(t *testing.T) {
+	const size = 1 << 20
+	all, err := measureFR32(t.Context(), 3, size)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, p := range all {
+		names = append(names, p.Name)
+		if p.Size != size || !(0 < p.Low && p.Low <= p.Median && p.Median <= p.High) {
+			t.Errorf("%s: %+v is no median between quartiles", p.Name, p)
+		}
+	}
+	if want := []string{"copy", fr32.Kernel() + " pad", fr32.Kernel() + " unpad"}; !slices.Equal(names, want) {
+		t.Errorf("measured are %v, want %v", names, want)
+	}
+	canceled, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := measureFR32(canceled, 3, size); !errors.Is(err, context.Canceled) {
 		t.Errorf("canceled, it ends with %v", err)
 	}
 }

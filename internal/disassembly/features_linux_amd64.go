@@ -19,7 +19,7 @@ var (
 	legacy = mnemonics(map[string]string{
 		"": `mov movabs movzx movsxd lea add sub and or xor cmp test inc dec neg not shl shr sar imul
 			cmova cmovae cmovb cmovbe cmove cmovne cmovg cmovge cmovl cmovle cmovs cmovns
-			jmp ja jae jb jbe je jne jg jge jl jle js jns call ret push pop int nop nopw nopl prefetcht0`,
+			jmp ja jae jb jbe je jne jg jge jl jle js jns call ret push pop int nop nopw nopl prefetcht0 prefetchnta sfence sete setne`,
 		"SSE2":   `movaps movups movdqa movdqu movd movq paddd psubd pxor pand por pshufd punpcklqdq punpckhqdq punpckldq punpckhdq`,
 		"SSSE3":  `pshufb palignr`,
 		"SSE4":   `pblendw pinsrd pinsrq pextrd pextrq`,
@@ -29,20 +29,21 @@ var (
 
 	// With VEX: AVX where registers have 128 bits, and for some with 256.
 	vex = mnemonics(map[string]string{
-		"AVX": `vmovdqu vmovdqa vmovd vmovq vmovups vmovaps vzeroupper`,
+		"AVX": `vmovdqu vmovdqa vmovntdq vmovd vmovq vmovups vmovaps vptest vzeroupper`,
 		"AVX2": `vpaddd vpaddq vpsubd vpxor vpand vpor vpandn vpsrld vpslld vpsrlq vpsllq vpshufb vpshufd vpalignr
 			vpcmpeqd vpmaxud vpmovzxdq vpunpckldq vpunpckhdq vpunpcklqdq vpunpckhqdq`,
-		anyLength("AVX2"): `vpblendd vpbroadcastd vpbroadcastq vbroadcasti128 vinserti128 vextracti128 vperm2i128 vpermq vpgatherdd`,
-		"AVX512F":         `kxnorw kmovw kxorw korw kandw`,
+		anyLength("AVX2"): `vpsllvd vpsrlvd vpsllvq vpsrlvq vpblendd vpbroadcastd vpbroadcastq vbroadcasti128 vinserti128 vextracti128 vperm2i128 vpermq vpgatherdd`,
+		"AVX512F":         `kxnorw kmovw kxorw korw kandw kortestw`,
 		"AVX512BW":        `kmovd kmovq kxnord kxnorq`,
 		"AVX512DQ":        `kmovb kxnorb`,
 	})
 
 	// With EVEX, where registers have 512 bits; fewer need AVX512VL, too.
 	evex = mnemonics(map[string]string{
-		"AVX512F": `vmovdqu32 vmovdqu64 vmovdqa32 vmovdqa64 vpaddd vpaddq vpsubd vpsubq vpmulld vpmuludq
-			vpxord vpandd vpord vporq vpandnd vpternlogd vprord vprold vpsrld vpslld vpsrlq vpsllq vpsllvq vpshufd
-			vpminuq vpmaxuq vpcmpeqq vptestmd vpmovzxdq vaddpd vmulpd vcvttpd2udq
+		"AVX512F": `vmovdqu32 vmovdqu64 vmovdqa32 vmovdqa64 vmovntdq vpaddd vpaddq vpsubd vpsubq vpmulld vpmuludq
+			vpxord vpxorq vpandd vpord vporq vpandnd vpandnq vpternlogd vpternlogq vprord vprold vpsrld vpslld vpsrlq vpsllq
+			vpsrlvq vpsllvq vpshufd valignd valignq
+			vpminuq vpmaxuq vpcmpeqq vptestmd vptestmq vpmovzxdq vaddpd vmulpd vcvttpd2udq
 			vpbroadcastd vpbroadcastq vbroadcasti32x4 vbroadcasti64x4 vpgatherdd vpgatherqq vpscatterdd vpcompressd
 			vpunpckldq vpunpckhdq vpunpcklqdq vpunpckhqdq vshufi32x4 vshufi64x2
 			vinserti32x4 vinserti64x4 vextracti32x4 vextracti64x4 vpermd vpermq vpermt2d vpermi2d`,

@@ -49,7 +49,7 @@ var levels = []row{
 	{1, "topology", []string{"internal/linux"}},
 	{1, "hugepages", []string{"internal/linux", "internal/roundup"}},
 	{1, "graph", []string{"porep", "golang.org/x/crypto", "github.com/klauspost/cpuid/v2"}},
-	{1, "fr32", nil},
+	{1, "fr32", []string{"github.com/klauspost/cpuid/v2"}},
 	{1, "internal/input", []string{"porep", "github.com/ipfs/go-cid", "github.com/multiformats/go-multihash"}},
 
 	{2, "internal/errorfs", []string{"internal/durable"}},

@@ -477,7 +477,7 @@ turn:
 	VZEROUPPER
 	RET
 
-// AVX-512, sixteen lanes. A round takes 6 rotates, 4 ternaries and 7 additions; a
+// AVX-512, sixteen lanes. A round takes 6 rotates, 4 ternaries and 6 additions; a
 // schedule word, and K added to it, 6 rotates and shifts, 2 ternaries and 4
 // additions.
 
@@ -601,7 +601,7 @@ turn:
 	RET
 
 // A round, and a word of a schedule, of independent instructions.
-#define ROUND512(ADD, TERNARY, from, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q) \
+#define ROUND512(ADD, TERNARY, from, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p) \
 	ROTATE(from, a)  \
 	ADD(from, b)     \
 	TERNARY(from, c) \
@@ -617,8 +617,7 @@ turn:
 	ADD(from, m)     \
 	ROTATE(from, n)  \
 	TERNARY(from, o) \
-	ADD(from, p)     \
-	ADD(from, q)
+	ADD(from, p)
 
 #define WORD512(ADD, TERNARY, from, a, b, c, d, e, f, g, h, i, j, k, l) \
 	ROTATE(from, a)  \
@@ -640,7 +639,7 @@ TEXT ·round512(SB), NOSPLIT, $0-8
 	MOVQ n+0(FP), CX
 
 turn:
-	ROUND512(ADDZ, TERNARYZ, Z31, Z1, Z2, Z3, Z4, Z5, Z6, Z7, Z8, Z9, Z10, Z11, Z12, Z13, Z14, Z15, Z16, Z17)
+	ROUND512(ADDZ, TERNARYZ, Z31, Z1, Z2, Z3, Z4, Z5, Z6, Z7, Z8, Z9, Z10, Z11, Z12, Z13, Z14, Z15, Z16)
 	DECQ CX
 	JNZ  turn
 	VZEROUPPER
@@ -714,7 +713,7 @@ TEXT ·roundHalves(SB), NOSPLIT, $0-8
 	MOVQ n+0(FP), CX
 
 turn:
-	ROUND512(ADDY, TERNARYY, Y31, Y1, Y2, Y3, Y4, Y5, Y6, Y7, Y8, Y9, Y10, Y11, Y12, Y13, Y14, Y15, Y16, Y17)
+	ROUND512(ADDY, TERNARYY, Y31, Y1, Y2, Y3, Y4, Y5, Y6, Y7, Y8, Y9, Y10, Y11, Y12, Y13, Y14, Y15, Y16)
 	DECQ CX
 	JNZ  turn
 	VZEROUPPER

@@ -21,6 +21,15 @@ import (
 type Kernels struct {
 	Instructions portlimits.Figures
 	Rows         []Kernel
+	FR32         []Padding // the first is a plain copy; nil if it was not measured
+}
+
+// A Padding is how fast one core copies, pads or unpads so much padded data, in bytes of it
+// for each second.
+type Padding struct {
+	Name              string
+	Size              uint64
+	Median, Low, High float64 // of several rounds
 }
 
 // A Kernel is about one kernel in one layer, or, as layer 0, above pairs.
@@ -85,6 +94,7 @@ limits
 	for _, line := range reasons {
 		fmt.Fprintln(&b, line)
 	}
+	b.WriteString(k.fr32())
 	b.WriteString("\ninstructions, cycles for each (median, quartiles)\n")
 	unknown := map[string]int{}
 	for _, figure := range k.Instructions {
@@ -97,6 +107,22 @@ limits
 	for _, why := range slices.Sorted(maps.Keys(unknown)) {
 		fmt.Fprintf(&b, "  %s not known: %s\n", words.Count(unknown[why], "figure"), why)
 	}
+	return b.String()
+}
+
+// fr32 is the table of padding beside a copy.
+func (k *Kernels) fr32() string {
+	if len(k.FR32) == 0 {
+		return ""
+	}
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "\nfr32, of %d MiB of padded data\n\n", k.FR32[0].Size>>20)
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(w, "what\tGB a second\tspread\tof a copy\t")
+	for _, p := range k.FR32 {
+		fmt.Fprintf(w, "%s\t%.2f\t%.1f %%\t%.2f\t\n", p.Name, p.Median/1e9, 100*(p.High-p.Low)/p.Median, p.Median/k.FR32[0].Median)
+	}
+	w.Flush()
 	return b.String()
 }
 
