@@ -54,7 +54,7 @@ var levels = []row{
 
 	{2, "internal/errorfs", []string{"internal/durable"}},
 	{2, "parentcache", []string{"internal/linux", "internal/durable", "hugepages", "graph", "porep", "github.com/edsrzf/mmap-go"}},
-	{2, "merkle", []string{"porep", "sha256"}},
+	{2, "merkle", []string{"fr32", "porep", "sha256"}},
 	{2, "internal/layers", []string{"porep", "internal/durable", "internal/linux"}},
 	{2, "placement", []string{"internal/memorymode", "internal/words", "topology"}},
 	{2, "reserve", []string{"internal/linux", "topology"}},
