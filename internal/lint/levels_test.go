@@ -50,8 +50,9 @@ var levels = []row{
 	{1, "hugepages", []string{"internal/linux"}},
 	{1, "graph", []string{"porep", "golang.org/x/crypto", "github.com/klauspost/cpuid/v2"}},
 	{1, "fr32", nil},
-	{1, "internal/input", []string{"porep", "github.com/ipfs/go-cid", "github.com/multiformats/go-multihash"}},
+	{1, "piececid", []string{"porep", "github.com/ipfs/go-cid", "github.com/multiformats/go-multihash"}},
 
+	{2, "internal/input", []string{"piececid", "porep"}},
 	{2, "internal/errorfs", []string{"internal/durable"}},
 	{2, "parentcache", []string{"internal/linux", "internal/durable", "hugepages", "graph", "porep", "github.com/edsrzf/mmap-go"}},
 	{2, "merkle", []string{"fr32", "porep", "sha256"}},
