@@ -157,6 +157,10 @@ bench: ## Go benchmarks: BENCH=regexp COUNT=5
 oracle-p2: ## does the reference's phase 2 accept our phase 1? (needs cargo, or ORACLE=binary)
 	scripts/oracle-p2.sh
 
+.PHONY: packings
+packings: ## does addpiece pack 60 random sectors as the reference does, with --fill? (needs cargo, or ORACLE=binary)
+	scripts/packings.sh
+
 .PHONY: damocles
 damocles: build ## damocles' side of `sdrbench processor`, on its own crate (needs cargo; CHECK=check.sh ROUNDS=100)
 	scripts/damocles.sh bin/sdrbench

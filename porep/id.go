@@ -2,9 +2,11 @@ package porep
 
 import (
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"strings"
 )
 
 // The 32-byte values of a seal. Their text form is hex in file byte order.
@@ -36,13 +38,34 @@ func (e *HexError) Error() string {
 
 func parse32(what, text string) (v [32]byte, err error) {
 	b, err := hex.DecodeString(text)
+	if err == nil && len(b) == len(v) {
+		return [32]byte(b), nil
+	}
+	reason := fmt.Sprintf("%d hex digits, want 64", len(text))
 	if err != nil {
-		return v, &HexError{what, text, fmt.Sprintf("not hex (%v), want 64 hex digits", err)}
+		reason = fmt.Sprintf("not hex (%v), want 64 hex digits", err)
 	}
-	if len(b) != len(v) {
-		return v, &HexError{what, text, fmt.Sprintf("%d hex digits, want 64", len(text))}
+	if meant := inHex(text); meant != "" {
+		reason += "; " + meant
 	}
-	return [32]byte(b), nil
+	return v, &HexError{what, text, reason}
+}
+
+// inHex says what a text that is not 64 hex digits is in hex, where it is 32 bytes
+// otherwise: with 0x in front, or in base64, as hosts print them.
+func inHex(text string) string {
+	if b, err := hex.DecodeString(strings.TrimPrefix(text, "0x")); err == nil && len(b) == 32 {
+		return fmt.Sprintf("without 0x it is %x", b)
+	}
+	if len(text) > base64.StdEncoding.EncodedLen(32) {
+		return ""
+	}
+	for _, e := range []*base64.Encoding{base64.StdEncoding, base64.RawStdEncoding, base64.URLEncoding, base64.RawURLEncoding} {
+		if b, err := e.Strict().DecodeString(text); err == nil && len(b) == 32 {
+			return fmt.Sprintf("it is base64: in hex it is %x", b)
+		}
+	}
+	return ""
 }
 
 // ParseCommitment reads 64 hex digits. Its error is a *HexError, as are those

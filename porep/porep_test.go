@@ -72,6 +72,20 @@ func TestUnknownProof(t *testing.T) {
 			}
 		}
 	}
+	// A number, or a size without a version, is answered with what was meant.
+	for name, says := range map[string]string{
+		"8":               `"8" is the number of StackedDrg32GiBV1_1: give its name`,
+		"0":               `"0" is the number of StackedDrg2KiBV1: `,
+		"32GiB":           `"32GiB" is a size without its version: it is one of these four: StackedDrg32GiBV1, StackedDrg32GiBV1_1, StackedDrg32GiBV1_1_Feat_SyntheticPoRep, StackedDrg32GiBV1_2_Feat_NonInteractivePoRep`,
+		"stackeddrg64gib": "it is one of these four: StackedDrg64GiBV1, ",
+		"20":              `"20" is not registered; there are: `,
+		"33GiB":           `"33GiB" is not registered; there are: `,
+		"StackedDrg":      `"StackedDrg" is not registered; there are: `,
+	} {
+		if _, err := porep.ParseSealProof(name); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("ParseSealProof(%q): %v, want %q", name, err, says)
+		}
+	}
 	for _, p := range []porep.SealProof{-1, 20, 1 << 40} {
 		if p.Check() == nil || p.SectorSize() != 0 || p.Layers() != 0 || p.APIVersion() != 0 || p.V1() != p || p.PoRepID() != [32]byte{} || p.String() == "" {
 			t.Errorf("SealProof(%d) is not refused", int64(p))
@@ -124,6 +138,27 @@ func TestParseHex(t *testing.T) {
 	}
 }
 
+// A value in base64, or with 0x in front, is answered with its hex form.
+func TestMeantInHex(t *testing.T) {
+	const digits = "a0b1c2d3e4f5061728394a5b6c7d8e9fa0b1c2d3e4f5061728394a5b6c7dfbff"
+	for text, says := range map[string]string{
+		"oLHC0+T1BhcoOUpbbH2On6CxwtPk9QYXKDlKW2x9+/8=": "not hex (encoding/hex: invalid byte: U+006F 'o'), want 64 hex digits; it is base64: in hex it is " + digits,
+		"oLHC0+T1BhcoOUpbbH2On6CxwtPk9QYXKDlKW2x9+/8":  "it is base64: in hex it is " + digits,
+		"oLHC0-T1BhcoOUpbbH2On6CxwtPk9QYXKDlKW2x9-_8=": "it is base64: in hex it is " + digits,
+		"oLHC0-T1BhcoOUpbbH2On6CxwtPk9QYXKDlKW2x9-_8":  "it is base64: in hex it is " + digits,
+		"0x" + digits: "without 0x it is " + digits,
+	} {
+		if _, err := porep.ParseTicket(text); err == nil || !strings.HasSuffix(err.Error(), says) {
+			t.Errorf("ParseTicket(%q): %v, want %q", text, err, says)
+		}
+	}
+	for _, text := range []string{"0x" + digits[2:], digits[1:], "oLHC0+T1BhcoOUpbbH2On6CxwtPk9QYXKDlKW2x9+/9=", strings.Repeat("A", 100)} {
+		if _, err := porep.ParseTicket(text); err == nil || strings.Contains(err.Error(), "it is") {
+			t.Errorf("ParseTicket(%q): %v", text, err)
+		}
+	}
+}
+
 func TestPieceSizes(t *testing.T) {
 	for _, u := range []porep.UnpaddedSize{127, 254, 508, 1016, 2032, 8323072, 34091302912} {
 		if err := u.CheckPieceSize(); err != nil {
@@ -136,7 +171,10 @@ func TestPieceSizes(t *testing.T) {
 	for u, says := range map[porep.UnpaddedSize]string{
 		0:         "too small",
 		126:       "too small",
-		128:       "254",
+		128:       "128 is padded; unpadded it is 127; the next piece size is 254",
+		129:       "not a multiple of 127; the next piece size is 254",
+		2048:      "2048 is padded; unpadded it is 2032",
+		1 << 49:   "562949953421312 is padded; unpadded it is 558551906910208",
 		381:       "384 when padded, which is no power of two; the next piece size is 508",
 		1<<64 - 1: "larger",
 	} {

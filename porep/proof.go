@@ -6,6 +6,7 @@ package porep
 import (
 	"encoding/binary"
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -107,9 +108,19 @@ type UnknownProofError struct {
 }
 
 func (e *UnknownProofError) Error() string {
-	names := make([]string, 0, sealProofs)
+	var names, ofSize []string
+	size := strings.TrimPrefix(strings.ToLower(e.Value), "stackeddrg")
 	for _, p := range SealProofs() {
+		if e.Value == strconv.Itoa(int(p)) {
+			return fmt.Sprintf("porep: parsing seal proof: %q is the number of %v: give its name", e.Value, p)
+		}
 		names = append(names, p.String())
+		if strings.ToLower(p.SectorSize().String()) == size {
+			ofSize = append(ofSize, p.String())
+		}
+	}
+	if len(ofSize) > 0 {
+		return fmt.Sprintf("porep: parsing seal proof: %q is a size without its version: it is one of these four: %s", e.Value, strings.Join(ofSize, ", "))
 	}
 	return fmt.Sprintf("porep: parsing seal proof: %q is not registered; there are: %s", e.Value, strings.Join(names, ", "))
 }

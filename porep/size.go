@@ -67,6 +67,8 @@ func (u UnpaddedSize) CheckPieceSize() error {
 		return &PieceSizeError{u, fmt.Sprintf("too small, the smallest piece has %d", UnpaddedUnit)}
 	case u > maxPieceSize:
 		return &PieceSizeError{u, "larger than any sector"}
+	case bits.OnesCount64(uint64(u)) == 1:
+		return &PieceSizeError{u, fmt.Sprintf("%d is padded; unpadded it is %d; the next piece size is %d", uint64(u), PaddedSize(u).Unpadded(), u.NextPieceSize())}
 	case u%UnpaddedUnit != 0:
 		return &PieceSizeError{u, fmt.Sprintf("not a multiple of %d; the next piece size is %d", UnpaddedUnit, u.NextPieceSize())}
 	case bits.OnesCount64(uint64(u.Padded())) != 1:

@@ -19,6 +19,8 @@ import (
 // AddedPiece is what AddPiece put into a sector.
 type AddedPiece struct {
 	porep.Piece
+	// Offset is where the piece begins in the sector, in padded bytes.
+	Offset porep.PaddedSize
 	// Alignment are the zero bytes in front of the piece, Written those and the
 	// piece, both unpadded.
 	Alignment, Written porep.UnpaddedSize
@@ -111,15 +113,20 @@ func addPiece(ctx context.Context, p porep.SealProof, source io.Reader, size por
 	if err := writeZeros(staged, int64(start-end)); err != nil {
 		return AddedPiece{}, fmt.Errorf("seal: aligning piece: %w", err)
 	}
-	if f, ok := staged.(*os.File); ok {
-		staged = durable.WriterOf(ctx, f)
+	var commP porep.Commitment
+	if zero, ok := source.(zeroPiece); ok {
+		commP, err = zero.write(staged, size)
+	} else {
+		if f, ok := staged.(*os.File); ok {
+			staged = durable.WriterOf(ctx, f)
+		}
+		commP, err = readPiece(ctx, source, size, staged)
 	}
-	commP, err := readPiece(ctx, source, size, staged)
 	if err != nil {
 		return AddedPiece{}, err
 	}
 	alignment := (start - end).Unpadded()
-	return AddedPiece{porep.Piece{CommP: commP, Size: size}, alignment, alignment + size}, nil
+	return AddedPiece{porep.Piece{CommP: commP, Size: size}, start, alignment, alignment + size}, nil
 }
 
 // remember returns where a regular file stands and what puts it back to that

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/sdr-engine/sdr/internal/durable"
+	"github.com/sdr-engine/sdr/internal/input"
 	"github.com/sdr-engine/sdr/porep"
 )
 
@@ -47,7 +48,7 @@ type recordJSON struct {
 type pieceJSON struct {
 	Offset porep.PaddedSize   `json:"offset"` // in staged, padded bytes
 	Size   porep.UnpaddedSize `json:"unpadded_size"`
-	CommP  string             `json:"comm_p"`
+	CommP  string             `json:"comm_p"` // or a piece CID, which people may put there
 }
 
 // A RecordError says why a piece record cannot be used.
@@ -107,7 +108,8 @@ func (r *PieceRecord) Aligned() ([]porep.Piece, error) {
 }
 
 // ParsePieceRecord reads a record's text, which must say what AppendPiece writes
-// and nothing else; only the space between is free. Its error is a *RecordError.
+// and nothing else; only the space between is free, and comm_p may be a piece CID. Its
+// error is a *RecordError.
 func ParsePieceRecord(text []byte) (*PieceRecord, error) {
 	failed := func(err error, format string, args ...any) (*PieceRecord, error) {
 		return nil, &RecordError{Problem: fmt.Sprintf(format, args...), Err: err}
@@ -143,14 +145,24 @@ func ParsePieceRecord(text []byte) (*PieceRecord, error) {
 		return failed(nil, "no pieces: a record has one at least")
 	}
 	r := &PieceRecord{Proof: proof}
+	canonical := recordJSON{Schema: recordSchema, Proof: proof.String()}
 	for i, p := range in.Pieces {
 		if err := p.Size.CheckPieceIn(proof.SectorSize()); err != nil {
 			return failed(err, "piece %d", i)
 		}
-		commP, err := porep.ParseCommitment(clip(p.CommP))
-		if err != nil {
+		name, err := input.PieceName(clip(p.CommP))
+		switch {
+		case err != nil:
 			return failed(err, "piece %d", i)
+		case strings.Contains(p.CommP, ":"):
+			return failed(nil, "piece %d: comm_p %q has a size, which unpadded_size is for", i, clip(p.CommP))
+		case name.Size != 0 && name.Size != p.Size:
+			return failed(nil, "piece %d: the CID is of a piece of %d unpadded bytes, unpadded_size is %d", i, name.Size, p.Size)
 		}
+		if _, err := porep.ParseCommitment(p.CommP); err == nil { // else it stays the CID that it is
+			p.CommP = name.CommP.String()
+		}
+		canonical.Pieces = append(canonical.Pieces, p)
 		sector := porep.PaddedSize(proof.SectorSize())
 		switch {
 		case p.Offset < r.End():
@@ -160,17 +172,17 @@ func ParsePieceRecord(text []byte) (*PieceRecord, error) {
 		case p.Offset > sector-p.Size.Padded():
 			return failed(nil, "piece %d, of %d padded bytes from %d on, does not fit into the sector of %d", i, p.Size.Padded(), p.Offset, sector)
 		}
-		r.Pieces = append(r.Pieces, PlacedPiece{p.Offset, porep.Piece{CommP: commP, Size: p.Size}})
+		r.Pieces = append(r.Pieces, PlacedPiece{p.Offset, porep.Piece{CommP: name.CommP, Size: p.Size}})
 	}
 
 	// What the decoder is generous about: fields that are missing, there twice or
 	// spelt in another case.
-	canonical, err := r.text()
+	canonicalText, err := json.Marshal(canonical)
 	if err != nil {
 		return nil, err
 	}
 	var got, want bytes.Buffer
-	if err := errors.Join(json.Compact(&got, text), json.Compact(&want, canonical)); err != nil {
+	if err := errors.Join(json.Compact(&got, text), json.Compact(&want, canonicalText)); err != nil {
 		return failed(err, "no piece record")
 	}
 	if !bytes.Equal(got.Bytes(), want.Bytes()) {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/sdr-engine/sdr/piececid"
 	"github.com/sdr-engine/sdr/porep"
 )
 
@@ -77,6 +78,9 @@ func TestBadRecords(t *testing.T) {
 		{"size past the sector", with(`508`, `4064`), new(*porep.PieceSizeError), []string{"4064", "2048"}},
 		{"comm_p", with(`"01`, `"0x`), new(*porep.HexError), []string{"piece 0", "not hex"}},
 		{"comm_p too short", with(`"01`, `"1`), new(*porep.HexError), []string{"want 64"}},
+		{"comm_p of another kind", with(`"01`+strings.Repeat("0", 62), `"bafybeigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi`), new(*piececid.Error), []string{"piece 0", "IPFS file"}},
+		{"comm_p of another size", with(`"01`+strings.Repeat("0", 62), `"bafkzcibcaaces3nobte6ezpp4wqan2age2s5yxcatzotcvobhgcmv5wi2xh5mbi`), nil, []string{"piece 0: the CID is of a piece of 508 unpadded bytes, unpadded_size is 127"}},
+		{"comm_p with a size", with(`"01`+strings.Repeat("0", 62), `"01`+strings.Repeat("0", 62)+`:127`), nil, []string{"has a size"}},
 		{"comm_p in capitals", with(`"02`, `"0A`), nil, []string{"otherwise than it is written"}},
 		{"too long", good + strings.Repeat(" ", maxRecord), nil, []string{"more than 1048576 bytes"}},
 		{"deep", strings.Repeat("[", 100000), nil, []string{"no piece record"}},
@@ -100,6 +104,25 @@ func TestBadRecords(t *testing.T) {
 				t.Errorf("error %q is long, or more than text", err)
 			}
 		})
+	}
+}
+
+// A record that somebody writes may have piece CIDs of both versions; it is kept in hex.
+func TestRecordOfCIDs(t *testing.T) {
+	want := twoPieces()
+	v2, err := piececid.V2(want.Pieces[1].Piece, 300)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := recordText(t, want)
+	text = strings.Replace(text, want.Pieces[0].CommP.String(), piececid.V1(want.Pieces[0].CommP), 1)
+	text = strings.Replace(text, want.Pieces[1].CommP.String(), v2, 1)
+	got, err := ParsePieceRecord([]byte(text))
+	if diff := cmp.Diff(want, got); err != nil || diff != "" {
+		t.Fatalf("%v %s", err, diff)
+	}
+	if again := recordText(t, got); again != recordText(t, want) {
+		t.Errorf("kept as %s", again)
 	}
 }
 

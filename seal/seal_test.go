@@ -58,6 +58,7 @@ func newSector(t testing.TB, g golden.Sector) seal.Sector {
 	staged := must(os.Create(s.Staged))
 	defer staged.Close()
 	var existing []porep.UnpaddedSize
+	var end porep.PaddedSize
 	for i, p := range g.Pieces {
 		size := porep.UnpaddedSize(p.UnpaddedSize)
 		added, err := seal.AddPiece(t.Context(), s.Proof, golden.Stream(p.Stream, p.UnpaddedSize), size, staged, existing)
@@ -66,6 +67,7 @@ func newSector(t testing.TB, g golden.Sector) seal.Sector {
 		}
 		want := seal.AddedPiece{
 			Piece:     porep.Piece{CommP: must(porep.ParseCommitment(p.CommP)), Size: size},
+			Offset:    end + porep.UnpaddedSize(p.Written-p.UnpaddedSize).Padded(),
 			Alignment: porep.UnpaddedSize(p.Written - p.UnpaddedSize),
 			Written:   porep.UnpaddedSize(p.Written),
 		}
@@ -73,6 +75,7 @@ func newSector(t testing.TB, g golden.Sector) seal.Sector {
 			t.Errorf("piece %d: %s", i, diff)
 		}
 		existing = append(existing, size)
+		end = want.Offset + size.Padded()
 		s.Pieces = append(s.Pieces, added.Piece)
 	}
 	if fi := must(staged.Stat()); fi.Size() != g.StagedLen {

@@ -31,6 +31,9 @@ type Append struct {
 	// Record begins a record, RecordName(Staged), with staged's first piece. One that
 	// is there is always used and kept.
 	Record bool
+	// Expect, if not nil, is the comm_p that the piece has, or nothing is added: the error
+	// is an *OtherPieceError then.
+	Expect *porep.Commitment
 
 	// NoWait makes a staged file that another job adds to a *StagedBusyError, not
 	// something to wait for.
@@ -199,6 +202,9 @@ func AppendPiece(ctx context.Context, a Append, source io.Reader, size porep.Unp
 		return AddedPiece{}, err
 	}
 	written = true
+	if a.Expect != nil && added.CommP != *a.Expect {
+		return AddedPiece{}, &OtherPieceError{added.Piece, *a.Expect}
+	}
 	if err := reach(ctx, f, length, int64(start+size.Padded())); err != nil {
 		return AddedPiece{}, err
 	}

@@ -5,15 +5,13 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/sdr-engine/sdr/internal/input"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/seal"
 )
 
 type commPFlags struct {
-	piece string
-	size  *porep.UnpaddedSize // nil: the file's
-	json  bool
+	payloadFlags
+	json bool
 }
 
 func (a *app) commP() *cobra.Command {
@@ -21,20 +19,23 @@ func (a *app) commP() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "commp",
 		Short: "Print a piece's commitment",
-		Long: `Commp prints the comm_p and the piece CID of a piece and writes nothing.
+		Long: `Commp prints the comm_p and the CIDs of a piece and writes nothing.
 
 A piece has 127 bytes, or twice that, or twice that again, and so on. A file of
-another size is an error: it is never filled up with zeros behind your back.`,
+another size is an error: it is never filled up with zeros behind your back.
+--pad fills it up to the next of these sizes, --pad-to to the one that it says. The
+payload may come from a pipe then, and have any length.
+
+Version 2 of a piece CID says how many zeros fill the payload. It cannot say more of
+them than the smallest piece needs; where --pad-to makes a larger one, they count as
+payload there.`,
 		Example: `  sdrbench commp --piece deal.car
-  generate | sdrbench commp --piece - --piece-size 1016 --json`,
+  sdrbench commp --piece deal.car --pad --expect bafkzcibd7abqlxticxolgseegik2stpfgkkuwyf6kufex3doorkvmzpjuxwe4dz4
+  generate | sdrbench commp --piece - --pad --json`,
 		Args: cobra.NoArgs,
 		RunE: work(func(ctx context.Context, _ []string) error { return a.runCommP(ctx, f) }),
 	}
-	cmd.Flags().StringVar(&f.piece, "piece", "", "the piece's `FILE`, - for standard input")
-	flagVar(cmd, &f.size, "piece-size", "UNPADDED", "the piece's size in bytes (default: the file's)", func(text string) (*porep.UnpaddedSize, error) {
-		size, err := input.Unpadded(text)
-		return &size, err
-	})
+	f.add(cmd)
 	cmd.Flags().BoolVar(&f.json, "json", false, "print JSON")
 	require(cmd, "piece")
 	return cmd
@@ -44,27 +45,35 @@ func (a *app) runCommP(ctx context.Context, f commPFlags) error {
 	if err := seal.CheckPaths(nil, append(a.printedFiles(), a.pieceFile(f.piece))...); err != nil {
 		return err
 	}
-	source, size, err := a.openPiece(ctx, f.piece, f.size)
+	p, err := a.openPayload(ctx, f.payloadFlags)
 	if err != nil {
 		return err
 	}
-	defer source.Close()
-	piece, err := seal.CommP(ctx, source, size)
+	defer p.Close()
+	var piece porep.Piece
+	length := p.size
+	if f.fills() {
+		piece, err = p.commP()
+		length = p.read
+	} else {
+		piece, err = seal.CommP(ctx, p.source, p.size)
+	}
+	if err == nil {
+		err = f.checkExpected(piece)
+	}
 	if err != nil {
 		return err
 	}
-	cid, err := input.PieceCID(piece.CommP)
+	report, of, err := reportOf(piece, length)
 	if err != nil {
 		return err
 	}
 	if f.json {
 		return a.printJSON(struct {
-			CommP    porep.Commitment   `json:"comm_p"`
-			PieceCID string             `json:"piece_cid"`
-			Size     porep.UnpaddedSize `json:"unpadded_size"`
-			Padded   porep.PaddedSize   `json:"padded_size"`
-		}{piece.CommP, cid, piece.Size, piece.Size.Padded()})
+			pieceReport
+			Padded porep.PaddedSize `json:"padded_size"`
+			payloadReport
+		}{report, piece.Size.Padded(), of})
 	}
-	return a.print("comm_p         %s\npiece CID      %s\nunpadded size  %d\npadded size    %d\n",
-		piece.CommP, cid, piece.Size, piece.Size.Padded())
+	return a.print("%s", report.text(of))
 }

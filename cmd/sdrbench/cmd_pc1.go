@@ -74,7 +74,7 @@ written at the end is printed on standard error, and the exit code is 1.`,
 	flagVar(cmd, &s.ProverID, "prover-id", "HEX", "prover id, instead of --miner", porep.ParseProverID)
 	flagVar(cmd, &s.Number, "sector", "NUMBER", "the sector's number", input.SectorNumber)
 	flagVar(cmd, &s.Ticket, "ticket", "HEX", "the chain's randomness", porep.ParseTicket)
-	flagVar(cmd, &s.Pieces, "piece", "COMM_P:UNPADDED", "a piece's commitment and size; once for each piece, in order",
+	flagVar(cmd, &s.Pieces, "piece", "PIECE", "a piece: COMM_P:UNPADDED, comm_p in hex or as a CID, or a CID of version 2; once for each, in order",
 		func(text string) ([]porep.Piece, error) {
 			piece, err := input.Piece(text)
 			return append(s.Pieces, piece), err

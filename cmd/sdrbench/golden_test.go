@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -170,44 +171,61 @@ func TestGoldenCommPs(t *testing.T) {
 	}
 }
 
-// Piece CIDs, against those that another implementation publishes.
+// Piece CIDs, against those that another implementation publishes: its payloads as they are,
+// and FRC-0069's. Each goes through the command line, in this process.
 func TestPieceCIDs(t *testing.T) {
-	tested := 0
-	for _, file := range []struct {
-		name string
-		fill byte
-	}{{"0xCC.txt", 0xcc}, {"zero.txt", 0}} {
-		for line := range strings.Lines(golden.HashHash(file.name)) {
+	type vector struct {
+		payload []byte
+		size    uint64 // the piece's, unpadded
+		v1, v2  string // may be empty
+	}
+	var vectors []vector
+	for name, fill := range map[string]byte{"0xCC.txt": 0xcc, "zero.txt": 0} {
+		for line := range strings.Lines(golden.HashHash(name)) {
 			var payload, padded uint64
-			fields := strings.Split(strings.TrimSpace(line), ",")
-			if len(fields) != 3 {
-				t.Fatalf("%s: %q is not a vector", file.name, line)
+			var v1 string
+			if _, err := fmt.Sscanf(strings.ReplaceAll(line, ",", " "), "%d %d %s", &payload, &padded, &v1); err != nil {
+				t.Fatalf("%s: %q is not a vector: %v", name, line, err)
 			}
-			payload, _ = strconv.ParseUint(fields[0], 10, 64)
-			padded, _ = strconv.ParseUint(fields[1], 10, 64)
-			size := uint64(porep.PaddedSize(padded).Unpadded())
-			if padded > 1<<20 {
-				continue // seal's tests have the large ones
-			}
-			tested++
-			data := make([]byte, size)
-			for i := range payload {
-				data[i] = file.fill
-			}
-			var got struct {
-				PieceCID string `json:"piece_cid"`
-			}
-			out := mustRun(t, strings.NewReader(string(data)), "commp", "--json", "--piece", "-", "--piece-size", fmt.Sprint(size))
-			if err := json.Unmarshal([]byte(out), &got); err != nil {
-				t.Fatal(err)
-			}
-			if got.PieceCID != fields[2] {
-				t.Errorf("%s: piece CID of %d bytes in %d is %s, want %s", file.name, payload, padded, got.PieceCID, fields[2])
-			}
+			vectors = append(vectors, vector{bytes.Repeat([]byte{fill}, int(payload)), padded / 128 * 127, v1, ""})
 		}
 	}
-	if tested < 10 {
-		t.Errorf("tested %d vectors, want 10 at least", tested)
+	if len(vectors) != 36 {
+		t.Fatalf("%d vectors, want 36", len(vectors))
+	}
+	for _, c := range golden.PieceCIDs() {
+		size := uint64(127) << (c.Height - 2)
+		payload := make([]byte, min(c.Size, 1<<20)) // of the large one, the rest is padding, too
+		if strings.Contains(c.Payload, "127 of 1") || strings.Contains(c.Payload, "0, 1, 2 and 3") {
+			for i := range payload[:508] {
+				payload[i] = byte(i / 127)
+			}
+		}
+		vectors = append(vectors, vector{payload, size, c.V1, c.V2})
+	}
+	for _, v := range vectors {
+		args := []string{"commp", "--json", "--piece", "-", "--pad"}
+		if porep.UnpaddedSize(len(v.payload)).NextPieceSize() != porep.UnpaddedSize(v.size) {
+			args = append(args[:4], "--pad-to", fmt.Sprint(v.size))
+		}
+		var stdout, stderr bytes.Buffer
+		a := &app{in: bytes.NewReader(v.payload), out: &stdout, err: &stderr}
+		if exit := a.run(t.Context(), args); exit != exitDone {
+			t.Errorf("%d bytes: exit code %d: %s", len(v.payload), exit, &stderr)
+			continue
+		}
+		var got struct {
+			V1     string `json:"piece_cid"`
+			V2     string `json:"piece_cid_v2"`
+			Size   uint64 `json:"unpadded_size"`
+			Padded uint64 `json:"padded_size"`
+		}
+		if err := json.Unmarshal(stdout.Bytes(), &got); err != nil {
+			t.Fatal(err)
+		}
+		if v.v1 != "" && got.V1 != v.v1 || v.v2 != "" && got.V2 != v.v2 || got.Size != v.size || got.Padded != v.size/127*128 {
+			t.Errorf("%d bytes in %d: %+v, want %s, %s", len(v.payload), v.size, got, v.v1, v.v2)
+		}
 	}
 }
 

@@ -182,7 +182,7 @@ directory, is not read; where it sets one of these, that is said.`,
 		SilenceUsage:      true,
 	}
 	root.SetVersionTemplate("sdrbench {{.Version}}\n")
-	root.AddCommand(a.addPiece(), a.commP(), a.pc1(), a.sdr(), a.processor(), a.parents(), a.bench(), a.tune(), a.jobs(), a.topo(), a.plan(), a.kernels(), a.overlay(), a.man())
+	root.AddCommand(a.addPiece(), a.commP(), a.cid(), a.commD(), a.replicaID(), a.pc1(), a.sdr(), a.processor(), a.parents(), a.bench(), a.tune(), a.jobs(), a.topo(), a.plan(), a.kernels(), a.overlay(), a.man())
 	return root
 }
 

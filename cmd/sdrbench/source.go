@@ -9,39 +9,28 @@ import (
 	"github.com/sdr-engine/sdr/porep"
 )
 
-// openPiece opens a piece, "-" being standard input, of the size announced; nil
-// asks for the file's. That it has another size shows here where it can be told
-// without reading.
-func (a *app) openPiece(ctx context.Context, path string, announced *porep.UnpaddedSize) (source io.ReadCloser, size porep.UnpaddedSize, err error) {
-	f := io.NopCloser(a.in)
-	regular := false
-	if path != "-" {
-		file, err := input.OpenUntil(ctx, path)
-		if err != nil {
-			return nil, 0, fmt.Errorf("opening piece: %w", err)
-		}
-		info, err := file.Stat()
-		if err == nil && info.IsDir() {
-			err = fmt.Errorf("%s is a directory", path)
-		}
-		if err != nil {
-			file.Close()
-			return nil, 0, fmt.Errorf("opening piece: %w", err)
-		}
-		f, regular, size = file, info.Mode().IsRegular(), porep.UnpaddedSize(info.Size())
+// openPiece opens a piece, "-" being standard input. Known is whether its size is: that of a
+// regular file.
+func (a *app) openPiece(ctx context.Context, path string) (source io.ReadCloser, size porep.UnpaddedSize, known bool, err error) {
+	if path == "-" {
+		return cancelable(ctx, io.NopCloser(a.in)), 0, false, nil
 	}
-	switch {
-	case !regular && announced == nil:
-		err = usageError{fmt.Errorf("the size of piece %q is not known before its end: add --piece-size", path)}
-	case regular && announced != nil && *announced != size:
-		err = fmt.Errorf("opening piece: %s has %d bytes, --piece-size announced %d", path, size, *announced)
-	case regular:
-		return f, size, nil
-	default:
-		return cancelable(ctx, f), *announced, nil
+	file, err := input.OpenUntil(ctx, path)
+	if err != nil {
+		return nil, 0, false, fmt.Errorf("opening piece: %w", err)
 	}
-	f.Close()
-	return nil, 0, err
+	info, err := file.Stat()
+	if err == nil && info.IsDir() {
+		err = fmt.Errorf("%s is a directory", path)
+	}
+	if err != nil {
+		file.Close()
+		return nil, 0, false, fmt.Errorf("opening piece: %w", err)
+	}
+	if info.Mode().IsRegular() {
+		return file, porep.UnpaddedSize(info.Size()), true, nil
+	}
+	return cancelable(ctx, file), 0, false, nil
 }
 
 // cancelable is a reader whose Read ends when ctx does. A pipe or a terminal may

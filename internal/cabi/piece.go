@@ -10,6 +10,7 @@ import (
 
 	"github.com/sdr-engine/sdr/internal/durable"
 	"github.com/sdr-engine/sdr/internal/input"
+	"github.com/sdr-engine/sdr/piececid"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/seal"
 )
@@ -34,13 +35,12 @@ func (c *Call) commP(ctx context.Context) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	cid, err := input.PieceCID(piece.CommP)
 	return struct {
 		CommP    porep.Commitment   `json:"comm_p"`
 		PieceCID string             `json:"piece_cid"`
 		Size     porep.UnpaddedSize `json:"unpadded_size"`
 		Padded   porep.PaddedSize   `json:"padded_size"`
-	}{piece.CommP, cid, piece.Size, piece.Size.Padded()}, err
+	}{piece.CommP, piececid.V1(piece.CommP), piece.Size, piece.Size.Padded()}, nil
 }
 
 func (c *Call) addPiece(ctx context.Context) (any, error) {
@@ -78,13 +78,12 @@ func (c *Call) addPiece(ctx context.Context) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	cid, err := input.PieceCID(added.CommP)
 	return struct {
 		CommP    porep.Commitment   `json:"comm_p"`
 		PieceCID string             `json:"piece_cid"`
 		Size     porep.UnpaddedSize `json:"unpadded_size"`
 		Written  porep.UnpaddedSize `json:"written"`
-	}{added.CommP, cid, added.Size, added.Written}, err
+	}{added.CommP, piececid.V1(added.CommP), added.Size, added.Written}, nil
 }
 
 // A countingReader is a piece that is read. A Read that waits, of a pipe, ends with its call.

@@ -1,5 +1,6 @@
 // Package golden is what the reference implementation, filecoin-proofs-api
-// 19.1.0, made of known inputs: what every package's tests compare with.
+// 19.1.0, made of known inputs, and the piece CIDs of FRC-0069: what every package's
+// tests compare with.
 package golden
 
 import (
@@ -85,6 +86,25 @@ func CommPs() (v []CommP) { read("commp.json", &v); return v }
 // filled with zeros to the piece's unpadded size.
 func HashHash(name string) string {
 	return string(must(files.ReadFile("testdata/commp-hashhash/" + name)))
+}
+
+// A PieceCID is the CIDs of a piece whose payload is described in words.
+type PieceCID struct {
+	Payload string `json:"payload"`
+	Size    uint64 `json:"size"` // bytes of the payload
+	Padding uint64 `json:"padding"`
+	Height  int    `json:"height"`
+	V1      string `json:"v1"` // may be empty
+	V2      string `json:"v2"`
+}
+
+// PieceCIDs are the test cases of FRC-0069, as of 2026-05, which were checked against comm_p.
+func PieceCIDs() []PieceCID {
+	var v struct {
+		Cases []PieceCID `json:"cases"`
+	}
+	read("piececid-v2.json", &v)
+	return v.Cases
 }
 
 func read(name string, v any) {
