@@ -124,6 +124,7 @@ func (r *reader) complexes() {
 			caches[i] = append(caches[i], r.caches(cpu)...)
 		}
 	}
+	r.coreCaches = caches
 	assigned := make([]bool, len(m.cores))
 	// gather makes a complex of core and of those others, not in one yet, that have
 	// a CPU in c.
@@ -245,50 +246,4 @@ func (r *reader) packages() []CPUSet {
 		sets[i] = m.packages[core.Package].CPUs
 	}
 	return sets
-}
-
-// kinds tells performance cores from others, where the kernel says that there are two kinds: x86's
-// by the counters that each kind has, arm64's by capacity.
-func (r *reader) kinds() {
-	m := r.m
-	performance, hasP := parsed(r, "sys/devices/cpu_core/cpus", ParseCPUList)
-	efficiency, hasE := parsed(r, "sys/devices/cpu_atom/cpus", ParseCPUList)
-	if hasP != hasE {
-		r.notes.add("of performance and efficiency cores, the CPUs of one kind alone are known")
-	}
-	if hasP || hasE {
-		for i := range m.cores {
-			switch cpu := m.cores[i].CPUs[0]; {
-			case performance.Contains(cpu):
-				m.cores[i].Kind = Performance
-			case efficiency.Contains(cpu):
-				m.cores[i].Kind = Efficiency
-			default:
-				r.notes.addCPU(cpu, "its kind of core is not known")
-			}
-		}
-		return
-	}
-	capacities := make([]int, len(m.cores))
-	known := 0
-	for i, core := range m.cores {
-		if capacity, ok := parsed(r, cpuDirectory(core.CPUs[0])+"/cpu_capacity", parseInt); ok {
-			capacities[i] = capacity
-			known++
-		}
-	}
-	if known == 0 || known == len(m.cores) && slices.Min(capacities) == slices.Max(capacities) {
-		return
-	}
-	largest := slices.Max(capacities)
-	for i := range m.cores {
-		switch capacities[i] {
-		case 0:
-			r.notes.addCPU(m.cores[i].CPUs[0], "its kind of core is not known")
-		case largest:
-			m.cores[i].Kind = Performance
-		default:
-			m.cores[i].Kind = Efficiency
-		}
-	}
 }

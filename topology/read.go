@@ -91,8 +91,11 @@ type reader struct {
 	notes notes
 	err   error // the first
 
-	processors []CPU // that cpuinfo lists
+	processors []CPU          // that cpuinfo lists
+	x86        bool           // by what cpuinfo lists of them
+	designs    map[CPU]design // arm64's, by cpuinfo
 	nodeOf     map[CPU]NUMAIndex
+	coreCaches [][]cache // of each core
 }
 
 // Notes are the reasons why a machine is degraded, in the order of the steps. One
@@ -305,22 +308,6 @@ var wantedFeatures = []string{
 	"asimd", "sha2",
 }
 
-// Names of arm64 processors, which cpuinfo gives as numbers only.
-var armModels = map[[2]string]string{
-	{"0x41", "0xd08"}: "Arm Cortex-A72",
-	{"0x41", "0xd0c"}: "Arm Neoverse-N1",
-	{"0x41", "0xd40"}: "Arm Neoverse-V1",
-	{"0x41", "0xd49"}: "Arm Neoverse-N2",
-	{"0x41", "0xd4f"}: "Arm Neoverse-V2",
-	{"0x41", "0xd84"}: "Arm Neoverse-V3",
-	{"0x41", "0xd8e"}: "Arm Neoverse-N3",
-	{"0x43", "0x0af"}: "Cavium ThunderX2",
-	{"0x48", "0xd01"}: "HiSilicon TaiShan v110",
-	{"0x50", "0x000"}: "APM X-Gene",
-	{"0xc0", "0xac3"}: "Ampere-1",
-	{"0xc0", "0xac4"}: "Ampere-1A",
-}
-
 // cpuinfo finds out the processor's name and features.
 func (r *reader) cpuinfo() {
 	text, ok := r.text(cpuinfoFile)
@@ -328,22 +315,28 @@ func (r *reader) cpuinfo() {
 		r.notes.add("no %s: model and features are not known", cpuinfoFile)
 		return
 	}
-	var implementer, part string
+	var latest design
 	var have []string // of all CPUs so far
 	seen := false
+	r.designs = map[CPU]design{}
 	for name, value := range fields(text) {
 		switch name {
 		case "processor":
 			if n, ok := parseNumber(value); ok && n < MaxCPUs {
 				r.processors = append(r.processors, CPU(n))
+				r.designs[CPU(n)] = latest // if nothing else follows: a dump says what is the same once
 			}
 		case "model name":
 			r.m.model = cmp.Or(r.m.model, strings.Join(strings.Fields(value), " "))
 		case "CPU implementer":
-			implementer = cmp.Or(implementer, value)
+			latest = design{implementer: strings.ToLower(value)}
 		case "CPU part":
-			part = cmp.Or(part, value)
+			latest.part = strings.ToLower(value)
+			if len(r.processors) > 0 {
+				r.designs[r.processors[len(r.processors)-1]] = latest
+			}
 		case "flags", "Features":
+			r.x86 = r.x86 || name == "flags"
 			flags := strings.Fields(value)
 			if !seen {
 				have, seen = slices.Clone(wantedFeatures), true
@@ -353,8 +346,8 @@ func (r *reader) cpuinfo() {
 	}
 	slices.Sort(have)
 	r.m.features = have
-	if r.m.model == "" && part != "" {
-		r.m.model = cmp.Or(armModels[[2]string{implementer, part}], fmt.Sprintf("implementer %s, part %s", implementer, part))
+	if r.m.model == "" {
+		r.m.model = modelOf(r.designs)
 	}
 	if r.m.model == "" {
 		r.notes.add("%s names no model", cpuinfoFile)
@@ -386,6 +379,7 @@ func (r *reader) numaNodes() {
 		r.m.nodes = append(r.m.nodes, r.numaNode(id, i, ids))
 	}
 	r.soleMemory()
+	r.memoryKinds()
 	r.comparePools()
 	r.nodeOf = map[CPU]NUMAIndex{}
 	for i := range r.m.nodes {
