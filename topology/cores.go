@@ -10,8 +10,8 @@ func cpuDirectory(cpu CPU) string { return fmt.Sprintf("%s/cpu%d", cpuDir, cpu) 
 
 // siblings reads which CPUs share a core with cpu.
 func (r *reader) siblings(cpu CPU) (CPUSet, bool) {
-	return r.cpuSet(cpuDirectory(cpu)+"/topology",
-		[]string{"core_cpus_list", "thread_siblings_list"}, []string{"core_cpus", "thread_siblings"})
+	return r.cpuSetOf(cpu, cpuDirectory(cpu)+"/topology",
+		[]string{"core_cpus_list", "thread_siblings_list"}, []string{"core_cpus", "thread_siblings"}, "core")
 }
 
 // cores puts each CPU that is online into one core.
@@ -94,16 +94,10 @@ func (r *reader) caches(cpu CPU) (caches []cache) {
 			continue
 		}
 		c := cache{level: level}
-		if c.cpus, ok = r.cpuSet(name, []string{"shared_cpu_list"}, []string{"shared_cpu_map"}); !ok {
-			r.notes.addCPU(cpu, "which CPUs share its cache of level %d is not known", level)
+		what := fmt.Sprintf("cache of level %d", level)
+		if c.cpus, ok = r.cpuSetOf(cpu, name, []string{"shared_cpu_list"}, []string{"shared_cpu_map"}, what); !ok {
+			r.notes.addCPU(cpu, "which CPUs share its %s is not known", what)
 			continue
-		}
-		// Text that was made by hand, as in hwloc's tests, may have one list for all CPUs.
-		if !c.cpus.Contains(cpu) {
-			if mask, ok := r.cpuSet(name, nil, []string{"shared_cpu_map"}); ok && mask.Contains(cpu) {
-				r.notes.addCPU(cpu, "the list of CPUs that share its cache of level %d does not name it: the mask counts", level)
-				c.cpus = mask
-			}
 		}
 		c.cpus = c.cpus.Intersect(r.m.online)
 		c.size, _ = parsed(r, name+"/size", ParseSize)
@@ -188,7 +182,15 @@ func (r *reader) complexes() {
 		}
 	}
 
-	slices.SortFunc(m.complexes, func(a, b Complex) int { return cmp.Compare(a.CPUs.first(), b.CPUs.first()) })
+	without := func(c Complex) int {
+		if c.CacheLevel == 3 {
+			return 0
+		}
+		return 1
+	}
+	slices.SortFunc(m.complexes, func(a, b Complex) int {
+		return cmp.Or(without(a)-without(b), cmp.Compare(a.CPUs.first(), b.CPUs.first()))
+	})
 	for i := range m.complexes {
 		complex := &m.complexes[i]
 		first := m.cores[complex.Cores[0]]
@@ -196,6 +198,27 @@ func (r *reader) complexes() {
 		for _, core := range complex.Cores {
 			m.cores[core].Complex = ComplexIndex(i)
 		}
+	}
+}
+
+// siblingPackages tells packages apart where their numbers are -1, as on s390: each CPU lists those
+// that share its package. The packages get numbers from next on.
+func (r *reader) siblingPackages(ids []int, next int) {
+	for i, core := range r.m.cores {
+		if ids[i] >= 0 {
+			continue
+		}
+		cpu := core.CPUs[0]
+		set, ok := r.cpuSetOf(cpu, cpuDirectory(cpu)+"/topology", []string{"package_cpus_list", "core_siblings_list"}, []string{"package_cpus", "core_siblings"}, "package")
+		if !ok || !set.Contains(cpu) {
+			continue
+		}
+		for j, other := range r.m.cores {
+			if ids[j] < 0 && slices.ContainsFunc(other.CPUs, set.Contains) {
+				ids[j] = next
+			}
+		}
+		next++
 	}
 }
 
@@ -213,6 +236,8 @@ func (r *reader) packages() []CPUSet {
 			}
 		}
 	}
+	invented := slices.Max(append([]int{unknown}, ids...)) + 1
+	r.siblingPackages(ids, invented)
 	for _, complex := range m.complexes { // those that share a cache share a package
 		known := slices.IndexFunc(complex.Cores, func(i CoreIndex) bool { return ids[i] != unknown })
 		for _, i := range complex.Cores {
@@ -239,6 +264,9 @@ func (r *reader) packages() []CPUSet {
 		cpus[at] = append(cpus[at], m.cores[i].CPUs...)
 	}
 	for i, id := range order {
+		if id >= invented {
+			id = unknown
+		}
 		m.packages = append(m.packages, Package{ID: id, CPUs: NewCPUSet(cpus[i]...)})
 	}
 	sets := make([]CPUSet, len(m.cores))

@@ -228,6 +228,19 @@ func (r *reader) cpuSet(dir string, lists, masks []string) (CPUSet, bool) {
 	return CPUSet{}, false
 }
 
+// cpuSetOf reads a set that must name a CPU, such as those that share a core with it. A list that
+// does not, as text made by hand may have one for all CPUs, gives way to a mask that does.
+func (r *reader) cpuSetOf(cpu CPU, dir string, lists, masks []string, what string) (CPUSet, bool) {
+	set, ok := r.cpuSet(dir, lists, masks)
+	if ok && !set.Contains(cpu) && len(masks) > 0 {
+		if mask, found := r.cpuSet(dir, nil, masks); found && mask.Contains(cpu) {
+			r.notes.addCPU(cpu, "the list of CPUs that share its %s does not name it: the mask counts", what)
+			return mask, true
+		}
+	}
+	return set, ok
+}
+
 // fields yields a file's "name: value" lines.
 func fields(text string) func(yield func(name, value string) bool) {
 	return func(yield func(string, string) bool) {
@@ -256,6 +269,9 @@ func (r *reader) online() {
 	if set.Len() == 0 && r.m.live {
 		set, _ = processAffinity(r.src)
 		from = "those in this process's affinity mask"
+	}
+	if set.Len() == 0 {
+		set, from = r.cpusWith(func(CPU) bool { return true }), "those that have a directory"
 	}
 	if set.Len() == 0 {
 		from = "none"
@@ -419,7 +435,8 @@ func (r *reader) numaNode(id NUMANodeID, i int, ids []NUMANodeID) NUMANode {
 
 // soleMemory takes the machine's memory for that of the only node that has any, if
 // it is more: where memory comes after the boot, in a virtual machine, a node's
-// numbers may lag behind.
+// numbers may lag behind. Unless the kernel says that there is and was no other node, the
+// node's own numbers count: what is more may be of a node that is offline.
 func (r *reader) soleMemory() {
 	sole := -1
 	for i, node := range r.m.nodes {
@@ -431,10 +448,15 @@ func (r *reader) soleMemory() {
 		}
 		sole = i
 	}
-	if ids, ok := parsed(r, nodeDir+"/has_memory", parseNodeList); ok && len(ids) > 1 {
-		return // the others' directories are not there
+	if sole < 0 {
+		return
 	}
-	if text, ok := r.text(meminfoFile); sole < 0 || !ok || !strings.Contains(text, meminfoFields[0]) {
+	for _, list := range []string{"has_memory", "possible"} {
+		if ids, ok := parsed(r, nodeDir+"/"+list, parseNodeList); !ok || len(ids) != 1 {
+			return
+		}
+	}
+	if text, ok := r.text(meminfoFile); !ok || !strings.Contains(text, meminfoFields[0]) {
 		return
 	}
 	node, whole := &r.m.nodes[sole], NUMANode{ID: r.m.nodes[sole].ID}
@@ -605,6 +627,10 @@ func (r *reader) allowed() {
 	m.affinity = m.online
 	if affinity != nil {
 		m.affinity = *affinity
+		if both := m.online.Intersect(m.cgroup); !m.live && both.Len() > 0 && both.Intersect(*affinity).Len() == 0 {
+			r.notes.add("the affinity mask (%s) has no CPU of the cgroup's cpuset (%s), which no process in it can have, so they are of two processes: the cpuset counts", affinity, m.cgroup)
+			m.affinity = m.online
+		}
 	} else {
 		r.notes.add("no affinity mask is known: all CPUs online are taken to be in it")
 	}
@@ -613,6 +639,10 @@ func (r *reader) allowed() {
 		r.notes.add("no CPU is online (%s), in the cgroup's cpuset (%s) and in the affinity mask (%s)", m.online, m.cgroup, m.affinity)
 	}
 
+	if common := slices.DeleteFunc(slices.Clone(mems), func(id NUMANodeID) bool { return !slices.Contains(statusMems, id) }); !m.live && mems != nil && statusMems != nil && len(common) == 0 {
+		r.notes.add("the process's memory nodes (%s) are none of the cgroup's cpuset's (%s): those of the cpuset count", nodeList(statusMems), nodeList(mems))
+		statusMems = nil
+	}
 	if statusMems == nil && mems == nil {
 		r.notes.add("which NUMA nodes' memory is allowed is not known: all is taken to be")
 	}

@@ -66,6 +66,7 @@ func TestAgreesWithHwloc(t *testing.T) {
 		Total       map[NUMANodeID]uint64 `json:"memory_total"`
 		Free        map[NUMANodeID]uint64 `json:"memory_free"`
 		Kinds       map[string][]CPU      `json:"kinds"`
+		Packages    [][]CPU               `json:"packages"`
 	}
 	for _, dump := range sharedDumps(t) {
 		name := strings.TrimSuffix(dump, ".tar.bz2")
@@ -98,6 +99,11 @@ func TestAgreesWithHwloc(t *testing.T) {
 			}
 			if want.AllowedMems != nil {
 				got.AllowedMems = m.AllowedMems()
+			}
+			for _, p := range m.Packages() {
+				if want.Packages != nil {
+					got.Packages = append(got.Packages, p.CPUs.Slice())
+				}
 			}
 			for i, n := range m.NUMANodes() {
 				if i == 0 {

@@ -100,7 +100,7 @@ func (k CoreKind) String() string {
 
 // A Machine is what was read, once: it does not change. Its lists are in the
 // order of the kernel's numbers (NUMA nodes), of the package ids, and of their
-// lowest CPU (complexes, cores). Each online CPU is in exactly one core, each core
+// lowest CPU (complexes, those with an L3 before others, and cores). Each online CPU is in exactly one core, each core
 // in exactly one complex and package. A machine has at least one NUMA node, and if
 // it has a CPU, at least one of each of the others.
 type Machine struct {
