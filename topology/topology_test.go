@@ -334,5 +334,3 @@ func TestMissingFiles(t *testing.T) {
 		})
 	}
 }
-
-func within(name, dir string) bool { return name == dir || strings.HasPrefix(name, dir+"/") }
