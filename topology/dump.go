@@ -216,8 +216,19 @@ func (r *recorder) list(dir string) ([]string, error) {
 				r.used.addDir(path.Join(dir, name))
 			}
 		}
+		if (dir == gpuDir || dir == kmemDir && isDAX(name)) && printable(path.Join(dir, name)) {
+			r.used.addDir(path.Join(dir, name))
+		}
 	}
 	return names, nil
+}
+
+func (r *recorder) link(name string) (string, error) {
+	target, err := r.source.link(name)
+	if err == nil && printable(name) {
+		r.used.addFile(name+linkSuffix, target+"\n")
+	}
+	return target, err
 }
 
 // printable reports whether a name fits into a section's head and a file's line.
@@ -234,20 +245,34 @@ func essence(name, text string) string {
 		return keepLines(text, "Cpus_allowed_list", "Mems_allowed_list")
 	case mountinfoFile, mountsFile:
 		return linesWith(text, "cgroup2", "cpuset")
+	case zoneinfoFile:
+		return linesThat(text, func(line string) bool {
+			return strings.HasPrefix(line, "Node ") || slices.ContainsFunc([]string{"managed ", "high ", "protection:"},
+				func(field string) bool { return strings.HasPrefix(strings.TrimLeft(line, " "), field) })
+		})
 	case cgroupFile:
 		return linesWith(text, "0::", "cpuset")
 	}
-	if path.Base(name) == "meminfo" {
+	switch path.Base(name) {
+	case "meminfo":
 		return keepLines(text, meminfoFields...)
+	case "numa_status":
+		return keepLines(text, "Node")
 	}
 	return strings.ReplaceAll(text, "\x00", "")
 }
 
 // linesWith keeps the lines that contain any of some words.
 func linesWith(text string, words ...string) string {
+	return linesThat(text, func(line string) bool {
+		return slices.ContainsFunc(words, func(word string) bool { return strings.Contains(line, word) })
+	})
+}
+
+func linesThat(text string, keep func(line string) bool) string {
 	var kept strings.Builder
 	for line := range strings.Lines(text) {
-		if slices.ContainsFunc(words, func(word string) bool { return strings.Contains(line, word) }) {
+		if keep(line) {
 			kept.WriteString(line)
 		}
 	}

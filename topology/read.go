@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/sdr-engine/sdr/internal/linux"
+	"github.com/sdr-engine/sdr/internal/zoneinfo"
 )
 
 // Where things are.
@@ -23,6 +24,7 @@ const (
 	cgroupFile    = "proc/self/cgroup"
 	mountinfoFile = "proc/self/mountinfo"
 	mountsFile    = "proc/mounts"
+	zoneinfoFile  = "proc/zoneinfo"
 )
 
 // Read reads the machine that we run on.
@@ -91,8 +93,14 @@ type reader struct {
 	notes notes
 	err   error // the first
 
-	processors []CPU // that cpuinfo lists
+	processors []CPU          // that cpuinfo lists
+	x86        bool           // by what cpuinfo lists of them
+	designs    map[CPU]design // arm64's, by cpuinfo
 	nodeOf     map[CPU]NUMAIndex
+	coreCaches [][]cache              // of each core
+	zones      map[int]zoneinfo.Pages // by NUMA node
+
+	parsedLists map[string]CPUSet // by their texts
 }
 
 // Notes are the reasons why a machine is degraded, in the order of the steps. One
@@ -213,7 +221,7 @@ func parseInt(text string) (int, error) {
 // some, masks in others, by the kernel's age.
 func (r *reader) cpuSet(dir string, lists, masks []string) (CPUSet, bool) {
 	for _, name := range lists {
-		if set, ok := parsed(r, dir+"/"+name, ParseCPUList); ok {
+		if set, ok := parsed(r, dir+"/"+name, r.parseOnce); ok {
 			return set, true
 		}
 	}
@@ -223,6 +231,35 @@ func (r *reader) cpuSet(dir string, lists, masks []string) (CPUSet, bool) {
 		}
 	}
 	return CPUSet{}, false
+}
+
+// parseOnce parses a list of CPUs. Those who share something have the same text, and on a large
+// machine most of the time went into reading it again.
+func (r *reader) parseOnce(text string) (CPUSet, error) {
+	if set, ok := r.parsedLists[text]; ok {
+		return set, nil
+	}
+	set, err := ParseCPUList(text)
+	if err == nil {
+		if r.parsedLists == nil {
+			r.parsedLists = map[string]CPUSet{}
+		}
+		r.parsedLists[text] = set
+	}
+	return set, err
+}
+
+// cpuSetOf reads a set that must name a CPU, such as those that share a core with it. A list that
+// does not, as text made by hand may have one for all CPUs, gives way to a mask that does.
+func (r *reader) cpuSetOf(cpu CPU, dir string, lists, masks []string, what string) (CPUSet, bool) {
+	set, ok := r.cpuSet(dir, lists, masks)
+	if ok && !set.Contains(cpu) && len(masks) > 0 {
+		if mask, found := r.cpuSet(dir, nil, masks); found && mask.Contains(cpu) {
+			r.notes.addCPU(cpu, "the list of CPUs that share its %s does not name it: the mask counts", what)
+			return mask, true
+		}
+	}
+	return set, ok
 }
 
 // fields yields a file's "name: value" lines.
@@ -253,6 +290,9 @@ func (r *reader) online() {
 	if set.Len() == 0 && r.m.live {
 		set, _ = processAffinity(r.src)
 		from = "those in this process's affinity mask"
+	}
+	if set.Len() == 0 {
+		set, from = r.cpusWith(func(CPU) bool { return true }), "those that have a directory"
 	}
 	if set.Len() == 0 {
 		from = "none"
@@ -305,22 +345,6 @@ var wantedFeatures = []string{
 	"asimd", "sha2",
 }
 
-// Names of arm64 processors, which cpuinfo gives as numbers only.
-var armModels = map[[2]string]string{
-	{"0x41", "0xd08"}: "Arm Cortex-A72",
-	{"0x41", "0xd0c"}: "Arm Neoverse-N1",
-	{"0x41", "0xd40"}: "Arm Neoverse-V1",
-	{"0x41", "0xd49"}: "Arm Neoverse-N2",
-	{"0x41", "0xd4f"}: "Arm Neoverse-V2",
-	{"0x41", "0xd84"}: "Arm Neoverse-V3",
-	{"0x41", "0xd8e"}: "Arm Neoverse-N3",
-	{"0x43", "0x0af"}: "Cavium ThunderX2",
-	{"0x48", "0xd01"}: "HiSilicon TaiShan v110",
-	{"0x50", "0x000"}: "APM X-Gene",
-	{"0xc0", "0xac3"}: "Ampere-1",
-	{"0xc0", "0xac4"}: "Ampere-1A",
-}
-
 // cpuinfo finds out the processor's name and features.
 func (r *reader) cpuinfo() {
 	text, ok := r.text(cpuinfoFile)
@@ -328,22 +352,28 @@ func (r *reader) cpuinfo() {
 		r.notes.add("no %s: model and features are not known", cpuinfoFile)
 		return
 	}
-	var implementer, part string
+	var latest design
 	var have []string // of all CPUs so far
 	seen := false
+	r.designs = map[CPU]design{}
 	for name, value := range fields(text) {
 		switch name {
 		case "processor":
 			if n, ok := parseNumber(value); ok && n < MaxCPUs {
 				r.processors = append(r.processors, CPU(n))
+				r.designs[CPU(n)] = latest // if nothing else follows: a dump says what is the same once
 			}
 		case "model name":
 			r.m.model = cmp.Or(r.m.model, strings.Join(strings.Fields(value), " "))
 		case "CPU implementer":
-			implementer = cmp.Or(implementer, value)
+			latest = design{implementer: strings.ToLower(value)}
 		case "CPU part":
-			part = cmp.Or(part, value)
+			latest.part = strings.ToLower(value)
+			if len(r.processors) > 0 {
+				r.designs[r.processors[len(r.processors)-1]] = latest
+			}
 		case "flags", "Features":
+			r.x86 = r.x86 || name == "flags"
 			flags := strings.Fields(value)
 			if !seen {
 				have, seen = slices.Clone(wantedFeatures), true
@@ -353,8 +383,8 @@ func (r *reader) cpuinfo() {
 	}
 	slices.Sort(have)
 	r.m.features = have
-	if r.m.model == "" && part != "" {
-		r.m.model = cmp.Or(armModels[[2]string{implementer, part}], fmt.Sprintf("implementer %s, part %s", implementer, part))
+	if r.m.model == "" {
+		r.m.model = modelOf(r.designs)
 	}
 	if r.m.model == "" {
 		r.notes.add("%s names no model", cpuinfoFile)
@@ -386,6 +416,7 @@ func (r *reader) numaNodes() {
 		r.m.nodes = append(r.m.nodes, r.numaNode(id, i, ids))
 	}
 	r.soleMemory()
+	r.memoryKinds()
 	r.comparePools()
 	r.nodeOf = map[CPU]NUMAIndex{}
 	for i := range r.m.nodes {
@@ -425,7 +456,8 @@ func (r *reader) numaNode(id NUMANodeID, i int, ids []NUMANodeID) NUMANode {
 
 // soleMemory takes the machine's memory for that of the only node that has any, if
 // it is more: where memory comes after the boot, in a virtual machine, a node's
-// numbers may lag behind.
+// numbers may lag behind. Unless the kernel says that there is and was no other node, the
+// node's own numbers count: what is more may be of a node that is offline.
 func (r *reader) soleMemory() {
 	sole := -1
 	for i, node := range r.m.nodes {
@@ -437,16 +469,21 @@ func (r *reader) soleMemory() {
 		}
 		sole = i
 	}
-	if ids, ok := parsed(r, nodeDir+"/has_memory", parseNodeList); ok && len(ids) > 1 {
-		return // the others' directories are not there
+	if sole < 0 {
+		return
 	}
-	if text, ok := r.text(meminfoFile); sole < 0 || !ok || !strings.Contains(text, meminfoFields[0]) {
+	for _, list := range []string{"has_memory", "possible"} {
+		if ids, ok := parsed(r, nodeDir+"/"+list, parseNodeList); !ok || len(ids) != 1 {
+			return
+		}
+	}
+	if text, ok := r.text(meminfoFile); !ok || !strings.Contains(text, meminfoFields[0]) {
 		return
 	}
 	node, whole := &r.m.nodes[sole], NUMANode{ID: r.m.nodes[sole].ID}
 	r.memory(&whole, meminfoFile)
 	if whole.MemoryTotal > node.MemoryTotal {
-		node.MemoryTotal, node.MemoryFree, node.MemoryReclaimable = whole.MemoryTotal, whole.MemoryFree, whole.MemoryReclaimable
+		node.MemoryTotal, node.MemoryFree, node.MemoryAvailable = whole.MemoryTotal, whole.MemoryFree, whole.MemoryAvailable
 	}
 }
 
@@ -489,7 +526,7 @@ func (r *reader) distances(dir string, id NUMANodeID, i int, ids []NUMANodeID) [
 }
 
 // The fields of a meminfo file that we use; a node's have "Node 0 " before them.
-var meminfoFields = []string{"MemTotal", "MemFree", "Active(file)", "Inactive(file)", "SReclaimable"}
+var meminfoFields = []string{"MemTotal", "MemFree", "Active(file)", "Inactive(file)", "SReclaimable", "Dirty", "Writeback"}
 
 // memory reads a node's memory, or the machine's, whose file has the same fields.
 func (r *reader) memory(node *NUMANode, file string) {
@@ -507,12 +544,34 @@ func (r *reader) memory(node *NUMANode, file string) {
 		}
 	}
 	node.MemoryTotal, node.MemoryFree = found["MemTotal"], found["MemFree"]
-	node.MemoryReclaimable = found["Active(file)"] + found["Inactive(file)"] + found["SReclaimable"]
+	const most = 1 << 60 // bytes, so that sums do not overflow
+	files := min(found["Active(file)"], most) + min(found["Inactive(file)"], most)
+	files -= min(files, min(found["Dirty"], most)+min(found["Writeback"], most))
+	node.MemoryAvailable = zoneinfo.Available(min(node.MemoryFree, most), files, min(found["SReclaimable"], most), r.kept(node))
 	for _, name := range meminfoFields[:2] {
 		if _, ok := found[name]; !ok {
 			r.notes.addNode(node.ID, "%s is not known, and taken for 0", name)
 		}
 	}
+}
+
+// kept is how many of a NUMA node's bytes the kernel does not let go of; 0 if that is not known.
+func (r *reader) kept(node *NUMANode) uint64 {
+	if r.zones == nil {
+		text, _ := r.text(zoneinfoFile)
+		r.zones = zoneinfo.Parse(text)
+	}
+	zones := r.zones[int(node.ID)]
+	if zones.Managed == 0 {
+		return 0
+	}
+	// A node's memory is its managed pages, so it tells their size, which a dump of another machine
+	// does not say.
+	page := uint64(4 << 10)
+	for page < 64<<10 && node.MemoryTotal/zones.Managed > page*3/2 {
+		page *= 2
+	}
+	return min(zones.Kept*page, node.MemoryTotal)
 }
 
 // hugePages reads the pools in a directory.
@@ -611,6 +670,10 @@ func (r *reader) allowed() {
 	m.affinity = m.online
 	if affinity != nil {
 		m.affinity = *affinity
+		if both := m.online.Intersect(m.cgroup); !m.live && both.Len() > 0 && both.Intersect(*affinity).Len() == 0 {
+			r.notes.add("the affinity mask (%s) has no CPU of the cgroup's cpuset (%s), which no process in it can have, so they are of two processes: the cpuset counts", affinity, m.cgroup)
+			m.affinity = m.online
+		}
 	} else {
 		r.notes.add("no affinity mask is known: all CPUs online are taken to be in it")
 	}
@@ -619,6 +682,10 @@ func (r *reader) allowed() {
 		r.notes.add("no CPU is online (%s), in the cgroup's cpuset (%s) and in the affinity mask (%s)", m.online, m.cgroup, m.affinity)
 	}
 
+	if common := slices.DeleteFunc(slices.Clone(mems), func(id NUMANodeID) bool { return !slices.Contains(statusMems, id) }); !m.live && mems != nil && statusMems != nil && len(common) == 0 {
+		r.notes.add("the process's memory nodes (%s) are none of the cgroup's cpuset's (%s): those of the cpuset count", nodeList(statusMems), nodeList(mems))
+		statusMems = nil
+	}
 	if statusMems == nil && mems == nil {
 		r.notes.add("which NUMA nodes' memory is allowed is not known: all is taken to be")
 	}
