@@ -3,6 +3,17 @@ package engine
 import (
 	"github.com/sdr-engine/sdr/internal/durable"
 	"github.com/sdr-engine/sdr/internal/linux"
+	"github.com/sdr-engine/sdr/internal/manifest"
+)
+
+// What a job is refused for, unless Config.Resume says otherwise.
+type (
+	// An OtherSectorError says that what is in a cache dir is of another sector or proof.
+	OtherSectorError = manifest.OtherError
+	// A ManifestSchemaError says that another version of the program has made what is there.
+	ManifestSchemaError = manifest.SchemaError
+	// A ManifestDamagedError says that the manifest there is not what was written.
+	ManifestDamagedError = manifest.DamagedError
 )
 
 // What errors.Is finds in Run's errors, in those of its sectors too.

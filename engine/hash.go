@@ -40,7 +40,7 @@ func (p *pipeline) hash() error {
 		lanes := labelsOf(p.lanes, layer)
 		before := c.ended()
 		start := time.Now()
-		stats := LayerStats{Layer: layer, Nodes: s.nodes, Hasher: p.hasher, Kernel: p.kernel.Name, Lanes: int(lanes)}
+		stats := LayerStats{Layer: layer, Nodes: s.nodes - node, Hasher: p.hasher, Kernel: p.kernel.Name, Lanes: int(lanes)}
 		if !ended.IsZero() {
 			stats.Pause = start.Sub(ended)
 		}
@@ -113,7 +113,7 @@ func (p *pipeline) ready(span uint64, index int, node uint64, n int) bool {
 			return false
 		}
 	}
-	if s.one != nil && node%s.oneLayer.Segment == 0 {
+	if s.one != nil && (node%s.oneLayer.Segment == 0 || s.position(index, node) == p.begin) {
 		// Far parents among those that the whole segment is written over must be spilled,
 		// and its own far parents be there.
 		pos := s.position(index, node)
@@ -143,6 +143,9 @@ func (p *pipeline) enter(index int) error {
 			p.forget(index - 1)
 		}
 		return nil
+	}
+	if p.flow.Before.Load() >= int64(index) {
+		return nil // restore has done it
 	}
 	if slices.ContainsFunc(p.lanes, func(l *lane) bool { return l.before != nil && l.first == s.first+index }) {
 		if err := p.files.loadWhole(s.before(index), s.first+index-1, s.nodes); err != nil {

@@ -281,13 +281,21 @@ func checkAll(sectors []Sector, o *Options) (*engine.Resolved, error) {
 	for i := range sectors {
 		s := &sectors[i]
 		files = append(files, s.files()...)
-		c.Sectors = append(c.Sectors, engine.Sector{CacheDir: s.CacheDir})
+		c.Sectors = append(c.Sectors, engine.Sector{CacheDir: s.CacheDir, ReplicaID: s.replicaID()})
 	}
 	resolved, err := c.Resolve()
 	if err == nil {
 		err = resolved.CheckMachine(files...)
 	}
 	return resolved, errors.Join(wrong, err)
+}
+
+// replicaID is the sector's, which follows from its pieces; none if they are wrong.
+func (s *Sector) replicaID() (id porep.ReplicaID) {
+	if commD, err := CommD(s.Proof, s.Pieces); err == nil {
+		id = porep.NewReplicaID(s.Proof, s.ProverID, s.Number, s.Ticket, commD)
+	}
+	return id
 }
 
 // CheckSectors reports all that is wrong with sectors that are to be one job, and can be told

@@ -154,6 +154,41 @@ func (d *Dir) create(name string) (*os.File, error) {
 	}
 }
 
+// adopt opens a file that this process may go on with.
+func (d *Dir) adopt(name string, size int64) (f *os.File, err error) {
+	err = d.do(OpOpen, d.PathOf(name), func() (err error) {
+		f, err = d.root.OpenFile(name, os.O_RDWR|linux.NoFollow|linux.NoWait, 0)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			f.Close()
+			f = nil
+		}
+	}()
+	if err := linux.TryLock(f); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		return f, fmt.Errorf("locking: %w", err)
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return f, err
+	}
+	switch owner, names, ok := linux.Owner(info); {
+	case !ok:
+		return f, errors.ErrUnsupported // whose it is cannot be told
+	case !info.Mode().IsRegular() || owner != os.Geteuid() || names != 1:
+		return f, errors.New("it is no file of this user's with one name")
+	case info.Size() != size:
+		return f, fmt.Errorf("it has %d bytes, want %d", info.Size(), size)
+	case !d.leads(name, info):
+		return f, errors.New("it was replaced meanwhile")
+	}
+	return f, nil
+}
+
 // removeStale removes what a crash left under a temporary name. If a job has its lock it
 // is linux.ErrLocked.
 func (d *Dir) removeStale(name string) error {
