@@ -20,6 +20,7 @@ import (
 
 	"github.com/sdr-engine/sdr/cmd/sdrbench/internal/view"
 	"github.com/sdr-engine/sdr/internal/linux"
+	"github.com/sdr-engine/sdr/seal"
 )
 
 // The exit codes are part of the contract with scripts.
@@ -90,6 +91,7 @@ type app struct {
 	in       io.Reader
 	out, err io.Writer
 	settings settings
+	watch    func(*seal.Progress) // for tests: is told of a job's before it begins
 }
 
 // A usageError is a fault of the command line, not of the work it asks for.

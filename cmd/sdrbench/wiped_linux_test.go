@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/sdr-engine/sdr/internal/layers"
+	"github.com/sdr-engine/sdr/internal/manifest"
 	sha256kernels "github.com/sdr-engine/sdr/sha256"
 )
 
@@ -74,6 +75,6 @@ func TestWiped(t *testing.T) {
 		if !bytes.Equal(want, made(dir)) {
 			t.Errorf("%s: the layers are not the new process's", name)
 		}
-		wantFiles(t, dir, layers.Name(1), layers.Name(2))
+		wantFiles(t, dir, layers.Name(1), layers.Name(2), manifest.Name)
 	}
 }
