@@ -106,6 +106,10 @@ type Config struct {
 	// only layers that are finished are noted. Default: 3 seconds.
 	CheckpointEvery time.Duration
 
+	// Drain, if not nil, has the job end, when it is closed, as soon as the layers that are being
+	// made have their names: with ErrDrained, unless all are done. Default: it does not.
+	Drain <-chan struct{}
+
 	// Digests has Result tell the SHA-256 of each layer, from which a later job may go on.
 	// Default: it does not.
 	Digests bool

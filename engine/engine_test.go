@@ -485,6 +485,7 @@ func TestCancelOther(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.Sectors[0].ReplicaID[0]++
+	c.Resume = engine.ResumeOrReplace
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := engine.Run(ctx, c); !errors.Is(err, context.Canceled) {

@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"errors"
+
 	"github.com/sdr-engine/sdr/internal/durable"
 	"github.com/sdr-engine/sdr/internal/linux"
 	"github.com/sdr-engine/sdr/internal/manifest"
@@ -21,6 +23,9 @@ var (
 	// ErrBusy: another job, of this process or another, has the sector's cache dir. The
 	// sector was not touched.
 	ErrBusy = linux.ErrLocked
+	// ErrDrained: Config.Drain was closed, and layers are left to be made. Those that were begun
+	// are there, and another job goes on from them.
+	ErrDrained = errors.New("drained: the layers that were being made are done")
 	// ErrLost: a file that the job made or was making was removed or replaced, or its
 	// directory moved.
 	ErrLost = durable.ErrLost

@@ -32,6 +32,10 @@ func (p *pipeline) hash() error {
 	var ended time.Time
 	offset := p.start - p.begin // of what counts in all from positions
 	for index, node := 0, p.begin; index < p.layers; index, node = index+1, 0 {
+		if p.job.drains() {
+			p.drain(index)
+			return nil
+		}
 		layer := s.first + index
 		r.Layer = uint32(layer)
 		if err := p.enter(index); err != nil {
@@ -81,6 +85,23 @@ func (p *pipeline) hash() error {
 		p.note(stats)
 	}
 	return nil
+}
+
+// drains reports whether no other layer is to be begun.
+func (j *job) drains() bool {
+	select {
+	case <-j.c.Drain: // nil: never
+		return true
+	default:
+		return false
+	}
+}
+
+// drain ends the batch when the layers before layer index index have their names.
+func (p *pipeline) drain(index int) {
+	if p.flow.Wait(&p.flow.Back, func() bool { return p.committed.Load() >= int64(index) }) {
+		p.fail(ErrDrained)
+	}
 }
 
 // note keeps a layer's figures for each of its sectors.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/sdr-engine/sdr/engine/internal/onelayer"
 	"github.com/sdr-engine/sdr/engine/internal/ring"
@@ -42,10 +43,12 @@ type pipeline struct {
 	unnoted bool   // there are no checkpoints
 	start   uint64 // what the hasher has behind it then, in nodes
 
-	flow   ring.Flow
-	hashed chan struct{} // closed when the hasher has ended
-	mu     sync.Mutex
-	err    error // why all of it ended
+	flow ring.Flow
+	// committed is how many layers' files were given their names, in those lanes that are alive.
+	committed atomic.Int64
+	hashed    chan struct{} // closed when the hasher has ended
+	mu        sync.Mutex
+	err       error // why all of it ended
 }
 
 // newPipeline readies a batch; its lanes have no files yet.

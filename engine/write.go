@@ -120,6 +120,8 @@ func (p *pipeline) commit(ctx context.Context, index int) {
 			l.digests[layer-l.first] = LayerDigest(digest.Sum(nil))
 		}
 	}
+	p.committed.Add(1)
+	p.flow.Back.Wake()
 	// In OneLayer mode the layer is read once more, as the next one's layer before.
 	if p.store.one == nil || index == p.layers-1 || p.flow.Before.Load() > int64(index) {
 		p.forget(index)

@@ -120,7 +120,9 @@ func (a *app) runPC1(ctx context.Context, f pc1Flags) error {
 	if a.watch != nil {
 		a.watch(progress)
 	}
-	job := sealer.Job{Name: sealer.JobName([]seal.Sector{f.sector}), Wait: f.wait, Progress: progress, Begin: to.begin}
+	ctx, drain, stop := f.draining(ctx, progress)
+	defer stop()
+	job := sealer.Job{Name: sealer.JobName([]seal.Sector{f.sector}), Wait: f.wait, Progress: progress, Drain: drain, Begin: to.begin}
 	var outs []seal.Outcome
 	err = m.hold(ctx, f.sector.Proof, 1, job, func(h *sealer.Hold) error {
 		return m.labelling(h, func() view.Sample { return sealSample(progress, f.sector.Proof) }, func() (err error) {
@@ -239,8 +241,10 @@ func (a *app) runPC1Sectors(ctx context.Context, f pc1Flags) error {
 	}
 	w := &lineWriter{a: a}
 	progress := new(seal.Progress)
+	ctx, drain, stop := f.draining(ctx, progress)
+	defer stop()
 	job := sealer.Job{
-		Name: sealer.JobName(sectors), Wait: f.wait, Progress: progress,
+		Name: sealer.JobName(sectors), Wait: f.wait, Progress: progress, Drain: drain,
 		Begin: func() error {
 			var errs []error
 			for _, l := range lines {

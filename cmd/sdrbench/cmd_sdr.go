@@ -73,7 +73,9 @@ func (a *app) runSDR(ctx context.Context, f sdrFlags) error {
 		return err
 	}
 	progress := new(seal.Progress)
-	job := sealer.Job{Name: "sdr", Wait: f.wait, Progress: progress}
+	ctx, drain, stop := f.draining(ctx, progress)
+	defer stop()
+	job := sealer.Job{Name: "sdr", Wait: f.wait, Progress: progress, Drain: drain}
 	err = m.hold(ctx, f.proof, 1, job, func(h *sealer.Hold) error {
 		return m.labelling(h, func() view.Sample { return sealSample(progress, f.proof) }, func() error {
 			_, err := h.GenerateSDR(ctx, []engine.Sector{{ReplicaID: f.id, CacheDir: f.cacheDir}})
@@ -137,8 +139,10 @@ func (a *app) runSDRSectors(ctx context.Context, f sdrFlags) error {
 	}
 	w := &lineWriter{a: a}
 	progress := new(seal.Progress)
+	ctx, drain, stop := f.draining(ctx, progress)
+	defer stop()
 	job := sealer.Job{
-		Name: fmt.Sprintf("sdr of %s", words.Count(len(sectors), "sector")), Wait: f.wait, Progress: progress,
+		Name: fmt.Sprintf("sdr of %s", words.Count(len(sectors), "sector")), Wait: f.wait, Progress: progress, Drain: drain,
 		Done: func(i int, o seal.Outcome) {
 			if o.Err != nil {
 				w.write(i, "", nil, o.Err)

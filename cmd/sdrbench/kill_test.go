@@ -81,9 +81,9 @@ type killed struct {
 	kills            int
 }
 
-// run runs pc1, and sends it a signal after a while, unless it has ended. It reports whether
-// it has, and how long it took to, once it was sent.
-func (k *killed) run(t *testing.T, after time.Duration, sig os.Signal) (done bool, took time.Duration) {
+// run runs pc1, and sends it a signal when that is due, unless it has ended. It reports whether
+// it was done, and how long it took to end, once the signal was sent.
+func (k *killed) run(t *testing.T, due <-chan time.Time, sig os.Signal) (done bool, took time.Duration) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "counted")
 	cmd := exec.Command("sdrbench-counted", append([]string{file}, k.args...)...)
@@ -96,7 +96,7 @@ func (k *killed) run(t *testing.T, after time.Duration, sig os.Signal) (done boo
 	go func() { ended <- cmd.Wait() }()
 	var err error
 	select {
-	case <-time.After(after):
+	case <-due:
 		sent := time.Now()
 		_ = cmd.Process.Signal(sig)
 		err = <-ended
@@ -130,6 +130,22 @@ func (k *killed) run(t *testing.T, after time.Duration, sig os.Signal) (done boo
 	}
 	t.Fatalf("%v: %s", err, &stderr)
 	panic("unreachable")
+}
+
+// noted yields when the manifest in the cache dir has become another.
+func (k *killed) noted(t *testing.T) <-chan time.Time {
+	was, _ := os.ReadFile(manifest.Path(k.cacheDir))
+	due := make(chan time.Time)
+	go func() {
+		for t.Context().Err() == nil {
+			if is, err := os.ReadFile(manifest.Path(k.cacheDir)); err == nil && !bytes.Equal(is, was) {
+				close(due)
+				return
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}()
+	return due
 }
 
 // note counts what the run before had made, and this one, which has so much left, makes again.
@@ -166,19 +182,18 @@ func (k *killed) check(t *testing.T) {
 }
 
 // TestKilled: pc1 is killed at random moments, and run again until it is done: the files are the
-// reference's, and after each kill at most 5 seconds of labels are made again. SDR_KILL_SECTOR
-// and SDR_KILL_ROUNDS have it do more.
+// reference's, and after each kill at most 5 seconds of labels are made again, as many as its
+// hasher makes in so long. SDR_KILL_SECTOR and SDR_KILL_ROUNDS have it do more: `make kill`.
 func TestKilled(t *testing.T) {
 	r, _ := testkit.Seeded(t)
-	name, rounds := "zero-8MiB-1.1", 2
-	if testkit.Long() {
-		rounds = 20
-	}
+	name, rounds := "zero-8MiB-1.1", 12
 	if text := os.Getenv("SDR_KILL_ROUNDS"); text != "" {
 		var err error
 		if rounds, err = strconv.Atoi(text); err != nil {
 			t.Fatal(err)
 		}
+	} else {
+		testkit.NeedsLong(t, "a dozen sectors of 8 MiB")
 	}
 	if text := os.Getenv("SDR_KILL_SECTOR"); text != "" {
 		name = text
@@ -190,11 +205,11 @@ func TestKilled(t *testing.T) {
 		k := newKilled(t, name, "--memory-mode", mode, "--kernel", "auto")
 		began := time.Now()
 		for done := false; !done; {
-			after := time.Hour
-			if kills+k.kills < rounds {
-				after = time.Duration(r.Int64N(int64(max(longest, 500*time.Millisecond)) * 6 / 5))
+			var due <-chan time.Time // the first one is not killed: how long does it take?
+			if kills+k.kills < rounds && longest > 0 {
+				due = time.After(time.Duration(r.Int64N(int64(longest))))
 			}
-			done, _ = k.run(t, after, syscall.SIGKILL)
+			done, _ = k.run(t, due, syscall.SIGKILL)
 		}
 		if k.kills == 0 {
 			longest = max(longest, time.Since(began))
@@ -207,4 +222,27 @@ func TestKilled(t *testing.T) {
 		}
 	}
 	t.Logf("%d kills of %d sectors: at most %.2f s of labels made again after one", kills, sectors, worst)
+}
+
+// TestCancelled: after each of the signals pc1 brings what is labelled to the disk and says that it
+// is canceled; with --drain it has finished its layer. The next one goes on. How long it took is
+// logged.
+func TestCancelled(t *testing.T) {
+	hearHangup(t)
+	k := newKilled(t, "zero-8MiB-1.1", "--kernel", "generic/1", "--memory-mode", "one-layer", "--checkpoint-every", "10ms")
+	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
+		if done, took := k.run(t, k.noted(t), sig); !done {
+			t.Logf("%v: it took %v", sig, took)
+			if _, err := manifest.Read(t.Context(), k.cacheDir); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	if done, _ := k.run(t, nil, os.Interrupt); !done {
+		t.Error("it is not done")
+	}
+	if k.worst > 5 {
+		t.Errorf("%.2f s of labels were made again", k.worst)
+	}
+	k.check(t)
 }

@@ -14,6 +14,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -66,8 +67,13 @@ func withSignals(parent context.Context) (ctx context.Context, stop func()) {
 	signal.Notify(got, ends...)
 	// Who no longer reads what a job prints must not end it, and leave its files.
 	signal.Ignore(syscall.SIGPIPE)
+	first := new(firstSignal)
+	ctx = context.WithValue(ctx, firstSignalKey{}, first)
 	go func() {
 		<-got
+		if first.heard() {
+			<-got
+		}
 		cancel()
 		// Resetting signals already here would lose one that arrives just then.
 		for sig := range got {
@@ -84,6 +90,34 @@ func withSignals(parent context.Context) (ctx context.Context, stop func()) {
 		signal.Stop(got)
 		cancel()
 	}
+}
+
+// A firstSignal is what a job may hear of instead of its context's end.
+type firstSignal struct {
+	mu    sync.Mutex
+	taken chan struct{}
+}
+
+type firstSignalKey struct{}
+
+// take is a channel that the first signal closes, which then does nothing else.
+func (f *firstSignal) take() <-chan struct{} {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.taken == nil {
+		f.taken = make(chan struct{})
+	}
+	return f.taken
+}
+
+// heard reports whether somebody has taken the first signal, which has come.
+func (f *firstSignal) heard() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.taken != nil {
+		close(f.taken)
+	}
+	return f.taken != nil
 }
 
 // An app is what the commands share: the three streams and the settings.
