@@ -214,5 +214,5 @@ func (w *writing) there(s *store) (index int, bytes int64) {
 
 // refused says what to do about a manifest that a job does not go on from.
 func refused(err error) error {
-	return fmt.Errorf("engine: going on with what an earlier job left: %w (nothing was touched; to begin anew, Config.Resume must say so)", err)
+	return fmt.Errorf("engine: going on with what an earlier job left: %w (nothing was touched)", err)
 }

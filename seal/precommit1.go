@@ -60,8 +60,10 @@ func (e *DataError) Error() string {
 
 // PreCommit1 is phase 1 of sealing: it builds tree-d and checks the pieces
 // against it, derives the replica id, labels all layers and meanwhile copies
-// staged to sealed. Layer files that exist are made again, since their length
-// says nothing about their labels, and what phase 2 made of them goes; an existing tree-d
+// staged to sealed. Of layers that exist it goes on from those that a manifest of this sector
+// proves, and from what it counts of one that was not finished: see engine.Config.Resume. All
+// others are made again, since their length says nothing about their labels, and what phase 2 made
+// of them goes; an existing tree-d
 // is kept if it is, node by node, the tree of the staged data, and an error if not.
 //
 // It returns when all files are on the disk and were read back: the layers and tree-d as
