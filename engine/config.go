@@ -224,6 +224,12 @@ var resumeNames = []string{"same", "or-replace", "sampled", "restart"}
 
 func (r Resume) String() string { return nameOf(resumeNames, int(r)) }
 
+// ParseResume reads a choice by its name.
+func ParseResume(name string) (Resume, error) {
+	i, err := indexOf("resume", resumeNames, name)
+	return Resume(i), err
+}
+
 // Writing is the way to the disk of finished labels.
 type Writing int
 
