@@ -6,17 +6,32 @@ import (
 	"github.com/sdr-engine/sdr/internal/durable"
 	"github.com/sdr-engine/sdr/internal/linux"
 	"github.com/sdr-engine/sdr/internal/manifest"
+	"github.com/sdr-engine/sdr/porep"
 )
 
-// What a job is refused for, unless Config.Resume says otherwise.
-type (
-	// An OtherSectorError says that what is in a cache dir is of another sector or proof.
-	OtherSectorError = manifest.OtherError
-	// A ManifestSchemaError says that another version of the program has made what is there.
-	ManifestSchemaError = manifest.SchemaError
-	// A ManifestDamagedError says that the manifest there is not what was written.
-	ManifestDamagedError = manifest.DamagedError
-)
+// An OtherSectorError says that what is in a cache dir is of another sector or proof. The job is
+// refused, unless Config.Resume says otherwise.
+type OtherSectorError struct {
+	Path              string // the manifest's
+	Proof, WantProof  porep.SealProof
+	ReplicaID, WantID porep.ReplicaID
+}
+
+func (e *OtherSectorError) Error() string {
+	return (&manifest.OtherError{Path: e.Path, Proof: e.Proof, WantProof: e.WantProof, ReplicaID: e.ReplicaID, WantID: e.WantID}).Error()
+}
+
+// A ManifestError says that the manifest in a cache dir is damaged, or of another version. The job
+// is refused, unless Config.Resume says otherwise.
+type ManifestError struct {
+	Path string
+	Err  error
+}
+
+func (e *ManifestError) Error() string { return e.Err.Error() }
+
+// Unwrap returns what is wrong with it.
+func (e *ManifestError) Unwrap() error { return e.Err }
 
 // What errors.Is finds in Run's errors, in those of its sectors too.
 var (

@@ -86,10 +86,17 @@ func manifestOf(dir *durable.Dir, c *Config, s *Sector) (*manifest.Manifest, err
 	if err == nil {
 		return m, nil
 	}
-	for _, is := range []any{new(*OtherSectorError), new(*ManifestSchemaError), new(*ManifestDamagedError)} {
-		if c.Resume == ResumeOrReplace && errors.As(err, is) {
-			return nil, nil
-		}
+	known := true
+	switch other := (*manifest.OtherError)(nil); {
+	case errors.As(err, &other):
+		err = &OtherSectorError{other.Path, other.Proof, other.WantProof, other.ReplicaID, other.WantID}
+	case errors.As(err, new(*manifest.SchemaError)), errors.As(err, new(*manifest.DamagedError)):
+		err = &ManifestError{manifest.Path(s.CacheDir), err}
+	default:
+		known = false // it cannot be read
+	}
+	if known && c.Resume == ResumeOrReplace {
+		return nil, nil
 	}
 	return nil, refused(err)
 }

@@ -229,9 +229,9 @@ func TestRefused(t *testing.T) {
 		before := contents(t, dir)
 		for _, c.Resume = range []engine.Resume{engine.ResumeSame, engine.ResumeSampled} {
 			_, err := engine.Run(t.Context(), c)
-			other, schema, damaged := (*engine.OtherSectorError)(nil), (*engine.ManifestSchemaError)(nil), (*engine.ManifestDamagedError)(nil)
+			other, wrong := (*engine.OtherSectorError)(nil), (*engine.ManifestError)(nil)
 			switch {
-			case name == "schema" && errors.As(err, &schema), name == "torn" && errors.As(err, &damaged):
+			case (name == "schema" || name == "torn") && errors.As(err, &wrong):
 			case errors.As(err, &other) && strings.Contains(err.Error(), other.ReplicaID.String()) && strings.Contains(err.Error(), c.Sectors[0].ReplicaID.String()):
 			default:
 				t.Errorf("%s, %v: error %v", name, c.Resume, err)

@@ -87,8 +87,7 @@ func (f *resumeFlags) draining(ctx context.Context, p *seal.Progress) (_ context
 
 // resumeError says which flag helps against what a job is refused for.
 func resumeError(err error) error {
-	other, schema, damaged := (*engine.OtherSectorError)(nil), (*engine.ManifestSchemaError)(nil), (*engine.ManifestDamagedError)(nil)
-	if errors.As(err, &other) || errors.As(err, &schema) || errors.As(err, &damaged) {
+	if errors.As(err, new(*engine.OtherSectorError)) || errors.As(err, new(*engine.ManifestError)) {
 		return fmt.Errorf("%w (--restart makes the layers anew)", err)
 	}
 	return err
