@@ -95,6 +95,14 @@ test: ## the tests
 test-long: ## the tests with the long ones: whole 512 MiB sectors
 	SDR_LONG_TESTS=1 go test -timeout=20m ./...
 
+# The golden sector, and how many kills.
+SDR_KILL_SECTOR ?= visible-512MiB-1.1-16
+SDR_KILL_ROUNDS ?= 20
+
+.PHONY: kill
+kill: ## pc1 of a 512 MiB sector, killed at random moments and run again: SDR_KILL_ROUNDS=20
+	SDR_KILL_SECTOR=$(SDR_KILL_SECTOR) SDR_KILL_ROUNDS=$(SDR_KILL_ROUNDS) go test -timeout=2h -count=1 -run='^TestKilled$$' -v ./cmd/sdrbench
+
 .PHONY: race
 race: ## the short tests under the race detector (needs a C compiler)
 	go test -vet=off -race -short -timeout=20m $(CONCURRENT)

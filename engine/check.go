@@ -62,6 +62,9 @@ func (r *Resolved) checkSettings(asked *Config) error {
 	if c.MemoryMode < TwoLayers || c.MemoryMode > OneLayer {
 		fail("memory mode", "unknown, %d", c.MemoryMode)
 	}
+	if c.Resume < ResumeSame || c.Resume > Restart {
+		fail("resume", "unknown, %d", c.Resume)
+	}
 	if c.Writing < WriteDefault || c.Writing > WriteBehind {
 		fail("writing", "unknown, %d", c.Writing)
 	}
@@ -123,6 +126,9 @@ func (r *Resolved) checkSectors() (errs []error) {
 		if err != nil {
 			fail("cache dir", "%v", err)
 			continue
+		}
+		if err := checkManifest(c, &s); err != nil {
+			errs = append(errs, err)
 		}
 		if s.First > 1 && s.Before == (LayerDigest{}) {
 			fail("first layer", "%d, but without the digest of layer %d, which it goes on from", s.First, s.First-1)

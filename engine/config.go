@@ -9,6 +9,7 @@ package engine
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/sdr-engine/sdr/hugepages"
 	"github.com/sdr-engine/sdr/internal/durable"
@@ -97,6 +98,18 @@ type Config struct {
 	// back from there. Default: WriteDirect.
 	Writing Writing
 
+	// Resume is what becomes of what an earlier job has left in a sector's cache dir.
+	// Default: ResumeSame.
+	Resume Resume
+	// CheckpointEvery is how much time may pass until what is labelled of a layer is on the disk
+	// and noted there, so that a job that ends before its time goes on from there. Negative:
+	// only layers that are finished are noted. Default: 3 seconds.
+	CheckpointEvery time.Duration
+
+	// Drain, if not nil, has the job end, when it is closed, as soon as the layers that are being
+	// made have their names: with ErrDrained, unless all are done. Default: it does not.
+	Drain <-chan struct{}
+
 	// Digests has Result tell the SHA-256 of each layer, from which a later job may go on.
 	// Default: it does not.
 	Digests bool
@@ -118,7 +131,8 @@ type Sector struct {
 	ReplicaID porep.ReplicaID
 	// CacheDir is an existing directory; the layer files appear in it.
 	CacheDir string
-	// First is the layer to begin with. Those before must be there. Default: 1.
+	// First is the layer to begin with. Those before must be there. Default: what Config.Resume
+	// finds, or 1.
 	First int
 	// Before is the SHA-256 of the layer before First, as Result had it when the layer was
 	// made (see Config.Digests); needed with First > 1. The layer is read whole and held
@@ -183,6 +197,37 @@ const (
 func ParseMemoryMode(name string) (MemoryMode, error) {
 	i, err := indexOf("memory mode", []string{TwoLayers.String(), OneLayer.String()}, name)
 	return MemoryMode(i), err
+}
+
+// Resume is what becomes of what an earlier job has left in a sector's cache dir: layers,
+// unfinished ones too, and a manifest that says whose they are and proves what is in them.
+// Whatever is chosen, no label is believed because a file is there, or has a length.
+type Resume int
+
+// The choices.
+const (
+	// ResumeSame goes on from what the manifest of the same replica id and seal proof proves. A
+	// manifest of another sector, or that is damaged or of another version, is refused: an
+	// *OtherSectorError for example, and nothing is touched. Without a manifest it begins anew, and
+	// layers that are there go.
+	ResumeSame Resume = iota
+	// ResumeOrReplace is ResumeSame, but where that refuses it begins anew.
+	ResumeOrReplace
+	// ResumeSampled is ResumeSame, but without a manifest layers are believed of which a sample
+	// of labels is right.
+	ResumeSampled
+	// Restart begins anew, whatever is there.
+	Restart
+)
+
+var resumeNames = []string{"same", "or-replace", "sampled", "restart"}
+
+func (r Resume) String() string { return nameOf(resumeNames, int(r)) }
+
+// ParseResume reads a choice by its name.
+func ParseResume(name string) (Resume, error) {
+	i, err := indexOf("resume", resumeNames, name)
+	return Resume(i), err
 }
 
 // Writing is the way to the disk of finished labels.

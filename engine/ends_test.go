@@ -66,6 +66,7 @@ func TestCancelEarly(t *testing.T) {
 				t.Fatal(err)
 			}
 			beginAt(t, &c.Sectors[1], 2)
+			c.Resume = engine.Restart // else what is proved stays
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			var hooks engine.Hooks

@@ -46,4 +46,5 @@ func ExampleRun() {
 	// layer 2: e840f174baaa40e6e79695b29b9a5e2ed78cd4cadc8feb1b0678763868d0a20f
 	// sc-02-data-layer-1.dat
 	// sc-02-data-layer-2.dat
+	// sdr-manifest.json
 }

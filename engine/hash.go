@@ -32,6 +32,10 @@ func (p *pipeline) hash() error {
 	var ended time.Time
 	offset := p.start - p.begin // of what counts in all from positions
 	for index, node := 0, p.begin; index < p.layers; index, node = index+1, 0 {
+		if p.job.drains() {
+			p.drain(index)
+			return nil
+		}
 		layer := s.first + index
 		r.Layer = uint32(layer)
 		if err := p.enter(index); err != nil {
@@ -40,7 +44,7 @@ func (p *pipeline) hash() error {
 		lanes := labelsOf(p.lanes, layer)
 		before := c.ended()
 		start := time.Now()
-		stats := LayerStats{Layer: layer, Nodes: s.nodes, Hasher: p.hasher, Kernel: p.kernel.Name, Lanes: int(lanes)}
+		stats := LayerStats{Layer: layer, Nodes: s.nodes - node, Hasher: p.hasher, Kernel: p.kernel.Name, Lanes: int(lanes)}
 		if !ended.IsZero() {
 			stats.Pause = start.Sub(ended)
 		}
@@ -83,6 +87,23 @@ func (p *pipeline) hash() error {
 	return nil
 }
 
+// drains reports whether no other layer is to be begun.
+func (j *job) drains() bool {
+	select {
+	case <-j.c.Drain: // nil: never
+		return true
+	default:
+		return false
+	}
+}
+
+// drain ends the batch when the layers before layer index index have their names.
+func (p *pipeline) drain(index int) {
+	if p.flow.Wait(&p.flow.Back, func() bool { return p.committed.Load() >= int64(index) }) {
+		p.fail(ErrDrained)
+	}
+}
+
 // note keeps a layer's figures for each of its sectors.
 func (p *pipeline) note(stats LayerStats) {
 	for _, l := range p.lanes {
@@ -113,7 +134,7 @@ func (p *pipeline) ready(span uint64, index int, node uint64, n int) bool {
 			return false
 		}
 	}
-	if s.one != nil && node%s.oneLayer.Segment == 0 {
+	if s.one != nil && (node%s.oneLayer.Segment == 0 || s.position(index, node) == p.begin) {
 		// Far parents among those that the whole segment is written over must be spilled,
 		// and its own far parents be there.
 		pos := s.position(index, node)
@@ -143,6 +164,9 @@ func (p *pipeline) enter(index int) error {
 			p.forget(index - 1)
 		}
 		return nil
+	}
+	if p.flow.Before.Load() >= int64(index) {
+		return nil // restore has done it
 	}
 	if slices.ContainsFunc(p.lanes, func(l *lane) bool { return l.before != nil && l.first == s.first+index }) {
 		if err := p.files.loadWhole(s.before(index), s.first+index-1, s.nodes); err != nil {

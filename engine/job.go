@@ -10,6 +10,7 @@ import (
 	"github.com/sdr-engine/sdr/engine/internal/onelayer"
 	"github.com/sdr-engine/sdr/graph"
 	"github.com/sdr-engine/sdr/internal/layers"
+	"github.com/sdr-engine/sdr/porep"
 )
 
 // A job is a Resolved at work.
@@ -113,27 +114,31 @@ func (j *job) runBatch(ctx context.Context, h, n int, r *regions) error {
 	p.counters.at.Store(stint.start)
 	defer p.close()
 	first := j.last + 1 // of the lanes that are made
+	unit := lcm(j.shape.chunk(p.kernel), uint64(j.shape.stride))
 	for _, l := range p.lanes {
 		s := j.c.Sectors[l.sector]
-		// Opened even if ctx is done: what an earlier job left must go.
-		if err := l.open(ctx, s, j.Resolved); err != nil && ctx.Err() == nil {
+		// Opened even if ctx is done: what an earlier job left, and nothing proves, must go.
+		if err := l.open(ctx, s, j.Resolved, unit); err != nil && ctx.Err() == nil {
 			l.fail(err)
 		} else {
-			first = min(first, s.First)
+			first = min(first, l.first)
 		}
 	}
 	if ctx.Err() != nil {
 		p.err = context.Cause(ctx)
-	} else if layers := j.last - first + 1; layers > 0 {
+	} else if begin, layers := p.agree(first), j.last-first+1; layers > 0 {
 		// The stint is of all its sectors: layers of only those that failed are not made.
-		p.start = stint.start + uint64(first-stint.first)*p.counters.perLayer
+		p.start = stint.start + uint64(first-stint.first)*p.counters.perLayer + begin
 		p.counters.at.Store(p.start)
-		p.layOut(first, layers, 0)
+		p.resumed = begin > 0
+		p.layOut(first, layers, begin)
 		p.run(ctx)
 	}
 	for _, l := range p.lanes {
 		if p.err == nil && l.failure() == nil {
-			if err := l.files.Recheck(ctx); err != nil {
+			if err := l.recheck(ctx, j.c.Sectors[l.sector], j.Resolved); err != nil {
+				l.fail(err)
+			} else if err := l.record.complete(ctx); err != nil {
 				l.fail(err)
 			}
 		}
@@ -149,6 +154,42 @@ func (j *job) runBatch(ctx context.Context, h, n int, r *regions) error {
 		p.counters.at.Store(stint.end) // what a sector that failed leaves undone will not be done
 	}
 	return p.err
+}
+
+// agree is the node of layer first that all lanes go on from which begin there: what some have
+// more of is made once more, in the same time. It takes what is there off the job's total.
+func (p *pipeline) agree(first int) (begin uint64) {
+	j := p.job
+	begin = j.shape.nodes
+	if first > j.last {
+		begin = 0
+	}
+	for _, l := range p.lanes {
+		if !l.dead.Load() && l.first == first {
+			begin = min(begin, l.begin)
+		}
+	}
+	for _, l := range p.lanes {
+		if l.dead.Load() {
+			continue
+		}
+		there := uint64(l.first-j.c.Sectors[l.sector].First) * j.shape.nodes
+		if l.first == first && first <= j.last {
+			l.files.Layer(first).Resume(int64(begin) * porep.NodeSize)
+			there += begin
+		}
+		j.c.Progress.total.Add(-there)
+	}
+	return begin
+}
+
+// lcm is the least common multiple.
+func lcm(a, b uint64) uint64 {
+	x, y := a, b
+	for y > 0 {
+		x, y = y, x%y
+	}
+	return a / x * b
 }
 
 // startIndex starts the work on onelayer's index, if there is to be one.
@@ -180,6 +221,9 @@ func (j *job) removeLayers(ctx context.Context, batches []batch) {
 	for _, b := range batches {
 		for _, i := range b.sectors {
 			s := j.c.Sectors[i]
+			if isProved(&j.c, &s) {
+				continue // it goes on another time, or was refused
+			}
 			if err := layers.Remove(ctx, s.CacheDir, s.First, j.last); err != nil {
 				j.results[i].err = err
 			}

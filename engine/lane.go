@@ -18,8 +18,11 @@ import (
 type lane struct {
 	sector  int // index into Config.Sectors
 	id      porep.ReplicaID
-	first   int // the layer that it begins with
+	first   int    // the layer that it begins with
+	begin   uint64 // how many of its nodes are there
 	files   *layers.Set
+	record  *record
+	proved  []proved        // layers of an earlier job
 	before  *durable.Reader // layer first−1, if any
 	digests []LayerDigest   // of layers from first on, if they are wanted
 
@@ -28,15 +31,22 @@ type lane struct {
 	err  error
 }
 
-// open starts the lane's files. It makes sure that the layer before is what it was when it
+// open starts the lane's files, and finds where an earlier job has left off: a batch can go on
+// from multiples of unit nodes. It makes sure that the layer before is what it was when it
 // was made, and remembers its blocks: each is looked at again when it is read.
-func (l *lane) open(ctx context.Context, s Sector, r *Resolved) (err error) {
+func (l *lane) open(ctx context.Context, s Sector, r *Resolved, unit uint64) (err error) {
 	c, block := &r.c, r.shape.block()
 	l.id, l.first = s.ReplicaID, s.First
 	if c.Digests {
 		l.digests = make([]LayerDigest, r.last-l.first+1)
 	}
-	if l.files, err = layers.Create(ctx, s.CacheDir, l.first, r.last, c.Proof.SectorSize(), block); err != nil || l.first == 1 {
+	if l.files, err = layers.Open(ctx, s.CacheDir); err != nil {
+		return err
+	}
+	if err := l.resume(ctx, s, r, unit); err != nil {
+		return err
+	}
+	if err := l.files.Create(l.first, r.last, c.Proof.SectorSize(), block); err != nil || l.first == 1 || l.before != nil {
 		return err
 	}
 	if l.before, err = durable.Open(ctx, layers.Path(s.CacheDir, l.first-1)); err != nil {

@@ -212,7 +212,9 @@ func (j *job) measuredBatch(ctx context.Context, h int, r *regions) (p *pipeline
 		if err != nil {
 			return p, &SectorError{l.sector, s.CacheDir, err}
 		}
+		l.record = newRecord(l.files, j.c.Proof, l.id)
 	}
+	p.unnoted = true
 	half := j.shape.nodes / 2
 	p.layOut(2, 1, half-half%uint64(j.shape.stride)) // producers count in spans from the layer's first node
 	for _, region := range r.all() {

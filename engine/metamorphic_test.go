@@ -275,6 +275,7 @@ func TestNeighbours(t *testing.T) {
 		if err := os.Mkdir(blocked, 0o777); err != nil {
 			t.Fatal(err)
 		}
+		c.Resume = engine.Restart
 		_, err := engine.Run(t.Context(), c)
 		var failed *engine.SectorError
 		if !errors.As(err, &failed) || failed.Sector != 1 || strings.Count(err.Error(), "labelling sector") != 1 {
@@ -394,6 +395,7 @@ func TestFailedFirst(t *testing.T) {
 		if err := os.Mkdir(filepath.Join(c.Sectors[blocked].CacheDir, ".sc-02-data-layer-4.dat.tmp"), 0o777); err != nil {
 			t.Fatal(err)
 		}
+		c.Resume = engine.Restart
 		beginAt(t, &c.Sectors[other], 3)
 		lowest := count
 		var mu sync.Mutex

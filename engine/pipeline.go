@@ -2,10 +2,14 @@ package engine
 
 import (
 	"context"
+	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/sdr-engine/sdr/engine/internal/onelayer"
 	"github.com/sdr-engine/sdr/engine/internal/ring"
+	"github.com/sdr-engine/sdr/internal/roundup"
+	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/sha256"
 )
 
@@ -34,12 +38,17 @@ type pipeline struct {
 	store  *store
 	layers int    // how many there are to label
 	begin  uint64 // the position of the first node to label
-	start  uint64 // what the hasher has behind it then, in nodes
+	// resumed says that the labels of those before are in the files.
+	resumed bool
+	unnoted bool   // there are no checkpoints
+	start   uint64 // what the hasher has behind it then, in nodes
 
-	flow   ring.Flow
-	hashed chan struct{} // closed when the hasher has ended
-	mu     sync.Mutex
-	err    error // why all of it ended
+	flow ring.Flow
+	// committed is how many layers' files were given their names, in those lanes that are alive.
+	committed atomic.Int64
+	hashed    chan struct{} // closed when the hasher has ended
+	mu        sync.Mutex
+	err       error // why all of it ended
 }
 
 // newPipeline readies a batch; its lanes have no files yet.
@@ -101,6 +110,7 @@ func (p *pipeline) run(ctx context.Context) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	finished := make(chan struct{})
+	defer close(finished)
 	wg.Go(func() {
 		select {
 		case <-ctx.Done():
@@ -108,7 +118,15 @@ func (p *pipeline) run(ctx context.Context) {
 		case <-finished:
 		}
 	})
-	var others sync.WaitGroup
+	if p.resumed {
+		if err := p.restore(ctx); err != nil {
+			p.fail(err)
+		}
+		if p.flow.Stopped() {
+			return
+		}
+	}
+	var others, checkpoints sync.WaitGroup
 	for i := range p.job.c.Producers {
 		others.Go(func() {
 			if err := p.produce(ctx, i); err != nil {
@@ -116,7 +134,9 @@ func (p *pipeline) run(ctx context.Context) {
 			}
 		})
 	}
-	p.startWriting(ctx, &others)
+	w := p.startWriting(ctx, &others)
+	ended := make(chan struct{})
+	checkpoints.Go(func() { p.keepCheckpoints(ctx, w, ended) })
 	if p.store.one != nil {
 		p.store.one.Start(ctx, &others, p.fail)
 	}
@@ -127,7 +147,31 @@ func (p *pipeline) run(ctx context.Context) {
 		}
 	})
 	others.Wait()
-	close(finished)
+	close(ended)
+	checkpoints.Wait()
+	if p.flow.Stopped() {
+		p.checkpoint(ctx, w)
+	}
+}
+
+// restore fills the memory with what an earlier job has labelled.
+func (p *pipeline) restore(ctx context.Context) error {
+	s := p.store
+	if slices.ContainsFunc(p.lanes, func(l *lane) bool { return l.before != nil && l.first == s.first }) {
+		if err := p.files.loadWhole(s.before(0), s.first-1, s.nodes); err != nil {
+			return err
+		}
+	}
+	p.flow.Before.Store(0)
+	if s.one != nil {
+		return s.one.Restore(ctx)
+	}
+	pitch, part := uint64(p.kernel.Pitch()), min(readNodes, p.begin)
+	return p.files.Each(int(roundup.Div(p.begin, part)), func(i int, buffer []byte) error {
+		first := uint64(i) * part
+		n := min(part, p.begin-first)
+		return p.files.Load(s.layers[0][first*pitch:][:n*pitch], s.first, first, buffer[:n*porep.NodeSize], false)
+	})
 }
 
 // fail ends the batch, and with it the job.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sdr-engine/sdr/hugepages"
@@ -77,14 +78,16 @@ func (e *SectorError) Unwrap() error { return e.Err }
 
 // Run labels the sectors, all layers of each. Each layer file appears when the layer
 // is complete and on the disk. Layers from a sector's First on that are there are
-// removed first: their length says nothing about whose they are.
+// removed first, unless a manifest proves them (see Config.Resume): their length says nothing
+// about whose they are.
 //
 // A sector that fails, because its disk is full for example, leaves those beside
 // it alone: the error, a *SectorError for each, comes at the end. What fails
 // otherwise, or ctx when it is done, ends the job within a second, as soon as the
 // disk has taken what it was given last. Whatever the error, layer files that are
 // there are complete and of this job, or of the one that has the cache dir, and memory,
-// threads and locks are free.
+// threads and locks are free. What is labelled of a layer is then on the disk, under the
+// temporary name that the manifest beside it counts, and another Run goes on from there.
 //
 // Hashers never leave their threads: a program with more than one should have
 // GOMAXPROCS at some more than the machine's CPUs, or its other goroutines wait.
@@ -115,15 +118,23 @@ func (r *Resolved) Run(ctx context.Context) (result Result, err error) {
 	j.startIndex(ctx)
 	defer j.index.Close()
 	var wg sync.WaitGroup
+	var drained atomic.Bool
 	for h := range r.c.Hashers {
 		wg.Go(func() {
-			if err := j.runHasher(ctx, h, regions[h]); err != nil {
+			switch err := j.runHasher(ctx, h, regions[h]); {
+			case errors.Is(err, ErrDrained):
+				drained.Store(true) // others may still be at a layer
+			case err != nil:
 				cancel(err)
 			}
 		})
 	}
 	wg.Wait()
-	return j.result(regions, context.Cause(ctx))
+	ended := context.Cause(ctx)
+	if ended == nil && drained.Load() {
+		ended = ErrDrained
+	}
+	return j.result(regions, ended)
 }
 
 type sectorResult struct {

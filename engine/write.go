@@ -19,6 +19,7 @@ type writing struct {
 	next   uint64   // the chunk that nobody has taken
 	done   []bool   // chunks written, from low on
 	low    uint64   // chunks below are written
+	chunk  uint64   // nodes
 	inHand []uint64 // by layer index: chunks of it that are not written
 }
 
@@ -71,7 +72,11 @@ func (p *pipeline) writeChunk(buffer []byte, index int, node, n uint64) {
 		if buffer != nil {
 			labels = buffer[uint64(i)*size:][:size]
 		}
-		if err := file.Write(p.job.c.way(), labels, int64(node)*porep.NodeSize); err != nil {
+		err := file.Write(p.job.c.way(), labels, int64(node)*porep.NodeSize)
+		if err == nil {
+			err = l.record.tree(layer).Add(labels, int64(node)*porep.NodeSize)
+		}
+		if err != nil {
 			l.fail(fmt.Errorf("layer %d: %w", layer, err))
 		}
 	}
@@ -105,7 +110,8 @@ func (p *pipeline) commit(ctx context.Context, index int) {
 		if p.job.c.Digests {
 			file.Hash(digest)
 		}
-		switch err := file.Commit(ctx); {
+		slow := p.store.nodes*porep.NodeSize > slowCommit || p.job.c.CheckpointEvery > 0
+		switch err := l.record.finish(ctx, layer, p.kernel.Name, slow, func() error { return file.Commit(ctx) }); {
 		case err != nil && ctx.Err() != nil:
 			p.fail(context.Cause(ctx)) // it was cut short
 		case err != nil:
@@ -114,6 +120,8 @@ func (p *pipeline) commit(ctx context.Context, index int) {
 			l.digests[layer-l.first] = LayerDigest(digest.Sum(nil))
 		}
 	}
+	p.committed.Add(1)
+	p.flow.Back.Wake()
 	// In OneLayer mode the layer is read once more, as the next one's layer before.
 	if p.store.one == nil || index == p.layers-1 || p.flow.Before.Load() > int64(index) {
 		p.forget(index)
@@ -132,20 +140,25 @@ func (p *pipeline) forget(index int) {
 }
 
 // startWriting starts the goroutines.
-func (p *pipeline) startWriting(ctx context.Context, wg *sync.WaitGroup) {
+func (p *pipeline) startWriting(ctx context.Context, wg *sync.WaitGroup) *writing {
 	chunk := p.store.chunk(p.kernel)
 	perLayer := p.store.nodes / chunk
 	w := &writing{
 		// No more than what is in memory, and in hand, can be written out of order.
 		done:   make([]bool, p.store.inMemory/chunk+writers+2),
 		inHand: make([]uint64, p.layers),
+		chunk:  chunk,
 	}
 	for i := range w.inHand {
 		w.inHand[i] = perLayer // one that is not written from its first node on never gets its name
 	}
 	w.next = p.begin / chunk
 	w.low = w.next
+	if p.resumed {
+		w.inHand[0] -= w.next
+	}
 	for _, buffer := range p.buffers {
 		wg.Go(func() { p.write(ctx, w, buffer) })
 	}
+	return w
 }

@@ -123,6 +123,8 @@ var variables = []struct {
 // each a *SettingError.
 func readSettings() (settings, error) {
 	s := settings{join: lockstep.Options{Wait: defaultWait}, notes: true}
+	// A host that seals a sector again in the same directories, with another ticket, means it.
+	s.machine.Resume = engine.ResumeOrReplace
 	var errs []error
 	for _, v := range variables {
 		if text := os.Getenv(v.name); text != "" {

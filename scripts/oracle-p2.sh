@@ -129,7 +129,7 @@ while read -r -u 3 kind a b c d e; do
 		# Another sector first, with its phase 2, in the same directories: nothing of it
 		# may be taken over. Its ticket is the golden one backwards.
 		for t in "$(rev <<<"$ticket")" "$ticket"; do
-			"$tmp/sdrbench" pc1 --proof "$proof" --cache-dir "$dir/cache" --staged "$dir/staged" --sealed "$dir/sealed" --overwrite \
+			"$tmp/sdrbench" pc1 --proof "$proof" --cache-dir "$dir/cache" --staged "$dir/staged" --sealed "$dir/sealed" --overwrite --restart \
 				--prover-id "$prover" --sector "$sector" --ticket "$t" "${pieces[@]}" --output "$dir/p1.json"
 			got=$("$ORACLE" p2 "$dir/p1.json" "$dir/cache" "$dir/sealed") || fail "$name: the reference's phase 2 refuses our phase 1"
 		done

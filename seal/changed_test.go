@@ -86,7 +86,7 @@ func TestFilesChange(t *testing.T) {
 				}
 				parents := must(graph.New(s.Proof))
 				changed := false
-				o := seal.Options{Engine: engine.Config{Producers: 1, Stride: 1, Hashers: 1, Kernel: "generic/1"}}
+				o := seal.Options{Engine: engine.Config{Producers: 1, Stride: 1, Hashers: 1, Kernel: "generic/1", Resume: engine.Restart}}
 				o.Engine.Parents = parentsFunc(func(dst []uint32, first uint64) error {
 					if first == parents.Nodes()-1 && !changed {
 						changed = true

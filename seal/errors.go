@@ -8,6 +8,8 @@ var (
 	// sealed file, or a file that this job was about to make. The other job is not disturbed,
 	// and what it uses was not touched.
 	ErrBusy = engine.ErrBusy
+	// ErrDrained: the job was asked to end with the layer that was being made, and has.
+	ErrDrained = engine.ErrDrained
 	// ErrLost: a file that the job made or was making was removed or replaced, or its
 	// directory moved.
 	ErrLost = engine.ErrLost

@@ -11,6 +11,7 @@ import (
 
 	"github.com/sdr-engine/sdr/internal/durable"
 	"github.com/sdr-engine/sdr/internal/linux"
+	"github.com/sdr-engine/sdr/internal/manifest"
 )
 
 // This is the one place where paths of a job are compared. Its invariant: when a job
@@ -277,6 +278,9 @@ func ownName(name string) string {
 			return "the temporary file of " + what
 		}
 		return ""
+	}
+	if name == manifest.Name {
+		return "the manifest"
 	}
 	if name == "p_aux" || name == "t_aux" {
 		return phase2Role + name

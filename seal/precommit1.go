@@ -60,8 +60,10 @@ func (e *DataError) Error() string {
 
 // PreCommit1 is phase 1 of sealing: it builds tree-d and checks the pieces
 // against it, derives the replica id, labels all layers and meanwhile copies
-// staged to sealed. Layer files that exist are made again, since their length
-// says nothing about their labels, and what phase 2 made of them goes; an existing tree-d
+// staged to sealed. Of layers that exist it goes on from those that a manifest of this sector
+// proves, and from what it counts of one that was not finished: see engine.Config.Resume. All
+// others are made again, since their length says nothing about their labels, and what phase 2 made
+// of them goes; an existing tree-d
 // is kept if it is, node by node, the tree of the staged data, and an error if not.
 //
 // It returns when all files are on the disk and were read back: the layers and tree-d as
@@ -281,13 +283,21 @@ func checkAll(sectors []Sector, o *Options) (*engine.Resolved, error) {
 	for i := range sectors {
 		s := &sectors[i]
 		files = append(files, s.files()...)
-		c.Sectors = append(c.Sectors, engine.Sector{CacheDir: s.CacheDir})
+		c.Sectors = append(c.Sectors, engine.Sector{CacheDir: s.CacheDir, ReplicaID: s.replicaID()})
 	}
 	resolved, err := c.Resolve()
 	if err == nil {
 		err = resolved.CheckMachine(files...)
 	}
 	return resolved, errors.Join(wrong, err)
+}
+
+// replicaID is the sector's, which follows from its pieces; none if they are wrong.
+func (s *Sector) replicaID() (id porep.ReplicaID) {
+	if commD, err := CommD(s.Proof, s.Pieces); err == nil {
+		id = porep.NewReplicaID(s.Proof, s.ProverID, s.Number, s.Ticket, commD)
+	}
+	return id
 }
 
 // CheckSectors reports all that is wrong with sectors that are to be one job, and can be told

@@ -20,6 +20,7 @@ import (
 
 	"github.com/sdr-engine/sdr/engine"
 	"github.com/sdr-engine/sdr/internal/golden"
+	"github.com/sdr-engine/sdr/internal/manifest"
 	"github.com/sdr-engine/sdr/internal/testkit"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/seal"
@@ -97,7 +98,9 @@ func files(t testing.TB, s seal.Sector) map[string]string {
 func cacheFiles(t testing.TB, s seal.Sector) (names []string) {
 	t.Helper()
 	for _, e := range must(os.ReadDir(s.CacheDir)) {
-		names = append(names, e.Name())
+		if e.Name() != manifest.Name {
+			names = append(names, e.Name())
+		}
 	}
 	return names
 }

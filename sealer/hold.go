@@ -81,6 +81,7 @@ func (h *Hold) seal(ctx context.Context, o *seal.Options, run func() error) erro
 		o.Progress = new(seal.Progress)
 	}
 	return h.run(ctx, h.config, o.Progress, false, func(c engine.Config) error {
+		c.Drain = h.job.Drain
 		o.Engine = c
 		return run()
 	})

@@ -6,6 +6,7 @@ import (
 	"io"
 	"maps"
 	"os"
+	"time"
 
 	"github.com/sdr-engine/sdr/engine"
 	"github.com/sdr-engine/sdr/hugepages"
@@ -53,6 +54,12 @@ type Options struct {
 	RaisePages bool
 	// StrictNUMA makes a page on the wrong NUMA node an error.
 	StrictNUMA bool
+
+	// Resume is what becomes of what an earlier job has left in a sector's cache dir. Default:
+	// engine.ResumeSame.
+	Resume engine.Resume
+	// CheckpointEvery is engine.Config's. Default: 3 seconds.
+	CheckpointEvery time.Duration
 
 	// Program is what people see of this process beside its jobs, in `sdrbench jobs` for example.
 	// Default: the base name of its executable.
@@ -243,6 +250,7 @@ func (o *Options) setup(proof porep.SealProof, sectors int) *setup {
 	s := o.Settings.setup(proof)
 	c := &s.config
 	c.HugeTLBFS, c.RaisePages, c.StrictNUMA = o.HugeTLBFS, o.RaisePages, o.StrictNUMA
+	c.Resume, c.CheckpointEvery = o.Resume, o.CheckpointEvery
 	c.Hashers = min(c.Hashers, sectors)
 	if o.Profile == nil {
 		if s.policy == PolicyAuto {

@@ -144,6 +144,9 @@ type Job struct {
 	// Done, if not nil, is called for each sector that was begun when it is known what became
 	// of it: see seal.Options.Done. From GenerateSDR, outcomes have no Output.
 	Done func(sector int, o seal.Outcome)
+	// Drain, if not nil, has the call end, when it is closed, as soon as the layers that are being
+	// made are done: see engine.Config.Drain.
+	Drain <-chan struct{}
 	// Layers is how many layers GenerateSDR labels, from the first. Default: all.
 	Layers int
 }

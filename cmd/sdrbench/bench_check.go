@@ -106,7 +106,7 @@ func (a *app) checkSamples(ctx context.Context, r *benchReport, sectors []engine
 
 // check digests the sector's files, all at once, and compares them.
 func (a *app) check(ctx context.Context, r *benchReport, s seal.Sector) error {
-	paths, err := filepath.Glob(filepath.Join(s.CacheDir, "*"))
+	paths, err := filepath.Glob(filepath.Join(s.CacheDir, "sc-02-*")) // the manifest is no file of the reference's
 	if err != nil {
 		return err
 	}

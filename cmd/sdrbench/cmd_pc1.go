@@ -47,7 +47,8 @@ counts the file's lines from 0. A sector that fails leaves the others alone; the
 code is 1 then.
 
 An output of an earlier run goes when labels begin. A result that cannot be
-written at the end is printed on standard error, and the exit code is 1.`,
+written at the end is printed on standard error, and the exit code is 1.
+` + resumeHelp,
 		Example: `  sdrbench pc1 --proof StackedDrg32GiBV1_1 --cache-dir cache --staged staged --sealed sealed \
     --miner 1000 --sector 7 --ticket $TICKET --piece $COMM_P:34091302912 --output p1.json
 
@@ -84,6 +85,7 @@ written at the end is printed on standard error, and the exit code is 1.`,
 	cmd.Flags().StringVar(&f.output, "output", "", "`FILE` for the phase 1 JSON, - for standard output (default -)")
 	cmd.Flags().BoolVar(&f.overwrite, "overwrite", false, "seal again, although the sealed file holds a replica, or the cache dir what phase 2 made of a finished sector")
 	f.add(a, cmd)
+	f.addTo(cmd)
 	require(cmd, "proof", "cache-dir", "staged", "sealed", "sector", "ticket")
 	cmd.MarkFlagsOneRequired("miner", "prover-id")
 	cmd.MarkFlagsMutuallyExclusive("miner", "prover-id")
@@ -115,7 +117,12 @@ func (a *app) runPC1(ctx context.Context, f pc1Flags) error {
 		return err
 	}
 	progress := new(seal.Progress)
-	job := sealer.Job{Name: sealer.JobName([]seal.Sector{f.sector}), Wait: f.wait, Progress: progress, Begin: to.begin}
+	if a.watch != nil {
+		a.watch(progress)
+	}
+	ctx, drain, stop := f.draining(ctx, progress)
+	defer stop()
+	job := sealer.Job{Name: sealer.JobName([]seal.Sector{f.sector}), Wait: f.wait, Progress: progress, Drain: drain, Begin: to.begin}
 	var outs []seal.Outcome
 	err = m.hold(ctx, f.sector.Proof, 1, job, func(h *sealer.Hold) error {
 		return m.labelling(h, func() view.Sample { return sealSample(progress, f.sector.Proof) }, func() (err error) {
@@ -234,8 +241,10 @@ func (a *app) runPC1Sectors(ctx context.Context, f pc1Flags) error {
 	}
 	w := &lineWriter{a: a}
 	progress := new(seal.Progress)
+	ctx, drain, stop := f.draining(ctx, progress)
+	defer stop()
 	job := sealer.Job{
-		Name: sealer.JobName(sectors), Wait: f.wait, Progress: progress,
+		Name: sealer.JobName(sectors), Wait: f.wait, Progress: progress, Drain: drain,
 		Begin: func() error {
 			var errs []error
 			for _, l := range lines {

@@ -243,6 +243,8 @@ func (a *app) runProcessorPC1(ctx context.Context, f *pc1Processor) error {
 	return runProcessor(ctx, a, "pc1", &f.processorFlags, check, processor.PC1, func(ctx context.Context, a *app) func(context.Context, seal.Sector) ([]byte, error) {
 		o := o
 		o.Program = "sdrbench processor pc1"
+		// A host that seals a sector again in the same directories, with another ticket, means it.
+		o.Resume = engine.ResumeOrReplace
 		o.Notes = func(n sealer.Note) {
 			about := ""
 			if n.Job != "" {

@@ -37,7 +37,8 @@ their files. It needs no staged data and builds no tree-d.
 
 With --sectors it does so for all of a file, in lock-step over the machine. Each line is a
 JSON object with the fields proof, cache-dir and replica-id. As each ends a line is printed,
-{"index":0,"layers":["…"]} or {"index":0,"error":"…"}: see pc1.`,
+{"index":0,"layers":["…"]} or {"index":0,"error":"…"}: see pc1.
+` + resumeHelp,
 		Example: `  sdrbench sdr --proof StackedDrg32GiBV1_1 --cache-dir cache --replica-id $REPLICA_ID
   sdrbench sdr --sectors sectors.jsonl --wait`,
 		Args: cobra.NoArgs,
@@ -53,6 +54,7 @@ JSON object with the fields proof, cache-dir and replica-id. As each ends a line
 	flagVar(cmd, &f.id, "replica-id", "HEX", "replica id", porep.ParseReplicaID)
 	cmd.Flags().BoolVar(&f.overwrite, "overwrite", false, "label although the cache dir holds what phase 2 made of a finished sector")
 	f.add(a, cmd)
+	f.addTo(cmd)
 	require(cmd, "proof", "cache-dir", "replica-id")
 	_ = cmd.MarkFlagDirname("cache-dir")
 	sectorsFlag(cmd, &f.sectors, "proof", "cache-dir", "replica-id")
@@ -71,7 +73,9 @@ func (a *app) runSDR(ctx context.Context, f sdrFlags) error {
 		return err
 	}
 	progress := new(seal.Progress)
-	job := sealer.Job{Name: "sdr", Wait: f.wait, Progress: progress}
+	ctx, drain, stop := f.draining(ctx, progress)
+	defer stop()
+	job := sealer.Job{Name: "sdr", Wait: f.wait, Progress: progress, Drain: drain}
 	err = m.hold(ctx, f.proof, 1, job, func(h *sealer.Hold) error {
 		return m.labelling(h, func() view.Sample { return sealSample(progress, f.proof) }, func() error {
 			_, err := h.GenerateSDR(ctx, []engine.Sector{{ReplicaID: f.id, CacheDir: f.cacheDir}})
@@ -135,8 +139,10 @@ func (a *app) runSDRSectors(ctx context.Context, f sdrFlags) error {
 	}
 	w := &lineWriter{a: a}
 	progress := new(seal.Progress)
+	ctx, drain, stop := f.draining(ctx, progress)
+	defer stop()
 	job := sealer.Job{
-		Name: fmt.Sprintf("sdr of %s", words.Count(len(sectors), "sector")), Wait: f.wait, Progress: progress,
+		Name: fmt.Sprintf("sdr of %s", words.Count(len(sectors), "sector")), Wait: f.wait, Progress: progress, Drain: drain,
 		Done: func(i int, o seal.Outcome) {
 			if o.Err != nil {
 				w.write(i, "", nil, o.Err)

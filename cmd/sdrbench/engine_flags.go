@@ -42,6 +42,7 @@ type engineFlags struct {
 	parentCache string
 	profile     string // "": where it is by default
 	wait        bool
+	resumeFlags
 
 	program string                 // the command, for those who look at its jobs
 	changed func(name string) bool // whether a flag was given
@@ -130,6 +131,7 @@ func (f *engineFlags) options(a *app) (o sealer.Options, err error) {
 	o.Program = f.program
 	o.Profile, o.ParentCache, o.ParentsInMemory = f.tuned, f.parentCache, a.settings.maximizeCaching
 	o.HugeTLBFS, o.RaisePages, o.StrictNUMA = f.hugeTLBFS, f.raisePages, f.strictNUMA
+	o.Resume, o.CheckpointEvery = f.resume(), f.checkpoint
 	if f.changed("lock-dir") || f.lockDir != reserve.DefaultDir {
 		o.LockDir = f.lockDir
 	}
@@ -274,7 +276,7 @@ func holdError(err error) error {
 func (m *machine) labelling(h *sealer.Hold, read func() view.Sample, job func() error) error {
 	c := h.Config()
 	stop := m.a.showLabels(&c, read)
-	err := job()
+	err := resumeError(job())
 	stop()
 	m.mu.Lock()
 	defer m.mu.Unlock()

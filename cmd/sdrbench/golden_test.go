@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sdr-engine/sdr/internal/golden"
+	"github.com/sdr-engine/sdr/internal/manifest"
 	"github.com/sdr-engine/sdr/internal/testkit"
 	"github.com/sdr-engine/sdr/porep"
 )
@@ -32,16 +33,18 @@ func TestGoldenSectors(t *testing.T) {
 	}
 }
 
-func testGoldenSector(t *testing.T, s golden.Sector) {
+// layOut makes a sector's staged and the other paths of pc1, and the flags that name them.
+func layOut(t *testing.T, s golden.Sector) (cacheDir, staged, sealed string, sector []string) {
+	t.Helper()
 	dir := t.TempDir()
-	cacheDir, staged, sealed := filepath.Join(dir, "cache"), filepath.Join(dir, "staged"), filepath.Join(dir, "sealed")
+	cacheDir, staged, sealed = filepath.Join(dir, "cache"), filepath.Join(dir, "staged"), filepath.Join(dir, "sealed")
 	if err := os.Mkdir(cacheDir, 0o777); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(sealed, nil, 0o666); err != nil {
 		t.Fatal(err)
 	}
-	sector := []string{"--proof", s.RegisteredProof, "--cache-dir", cacheDir, "--sealed", sealed,
+	sector = []string{"--proof", s.RegisteredProof, "--cache-dir", cacheDir, "--sealed", sealed,
 		"--prover-id", s.ProverID, "--sector", fmt.Sprint(s.SectorID), "--ticket", s.Ticket}
 
 	var existing []string
@@ -79,13 +82,18 @@ func testGoldenSector(t *testing.T, s golden.Sector) {
 		}
 		wantDigest(t, staged, s.StagedSHA256)
 	}
+	return cacheDir, staged, sealed, append(sector, "--staged", staged)
+}
+
+func testGoldenSector(t *testing.T, s golden.Sector) {
+	cacheDir, _, sealed, sector := layOut(t, s)
 
 	// Timing the kernels takes longer than a small sector: a part of those does it.
 	var quick []string
 	if s.SectorSize == 2<<10 {
 		quick = []string{"--kernel", "generic/1"}
 	}
-	pc1 := append([]string{"pc1", "--policy", "none", "--staged", staged}, sector...)
+	pc1 := append([]string{"pc1", "--policy", "none"}, sector...)
 	if !testkit.Long() && s.SectorID%4 != 0 {
 		pc1 = append(pc1, quick...)
 	}
@@ -114,6 +122,7 @@ func wantLayers(t *testing.T, dir string, s golden.Sector, others ...string) {
 		wantDigest(t, filepath.Join(dir, name), layer.SHA256)
 		others = append(others, name)
 	}
+	others = append(others, manifest.Name)
 	slices.Sort(others)
 	got, err := namesIn(dir)
 	if err != nil {

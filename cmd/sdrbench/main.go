@@ -14,12 +14,14 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"github.com/sdr-engine/sdr/cmd/sdrbench/internal/view"
 	"github.com/sdr-engine/sdr/internal/linux"
+	"github.com/sdr-engine/sdr/seal"
 )
 
 // The exit codes are part of the contract with scripts.
@@ -65,8 +67,13 @@ func withSignals(parent context.Context) (ctx context.Context, stop func()) {
 	signal.Notify(got, ends...)
 	// Who no longer reads what a job prints must not end it, and leave its files.
 	signal.Ignore(syscall.SIGPIPE)
+	first := new(firstSignal)
+	ctx = context.WithValue(ctx, firstSignalKey{}, first)
 	go func() {
 		<-got
+		if first.heard() {
+			<-got
+		}
 		cancel()
 		// Resetting signals already here would lose one that arrives just then.
 		for sig := range got {
@@ -85,11 +92,40 @@ func withSignals(parent context.Context) (ctx context.Context, stop func()) {
 	}
 }
 
+// A firstSignal is what a job may hear of instead of its context's end.
+type firstSignal struct {
+	mu    sync.Mutex
+	taken chan struct{}
+}
+
+type firstSignalKey struct{}
+
+// take is a channel that the first signal closes, which then does nothing else.
+func (f *firstSignal) take() <-chan struct{} {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.taken == nil {
+		f.taken = make(chan struct{})
+	}
+	return f.taken
+}
+
+// heard reports whether somebody has taken the first signal, which has come.
+func (f *firstSignal) heard() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.taken != nil {
+		close(f.taken)
+	}
+	return f.taken != nil
+}
+
 // An app is what the commands share: the three streams and the settings.
 type app struct {
 	in       io.Reader
 	out, err io.Writer
 	settings settings
+	watch    func(*seal.Progress) // for tests: is told of a job's before it begins
 }
 
 // A usageError is a fault of the command line, not of the work it asks for.

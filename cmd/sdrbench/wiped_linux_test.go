@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/sdr-engine/sdr/internal/layers"
+	"github.com/sdr-engine/sdr/internal/manifest"
 	"github.com/sdr-engine/sdr/internal/testkit"
 	sha256kernels "github.com/sdr-engine/sdr/sha256"
 )
@@ -87,6 +88,6 @@ func TestWiped(t *testing.T) {
 		if !bytes.Equal(want, made(dir)) {
 			t.Errorf("%s: the layers are not the new process's", name)
 		}
-		wantFiles(t, dir, layers.Name(1), layers.Name(2))
+		wantFiles(t, dir, layers.Name(1), layers.Name(2), manifest.Name)
 	}
 }

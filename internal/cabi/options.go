@@ -42,6 +42,7 @@ func openMachine(ctx context.Context, request []byte) (*machine, error) {
 		"lookahead":  text(&o.Lookahead, number),
 		"memory":     text(&o.Budget, parseBudget),
 		"writing":    text(&o.Writing, engine.ParseWriting),
+		"resume":     text(&o.Resume, engine.ParseResume),
 		"lock-dir":   text(&o.LockDir, asText),
 		"hugetlbfs":  text(&o.HugeTLBFS, asText),
 		"profile":    text(&profile, asText),

@@ -64,6 +64,19 @@ func (d *Dir) Remove(name string) error {
 	return nil
 }
 
+// PathOf is where a file of that name is, for people.
+func (d *Dir) PathOf(name string) string { return filepath.Join(d.path, name) }
+
+// Open opens a file of that name to read it. A link is not followed, a pipe not waited for.
+func (d *Dir) Open(name string) (*Reader, error) {
+	r := &Reader{path: d.PathOf(name), faults: d.faults}
+	err := r.do(OpOpen, r.path, func() (err error) {
+		r.f, err = d.root.OpenFile(name, os.O_RDONLY|linux.NoFollow|linux.NoWait, 0)
+		return err
+	})
+	return r, err
+}
+
 // Names are the names of what is in the directory.
 func (d *Dir) Names() ([]string, error) {
 	entries, err := fs.ReadDir(d.root.FS(), ".")
@@ -139,6 +152,41 @@ func (d *Dir) create(name string) (*os.File, error) {
 			return nil, err
 		}
 	}
+}
+
+// adopt opens a file that this process may go on with.
+func (d *Dir) adopt(name string, size int64) (f *os.File, err error) {
+	err = d.do(OpOpen, d.PathOf(name), func() (err error) {
+		f, err = d.root.OpenFile(name, os.O_RDWR|linux.NoFollow|linux.NoWait, 0)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			f.Close()
+			f = nil
+		}
+	}()
+	if err := linux.TryLock(f); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		return f, fmt.Errorf("locking: %w", err)
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return f, err
+	}
+	switch owner, names, ok := linux.Owner(info); {
+	case !ok:
+		return f, errors.ErrUnsupported // whose it is cannot be told
+	case !info.Mode().IsRegular() || owner != os.Geteuid() || names != 1:
+		return f, errors.New("it is no file of this user's with one name")
+	case info.Size() != size:
+		return f, fmt.Errorf("it has %d bytes, want %d", info.Size(), size)
+	case !d.leads(name, info):
+		return f, errors.New("it was replaced meanwhile")
+	}
+	return f, nil
 }
 
 // removeStale removes what a crash left under a temporary name. If a job has its lock it

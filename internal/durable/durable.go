@@ -39,6 +39,7 @@ type File struct {
 	mark   Mark // the file as it was committed
 
 	scratch bool // it has no name
+	stays   bool // when Commit is cut short
 	faults
 }
 
@@ -89,6 +90,25 @@ func (d *Dir) Create(name string) (*File, error) {
 		return nil, fmt.Errorf("durable: creating %s: %w", path, err)
 	}
 	return &File{dir: d, name: name, path: path, f: f, faults: d.faults}, nil
+}
+
+// Adopt goes on with the unfinished file of that name that an earlier job has left (see Keep),
+// if it has so many bytes: what is in it, the caller must know. It is an error if it is not
+// there, or could be anybody else's: under another name too, of another owner, no file.
+// Another job that has it is linux.ErrLocked. As after Reserve, nothing is known to have been
+// written; Trust says what was.
+func (d *Dir) Adopt(name string, size int64, block int) (*File, error) {
+	path := d.PathOf(name)
+	f, err := d.adopt(TempName(name), size)
+	if err != nil {
+		return nil, fmt.Errorf("durable: going on with %s: %w", path, err)
+	}
+	file := &File{dir: d, name: name, path: path, f: f, faults: d.faults}
+	if err := file.ReserveBlocks(size, block); err != nil {
+		file.close()
+		return nil, err
+	}
+	return file, nil
 }
 
 // Scratch makes a file in dir that never has a name for longer than a moment: it is
@@ -149,6 +169,17 @@ func (d *File) WriteAt(b []byte, off int64) (int, error) {
 		return 0, err
 	}
 	return len(b), nil
+}
+
+// Trust notes what is in the file at off already: b, as it was read.
+func (d *File) Trust(b []byte, off int64) { d.sums.Add(b, off) }
+
+// Sync waits until what was written is on the disk. The file has no name yet.
+func (d *File) Sync() error {
+	if err := d.do(OpSync, d.path, func() error { return linux.Datasync(d.f) }); err != nil {
+		return fmt.Errorf("durable: syncing %s: %w", d.path, err)
+	}
+	return nil
 }
 
 // put writes b, by way of write, and remembers what it was.
@@ -318,7 +349,11 @@ func (d *File) commit(ctx context.Context, replace bool) error {
 	}
 	if err != nil {
 		d.mark = Mark{}
-		d.Abort()
+		if d.stays && ctx.Err() != nil {
+			d.Keep()
+		} else {
+			d.Abort()
+		}
 		if said := (*LostError)(nil); errors.As(err, &said) {
 			return err
 		}
@@ -381,6 +416,17 @@ func (d *File) Abort() {
 		}
 	}
 	d.close()
+}
+
+// Stay has a Commit that its context cuts short leave the unfinished file, as Keep does.
+func (d *File) Stay() { d.stays = true }
+
+// Keep ends the writing, and leaves the unfinished file where it is, for Adopt. After Commit
+// it does nothing.
+func (d *File) Keep() {
+	if d.f != nil {
+		d.close()
+	}
 }
 
 func (d *File) close() {

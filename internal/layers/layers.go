@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -69,6 +70,8 @@ type Set struct {
 	dir     *durable.Dir
 	first   int
 	writers []*Writer
+	adopted map[int]*Writer // by layer, of an earlier job
+	kept    map[int]bool    // by layer: what is not finished stays
 }
 
 // A Writer is a layer's file on its way: it appears under its name only when it
@@ -80,31 +83,105 @@ type Writer struct {
 	written atomic.Int64
 }
 
-// Create starts the files of layers first to last of the sector in cacheDir.
-// What is stale under its final name goes first: whose it is nobody knows, and the space
-// is needed. Then the space for the new ones is taken. Labels can be read back in blocks of
-// so many bytes, before the layer is finished.
-//
-// On an error nothing is left of the new ones; if another job has the cache dir,
-// it is linux.ErrLocked, and everything that is there stays.
-func Create(ctx context.Context, cacheDir string, first, last int, size porep.SectorSize, block int) (s *Set, err error) {
-	if s, err = replace(ctx, cacheDir, first, last, size); err != nil {
+// Open takes the sector's cache dir, and touches nothing in it. If another job has it, it
+// is linux.ErrLocked.
+func Open(ctx context.Context, cacheDir string) (*Set, error) {
+	dir, err := durable.OpenDir(ctx, cacheDir)
+	if err != nil {
 		return nil, err
 	}
+	if err := dir.Lock(); err != nil {
+		dir.Close()
+		return nil, err
+	}
+	return &Set{dir: dir, adopted: map[int]*Writer{}, kept: map[int]bool{}}, nil
+}
+
+// Dir is the cache dir.
+func (s *Set) Dir() *durable.Dir { return s.dir }
+
+// Adopt goes on with the unfinished file of a layer that an earlier job has left. What is in it
+// is told by Writer.Raw, and then by Trust; Drop removes it again.
+func (s *Set) Adopt(layer int, size porep.SectorSize, block int) (*Writer, error) {
+	f, err := s.dir.Adopt(Name(layer), int64(size), block)
+	if err != nil {
+		return nil, err
+	}
+	w := &Writer{file: f, size: int64(size)}
+	f.AllowDirect()
+	if w.reader, err = f.Reader(); err != nil {
+		f.Keep()
+		return nil, err
+	}
+	s.adopted[layer] = w
+	s.keep(layer, w)
+	return w, nil
+}
+
+// Drop removes a file that Adopt has opened.
+func (s *Set) Drop(layer int) {
+	s.adopted[layer].end(false)
+	delete(s.adopted, layer)
+	delete(s.kept, layer)
+}
+
+// Create starts the files of layers first to last, but for those that were adopted.
+// What is stale under its final name goes first: whose it is nobody knows, and the space
+// is needed. Then the space for the new ones is taken. Labels can be read back in blocks of
+// so many bytes, before the layer is finished. On an error nothing is left of the new ones.
+func (s *Set) Create(first, last int, size porep.SectorSize, block int) (err error) {
+	s.first = first
 	defer func() {
 		if err != nil {
-			s.Close()
-			s = nil
+			s.end()
 		}
 	}()
+	for layer := first; layer <= last; layer++ {
+		if w := s.adopted[layer]; w != nil {
+			s.writers = append(s.writers, w)
+			continue
+		}
+		f, err := s.dir.Create(Name(layer))
+		if err != nil {
+			return err
+		}
+		s.writers = append(s.writers, &Writer{file: f, size: int64(size)})
+	}
+	names, err := s.dir.Names()
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if IsStale(name, first) {
+			if err := s.dir.Remove(name); err != nil {
+				return fmt.Errorf("layers: removing what an earlier job left: %w", err)
+			}
+		}
+	}
 	for _, w := range s.writers {
+		if w.reader != nil || block == 0 {
+			continue
+		}
 		if err := w.file.ReserveBlocks(int64(size), block); err != nil {
-			return s, err
+			return err
 		}
 		w.file.AllowDirect()
 		if w.reader, err = w.file.Reader(); err != nil {
-			return s, err
+			return err
 		}
+	}
+	return nil
+}
+
+// Create is Open and Set.Create.
+func Create(ctx context.Context, cacheDir string, first, last int, size porep.SectorSize, block int) (*Set, error) {
+	s, err := Open(ctx, cacheDir)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Create(first, last, size, block); err != nil {
+		s.Close()
+		return nil, err
 	}
 	return s, nil
 }
@@ -112,47 +189,11 @@ func Create(ctx context.Context, cacheDir string, first, last int, size porep.Se
 // Remove removes what is stale of the sector in cacheDir as Create does,
 // unless another job has the cache dir: then it is linux.ErrLocked.
 func Remove(ctx context.Context, cacheDir string, first, last int) error {
-	s, err := replace(ctx, cacheDir, first, last, 0)
+	s, err := Create(ctx, cacheDir, first, last, 0, 0)
 	if err == nil {
 		s.Close()
 	}
 	return err
-}
-
-// replace starts files and, when it has the locks of all, removes what is stale.
-func replace(ctx context.Context, cacheDir string, first, last int, size porep.SectorSize) (_ *Set, err error) {
-	dir, err := durable.OpenDir(ctx, cacheDir)
-	if err != nil {
-		return nil, err
-	}
-	s := &Set{dir: dir, first: first}
-	defer func() {
-		if err != nil {
-			s.Close()
-		}
-	}()
-	if err := dir.Lock(); err != nil {
-		return nil, err
-	}
-	for layer := first; layer <= last; layer++ {
-		f, err := dir.Create(Name(layer))
-		if err != nil {
-			return nil, err
-		}
-		s.writers = append(s.writers, &Writer{file: f, size: int64(size)})
-	}
-	names, err := dir.Names()
-	if err != nil {
-		return nil, err
-	}
-	for _, name := range names {
-		if IsStale(name, first) {
-			if err := dir.Remove(name); err != nil {
-				return nil, fmt.Errorf("layers: removing what an earlier job left: %w", err)
-			}
-		}
-	}
-	return s, nil
 }
 
 // Layer is the file of layer number n, one of those that are made.
@@ -161,7 +202,11 @@ func (s *Set) Layer(n int) *Writer { return s.writers[n-s.first] }
 // Recheck makes sure that every layer that is finished is still there, as it was when it
 // was finished.
 func (s *Set) Recheck(ctx context.Context) error {
-	for _, w := range s.writers {
+	finished := s.writers
+	for _, w := range s.adopted {
+		finished = append(slices.Clip(finished), w)
+	}
+	for _, w := range finished {
 		if err := w.file.Recheck(ctx); err != nil {
 			return err
 		}
@@ -169,17 +214,58 @@ func (s *Set) Recheck(ctx context.Context) error {
 	return nil
 }
 
-// Close gives up what is not finished, of which nothing is left, ends reading, and gives
-// the cache dir back.
+// Keep has Close leave a layer that is not finished as it is, for Adopt.
+func (s *Set) Keep(layer int) { s.keep(layer, s.Layer(layer)) }
+
+func (s *Set) keep(layer int, w *Writer) {
+	s.kept[layer] = true
+	w.file.Stay()
+}
+
+// Close gives up what is not finished, of which nothing is left but what is kept, ends
+// reading, and gives the cache dir back.
 func (s *Set) Close() {
-	for _, w := range s.writers {
-		w.file.Abort()
-		if w.reader != nil {
-			w.reader.Close()
-		}
-	}
+	s.end()
 	s.dir.Close()
 }
+
+// end ends all files.
+func (s *Set) end() {
+	for i, w := range s.writers {
+		w.end(s.kept[s.first+i])
+		delete(s.adopted, s.first+i)
+	}
+	for layer, w := range s.adopted {
+		w.end(s.kept[layer])
+	}
+	s.writers, s.adopted = nil, nil
+}
+
+func (w *Writer) end(keep bool) {
+	if keep {
+		w.file.Keep()
+	} else {
+		w.file.Abort()
+	}
+	if w.reader != nil {
+		w.reader.Close()
+	}
+}
+
+// Raw fills b with what is in the file, be it right or not.
+func (w *Writer) Raw(way durable.Way, b []byte, off int64) error { return w.reader.Read(way, b, off) }
+
+// Trust notes that b, which was read at a byte offset, is what the layer has there.
+func (w *Writer) Trust(b []byte, off int64) { w.file.Trust(b, off) }
+
+// Resume says that so many bytes from the first on are there; what follows will be written.
+func (w *Writer) Resume(bytes int64) { w.written.Store(bytes) }
+
+// Sync waits until what was written is on the disk.
+func (w *Writer) Sync() error { return w.file.Sync() }
+
+// Reader reads what was written, until Close.
+func (w *Writer) Reader() *durable.Reader { return w.reader }
 
 // Write writes labels that are final, at a byte offset. Several goroutines may
 // write different parts; no part is written twice. A file that somebody has removed

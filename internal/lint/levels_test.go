@@ -58,6 +58,7 @@ var levels = []row{
 	{2, "parentcache", []string{"internal/linux", "internal/durable", "hugepages", "graph", "porep", "github.com/edsrzf/mmap-go"}},
 	{2, "merkle", []string{"fr32", "porep", "sha256"}},
 	{2, "internal/layers", []string{"porep", "internal/durable", "internal/linux"}},
+	{2, "internal/manifest", []string{"internal/durable", "porep"}},
 	{2, "placement", []string{"internal/memorymode", "internal/words", "topology"}},
 	{2, "reserve", []string{"internal/linux", "topology"}},
 	{2, "engine/internal/onelayer", []string{"engine/internal/ring", "internal/durable", "internal/linux", "internal/memorymode", "internal/roundup", "porep", "sha256"}},

@@ -9,6 +9,7 @@ import (
 	"github.com/sdr-engine/sdr/engine/internal/ring"
 	"github.com/sdr-engine/sdr/internal/durable"
 	"github.com/sdr-engine/sdr/internal/roundup"
+	"github.com/sdr-engine/sdr/porep"
 )
 
 // A spilling keeps the labels that will be far parents: when a segment is labelled, those
@@ -70,7 +71,7 @@ func (s *Store) spill(ctx context.Context) {
 	if !s.Flow.Wait(&s.index.gate, s.index.ready.Load) {
 		return
 	}
-	if s.file == nil { // Fill has it open
+	if s.file == nil && !s.lost.Load() { // Fill or Restore has it open
 		if err := s.open(ctx); err != nil {
 			s.lose(ctx, err)
 		}
@@ -229,6 +230,49 @@ func (s *Store) checkSpilled(labels []byte, child int) error {
 		}
 	}
 	return nil
+}
+
+// Restore readies memory and the file before Start, as they were when an earlier job was at
+// Begin, from the layer's files. The layer before is there. When ctx is done the error is its
+// cause.
+func (s *Store) Restore(ctx context.Context) error {
+	if err := s.index.wait(ctx); err != nil {
+		return err
+	}
+	if err := s.open(ctx); err != nil {
+		s.lose(ctx, err)
+	}
+	begin := int(s.Begin / s.Segment)
+	nodes := make([]uint32, farChunk)
+	for n := 0; uint64(n)*s.Segment < s.Begin; n++ {
+		from, end := uint64(n)*s.Segment, min(uint64(n+1)*s.Segment, s.Begin)
+		if s.lost.Load() && end+s.InMemory <= s.Begin {
+			continue // nobody wants it: far parents come from the layer's files
+		}
+		if err := s.loadNewest(from, end); err != nil {
+			return err
+		}
+		for child := max(n+kept, begin); child < Segments && n < begin && !s.lost.Load(); child++ {
+			if err := s.spillSection(nodes, uint64(n), child, n); err != nil {
+				s.lose(ctx, err)
+			}
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+	}
+	s.done.Store(uint64(begin))
+	return nil
+}
+
+// loadNewest reads labels of the first layer, nodes of one segment, to where the newest are.
+func (s *Store) loadNewest(from, end uint64) error {
+	pitch := uint64(s.pitch)
+	return s.Files.Each(int(roundup.Div(end-from, s.Part)), func(part int, buffer []byte) error {
+		first := from + uint64(part)*s.Part
+		n := min(s.Part, end-first)
+		return s.Files.Load(s.newest[first%s.InMemory*pitch:][:n*pitch], s.First, first, buffer[:n*porep.NodeSize], false)
+	})
 }
 
 // Fill readies the file before Start, as it would be at Begin: what it has of segments

@@ -74,7 +74,7 @@ type Batch struct {
 	Lanes  int
 	First  int    // the number of layer index 0
 	Layers int    // that are labelled, one after another
-	Begin  uint64 // the position, at the beginning of a segment, of the first node to label
+	Begin  uint64 // the position, in the first layer, of the first node to label
 	Flow   *ring.Flow
 	Files  Files
 	Way    durable.Way // to the disk and back

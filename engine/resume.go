@@ -1,0 +1,337 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"runtime"
+
+	"github.com/sdr-engine/sdr/internal/durable"
+	"github.com/sdr-engine/sdr/internal/layers"
+	"github.com/sdr-engine/sdr/internal/linux"
+	"github.com/sdr-engine/sdr/internal/manifest"
+	"github.com/sdr-engine/sdr/porep"
+)
+
+// samplesUnproven is of how many labels a layer must be right that no manifest proves: one
+// wrong label in a hundred is found all but once in 10^17 times; a single one is hardly ever.
+const samplesUnproven = 4096
+
+// A resuming is what a lane goes on from.
+type resuming struct {
+	*lane
+	ctx     context.Context
+	c       *Config
+	sector  Sector
+	block   int
+	last    int
+	unit    uint64 // nodes: a batch begins at a multiple of it
+	buffers [][]byte
+}
+
+// A proved layer has been read whole, and is what it was when it was made.
+type proved struct {
+	layer int
+	hash  manifest.Hash
+	mark  durable.Mark
+}
+
+// resume looks at what is in the cache dir, which is locked, and finds the layer and the node
+// that the lane goes on from. What it does not believe it leaves to Create, which removes it.
+func (l *lane) resume(ctx context.Context, s Sector, r *Resolved, unit uint64) error {
+	c := &r.c
+	l.record = newRecord(l.files, c.Proof, s.ReplicaID)
+	m, err := manifestOf(l.files.Dir(), c, &s)
+	if err != nil {
+		return err
+	}
+	given := s.First > 1 || c.Digests // the caller goes on by himself
+	rs := &resuming{lane: l, ctx: ctx, c: c, sector: s, block: r.shape.block(), last: r.last, unit: unit}
+	switch {
+	case m != nil && given:
+		for _, known := range m.Layers {
+			if known.Number < s.First {
+				l.record.setLayer(known)
+			}
+		}
+	case m != nil:
+		err = rs.prove(m)
+	case c.Resume == ResumeSampled && !given:
+		err = rs.sample()
+	}
+	if err != nil {
+		return err
+	}
+	if m == nil || l.first == 1 && l.begin == 0 {
+		return l.files.Dir().Remove(manifest.Name) // none, or one that proves nothing any more
+	}
+	return nil
+}
+
+// manifestOf is the manifest to go on from, or nil; the error is of one that is refused.
+func manifestOf(dir *durable.Dir, c *Config, s *Sector) (*manifest.Manifest, error) {
+	if c.Resume == Restart {
+		return nil, nil
+	}
+	m, err := manifest.ReadIn(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err == nil {
+		err = m.Of(s.CacheDir, c.Proof, s.ReplicaID)
+	}
+	if err == nil {
+		return m, nil
+	}
+	known := true
+	switch other := (*manifest.OtherError)(nil); {
+	case errors.As(err, &other):
+		err = &OtherSectorError{other.Path, other.Proof, other.WantProof, other.ReplicaID, other.WantID}
+	case errors.As(err, new(*manifest.SchemaError)), errors.As(err, new(*manifest.DamagedError)):
+		err = &ManifestError{manifest.Path(s.CacheDir), err}
+	default:
+		known = false // it cannot be read
+	}
+	if known && c.Resume == ResumeOrReplace {
+		return nil, nil
+	}
+	return nil, refused(err)
+}
+
+// checkManifest finds a manifest that will be refused, before anything is done.
+func checkManifest(c *Config, s *Sector) error {
+	dir, err := durable.OpenDir(context.Background(), s.CacheDir)
+	if err != nil || s.ReplicaID == (porep.ReplicaID{}) {
+		return nil // others say so; or it is not known yet
+	}
+	defer dir.Close()
+	_, err = manifestOf(dir, c, s)
+	return err
+}
+
+// isProved reports whether there is a manifest that a job would go on from, or be refused for.
+func isProved(c *Config, s *Sector) bool {
+	dir, err := durable.OpenDir(context.Background(), s.CacheDir)
+	if err != nil {
+		return false
+	}
+	defer dir.Close()
+	m, err := manifestOf(dir, c, s)
+	return m != nil || err != nil
+}
+
+// prove goes through layers as long as they are what the manifest says.
+func (r *resuming) prove(m *manifest.Manifest) error {
+	size := int64(r.c.Proof.SectorSize())
+	for layer := 1; layer <= r.last; layer++ {
+		known, finished := m.Layer(layer)
+		part, begun := m.Part(layer)
+		if !finished && !begun {
+			return nil
+		}
+		if begun {
+			known = manifest.Layer{Number: layer, Hash: part.Hash, Kernel: part.Kernel, Checked: manifest.CheckedReadBack}
+		}
+		if finished || part.Bytes == size { // which may have got its name
+			there, err := r.finished(known)
+			if err != nil {
+				return err
+			}
+			if there {
+				continue
+			}
+		}
+		if !begun {
+			return nil
+		}
+		if there, err := r.part(part, known); err != nil || !there {
+			return err
+		}
+	}
+	return nil
+}
+
+// finished reports whether a layer is there, as it was when it was made. A temporary name that
+// it has, too, goes: a kill leaves both.
+func (r *resuming) finished(known manifest.Layer) (bool, error) {
+	file, err := r.files.Dir().Open(layers.Name(known.Number))
+	if err != nil {
+		return false, nil
+	}
+	var hash manifest.Hash
+	var sums *durable.Sums
+	var mark durable.Mark
+	for try := 0; try < 2 && err == nil && hash != known.Hash; try++ { // a disk may err once
+		hash, sums, mark, err = r.read(file, known.Number)
+	}
+	if err == nil && hash == known.Hash {
+		err = r.files.Dir().Remove(durable.TempName(layers.Name(known.Number)))
+	}
+	if err != nil || hash != known.Hash {
+		file.Close()
+		return false, r.unless(err, known.Number)
+	}
+	file.Trust(sums)
+	r.goOn(known, file, mark)
+	return true, nil
+}
+
+// unless is nil if a layer was read, or cannot be: it is made again. A disk that does not
+// yield it, now, is an error: nothing is lost yet.
+func (r *resuming) unless(err error, layer int) error {
+	switch {
+	case r.ctx.Err() != nil:
+		return context.Cause(r.ctx)
+	case err == nil, errors.Is(err, fs.ErrInvalid), errors.Is(err, io.ErrUnexpectedEOF):
+		return nil
+	}
+	return fmt.Errorf("going on from layer %d, which nothing has touched: %w", layer, err)
+}
+
+// goOn notes that a layer is there, and is the layer before.
+func (r *resuming) goOn(known manifest.Layer, before *durable.Reader, mark durable.Mark) {
+	if r.before != nil {
+		r.before.Close()
+	}
+	r.before, r.first = before, known.Number+1
+	r.record.setLayer(known)
+	r.record.unsaved = true // it may not have been in there
+	r.proved = append(r.proved, proved{known.Number, known.Hash, mark})
+}
+
+// read reads a layer whole. One that can be no layer is fs.ErrInvalid.
+func (r *resuming) read(file *durable.Reader, layer int) (hash manifest.Hash, sums *durable.Sums, mark durable.Mark, err error) {
+	size := r.c.Proof.SectorSize()
+	info, err := file.File().Stat()
+	if err != nil {
+		return hash, nil, mark, err
+	}
+	if !info.Mode().IsRegular() || info.Size() != int64(size) {
+		return hash, nil, mark, fs.ErrInvalid
+	}
+	if mark, err = durable.MarkOf(layers.Path(r.sector.CacheDir, layer), file.File()); err != nil {
+		return hash, nil, mark, err
+	}
+	tree := manifest.NewTree(size)
+	sums = durable.NewSums(info.Size(), r.block)
+	err = tree.AddFrom(r.ctx, info.Size(), r.room(), func(b []byte, off int64) error { return file.Read(r.c.way(), b, off) }, sums.Add)
+	if err == nil {
+		hash, err = tree.Root()
+	}
+	return hash, sums, mark, err
+}
+
+// room are buffers for reading.
+func (r *resuming) room() [][]byte {
+	for len(r.buffers) < min(readers, runtime.GOMAXPROCS(0)) {
+		r.buffers = append(r.buffers, linux.AlignedBuffer(int(min(uint64(r.c.Proof.SectorSize()), chunkBytes))))
+	}
+	return r.buffers
+}
+
+// part goes on with a layer that is not finished, if what was noted of it is there. It reports
+// whether all of it was, and has its name now.
+func (r *resuming) part(part manifest.Part, known manifest.Layer) (whole bool, err error) {
+	w, err := r.files.Adopt(part.Number, r.c.Proof.SectorSize(), r.block)
+	if err != nil {
+		return false, nil
+	}
+	begin := uint64(part.Bytes) / porep.NodeSize
+	if part.Bytes < int64(r.c.Proof.SectorSize()) {
+		begin -= begin % r.unit
+	}
+	trusted := int64(begin) * porep.NodeSize // what is behind is written again
+	tree := r.record.tree(part.Number)
+	var hash manifest.Hash
+	for try := 0; try < 2 && err == nil && hash != part.Hash; try++ { // a disk may err once
+		err = tree.AddFrom(r.ctx, part.Bytes, r.room(), func(b []byte, off int64) error { return w.Raw(r.c.way(), b, off) },
+			func(b []byte, off int64) {
+				if off < trusted {
+					w.Trust(b[:min(int64(len(b)), trusted-off)], off)
+				}
+			})
+		if err == nil {
+			hash, err = tree.Sum(part.Bytes)
+		}
+	}
+	if err := r.unless(err, part.Number); err != nil {
+		return false, err
+	}
+	if hash != part.Hash || begin == 0 {
+		r.files.Drop(part.Number)
+		r.record.forget(part.Number)
+		return false, nil
+	}
+	if part.Bytes < int64(r.c.Proof.SectorSize()) {
+		r.record.setPart(part)
+		r.begin = begin
+		return false, nil
+	}
+	if err := r.files.Dir().Remove(layers.Name(part.Number)); err != nil { // what has the name is not it
+		return false, err
+	}
+	w.Resume(part.Bytes)
+	if err := w.Commit(r.ctx); err != nil {
+		if r.ctx.Err() != nil {
+			return false, context.Cause(r.ctx)
+		}
+		return false, fmt.Errorf("layer %d: %w", part.Number, err)
+	}
+	r.record.forget(part.Number)
+	return r.finished(known)
+}
+
+// sample goes on from layers that no manifest proves, as long as a sample of their labels is
+// right.
+func (r *resuming) sample() error {
+	for layer := 1; layer <= r.last; layer++ {
+		file, err := r.files.Dir().Open(layers.Name(layer))
+		if err != nil {
+			return nil
+		}
+		hash, sums, mark, err := r.read(file, layer)
+		wrong := false
+		if err == nil {
+			err = verifySample(r.ctx, r.c.Proof, r.sector, layer, samplesUnproven, rand.Uint64())
+			wrong = errors.As(err, new(*LabelError))
+		}
+		if err != nil {
+			file.Close()
+			if wrong {
+				return nil
+			}
+			return r.unless(err, layer)
+		}
+		file.Trust(sums)
+		r.goOn(manifest.Layer{Number: layer, Hash: hash, Kernel: "unknown", Checked: manifest.CheckedSample}, file, mark)
+	}
+	return nil
+}
+
+// recheck makes sure that layers that the lane went on from are still there, as they were.
+func (l *lane) recheck(ctx context.Context, s Sector, r *Resolved) error {
+	for _, p := range l.proved {
+		same, err := p.mark.Same()
+		if err != nil {
+			return err
+		}
+		if same {
+			continue
+		}
+		again := &resuming{lane: &lane{files: l.files, record: newRecord(l.files, r.c.Proof, l.id), first: p.layer, id: l.id}, ctx: ctx, c: &r.c, sector: s, block: r.shape.block(), last: r.last}
+		there, err := again.finished(manifest.Layer{Number: p.layer, Hash: p.hash})
+		if again.before != nil {
+			again.before.Close()
+		}
+		if err == nil && !there {
+			err = fmt.Errorf("layer %d, from which this job went on: %w", p.layer, ErrChanged)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return l.files.Recheck(ctx)
+}
