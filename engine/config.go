@@ -12,6 +12,7 @@ import (
 
 	"github.com/sdr-engine/sdr/hugepages"
 	"github.com/sdr-engine/sdr/internal/durable"
+	"github.com/sdr-engine/sdr/internal/failure"
 	"github.com/sdr-engine/sdr/placement"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/topology"
@@ -248,6 +249,9 @@ type ConfigError struct {
 	Part   string // "cache dir of sector 0"
 	Reason string
 }
+
+// Is reports whether target is the kind ErrBadInput.
+func (e *ConfigError) Is(target error) bool { return target == failure.ErrBadInput }
 
 func (e *ConfigError) Error() string {
 	return fmt.Sprintf("engine: checking configuration: %s: %s", e.Part, e.Reason)

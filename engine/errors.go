@@ -2,18 +2,20 @@ package engine
 
 import (
 	"github.com/sdr-engine/sdr/internal/durable"
+	"github.com/sdr-engine/sdr/internal/failure"
 	"github.com/sdr-engine/sdr/internal/linux"
 )
 
-// What errors.Is finds in Run's errors, in those of its sectors too.
+// What errors.Is finds in Run's errors, in those of its sectors too: package seal says what
+// each is and what to do about it.
 var (
-	// ErrBusy: another job, of this process or another, has the sector's cache dir. The
-	// sector was not touched.
-	ErrBusy = linux.ErrLocked
-	// ErrLost: a file that the job made or was making was removed or replaced, or its
-	// directory moved.
-	ErrLost = durable.ErrLost
-	// ErrChanged: a file does not yield what was written to it. A failing disk, or another
-	// process, has changed it.
-	ErrChanged = durable.ErrChanged
+	ErrBusy            = linux.ErrLocked
+	ErrLost            = durable.ErrLost
+	ErrChanged         = durable.ErrChanged
+	ErrBadInput        = failure.ErrBadInput
+	ErrNoSpace         = failure.ErrNoSpace
+	ErrNoMemory        = failure.ErrNoMemory
+	ErrHardwareSuspect = failure.ErrHardwareSuspect
+	ErrCorrupt         = failure.ErrCorrupt
+	ErrCancelled       = failure.ErrCancelled
 )

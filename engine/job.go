@@ -9,6 +9,7 @@ import (
 
 	"github.com/sdr-engine/sdr/engine/internal/onelayer"
 	"github.com/sdr-engine/sdr/graph"
+	"github.com/sdr-engine/sdr/internal/failure"
 	"github.com/sdr-engine/sdr/internal/layers"
 )
 
@@ -69,7 +70,7 @@ func (j *job) runHasher(ctx context.Context, h int, r *regions) error {
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
 	populating, stop := context.WithCancel(ctx)
-	failed := func(err error) { end(fmt.Errorf("engine: taking memory for hasher %d: %w", h, err)) }
+	failed := func(err error) { end(failure.Inner(fmt.Errorf("engine: taking memory for hasher %d: %w", h, err))) }
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		if j.hooks.Memory != nil {
@@ -138,7 +139,7 @@ func (j *job) runBatch(ctx context.Context, h, n int, r *regions) error {
 			}
 		}
 		result := &j.results[l.sector]
-		result.err = l.failure()
+		result.err = failure.Returned(ctx, l.failure())
 		result.digests = l.digests
 		result.done = result.err == nil && p.err == nil
 		if j.c.Done != nil && (result.done || result.err != nil) {
@@ -181,7 +182,7 @@ func (j *job) removeLayers(ctx context.Context, batches []batch) {
 		for _, i := range b.sectors {
 			s := j.c.Sectors[i]
 			if err := layers.Remove(ctx, s.CacheDir, s.First, j.last); err != nil {
-				j.results[i].err = err
+				j.results[i].err = failure.Returned(ctx, err)
 			}
 		}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/sdr-engine/sdr/hugepages"
 	"github.com/sdr-engine/sdr/internal/durable"
+	"github.com/sdr-engine/sdr/internal/failure"
 	"github.com/sdr-engine/sdr/internal/layers"
 	"github.com/sdr-engine/sdr/internal/linux"
 	"github.com/sdr-engine/sdr/internal/words"
@@ -31,6 +32,9 @@ type SpaceError struct {
 	// replaces.
 	Free uint64
 }
+
+// Is reports whether target is the kind ErrNoSpace.
+func (e *SpaceError) Is(target error) bool { return target == failure.ErrNoSpace }
 
 func (e *SpaceError) Error() string {
 	return fmt.Sprintf("engine: looking for room: %s on the file system of %s take %s, there is room for %s: free %s there, or label fewer sectors at a time",

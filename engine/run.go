@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sdr-engine/sdr/hugepages"
+	"github.com/sdr-engine/sdr/internal/failure"
 )
 
 // Result is what a job reports.
@@ -89,6 +90,8 @@ func (e *SectorError) Unwrap() error { return e.Err }
 // Hashers never leave their threads: a program with more than one should have
 // GOMAXPROCS at some more than the machine's CPUs, or its other goroutines wait.
 func (r *Resolved) Run(ctx context.Context) (result Result, err error) {
+	caller := ctx
+	defer func() { err = failure.Returned(caller, err) }()
 	j, err := newJob(r)
 	if err != nil {
 		return Result{}, err
@@ -109,7 +112,7 @@ func (r *Resolved) Run(ctx context.Context) (result Result, err error) {
 		for _, batches := range j.split {
 			j.removeLayers(ctx, batches)
 		}
-		return j.result(nil, err)
+		return j.result(nil, failure.Returned(ctx, err))
 	}
 	defer func() { err = errors.Join(err, free(regions)) }()
 	j.startIndex(ctx)
@@ -118,12 +121,12 @@ func (r *Resolved) Run(ctx context.Context) (result Result, err error) {
 	for h := range r.c.Hashers {
 		wg.Go(func() {
 			if err := j.runHasher(ctx, h, regions[h]); err != nil {
-				cancel(err)
+				cancel(failure.Inner(err))
 			}
 		})
 	}
 	wg.Wait()
-	return j.result(regions, context.Cause(ctx))
+	return j.result(regions, failure.Returned(caller, context.Cause(ctx)))
 }
 
 type sectorResult struct {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/sdr-engine/sdr/engine"
 	"github.com/sdr-engine/sdr/internal/durable"
+	"github.com/sdr-engine/sdr/internal/failure"
 	"github.com/sdr-engine/sdr/internal/linux"
 	"github.com/sdr-engine/sdr/merkle"
 	"github.com/sdr-engine/sdr/porep"
@@ -41,6 +42,11 @@ func (e *PathError) Error() string {
 
 func (e *PathError) Unwrap() error { return e.Err }
 
+// Is reports whether target is the kind ErrBadInput, unless Err is of another kind.
+func (e *PathError) Is(target error) bool {
+	return target == ErrBadInput && failure.IsInput(e.Err) && !errors.Is(e.Err, ErrBusy)
+}
+
 // A DataError says that the staged data is not what the pieces say.
 type DataError struct {
 	Root, CommD porep.Commitment // of the data and of the pieces
@@ -49,6 +55,9 @@ type DataError struct {
 	Piece        int
 	CommP, Found porep.Commitment // the piece's and its data's
 }
+
+// Is reports whether target is the kind ErrBadInput.
+func (e *DataError) Is(target error) bool { return target == failure.ErrBadInput }
 
 func (e *DataError) Error() string {
 	s := fmt.Sprintf("seal: checking pieces: the data's root is %s, the pieces' comm_d %s: ", e.Root, e.CommD)
@@ -93,6 +102,11 @@ type Outcome struct {
 // outcomes, and so is ctx's until then. After that a sector that fails leaves the others
 // alone. The error then is that of all Outcomes joined; there is one for each sector.
 func PreCommit1Together(ctx context.Context, sectors []Sector, o Options) ([]Outcome, error) {
+	outs, err := preCommit1Together(ctx, sectors, o)
+	return outs, failure.Returned(ctx, err)
+}
+
+func preCommit1Together(ctx context.Context, sectors []Sector, o Options) ([]Outcome, error) {
 	if o.Progress == nil {
 		o.Progress = new(Progress)
 	}
@@ -149,7 +163,7 @@ func PreCommit1Together(ctx context.Context, sectors []Sector, o Options) ([]Out
 	go func() {
 		for i, w := range ends.works {
 			if w.err = w.finish(copying); w.err != nil && len(ends.works) == 1 {
-				cancel(w.err)
+				cancel(failure.Inner(w.err))
 			}
 			close(ends.copied[i])
 		}
@@ -157,7 +171,7 @@ func PreCommit1Together(ctx context.Context, sectors []Sector, o Options) ([]Out
 	o.Progress.enter(StageLabels, 0)
 	result, err := resolved.Run(copying)
 	if err != nil && !slices.ContainsFunc(result.Sectors, func(s engine.SectorResult) bool { return s.Err == nil }) {
-		cancel(err) // nobody needs the rest
+		cancel(failure.Inner(err)) // nobody needs the rest
 	}
 	<-ends.copied[len(ends.copied)-1]
 	outs := ends.all(result, err)
@@ -239,6 +253,7 @@ func (e *endings) own(i int, err error) error {
 
 // end notes, and tells, what became of a sector.
 func (e *endings) end(sector int, out Outcome) {
+	out.Err = failure.Returned(e.ctx, out.Err)
 	e.outs[sector], e.known[sector] = out, true
 	if e.tell == nil {
 		return
@@ -296,13 +311,13 @@ func CheckSectors(sectors []Sector) error { return checkSectors(sectors, (*Secto
 
 func checkSectors(sectors []Sector, check func(*Sector) error) error {
 	if len(sectors) == 0 {
-		return errors.New("seal: checking sectors: none given")
+		return failure.Mark(ErrBadInput, errors.New("seal: checking sectors: none given"))
 	}
 	var errs []error
 	for i := range sectors {
 		s := &sectors[i]
 		if s.Proof != sectors[0].Proof {
-			errs = append(errs, fmt.Errorf("seal: checking sectors: sector %d is of proof %v, sector 0 of %v: one job has one", i, s.Proof, sectors[0].Proof))
+			errs = append(errs, failure.Mark(ErrBadInput, fmt.Errorf("seal: checking sectors: sector %d is of proof %v, sector 0 of %v: one job has one", i, s.Proof, sectors[0].Proof)))
 		}
 		errs = append(errs, check(s))
 	}
@@ -443,7 +458,7 @@ func GenerateSDRTogether(ctx context.Context, p porep.SealProof, sectors []engin
 		return engine.Result{}, err
 	}
 	if err := resolved.CheckMachine(); err != nil {
-		return engine.Result{}, err
+		return engine.Result{}, failure.Returned(ctx, err)
 	}
 	if o.Progress == nil {
 		return resolved.Run(ctx)

@@ -9,9 +9,11 @@ import (
 
 	"github.com/sdr-engine/sdr/engine"
 	"github.com/sdr-engine/sdr/hugepages"
+	"github.com/sdr-engine/sdr/internal/failure"
 	"github.com/sdr-engine/sdr/internal/profile"
 	"github.com/sdr-engine/sdr/placement"
 	"github.com/sdr-engine/sdr/porep"
+	"github.com/sdr-engine/sdr/seal"
 	"github.com/sdr-engine/sdr/topology"
 )
 
@@ -153,6 +155,9 @@ type ProfileError struct {
 	Problems []string
 }
 
+// Is reports whether target is the kind ErrBadInput.
+func (e *ProfileError) Is(target error) bool { return target == failure.ErrBadInput }
+
 func (e *ProfileError) Error() string {
 	return (&profile.Error{Path: e.Path, Problems: e.Problems}).Error()
 }
@@ -198,6 +203,9 @@ type OptionError struct {
 	Option string // "Policy"
 	Err    error
 }
+
+// Is reports whether target is the kind ErrBadInput.
+func (e *OptionError) Is(target error) bool { return target == failure.ErrBadInput }
 
 func (e *OptionError) Error() string {
 	return fmt.Sprintf("sealer: checking options: %s: %v", e.Option, e.Err)
@@ -351,4 +359,4 @@ func (n Note) String() string {
 }
 
 // ErrClosed says that a machine was closed.
-var ErrClosed = errors.New("sealer: the machine is closed")
+var ErrClosed = failure.Mark(seal.ErrCancelled, errors.New("sealer: the machine is closed"))
