@@ -13,6 +13,7 @@ import (
 	"github.com/sdr-engine/sdr/hugepages"
 	"github.com/sdr-engine/sdr/internal/durable"
 	"github.com/sdr-engine/sdr/internal/failure"
+	"github.com/sdr-engine/sdr/internal/layers"
 	"github.com/sdr-engine/sdr/placement"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/topology"
@@ -97,6 +98,11 @@ type Config struct {
 	// Writing is the way to the disk, and, in OneLayer mode, which reads what it wrote,
 	// back from there. Default: WriteDirect.
 	Writing Writing
+
+	// Keep is which layers stay. With KeepLast, each is removed as soon as two later ones are on
+	// the disk and were read back: three at most are there at a time, and at the end the last,
+	// the key, and the one before it, by which it can be verified. Default: KeepAll.
+	Keep Keep
 
 	// Digests has Result tell the SHA-256 of each layer, from which a later job may go on.
 	// Default: it does not.
@@ -185,6 +191,36 @@ func ParseMemoryMode(name string) (MemoryMode, error) {
 	i, err := indexOf("memory mode", []string{TwoLayers.String(), OneLayer.String()}, name)
 	return MemoryMode(i), err
 }
+
+// Keep is which layers stay.
+type Keep int
+
+// The ways to keep.
+const (
+	KeepAll  Keep = iota // what phase 2 needs
+	KeepLast             // what unsealing, and sealing again, need
+)
+
+var keepNames = []string{"all", "last"}
+
+func (k Keep) String() string { return nameOf(keepNames, int(k)) }
+
+// ParseKeep reads which layers to keep by its name.
+func ParseKeep(name string) (Keep, error) {
+	i, err := indexOf("layers to keep", keepNames, name)
+	return Keep(i), err
+}
+
+// Kept are the first and the last layer that are there when layers up to last were labelled.
+func (k Keep) Kept(last int) (first, to int) {
+	if k == KeepLast {
+		return max(1, last-keptBefore), last
+	}
+	return 1, last
+}
+
+// keptBefore is how many layers before the last stay with KeepLast.
+const keptBefore = layers.Few - 2
 
 // Writing is the way to the disk of finished labels.
 type Writing int

@@ -36,7 +36,11 @@ func (l *lane) open(ctx context.Context, s Sector, r *Resolved) (err error) {
 	if c.Digests {
 		l.digests = make([]LayerDigest, r.last-l.first+1)
 	}
-	if l.files, err = layers.Create(ctx, s.CacheDir, l.first, r.last, c.Proof.SectorSize(), block); err != nil || l.first == 1 {
+	create := layers.Create
+	if c.Keep == KeepLast {
+		create = layers.CreateFew
+	}
+	if l.files, err = create(ctx, s.CacheDir, l.first, r.last, c.Proof.SectorSize(), block); err != nil || l.first == 1 {
 		return err
 	}
 	if l.before, err = durable.Open(ctx, layers.Path(s.CacheDir, l.first-1)); err != nil {
@@ -81,6 +85,14 @@ func (l *lane) close() {
 	if l.before != nil {
 		l.before.Close()
 	}
+}
+
+// drop removes layers up to a number, of which nothing is read any more.
+func (l *lane) drop(layer int) error {
+	if l.before != nil && layer == l.first-1 {
+		l.before.Close() // or its blocks stay
+	}
+	return l.files.Drop(layer)
 }
 
 // writer is the file of a layer; nil if the lane does not make that layer, or not

@@ -55,7 +55,11 @@ func (r *Resolved) CheckMachine(others ...File) error {
 func (r *Resolved) files() (all []File) {
 	for _, s := range r.c.Sectors {
 		for layer := max(1, s.First); layer <= r.last; layer++ {
-			all = append(all, File{layers.Path(s.CacheDir, layer), uint64(r.c.Proof.SectorSize())})
+			size := uint64(r.c.Proof.SectorSize())
+			if r.c.Keep == KeepLast && layer >= max(1, s.First)+layers.FewBegun(max(1, s.First)) {
+				size = 0 // its room is that of one that is dropped
+			}
+			all = append(all, File{layers.Path(s.CacheDir, layer), size})
 		}
 	}
 	return all
@@ -78,7 +82,9 @@ func checkSpace(files []File) error {
 			n = &need{SpaceError: SpaceError{Dir: dir}, free: free}
 			byDevice[device] = n
 		}
-		n.Files++
+		if f.Size > 0 {
+			n.Files++
+		}
 		n.Want += f.Size
 		// What a crash left under the temporary name goes, too.
 		n.back += givesBack(f.Path) + givesBack(filepath.Join(dir, durable.TempName(filepath.Base(f.Path))))

@@ -5,8 +5,10 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/sdr-engine/sdr/engine/internal/ring"
+	"github.com/sdr-engine/sdr/internal/layers"
 	"github.com/sdr-engine/sdr/porep"
 )
 
@@ -20,6 +22,8 @@ type writing struct {
 	done   []bool   // chunks written, from low on
 	low    uint64   // chunks below are written
 	inHand []uint64 // by layer index: chunks of it that are not written
+
+	committed atomic.Int64 // layers that commit is through with, in order if KeepLast
 }
 
 // write is one of the goroutines. Buffer is nil if a chunk's labels can be written from
@@ -40,15 +44,42 @@ func (p *pipeline) write(ctx context.Context, w *writing, buffer []byte) {
 		if !p.flow.Wait(&p.flow.Made, func() bool { return p.flow.Labelled.Load() >= (n+1)*chunk }) {
 			return
 		}
+		if !p.beginLayer(w, index) {
+			return
+		}
 		p.writeChunk(buffer, index, node, chunk)
 		if w.wrote(&p.flow, n, chunk, index) {
 			p.commit(ctx, index)
+			w.committed.Add(1)
+			p.flow.Made.Wake()
 		}
 		if p.allDead() {
 			p.stop()
 			return
 		}
 	}
+}
+
+// beginLayer readies a layer's files, where not all of them were when the batch began: there is room
+// for them when the layer before is on the disk, and one before that was dropped. False means that
+// the batch was stopped.
+func (p *pipeline) beginLayer(w *writing, index int) bool {
+	if p.job.c.Keep != KeepLast {
+		return true
+	}
+	layer := p.store.first + index
+	for _, l := range p.lanes {
+		if l.writer(layer) == nil || layer < l.first+layers.FewBegun(l.first) {
+			continue
+		}
+		if !p.flow.Wait(&p.flow.Made, func() bool { return w.committed.Load() >= int64(index) }) {
+			return false
+		}
+		if err := l.files.Begin(layer); err != nil {
+			l.fail(fmt.Errorf("layer %d: %w", layer, err))
+		}
+	}
+	return true
 }
 
 // writeChunk writes the labels of all lanes from a node on.
@@ -105,7 +136,11 @@ func (p *pipeline) commit(ctx context.Context, index int) {
 		if p.job.c.Digests {
 			file.Hash(digest)
 		}
-		switch err := file.Commit(ctx); {
+		err := file.Commit(ctx)
+		if err == nil && p.job.c.Keep == KeepLast {
+			err = l.drop(layer - 1 - keptBefore)
+		}
+		switch {
 		case err != nil && ctx.Err() != nil:
 			p.fail(context.Cause(ctx)) // it was cut short
 		case err != nil:

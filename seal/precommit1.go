@@ -292,6 +292,9 @@ func checkAll(sectors []Sector, o *Options) (*engine.Resolved, error) {
 		return nil, wrong
 	}
 	c := engineConfig(sectors[0].Proof, *o)
+	if c.Keep != engine.KeepAll {
+		wrong = errors.Join(wrong, &engine.ConfigError{Part: "layers to keep", Reason: fmt.Sprintf("%v, but phase 2 needs all: only GenerateSDR makes a key alone", c.Keep)})
+	}
 	var files []engine.File
 	for i := range sectors {
 		s := &sectors[i]

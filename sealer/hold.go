@@ -60,7 +60,7 @@ func (h *Hold) GenerateSDR(ctx context.Context, sectors []engine.Sector) (r engi
 		}
 	}
 	err = h.seal(ctx, &o, func() (err error) {
-		o.Engine.Layers = h.job.Layers
+		o.Engine.Layers, o.Engine.Keep = h.job.Layers, h.job.Keep
 		if h.job.Done != nil {
 			o.Engine.Done = tell
 		}

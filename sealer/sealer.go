@@ -147,6 +147,8 @@ type Job struct {
 	Done func(sector int, o seal.Outcome)
 	// Layers is how many layers GenerateSDR labels, from the first. Default: all.
 	Layers int
+	// Keep is which layers GenerateSDR leaves. Default: all.
+	Keep engine.Keep
 }
 
 func (j Job) named(name string) Job {

@@ -20,7 +20,6 @@ import (
 
 	"github.com/sdr-engine/sdr/cmd/sdrbench/internal/view"
 	"github.com/sdr-engine/sdr/internal/linux"
-	"github.com/sdr-engine/sdr/seal"
 )
 
 // The exit codes are part of the contract with scripts.
@@ -123,11 +122,7 @@ func (a *app) run(ctx context.Context, args []string) (exit int) {
 		fmt.Fprintln(a.err, "sdrbench: canceled")
 		return exitFailed
 	case began && !errors.As(err, &usage):
-		kind := ""
-		if k := seal.KindOf(err); k != seal.Failed {
-			kind = fmt.Sprintf(" [%s]", k)
-		}
-		fmt.Fprintf(a.err, "sdrbench: %s%s\n", oneLine(err), kind)
+		fmt.Fprintln(a.err, "sdrbench:", oneLine(err))
 		return exitFailed
 	default:
 		fmt.Fprintf(a.err, "sdrbench: %s\nrun '%s --help'\n", oneLine(err), cmd.CommandPath())
@@ -150,8 +145,7 @@ that it leaves are, byte for byte, those of the reference implementation.
 
 Sizes of pieces are in unpadded bytes. 32-byte values are 64 hex digits.
 Exit codes: 0 done, 1 failed, 2 wrong usage. What kind of failure it was, which tells
-whether to try again, stands in brackets at the end of the last line on standard error,
-and in "kind" with --sectors: see docs/errors.md. A fault in the program itself ends it
+whether to try again, is in "kind" with --sectors: see docs/errors.md. A fault in the program itself ends it
 by SIGABRT, which a shell shows as 134.
 
 SIGINT, SIGTERM, SIGHUP and SIGQUIT end a job, and what it has not finished goes; a

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
@@ -367,6 +368,22 @@ func (d *File) Recheck(ctx context.Context) error {
 		}
 	}
 	return err
+}
+
+// Discard removes a file that was committed, if it is still what bears its name.
+func (d *File) Discard() error {
+	if d.mark.info == nil {
+		return nil
+	}
+	now, err := os.Lstat(d.path)
+	if err == nil && os.SameFile(now, d.mark.info) {
+		err = d.do(OpRemove, d.path, func() error { return os.Remove(d.path) })
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("durable: removing %s: %w", d.path, err)
+	}
+	d.mark = Mark{}
+	return nil
 }
 
 // Abort removes the unfinished file. After Commit it does nothing.

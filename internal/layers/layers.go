@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"github.com/sdr-engine/sdr/internal/durable"
@@ -68,17 +69,28 @@ var ErrIncomplete = errors.New("layers: finishing layer: not all of it was writt
 type Set struct {
 	dir     *durable.Dir
 	first   int
+	block   int
 	writers []*Writer
 }
 
 // A Writer is a layer's file on its way: it appears under its name only when it
 // is complete and on the disk.
 type Writer struct {
-	file    *durable.File
-	reader  *durable.Reader
+	file    *durable.File   // nil before the layer is begun
+	reader  *durable.Reader // nil, too, and when the layer was dropped
+	begun   sync.Once
+	wrong   error // why it could not be begun
 	size    int64
 	written atomic.Int64
 }
+
+// Few is how many of a sector's layers are there at a time, if only the last are kept: one that
+// is made, and two before it.
+const Few = 3
+
+// FewBegun is how many files CreateFew begins for a sector from layer first on: what it may have
+// of those before takes space, too.
+func FewBegun(first int) int { return max(1, Few-first+1) }
 
 // Create starts the files of layers first to last of the sector in cacheDir.
 // What is stale under its final name goes first: whose it is nobody knows, and the space
@@ -88,25 +100,81 @@ type Writer struct {
 // On an error nothing is left of the new ones; if another job has the cache dir,
 // it is linux.ErrLocked, and everything that is there stays.
 func Create(ctx context.Context, cacheDir string, first, last int, size porep.SectorSize, block int) (s *Set, err error) {
-	if s, err = replace(ctx, cacheDir, first, last, size); err != nil {
+	return create(ctx, cacheDir, first, last, last, size, block)
+}
+
+// CreateFew is Create for a sector of which only the last layers are kept: space is taken for
+// the first FewBegun. Begin has to be called for each layer before it is written, and Drop
+// for those that are not needed any more.
+func CreateFew(ctx context.Context, cacheDir string, first, last int, size porep.SectorSize, block int) (*Set, error) {
+	return create(ctx, cacheDir, first, min(last, first+FewBegun(first)-1), last, size, block)
+}
+
+func create(ctx context.Context, cacheDir string, first, begun, last int, size porep.SectorSize, block int) (s *Set, err error) {
+	if s, err = replace(ctx, cacheDir, first, begun, size); err != nil {
 		return nil, err
 	}
+	s.block = block
 	defer func() {
 		if err != nil {
 			s.Close()
 			s = nil
 		}
 	}()
-	for _, w := range s.writers {
-		if err := w.file.ReserveBlocks(int64(size), block); err != nil {
-			return s, err
-		}
-		w.file.AllowDirect()
-		if w.reader, err = w.file.Reader(); err != nil {
+	for i := range s.writers {
+		if err := s.Begin(first + i); err != nil {
 			return s, err
 		}
 	}
+	for range last - begun {
+		s.writers = append(s.writers, &Writer{size: int64(size)})
+	}
 	return s, nil
+}
+
+// Begin starts the file of layer number n, takes the space for it, and readies it to be written and
+// read. Any number of goroutines may call it; all but the first wait for that one.
+func (s *Set) Begin(n int) error {
+	w := s.Layer(n)
+	w.begun.Do(func() { w.wrong = s.begin(w, n) })
+	return w.wrong
+}
+
+func (s *Set) begin(w *Writer, n int) (err error) {
+	if w.file == nil {
+		if w.file, err = s.dir.Create(Name(n)); err != nil {
+			return err
+		}
+	}
+	if err := w.file.ReserveBlocks(w.size, s.block); err != nil {
+		return err
+	}
+	w.file.AllowDirect()
+	w.reader, err = w.file.Reader()
+	return err
+}
+
+// Drop removes layers up to number n that are on the disk, those from before this job, too, and
+// gives back their space. Nobody may read them any more.
+func (s *Set) Drop(n int) error {
+	for layer := n; layer >= 1; layer-- {
+		if layer < s.first {
+			if err := s.dir.Remove(Name(layer)); err != nil {
+				return err
+			}
+			continue
+		}
+		w := s.Layer(layer)
+		if w.reader == nil {
+			continue
+		}
+		if err := w.file.Discard(); err != nil {
+			return err
+		}
+		w.reader.Close() // or its blocks stay
+		w.reader = nil
+	}
+	return nil
 }
 
 // Remove removes what is stale of the sector in cacheDir as Create does,
@@ -162,6 +230,9 @@ func (s *Set) Layer(n int) *Writer { return s.writers[n-s.first] }
 // was finished.
 func (s *Set) Recheck(ctx context.Context) error {
 	for _, w := range s.writers {
+		if w.file == nil {
+			continue
+		}
 		if err := w.file.Recheck(ctx); err != nil {
 			return err
 		}
@@ -173,7 +244,9 @@ func (s *Set) Recheck(ctx context.Context) error {
 // the cache dir back.
 func (s *Set) Close() {
 	for _, w := range s.writers {
-		w.file.Abort()
+		if w.file != nil {
+			w.file.Abort()
+		}
 		if w.reader != nil {
 			w.reader.Close()
 		}
@@ -214,4 +287,8 @@ func (w *Writer) Commit(ctx context.Context) error {
 
 // Forget takes what is on the disk out of the page cache, where Behind left it: after
 // Commit that is all of the layer.
-func (w *Writer) Forget() { w.reader.Forget(0, w.size) }
+func (w *Writer) Forget() {
+	if w.reader != nil {
+		w.reader.Forget(0, w.size)
+	}
+}
