@@ -65,6 +65,9 @@ func (r *Resolved) checkSettings(asked *Config) error {
 	if c.Writing < WriteDefault || c.Writing > WriteBehind {
 		fail("writing", "unknown, %d", c.Writing)
 	}
+	if c.Patience < 0 {
+		fail("patience", "%v, want none or more", c.Patience)
+	}
 	if c.Keep < KeepAll || c.Keep > KeepLast {
 		fail("layers to keep", "unknown, %d", c.Keep)
 	}

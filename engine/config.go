@@ -9,6 +9,7 @@ package engine
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/sdr-engine/sdr/hugepages"
 	"github.com/sdr-engine/sdr/internal/durable"
@@ -103,6 +104,16 @@ type Config struct {
 	// the disk and were read back: three at most are there at a time, and at the end the last,
 	// the key, and the one before it, by which it can be verified. Default: KeepAll.
 	Keep Keep
+
+	// Patience is for how long a write waits, and is tried again, while a file system is full, a
+	// quota used up, or a disk reports errors: ENOSPC, EDQUOT, EIO. The job then stands still,
+	// and goes on when there is room; at the end of it, or of ctx, the sector ends with the
+	// write's error, and what is finished stays. What fsync says is not waited for: what it was
+	// to write may be lost, so the sector ends at once. Default: none.
+	Patience time.Duration
+	// Paused, if not nil, is told an error when the job begins to wait so, and nil when it goes
+	// on. It is called by several goroutines, not at the same time.
+	Paused func(error)
 
 	// Digests has Result tell the SHA-256 of each layer, from which a later job may go on.
 	// Default: it does not.

@@ -113,11 +113,14 @@ func (j *job) runBatch(ctx context.Context, h, n int, r *regions) error {
 	stint := p.counters.stints[n]
 	p.counters.at.Store(stint.start)
 	defer p.close()
+	opening, unwait := context.WithCancel(ctx)
+	defer unwait()
+	p.unwait = unwait
 	first := j.last + 1 // of the lanes that are made
 	for _, l := range p.lanes {
 		s := j.c.Sectors[l.sector]
 		// Opened even if ctx is done: what an earlier job left must go.
-		if err := l.open(ctx, s, j.Resolved); err != nil && ctx.Err() == nil {
+		if err := l.open(opening, s, j.Resolved); err != nil && ctx.Err() == nil {
 			l.fail(err)
 		} else {
 			first = min(first, s.First)

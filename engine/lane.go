@@ -3,10 +3,12 @@ package engine
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
+	"syscall"
 
 	"github.com/sdr-engine/sdr/internal/durable"
 	"github.com/sdr-engine/sdr/internal/layers"
@@ -87,18 +89,30 @@ func (l *lane) close() {
 	}
 }
 
-// drop removes layers up to a number, of which nothing is read any more.
-func (l *lane) drop(layer int) error {
-	if l.before != nil && layer == l.first-1 {
+// dropOld removes layers that are not kept, now that one more is on the disk.
+func (l *lane) dropOld(safe int) error {
+	if l.before != nil && safe > l.first { // nothing is read there any more
 		l.before.Close() // or its blocks stay
 	}
-	return l.files.Drop(layer)
+	return l.files.Safe(safe, keptBefore+1)
 }
 
 // writer is the file of a layer; nil if the lane does not make that layer, or not
 // any more.
 func (l *lane) writer(layer int) *layers.Writer {
 	if layer < l.first || l.dead.Load() {
+		return nil
+	}
+	return l.files.Layer(layer)
+}
+
+// whole is the file of a layer that was written to its end; nil as writer's. One stays when the
+// lane has ended for want of room, or of a disk, for what comes after it.
+func (l *lane) whole(layer int) *layers.Writer {
+	if w := l.writer(layer); w != nil || layer < l.first || l.files == nil {
+		return w
+	}
+	if why := l.failure(); !errors.Is(why, ErrNoSpace) && !errors.Is(why, syscall.EIO) || !l.files.Layer(layer).Whole() {
 		return nil
 	}
 	return l.files.Layer(layer)

@@ -105,7 +105,7 @@ func (r *Resolved) Run(ctx context.Context) (result Result, err error) {
 	r.c.Progress.total.Store(total)
 	r.c.Progress.hashers.Store(&j.counters)
 
-	ctx, cancel := context.WithCancelCause(ctx)
+	ctx, cancel := context.WithCancelCause(r.c.Patient(ctx))
 	defer cancel(nil)
 	regions, err := j.takeMemory(ctx)
 	if err != nil {

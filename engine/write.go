@@ -128,7 +128,7 @@ func (w *writing) wrote(flow *ring.Flow, n, chunk uint64, index int) (last bool)
 func (p *pipeline) commit(ctx context.Context, index int) {
 	layer := p.store.first + index
 	for _, l := range p.lanes {
-		file := l.writer(layer)
+		file := l.whole(layer)
 		if file == nil {
 			continue
 		}
@@ -138,7 +138,7 @@ func (p *pipeline) commit(ctx context.Context, index int) {
 		}
 		err := file.Commit(ctx)
 		if err == nil && p.job.c.Keep == KeepLast {
-			err = l.drop(layer - 1 - keptBefore)
+			err = l.dropOld(layer)
 		}
 		switch {
 		case err != nil && ctx.Err() != nil:

@@ -110,6 +110,8 @@ func preCommit1Together(ctx context.Context, sectors []Sector, o Options) ([]Out
 	if o.Progress == nil {
 		o.Progress = new(Progress)
 	}
+	o.Engine.Progress = &o.Progress.labels
+	ctx = o.Engine.Patient(ctx)
 	o.Progress.enter(StageChecks, 0)
 	ends := endings{ctx: ctx, outs: make([]Outcome, len(sectors)), known: make([]bool, len(sectors)), tell: o.Done}
 	o.Engine.Done = nil
@@ -126,9 +128,11 @@ func preCommit1Together(ctx context.Context, sectors []Sector, o Options) ([]Out
 		}
 	}()
 	o.Progress.enter(StageTreeD, uint64(sectors[0].Proof.SectorSize())*uint64(len(sectors)))
+	copying, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	early := map[int]error{} // of sectors that are not labelled
 	for i := range sectors {
-		w, err := prepare(ctx, &sectors[i], o.Progress, i)
+		w, err := prepare(copying, &sectors[i], o.Progress, i)
 		if ctx.Err() != nil {
 			w.close()
 			return nil, context.Cause(ctx)
@@ -158,8 +162,6 @@ func preCommit1Together(ctx context.Context, sectors []Sector, o Options) ([]Out
 
 	// Labels are the hashers' work. Meanwhile another goroutine copies staged to
 	// sealed, sector by sector, and sees to it that sealed and tree-d reach the disk.
-	copying, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
 	go func() {
 		for i, w := range ends.works {
 			if w.err = w.finish(copying); w.err != nil && len(ends.works) == 1 {

@@ -94,6 +94,13 @@ func (h *Hold) run(ctx context.Context, c engine.Config, p *seal.Progress, measu
 	if h.reservation != nil || h.own != nil {
 		c.MemoryTaken = func() { h.touched(ctx) }
 	}
+	c.Paused = func(err error) {
+		kind := NotePaused
+		if err == nil {
+			kind = NoteWentOn
+		}
+		h.m.note(Note{Kind: kind, Job: h.job.Name, Err: err})
+	}
 	defer h.tell(&c, p, measures)()
 	err := job(c)
 	labelling := p.Labelling()

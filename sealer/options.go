@@ -1,11 +1,13 @@
 package sealer
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"os"
+	"time"
 
 	"github.com/sdr-engine/sdr/engine"
 	"github.com/sdr-engine/sdr/hugepages"
@@ -65,6 +67,9 @@ type Options struct {
 	// more for each core that hashes in all calls at work; when the last has ended it is what it
 	// was before the first, unless somebody else has set it meanwhile.
 	KeepGOMAXPROCS bool
+	// Patience is for how long a job waits, when it is at work, for room on a file system that
+	// is full: see engine.Config. Default: an hour; none if it is below zero.
+	Patience time.Duration
 	// Notes, if not nil, is told what is not as it might be. It may be called by several
 	// goroutines at the same time.
 	Notes func(Note)
@@ -248,6 +253,7 @@ func (o *Options) setup(proof porep.SealProof, sectors int) *setup {
 	s := o.Settings.setup(proof)
 	c := &s.config
 	c.HugeTLBFS, c.RaisePages, c.StrictNUMA = o.HugeTLBFS, o.RaisePages, o.StrictNUMA
+	c.Patience = max(0, cmp.Or(o.Patience, time.Hour))
 	c.Hashers = min(c.Hashers, sectors)
 	if o.Profile == nil {
 		if s.policy == PolicyAuto {
@@ -330,6 +336,8 @@ const (
 	NoteNotBound                    // threads cannot be bound to the CPUs that were chosen
 	NoteRanAnywhere                 // at the end: they ran wherever the system put them
 	NoteSlowed                      // at the end: slower than it could be, though right
+	NotePaused                      // a job waits for room on a file system, or for a disk
+	NoteWentOn                      // it does not wait any more; there is no Err
 	NoteGuard                       // the lock directory's guard is waited for
 	NoteWaiting                     // cores or memory are waited for
 	NoteInFiles                     // layers lie in files of Options.HugeFiles, as they should; there is no Err
@@ -346,6 +354,10 @@ func (n Note) String() string {
 		return fmt.Sprintf("threads are not bound to the CPUs that were chosen: %v", n.Err)
 	case NoteRanAnywhere:
 		return fmt.Sprintf("threads ran wherever the system put them: %v", n.Err)
+	case NotePaused:
+		return fmt.Sprintf("paused, to try again until there is room: %v", n.Err)
+	case NoteWentOn:
+		return "going on after a pause"
 	case NoteSlowed:
 		return fmt.Sprintf("slower than it could be: %v", n.Err)
 	case NoteWaiting:

@@ -96,7 +96,7 @@ func (d *Dir) Create(name string) (*File, error) {
 // there until Abort, or the process's end, and cannot be committed. Without Reserve
 // it grows.
 func Scratch(ctx context.Context, dir string) (*File, error) {
-	d := &File{path: "a scratch file in " + dir, size: math.MaxInt64, scratch: true, faults: faultsOf(ctx)}
+	d := &File{path: "a scratch file in " + dir, size: math.MaxInt64, scratch: true, faults: faultsOf(ctx).impatient()}
 	err := d.do(OpCreate, d.path, func() (err error) {
 		if d.f, err = linux.Unnamed(dir); err == nil {
 			return nil
@@ -123,12 +123,14 @@ func (d *File) Reserve(size int64) error { return d.ReserveBlocks(size, sumBlock
 // ReserveBlocks is Reserve for a file that is read back before it is whole, in blocks of
 // so many bytes: see Reader.
 func (d *File) ReserveBlocks(size int64, block int) error {
-	err := d.do(OpReserve, d.path, func() error {
-		err := linux.Reserve(d.f, size)
-		if errors.Is(err, errors.ErrUnsupported) {
-			err = d.f.Truncate(size)
-		}
-		return err
+	err := d.patiently(func() error {
+		return d.do(OpReserve, d.path, func() error {
+			err := linux.Reserve(d.f, size)
+			if errors.Is(err, errors.ErrUnsupported) {
+				err = d.f.Truncate(size)
+			}
+			return err
+		})
 	})
 	if err != nil {
 		return fmt.Errorf("durable: reserving %d bytes for %s: %w", size, d.path, err)
@@ -160,7 +162,7 @@ func (d *File) put(b []byte, off int64, write func(b []byte) error) error {
 	if d.sums != nil {
 		d.sums.Add(b, off)
 	}
-	if err := d.write(d.path, b, off, write); err != nil {
+	if err := d.patiently(func() error { return d.write(d.path, b, off, write) }); err != nil {
 		return fmt.Errorf("durable: writing %s: %d bytes at %d: %w", d.path, len(b), off, err)
 	}
 	return nil
@@ -315,7 +317,9 @@ func (d *File) commit(ctx context.Context, replace bool) error {
 		err = d.verify(ctx)
 	}
 	if err == nil {
-		err = d.do(OpPublish, d.path, func() error { return d.dir.publish(d.f, TempName(d.name), d.name, replace) })
+		err = d.patiently(func() error {
+			return d.do(OpPublish, d.path, func() error { return d.dir.publish(d.f, TempName(d.name), d.name, replace) })
+		})
 	}
 	if err != nil {
 		d.mark = Mark{}

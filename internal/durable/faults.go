@@ -55,12 +55,17 @@ func WithInjector(ctx context.Context, i Injector) context.Context {
 	return context.WithValue(ctx, injectorKey{}, i)
 }
 
-// faults is an Injector or none: nothing then stands in between.
-type faults struct{ Injector }
+// faults is an Injector or none: nothing then stands in between. And it is the job's patience.
+type faults struct {
+	Injector
+	patience Patience
+	ctx      context.Context
+}
 
 func faultsOf(ctx context.Context) faults {
 	i, _ := ctx.Value(injectorKey{}).(Injector)
-	return faults{i}
+	p, _ := ctx.Value(patienceKey{}).(Patience)
+	return faults{i, p, ctx}
 }
 
 // do does an operation that has no data.

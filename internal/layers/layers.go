@@ -71,6 +71,7 @@ type Set struct {
 	first   int
 	block   int
 	writers []*Writer
+	mu      sync.Mutex // for Safe
 }
 
 // A Writer is a layer's file on its way: it appears under its name only when it
@@ -80,6 +81,7 @@ type Writer struct {
 	reader  *durable.Reader // nil, too, and when the layer was dropped
 	begun   sync.Once
 	wrong   error // why it could not be begun
+	safe    bool  // Safe has been told
 	size    int64
 	written atomic.Int64
 }
@@ -104,8 +106,8 @@ func Create(ctx context.Context, cacheDir string, first, last int, size porep.Se
 }
 
 // CreateFew is Create for a sector of which only the last layers are kept: space is taken for
-// the first FewBegun. Begin has to be called for each layer before it is written, and Drop
-// for those that are not needed any more.
+// the first FewBegun. Begin has to be called for each layer before it is written, and Safe
+// when it has been.
 func CreateFew(ctx context.Context, cacheDir string, first, last int, size porep.SectorSize, block int) (*Set, error) {
 	return create(ctx, cacheDir, first, min(last, first+FewBegun(first)-1), last, size, block)
 }
@@ -154,27 +156,40 @@ func (s *Set) begin(w *Writer, n int) (err error) {
 	return err
 }
 
-// Drop removes layers up to number n that are on the disk, those from before this job, too, and
-// gives back their space. Nobody may read them any more.
-func (s *Set) Drop(n int) error {
-	for layer := n; layer >= 1; layer-- {
-		if layer < s.first {
-			if err := s.dir.Remove(Name(layer)); err != nil {
-				return err
-			}
+// Safe notes that layer number n is on the disk, under its name. Layers that have so many later ones there
+// are removed, those from before this job, too, and their space is given back: nobody may
+// read them any more.
+func (s *Set) Safe(n, later int) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.Layer(n).safe = true
+	found := 0
+	for layer := s.first + len(s.writers) - 1; layer >= 1; layer-- {
+		if layer >= s.first && !s.Layer(layer).safe {
 			continue
 		}
-		w := s.Layer(layer)
-		if w.reader == nil {
+		if found++; found <= later {
 			continue
 		}
-		if err := w.file.Discard(); err != nil {
+		if err := s.drop(layer); err != nil {
 			return err
 		}
-		w.reader.Close() // or its blocks stay
-		w.reader = nil
 	}
 	return nil
+}
+
+func (s *Set) drop(layer int) error {
+	if layer < s.first {
+		return s.dir.Remove(Name(layer))
+	}
+	w := s.Layer(layer)
+	if w.reader == nil {
+		return nil
+	}
+	err := w.file.Discard()
+	w.reader.Close() // or its blocks stay
+	w.reader = nil
+	return err
 }
 
 // Remove removes what is stale of the sector in cacheDir as Create does,
@@ -275,10 +290,13 @@ func (w *Writer) Read(way durable.Way, b []byte, off int64) error {
 // Hash has Commit write the layer, as it is read back, to h. It comes before Commit.
 func (w *Writer) Hash(h hash.Hash) { w.file.Hash(h) }
 
+// Whole reports whether all of the layer was written.
+func (w *Writer) Whole() bool { return w.written.Load() == w.size }
+
 // Commit waits until the layer is on the disk, reads it back and gives the file its name.
 // The error is ErrIncomplete if a part is missing. After an error nothing is left.
 func (w *Writer) Commit(ctx context.Context) error {
-	if w.written.Load() != w.size {
+	if !w.Whole() {
 		w.file.Abort()
 		return ErrIncomplete
 	}
