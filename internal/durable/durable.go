@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"hash"
 	"io"
-	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
@@ -374,20 +373,18 @@ func (d *File) Recheck(ctx context.Context) error {
 	return err
 }
 
-// Discard removes a file that was committed, if it is still what bears its name.
+// Discard removes a file that was committed, if it is still what bears its name. The directory
+// must be open: it is not after Commit of a file of the function Create.
 func (d *File) Discard() error {
 	if d.mark.info == nil {
 		return nil
 	}
-	now, err := os.Lstat(d.path)
-	if err == nil && os.SameFile(now, d.mark.info) {
-		err = d.do(OpRemove, d.path, func() error { return os.Remove(d.path) })
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("durable: removing %s: %w", d.path, err)
-	}
+	mark := d.mark
 	d.mark = Mark{}
-	return nil
+	if !d.dir.leads(d.name, mark.info) {
+		return nil
+	}
+	return d.dir.Remove(d.name)
 }
 
 // Abort removes the unfinished file. After Commit it does nothing.
