@@ -55,7 +55,7 @@ func TestPauses(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, mode := range []engine.MemoryMode{engine.TwoLayers, engine.OneLayer} {
-		for _, fault := range []troubled{
+		for _, fault := range []*troubled{
 			{kind: durable.OpWrite, layer: 1, err: syscall.ENOSPC, times: 2},
 			{kind: durable.OpWrite, layer: 2, err: syscall.EDQUOT, times: 1},
 			{kind: durable.OpWrite, layer: 2, err: syscall.EIO, times: 1},
