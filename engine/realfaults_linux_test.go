@@ -131,8 +131,8 @@ func TestFileSizeLimit(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := oneSector(t.TempDir())
-	c.Patience = time.Hour
-	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: 1024, Max: before.Max}); err != nil {
+	c.Proof, c.Patience = porep.StackedDrg8MiBV1_1, time.Hour // what the test writes itself is shorter
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: 4 << 20, Max: before.Max}); err != nil {
 		t.Fatal(err)
 	}
 	_, err := engine.Run(t.Context(), c)

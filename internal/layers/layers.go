@@ -78,6 +78,7 @@ type Set struct {
 // is complete and on the disk.
 type Writer struct {
 	file    *durable.File   // nil before the layer is begun
+	mu      sync.Mutex      // for who forgets, or drops
 	reader  *durable.Reader // nil, too, and when the layer was dropped
 	begun   sync.Once
 	wrong   error // why it could not be begun
@@ -183,6 +184,8 @@ func (s *Set) drop(layer int) error {
 		return s.dir.Remove(Name(layer))
 	}
 	w := s.Layer(layer)
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if w.reader == nil {
 		return nil
 	}
@@ -306,6 +309,8 @@ func (w *Writer) Commit(ctx context.Context) error {
 // Forget takes what is on the disk out of the page cache, where Behind left it: after
 // Commit that is all of the layer.
 func (w *Writer) Forget() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if w.reader != nil {
 		w.reader.Forget(0, w.size)
 	}
