@@ -9,6 +9,16 @@ SHELL := bash
 STATICCHECK_VERSION := v0.8.2
 STATICCHECK := bin/staticcheck-$(STATICCHECK_VERSION)
 
+GOVULNCHECK_VERSION := v1.9.0
+GOVULNCHECK := bin/govulncheck-$(GOVULNCHECK_VERSION)
+
+# Without its rules about what this project is for: unsafe memory, files that a caller names, programs
+# that tests run, random numbers of tests and of samples, numbers that are checked before they are
+# converted, modes that the umask narrows; and without errors that nobody looks at, which are vet's.
+GOSEC_VERSION := v2.30.0
+GOSEC := bin/gosec-$(GOSEC_VERSION)
+GOSEC_EXCLUDED := G103,G104,G115,G204,G301,G302,G304,G306,G404,G703
+
 NFPM_VERSION := v2.48.0
 NFPM := bin/nfpm-$(NFPM_VERSION)
 
@@ -144,6 +154,22 @@ vet: ## the rules of the house: levels, gofmt, vet for amd64 and arm64, other pl
 $(STATICCHECK):
 	GOBIN="$(CURDIR)/bin" go install honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK_VERSION)
 	mv bin/staticcheck $@
+
+$(GOVULNCHECK):
+	GOBIN="$(CURDIR)/bin" go install golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION)
+	mv bin/govulncheck $@
+
+$(GOSEC):
+	GOBIN="$(CURDIR)/bin" go install github.com/securego/gosec/v2/cmd/gosec@$(GOSEC_VERSION)
+	mv bin/gosec $@
+
+.PHONY: gosec
+gosec: $(GOSEC) ## gosec: what it knows of insecure code
+	$(GOSEC) -quiet -exclude=$(GOSEC_EXCLUDED) -exclude-dir=testdata ./...
+
+.PHONY: vuln
+vuln: $(GOVULNCHECK) ## govulncheck: known faults of what is built in (asks vuln.go.dev, or GOVULNDB)
+	GOVULNCHECK=$(GOVULNCHECK) scripts/vuln.sh
 
 .PHONY: staticcheck
 staticcheck: $(STATICCHECK) ## staticcheck for amd64 and arm64

@@ -68,6 +68,12 @@ func (r *Resolved) checkSettings(asked *Config) error {
 	if c.Writing < WriteDefault || c.Writing > WriteBehind {
 		fail("writing", "unknown, %d", c.Writing)
 	}
+	if c.Patience < 0 {
+		fail("patience", "%v, want none or more", c.Patience)
+	}
+	if c.Keep < KeepAll || c.Keep > KeepLast {
+		fail("layers to keep", "unknown, %d", c.Keep)
+	}
 	errs = append(errs, asked.checkPlaces()...)
 	if proofIsKnown && asked.aheadOfSegment() {
 		size := c.Proof.SectorSize()
@@ -141,6 +147,7 @@ func (r *Resolved) checkSectors() (errs []error) {
 			switch fi, err := os.Stat(path); {
 			case err == nil && !fi.Mode().IsRegular():
 				fail("cache dir", "%s is there and is not a file (%s)", path, fi.Mode().Type())
+			case c.Keep == KeepLast && layer < s.First-2: // it may have been dropped
 			case layer < s.First && err != nil:
 				fail("first layer", "%d, but layer %d is missing: %v", s.First, layer, err)
 			case layer < s.First && fi.Size() != int64(c.Proof.SectorSize()):

@@ -13,6 +13,8 @@ import (
 
 	"github.com/sdr-engine/sdr/hugepages"
 	"github.com/sdr-engine/sdr/internal/durable"
+	"github.com/sdr-engine/sdr/internal/failure"
+	"github.com/sdr-engine/sdr/internal/layers"
 	"github.com/sdr-engine/sdr/placement"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/topology"
@@ -109,6 +111,21 @@ type Config struct {
 	// Drain, if not nil, has the job end, when it is closed, as soon as the layers that are being
 	// made have their names: with ErrDrained, unless all are done. Default: it does not.
 	Drain <-chan struct{}
+
+	// Keep is which layers stay. With KeepLast, each is removed as soon as two later ones are on
+	// the disk and were read back: three at most are there at a time, and at the end the last,
+	// the key, and the one before it, by which it can be verified. Default: KeepAll.
+	Keep Keep
+
+	// Patience is for how long a write waits, and is tried again, while a file system is full, a
+	// quota used up, or a disk reports errors: ENOSPC, EDQUOT, EIO. The job then stands still,
+	// and goes on when there is room; at the end of it, or of ctx, the sector ends with the
+	// write's error, and what is finished stays. What fsync says is not waited for: what it was
+	// to write may be lost, so the sector ends at once. Default: none.
+	Patience time.Duration
+	// Paused, if not nil, is told an error when the job begins to wait so, and nil when it goes
+	// on. It is called by several goroutines, not at the same time.
+	Paused func(error)
 
 	// Digests has Result tell the SHA-256 of each layer, from which a later job may go on.
 	// Default: it does not.
@@ -230,6 +247,36 @@ func ParseResume(name string) (Resume, error) {
 	return Resume(i), err
 }
 
+// Keep is which layers stay.
+type Keep int
+
+// The ways to keep.
+const (
+	KeepAll  Keep = iota // what phase 2 needs
+	KeepLast             // what unsealing, and sealing again, need
+)
+
+var keepNames = []string{"all", "last"}
+
+func (k Keep) String() string { return nameOf(keepNames, int(k)) }
+
+// ParseKeep reads which layers to keep by its name.
+func ParseKeep(name string) (Keep, error) {
+	i, err := indexOf("layers to keep", keepNames, name)
+	return Keep(i), err
+}
+
+// Kept are the first and the last layer that are there when layers up to last were labelled.
+func (k Keep) Kept(last int) (first, to int) {
+	if k == KeepLast {
+		return max(1, last-keptBefore), last
+	}
+	return 1, last
+}
+
+// keptBefore is how many layers before the last stay with KeepLast.
+const keptBefore = layers.Few - 2
+
 // Writing is the way to the disk of finished labels.
 type Writing int
 
@@ -293,6 +340,9 @@ type ConfigError struct {
 	Part   string // "cache dir of sector 0"
 	Reason string
 }
+
+// Is reports whether target is the kind ErrBadInput.
+func (e *ConfigError) Is(target error) bool { return target == failure.ErrBadInput }
 
 func (e *ConfigError) Error() string {
 	return fmt.Sprintf("engine: checking configuration: %s: %s", e.Part, e.Reason)

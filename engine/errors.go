@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/sdr-engine/sdr/internal/durable"
+	"github.com/sdr-engine/sdr/internal/failure"
 	"github.com/sdr-engine/sdr/internal/linux"
 	"github.com/sdr-engine/sdr/internal/manifest"
 	"github.com/sdr-engine/sdr/porep"
@@ -33,18 +34,20 @@ func (e *ManifestError) Error() string { return e.Err.Error() }
 // Unwrap returns what is wrong with it.
 func (e *ManifestError) Unwrap() error { return e.Err }
 
-// What errors.Is finds in Run's errors, in those of its sectors too.
+// What errors.Is finds in Run's errors, in those of its sectors too: package seal says what
+// each is and what to do about it.
 var (
-	// ErrBusy: another job, of this process or another, has the sector's cache dir. The
-	// sector was not touched.
-	ErrBusy = linux.ErrLocked
+	ErrBusy            = linux.ErrLocked
+	ErrLost            = durable.ErrLost
+	ErrChanged         = durable.ErrChanged
+	ErrBadInput        = failure.ErrBadInput
+	ErrNoSpace         = failure.ErrNoSpace
+	ErrNoMemory        = failure.ErrNoMemory
+	ErrHardwareSuspect = failure.ErrHardwareSuspect
+	ErrCorrupt         = failure.ErrCorrupt
+	ErrCancelled       = failure.ErrCancelled
+
 	// ErrDrained: Config.Drain was closed, and layers are left to be made. Those that were begun
 	// are there, and another job goes on from them.
 	ErrDrained = errors.New("drained: the layers that were being made are done")
-	// ErrLost: a file that the job made or was making was removed or replaced, or its
-	// directory moved.
-	ErrLost = durable.ErrLost
-	// ErrChanged: a file does not yield what was written to it. A failing disk, or another
-	// process, has changed it.
-	ErrChanged = durable.ErrChanged
 )

@@ -9,6 +9,7 @@ import (
 
 	"github.com/sdr-engine/sdr/engine/internal/onelayer"
 	"github.com/sdr-engine/sdr/graph"
+	"github.com/sdr-engine/sdr/internal/failure"
 	"github.com/sdr-engine/sdr/internal/layers"
 	"github.com/sdr-engine/sdr/porep"
 )
@@ -70,7 +71,7 @@ func (j *job) runHasher(ctx context.Context, h int, r *regions) error {
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
 	populating, stop := context.WithCancel(ctx)
-	failed := func(err error) { end(fmt.Errorf("engine: taking memory for hasher %d: %w", h, err)) }
+	failed := func(err error) { end(failure.Inner(fmt.Errorf("engine: taking memory for hasher %d: %w", h, err))) }
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		if j.hooks.Memory != nil {
@@ -113,12 +114,15 @@ func (j *job) runBatch(ctx context.Context, h, n int, r *regions) error {
 	stint := p.counters.stints[n]
 	p.counters.at.Store(stint.start)
 	defer p.close()
+	opening, unwait := context.WithCancel(ctx)
+	defer unwait()
+	p.unwait = unwait
 	first := j.last + 1 // of the lanes that are made
 	unit := lcm(j.shape.chunk(p.kernel), uint64(j.shape.stride))
 	for _, l := range p.lanes {
 		s := j.c.Sectors[l.sector]
 		// Opened even if ctx is done: what an earlier job left, and nothing proves, must go.
-		if err := l.open(ctx, s, j.Resolved, unit); err != nil && ctx.Err() == nil {
+		if err := l.open(opening, s, j.Resolved, unit); err != nil && ctx.Err() == nil {
 			l.fail(err)
 		} else {
 			first = min(first, l.first)
@@ -143,7 +147,7 @@ func (j *job) runBatch(ctx context.Context, h, n int, r *regions) error {
 			}
 		}
 		result := &j.results[l.sector]
-		result.err = l.failure()
+		result.err = failure.Returned(ctx, l.failure())
 		result.digests = l.digests
 		result.done = result.err == nil && p.err == nil
 		if j.c.Done != nil && (result.done || result.err != nil) {
@@ -225,7 +229,7 @@ func (j *job) removeLayers(ctx context.Context, batches []batch) {
 				continue // it goes on another time, or was refused
 			}
 			if err := layers.Remove(ctx, s.CacheDir, s.First, j.last); err != nil {
-				j.results[i].err = err
+				j.results[i].err = failure.Returned(ctx, err)
 			}
 		}
 	}

@@ -3,10 +3,12 @@ package engine
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
+	"syscall"
 
 	"github.com/sdr-engine/sdr/internal/durable"
 	"github.com/sdr-engine/sdr/internal/layers"
@@ -46,7 +48,11 @@ func (l *lane) open(ctx context.Context, s Sector, r *Resolved, unit uint64) (er
 	if err := l.resume(ctx, s, r, unit); err != nil {
 		return err
 	}
-	if err := l.files.Create(l.first, r.last, c.Proof.SectorSize(), block); err != nil || l.first == 1 || l.before != nil {
+	create := l.files.Create
+	if c.Keep == KeepLast {
+		create = l.files.CreateFew
+	}
+	if err := create(l.first, r.last, c.Proof.SectorSize(), block); err != nil || l.first == 1 || l.before != nil {
 		return err
 	}
 	if l.before, err = durable.Open(ctx, layers.Path(s.CacheDir, l.first-1)); err != nil {
@@ -93,10 +99,30 @@ func (l *lane) close() {
 	}
 }
 
+// dropOld removes layers that are not kept, now that one more is on the disk.
+func (l *lane) dropOld(safe int) error {
+	if l.before != nil && safe > l.first { // nothing is read there any more
+		l.before.Close() // or its blocks stay
+	}
+	return l.files.Safe(safe, keptBefore+1)
+}
+
 // writer is the file of a layer; nil if the lane does not make that layer, or not
 // any more.
 func (l *lane) writer(layer int) *layers.Writer {
 	if layer < l.first || l.dead.Load() {
+		return nil
+	}
+	return l.files.Layer(layer)
+}
+
+// whole is the file of a layer that was written to its end; nil as writer's. One stays when the
+// lane has ended for want of room, or of a disk, for what comes after it.
+func (l *lane) whole(layer int) *layers.Writer {
+	if w := l.writer(layer); w != nil || layer < l.first || l.files == nil {
+		return w
+	}
+	if why := l.failure(); !errors.Is(why, ErrNoSpace) && !errors.Is(why, syscall.EIO) || !l.files.Layer(layer).Whole() {
 		return nil
 	}
 	return l.files.Layer(layer)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/sdr-engine/sdr/hugepages"
 	"github.com/sdr-engine/sdr/internal/durable"
+	"github.com/sdr-engine/sdr/internal/failure"
 	"github.com/sdr-engine/sdr/internal/layers"
 	"github.com/sdr-engine/sdr/internal/linux"
 	"github.com/sdr-engine/sdr/internal/words"
@@ -32,6 +33,9 @@ type SpaceError struct {
 	Free uint64
 }
 
+// Is reports whether target is the kind ErrNoSpace.
+func (e *SpaceError) Is(target error) bool { return target == failure.ErrNoSpace }
+
 func (e *SpaceError) Error() string {
 	return fmt.Sprintf("engine: looking for room: %s on the file system of %s take %s, there is room for %s: free %s there, or label fewer sectors at a time",
 		words.Count(e.Files, "file"), e.Dir, sizeText(e.Want), sizeText(e.Free), sizeText(e.Want-e.Free))
@@ -51,7 +55,11 @@ func (r *Resolved) CheckMachine(others ...File) error {
 func (r *Resolved) files() (all []File) {
 	for _, s := range r.c.Sectors {
 		for layer := max(1, s.First); layer <= r.last; layer++ {
-			all = append(all, File{layers.Path(s.CacheDir, layer), uint64(r.c.Proof.SectorSize())})
+			size := uint64(r.c.Proof.SectorSize())
+			if r.c.Keep == KeepLast && layer >= max(1, s.First)+layers.FewBegun(max(1, s.First)) {
+				size = 0 // its room is that of one that is dropped
+			}
+			all = append(all, File{layers.Path(s.CacheDir, layer), size})
 		}
 	}
 	return all
@@ -74,7 +82,9 @@ func checkSpace(files []File) error {
 			n = &need{SpaceError: SpaceError{Dir: dir}, free: free}
 			byDevice[device] = n
 		}
-		n.Files++
+		if f.Size > 0 {
+			n.Files++
+		}
 		n.Want += f.Size
 		// What a crash left under the temporary name goes, too.
 		n.back += givesBack(f.Path) + givesBack(filepath.Join(dir, durable.TempName(filepath.Base(f.Path))))

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sdr-engine/sdr/internal/failure"
 	"github.com/sdr-engine/sdr/internal/layers"
 	"github.com/sdr-engine/sdr/internal/roundup"
 	"github.com/sdr-engine/sdr/porep"
@@ -64,6 +65,8 @@ func Measure(ctx context.Context, c Config, window time.Duration) (Measurement, 
 
 // Measure is Measure of what was resolved.
 func (r *Resolved) Measure(ctx context.Context, window time.Duration) (m Measurement, err error) {
+	caller := ctx
+	defer func() { err = failure.Returned(caller, err) }()
 	if size := r.c.Proof.SectorSize(); size.Nodes() < MinMeasured {
 		return m, &ConfigError{"proof", fmt.Sprintf("a sector of %v is too small to measure a part of", size)}
 	}
@@ -94,7 +97,7 @@ func (r *Resolved) Measure(ctx context.Context, window time.Duration) (m Measure
 	for h := range r.c.Hashers {
 		wg.Go(func() {
 			if err := j.measure(ctx, h, regions[h], window, &ready, &m.Hashers[h]); err != nil {
-				cancel(err)
+				cancel(failure.Inner(err))
 			}
 		})
 	}

@@ -47,6 +47,7 @@ type pipeline struct {
 	// committed is how many layers' files were given their names, in those lanes that are alive.
 	committed atomic.Int64
 	hashed    chan struct{} // closed when the hasher has ended
+	unwait    func()        // ends waiting for room in lanes' files
 	mu        sync.Mutex
 	err       error // why all of it ended
 }
@@ -58,6 +59,7 @@ func (j *job) newPipeline(h int, b batch, r *regions) *pipeline {
 		ring:   ring.New(j.shape.slots),
 		rows:   sha256.NewRows(j.shape.slots*j.shape.stride + sha256.Ahead),
 		hashed: make(chan struct{}),
+		unwait: func() {},
 	}
 	p.flow.Before.Store(-1)
 	p.counters.kernel.Store(&b.kernel.Name)
@@ -195,6 +197,7 @@ func (p *pipeline) stop() {
 	p.ring.Close()
 	p.regions.gate.Wake()
 	p.job.index.Wake()
+	p.unwait()
 }
 
 func (p *pipeline) allDead() bool {

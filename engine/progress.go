@@ -47,6 +47,7 @@ type Progress struct {
 	hashers atomic.Pointer[[]*hasherCounters]
 	slowed  atomic.Pointer[error]
 	unbound atomic.Pointer[error]
+	pauses  pauses
 }
 
 // Slowed is why a job is slower than it could be, though right, if it is: in OneLayer mode

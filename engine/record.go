@@ -28,6 +28,7 @@ const (
 type record struct {
 	files *layers.Set
 	size  porep.SectorSize
+	off   bool // nothing is noted: layers go before the job ends
 
 	mu       sync.Mutex
 	m        manifest.Manifest
@@ -77,7 +78,7 @@ func (r *record) checkpoint(ctx context.Context, layer int, kernel string, bytes
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	old, ok := r.m.Part(layer)
-	if r.finished[layer] || ok && old.Bytes >= bytes || bytes == 0 {
+	if r.off || r.finished[layer] || ok && old.Bytes >= bytes || bytes == 0 {
 		return nil
 	}
 	if err := r.files.Layer(layer).Sync(); err != nil {
@@ -145,6 +146,9 @@ func (r *record) setLayer(l manifest.Layer) {
 
 // save writes the manifest, also when the job is to end.
 func (r *record) save(ctx context.Context) error {
+	if r.off {
+		return nil
+	}
 	r.unsaved = true
 	if err := r.m.Write(context.WithoutCancel(ctx), r.files.Dir()); err != nil {
 		return err

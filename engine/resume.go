@@ -44,6 +44,7 @@ type proved struct {
 func (l *lane) resume(ctx context.Context, s Sector, r *Resolved, unit uint64) error {
 	c := &r.c
 	l.record = newRecord(l.files, c.Proof, s.ReplicaID)
+	l.record.off = c.Keep == KeepLast
 	m, err := manifestOf(l.files.Dir(), c, &s)
 	if err != nil {
 		return err
@@ -84,6 +85,9 @@ func manifestOf(dir *durable.Dir, c *Config, s *Sector) (*manifest.Manifest, err
 		err = m.Of(s.CacheDir, c.Proof, s.ReplicaID)
 	}
 	if err == nil {
+		if c.Keep == KeepLast { // not all of its layers can be there
+			m = nil
+		}
 		return m, nil
 	}
 	known := true

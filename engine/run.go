@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sdr-engine/sdr/hugepages"
+	"github.com/sdr-engine/sdr/internal/failure"
 )
 
 // Result is what a job reports.
@@ -92,6 +93,8 @@ func (e *SectorError) Unwrap() error { return e.Err }
 // Hashers never leave their threads: a program with more than one should have
 // GOMAXPROCS at some more than the machine's CPUs, or its other goroutines wait.
 func (r *Resolved) Run(ctx context.Context) (result Result, err error) {
+	caller := ctx
+	defer func() { err = failure.Returned(caller, err) }()
 	j, err := newJob(r)
 	if err != nil {
 		return Result{}, err
@@ -105,14 +108,14 @@ func (r *Resolved) Run(ctx context.Context) (result Result, err error) {
 	r.c.Progress.total.Store(total)
 	r.c.Progress.hashers.Store(&j.counters)
 
-	ctx, cancel := context.WithCancelCause(ctx)
+	ctx, cancel := context.WithCancelCause(r.c.Patient(ctx))
 	defer cancel(nil)
 	regions, err := j.takeMemory(ctx)
 	if err != nil {
 		for _, batches := range j.split {
 			j.removeLayers(ctx, batches)
 		}
-		return j.result(nil, err)
+		return j.result(nil, failure.Returned(ctx, err))
 	}
 	defer func() { err = errors.Join(err, free(regions)) }()
 	j.startIndex(ctx)
@@ -125,7 +128,7 @@ func (r *Resolved) Run(ctx context.Context) (result Result, err error) {
 			case errors.Is(err, ErrDrained):
 				drained.Store(true) // others may still be at a layer
 			case err != nil:
-				cancel(err)
+				cancel(failure.Inner(err))
 			}
 		})
 	}
@@ -134,7 +137,7 @@ func (r *Resolved) Run(ctx context.Context) (result Result, err error) {
 	if ended == nil && drained.Load() {
 		ended = ErrDrained
 	}
-	return j.result(regions, ended)
+	return j.result(regions, failure.Returned(caller, ended))
 }
 
 type sectorResult struct {

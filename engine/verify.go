@@ -10,6 +10,7 @@ import (
 
 	"github.com/sdr-engine/sdr/graph"
 	"github.com/sdr-engine/sdr/internal/durable"
+	"github.com/sdr-engine/sdr/internal/failure"
 	"github.com/sdr-engine/sdr/internal/layers"
 	"github.com/sdr-engine/sdr/porep"
 )
@@ -22,6 +23,9 @@ type LabelError struct {
 	Got   [porep.NodeSize]byte
 	Want  [porep.NodeSize]byte
 }
+
+// Is reports whether target is the kind ErrCorrupt.
+func (e *LabelError) Is(target error) bool { return target == failure.ErrCorrupt }
 
 func (e *LabelError) Error() string {
 	return fmt.Sprintf("engine: verifying %s: node %d is %x, its parents' labels make it %x", e.Path, e.Node, e.Got, e.Want)
@@ -38,13 +42,14 @@ func VerifySample(p porep.SealProof, s Sector, layer, samples int, seed uint64) 
 // verifySample is VerifySample until ctx is done: then the error is its cause.
 func verifySample(ctx context.Context, p porep.SealProof, s Sector, layer, samples int, seed uint64) error {
 	fail := func(err error) error {
+		err = failure.Returned(ctx, err)
 		return fmt.Errorf("engine: verifying layer %d in %s: %w", layer, s.CacheDir, err)
 	}
 	if err := p.Check(); err != nil {
 		return fail(err)
 	}
 	if layer < 1 || layer > p.Layers() {
-		return fail(fmt.Errorf("not between 1 and %d", p.Layers()))
+		return fail(failure.Mark(ErrBadInput, fmt.Errorf("not between 1 and %d", p.Layers())))
 	}
 	g, err := graph.New(p)
 	if err != nil {
@@ -138,6 +143,9 @@ type DigestError struct {
 	Layer       int
 	Found, Want LayerDigest
 }
+
+// Is reports whether target is the kind ErrCorrupt.
+func (e *DigestError) Is(target error) bool { return target == failure.ErrCorrupt }
 
 func (e *DigestError) Error() string {
 	return fmt.Sprintf("engine: going on from layer %d: the SHA-256 of %s is %x, was %x when the layer was made: begin with layer %d",

@@ -5,8 +5,10 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/sdr-engine/sdr/engine/internal/ring"
+	"github.com/sdr-engine/sdr/internal/layers"
 	"github.com/sdr-engine/sdr/porep"
 )
 
@@ -21,6 +23,8 @@ type writing struct {
 	low    uint64   // chunks below are written
 	chunk  uint64   // nodes
 	inHand []uint64 // by layer index: chunks of it that are not written
+
+	committed atomic.Int64 // layers that commit is through with, in order if KeepLast
 }
 
 // write is one of the goroutines. Buffer is nil if a chunk's labels can be written from
@@ -41,15 +45,42 @@ func (p *pipeline) write(ctx context.Context, w *writing, buffer []byte) {
 		if !p.flow.Wait(&p.flow.Made, func() bool { return p.flow.Labelled.Load() >= (n+1)*chunk }) {
 			return
 		}
+		if !p.beginLayer(w, index) {
+			return
+		}
 		p.writeChunk(buffer, index, node, chunk)
 		if w.wrote(&p.flow, n, chunk, index) {
 			p.commit(ctx, index)
+			w.committed.Add(1)
+			p.flow.Made.Wake()
 		}
 		if p.allDead() {
 			p.stop()
 			return
 		}
 	}
+}
+
+// beginLayer readies a layer's files, where not all of them were when the batch began: there is room
+// for them when the layer before is on the disk, and one before that was dropped. False means that
+// the batch was stopped.
+func (p *pipeline) beginLayer(w *writing, index int) bool {
+	if p.job.c.Keep != KeepLast {
+		return true
+	}
+	layer := p.store.first + index
+	for _, l := range p.lanes {
+		if l.writer(layer) == nil || layer < l.first+layers.FewBegun(l.first) {
+			continue
+		}
+		if !p.flow.Wait(&p.flow.Made, func() bool { return w.committed.Load() >= int64(index) }) {
+			return false
+		}
+		if err := l.files.Begin(layer); err != nil {
+			l.fail(fmt.Errorf("layer %d: %w", layer, err))
+		}
+	}
+	return true
 }
 
 // writeChunk writes the labels of all lanes from a node on.
@@ -102,7 +133,7 @@ func (w *writing) wrote(flow *ring.Flow, n, chunk uint64, index int) (last bool)
 func (p *pipeline) commit(ctx context.Context, index int) {
 	layer := p.store.first + index
 	for _, l := range p.lanes {
-		file := l.writer(layer)
+		file := l.whole(layer)
 		if file == nil {
 			continue
 		}
@@ -111,7 +142,11 @@ func (p *pipeline) commit(ctx context.Context, index int) {
 			file.Hash(digest)
 		}
 		slow := p.store.nodes*porep.NodeSize > slowCommit || p.job.c.CheckpointEvery > 0
-		switch err := l.record.finish(ctx, layer, p.kernel.Name, slow, func() error { return file.Commit(ctx) }); {
+		err := l.record.finish(ctx, layer, p.kernel.Name, slow, func() error { return file.Commit(ctx) })
+		if err == nil && p.job.c.Keep == KeepLast {
+			err = l.dropOld(layer)
+		}
+		switch {
 		case err != nil && ctx.Err() != nil:
 			p.fail(context.Cause(ctx)) // it was cut short
 		case err != nil:

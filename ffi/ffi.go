@@ -35,6 +35,7 @@ import (
 	"runtime/debug"
 
 	"github.com/sdr-engine/sdr/engine"
+	"github.com/sdr-engine/sdr/internal/failure"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/seal"
 )
@@ -71,7 +72,7 @@ func SealPreCommitPhase1(proof int64, cacheDir, staged, sealed string, sector, m
 		ProverID: porep.ProverIDOf(miner), Number: sector,
 	}
 	if len(ticket) != len(s.Ticket) {
-		return nil, fmt.Errorf("ffi: checking the ticket: it has %d bytes, want %d", len(ticket), len(s.Ticket))
+		return nil, failure.Mark(seal.ErrBadInput, fmt.Errorf("ffi: checking the ticket: it has %d bytes, want %d", len(ticket), len(s.Ticket)))
 	}
 	copy(s.Ticket[:], ticket)
 	if s.Pieces, err = piecesOf(pieces); err != nil {
@@ -152,10 +153,10 @@ func piecesOf(pieces []Piece) ([]porep.Piece, error) {
 	for i, p := range pieces {
 		all[i].Size = porep.PaddedSize(p.Size).Unpadded()
 		if all[i].Size.Padded() != porep.PaddedSize(p.Size) {
-			return nil, fmt.Errorf("ffi: checking piece %d: %d padded bytes are no multiple of %d", i, p.Size, porep.PaddedUnit)
+			return nil, failure.Mark(seal.ErrBadInput, fmt.Errorf("ffi: checking piece %d: %d padded bytes are no multiple of %d", i, p.Size, porep.PaddedUnit))
 		}
 		if len(p.CommP) != len(all[i].CommP) {
-			return nil, fmt.Errorf("ffi: checking piece %d: its comm_p has %d bytes, want %d", i, len(p.CommP), len(all[i].CommP))
+			return nil, failure.Mark(seal.ErrBadInput, fmt.Errorf("ffi: checking piece %d: its comm_p has %d bytes, want %d", i, len(p.CommP), len(all[i].CommP)))
 		}
 		copy(all[i].CommP[:], p.CommP)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/sdr-engine/sdr/engine"
 	"github.com/sdr-engine/sdr/hugepages"
+	"github.com/sdr-engine/sdr/internal/failure"
 	"github.com/sdr-engine/sdr/internal/profile"
 	"github.com/sdr-engine/sdr/lockstep"
 	"github.com/sdr-engine/sdr/sealer"
@@ -24,6 +25,9 @@ type SettingError struct {
 	Variable, Value string
 	Err             error
 }
+
+// Is reports whether target is the kind ErrBadInput.
+func (e *SettingError) Is(target error) bool { return target == failure.ErrBadInput }
 
 func (e *SettingError) Error() string {
 	return fmt.Sprintf("ffi: reading the environment: %s=%q: %v", e.Variable, e.Value, e.Err)

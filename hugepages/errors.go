@@ -1,8 +1,11 @@
 package hugepages
 
 import (
+	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/sdr-engine/sdr/internal/failure"
 )
 
 func (p Pages) String() string {
@@ -26,6 +29,9 @@ type OptionError struct {
 	Want  string
 }
 
+// Is reports whether target is the kind ErrBadInput.
+func (e *OptionError) Is(target error) bool { return target == failure.ErrBadInput }
+
 func (e *OptionError) Error() string {
 	return fmt.Sprintf("hugepages: allocating: %s %v, want %s", e.Field, e.Value, e.Want)
 }
@@ -44,6 +50,9 @@ type AllocError struct {
 	Refusals []Refusal // one for each kind that was tried
 	NoFiles  error     // why Options.Files did not do, a *FilesError for example; nil if there are none
 }
+
+// Is reports whether target is the kind ErrNoMemory.
+func (e *AllocError) Is(target error) bool { return target == failure.ErrNoMemory }
 
 func (e *AllocError) Error() string {
 	var b strings.Builder
@@ -96,6 +105,9 @@ type LimitError struct {
 	Used  uint64 // bytes of Max that are taken
 }
 
+// Is reports whether target is the kind ErrNoMemory.
+func (e *LimitError) Is(target error) bool { return target == failure.ErrNoMemory }
+
 func (e *LimitError) Error() string {
 	where := ""
 	if e.Where != "" {
@@ -113,6 +125,9 @@ type HugeTLBFSError struct {
 	Path string
 	Err  error
 }
+
+// Is reports whether target is the kind ErrBadInput.
+func (e *HugeTLBFSError) Is(target error) bool { return target == failure.ErrBadInput }
 
 func (e *HugeTLBFSError) Error() string {
 	return fmt.Sprintf("hugepages: allocating from the hugetlbfs directory %s: %v", e.Path, e.Err)
@@ -145,10 +160,22 @@ func (e *PopulateError) Error() string {
 
 func (e *PopulateError) Unwrap() error { return e.Err }
 
+// Is reports whether target is the kind ErrNoMemory, or, where the kernel has found a page
+// broken, ErrHardwareSuspect.
+func (e *PopulateError) Is(target error) bool {
+	if errors.Is(failure.OfSystem(e.Err), failure.ErrHardwareSuspect) {
+		return target == failure.ErrHardwareSuspect
+	}
+	return target == failure.ErrNoMemory
+}
+
 // A LocalityError says that pages are not where strict mode wants them.
 type LocalityError struct {
 	Locality Locality
 }
+
+// Is reports whether target is the kind ErrNoMemory.
+func (e *LocalityError) Is(target error) bool { return target == failure.ErrNoMemory }
 
 func (e *LocalityError) Error() string {
 	return fmt.Sprintf("hugepages: verifying locality: %v", e.Locality)

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sdr-engine/sdr/internal/failure"
 	"github.com/sdr-engine/sdr/internal/linux"
 	"github.com/sdr-engine/sdr/internal/roundup"
 )
@@ -61,6 +62,9 @@ type FilesError struct {
 	Left    uint64 // bytes in files that could be had, and are on its NUMA node if they must be
 	Refused []FileRefusal
 }
+
+// Is reports whether target is the kind ErrNoMemory.
+func (e *FilesError) Is(target error) bool { return target == failure.ErrNoMemory }
 
 func (e *FilesError) Error() string {
 	s := fmt.Sprintf("%d bytes wanted in whole files, %d to be had", e.Want, e.Left)

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/sdr-engine/sdr/engine"
+	"github.com/sdr-engine/sdr/internal/failure"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/seal"
 	"github.com/sdr-engine/sdr/sealer"
@@ -90,10 +91,10 @@ type job struct {
 // New returns a joiner of calls to a machine.
 func New(m *sealer.Machine, o Options) (*Joiner, error) {
 	if o.Wait < 0 {
-		return nil, fmt.Errorf("lockstep: checking the wait: %v is negative", o.Wait)
+		return nil, failure.Mark(seal.ErrBadInput, fmt.Errorf("lockstep: checking the wait: %v is negative", o.Wait))
 	}
 	if o.Sectors < 0 || o.Sectors > engine.MaxSectors {
-		return nil, fmt.Errorf("lockstep: checking sectors: a job has between 1 and %d, not %d", engine.MaxSectors, o.Sectors)
+		return nil, failure.Mark(seal.ErrBadInput, fmt.Errorf("lockstep: checking sectors: a job has between 1 and %d, not %d", engine.MaxSectors, o.Sectors))
 	}
 	o.Sectors = cmp.Or(o.Sectors, engine.MaxSectors)
 	return &Joiner{machine: m, options: o, next: map[kind]*job{}, calls: map[*call]struct{}{}}, nil
@@ -127,7 +128,7 @@ func WithProgress(ctx context.Context, watch func(p *seal.Progress, sectors int)
 func (j *Joiner) do(ctx context.Context, c *call) (*seal.Output, error) {
 	c.watch, _ = ctx.Value(watchKey{}).(func(*seal.Progress, int))
 	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
+		return nil, failure.Returned(ctx, context.Cause(ctx))
 	}
 	if err := c.check(); err != nil {
 		return nil, err
@@ -142,7 +143,7 @@ func (j *Joiner) do(ctx context.Context, c *call) (*seal.Output, error) {
 		j.leave(c, context.Cause(ctx))
 		<-c.done
 	}
-	return c.out, c.err
+	return c.out, failure.Returned(ctx, c.err)
 }
 
 // join makes a call part of the job that others may join.

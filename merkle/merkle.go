@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"math/bits"
 
+	"github.com/sdr-engine/sdr/internal/failure"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/sha256"
 )
@@ -35,6 +36,9 @@ type SizeError struct {
 	Size   uint64
 	Reason string
 }
+
+// Is reports whether target is the kind ErrBadInput.
+func (e *SizeError) Is(target error) bool { return target == failure.ErrBadInput }
 
 func (e *SizeError) Error() string {
 	return fmt.Sprintf("merkle: %s: %d bytes: %s", e.Doing, e.Size, e.Reason)

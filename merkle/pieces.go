@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/sdr-engine/sdr/internal/failure"
 	"github.com/sdr-engine/sdr/porep"
 )
 
@@ -86,6 +87,9 @@ type PieceError struct {
 	Piece porep.Piece
 	Err   error // a *porep.PieceSizeError or a *SizeError
 }
+
+// Is reports whether target is the kind ErrBadInput.
+func (e *PieceError) Is(target error) bool { return target == failure.ErrBadInput }
 
 func (e *PieceError) Error() string {
 	return fmt.Sprintf("merkle: folding pieces: piece %d of %d bytes: %v", e.Index, uint64(e.Piece.Size), e.Err)

@@ -8,6 +8,7 @@ import (
 	"io"
 	"sync"
 
+	"github.com/sdr-engine/sdr/internal/failure"
 	"github.com/sdr-engine/sdr/porep"
 )
 
@@ -70,6 +71,9 @@ type TreeError struct {
 	Offset int64  // of the node in the file
 	Reason string
 }
+
+// Is reports whether target is the kind ErrCorrupt.
+func (e *TreeError) Is(target error) bool { return target == failure.ErrCorrupt }
 
 func (e *TreeError) Error() string {
 	return fmt.Sprintf("merkle: checking tree: level %d, node %d, byte %d: %s", e.Level, e.Node, e.Offset, e.Reason)

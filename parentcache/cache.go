@@ -16,6 +16,7 @@ import (
 
 	"github.com/sdr-engine/sdr/graph"
 	"github.com/sdr-engine/sdr/internal/durable"
+	"github.com/sdr-engine/sdr/internal/failure"
 	"github.com/sdr-engine/sdr/internal/linux"
 	"github.com/sdr-engine/sdr/porep"
 )
@@ -150,6 +151,9 @@ type ReadError struct {
 	Nodes uint64 // how many they are
 	Fault string
 }
+
+// Is reports whether target is the kind ErrCorrupt.
+func (e *ReadError) Is(target error) bool { return target == failure.ErrCorrupt }
 
 func (e *ReadError) Error() string {
 	return fmt.Sprintf("parentcache: reading %s: nodes %d to %d: %s; verify the file, or have it made again",

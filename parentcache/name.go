@@ -28,6 +28,7 @@ import (
 	"path/filepath"
 
 	"github.com/sdr-engine/sdr/graph"
+	"github.com/sdr-engine/sdr/internal/failure"
 	"github.com/sdr-engine/sdr/porep"
 )
 
@@ -78,6 +79,9 @@ func ProofOf(path string) (porep.SealProof, error) {
 type UnknownNameError struct {
 	Path string
 }
+
+// Is reports whether target is the kind ErrBadInput.
+func (e *UnknownNameError) Is(target error) bool { return target == failure.ErrBadInput }
 
 func (e *UnknownNameError) Error() string {
 	return fmt.Sprintf("parentcache: finding the seal proof of %s: %q is not the name of any seal proof's parent cache (v28-sdr-parent-….cache)",

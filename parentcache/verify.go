@@ -9,6 +9,7 @@ import (
 	"os"
 
 	"github.com/sdr-engine/sdr/graph"
+	"github.com/sdr-engine/sdr/internal/failure"
 	"github.com/sdr-engine/sdr/internal/linux"
 	"github.com/sdr-engine/sdr/porep"
 )
@@ -20,6 +21,9 @@ type CorruptError struct {
 	Got  string
 	Want string
 }
+
+// Is reports whether target is the kind ErrCorrupt.
+func (e *CorruptError) Is(target error) bool { return target == failure.ErrCorrupt }
 
 func (e *CorruptError) Error() string {
 	return fmt.Sprintf("parentcache: verifying %s: %s is %s, want %s", e.Path, e.What, e.Got, e.Want)
@@ -90,6 +94,9 @@ type NotFileError struct {
 	Path string
 	Mode os.FileMode
 }
+
+// Is reports whether target is the kind ErrBadInput.
+func (e *NotFileError) Is(target error) bool { return target == failure.ErrBadInput }
 
 func (e *NotFileError) Error() string {
 	return fmt.Sprintf("%s is not a regular file, its mode is %v", e.Path, e.Mode)

@@ -20,6 +20,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/sdr-engine/sdr/internal/failure"
 	"github.com/sdr-engine/sdr/topology"
 )
 
@@ -50,6 +51,9 @@ type PolicyError struct {
 	Text string
 	Err  error // what is wrong with it as a list, or nil
 }
+
+// Is reports whether target is the kind ErrBadInput.
+func (e *PolicyError) Is(target error) bool { return target == failure.ErrBadInput }
 
 func (e *PolicyError) Error() string {
 	if e.Err != nil {
@@ -252,6 +256,9 @@ type RequestError struct {
 	What, Value, Want string
 }
 
+// Is reports whether target is the kind ErrBadInput.
+func (e *RequestError) Is(target error) bool { return target == failure.ErrBadInput }
+
 func (e *RequestError) Error() string {
 	return fmt.Sprintf("placement: checking request: %s is %s, want %s", e.What, e.Value, e.Want)
 }
@@ -261,6 +268,9 @@ type CPUError struct {
 	CPUs topology.CPUSet
 	Want string // "some of those online, 0-7"
 }
+
+// Is reports whether target is the kind ErrBadInput.
+func (e *CPUError) Is(target error) bool { return target == failure.ErrBadInput }
 
 func (e *CPUError) Error() string {
 	listed := "CPUs %v are"
@@ -275,6 +285,9 @@ type BudgetError struct {
 	Budget, Smallest uint64 // bytes
 	Mode             MemoryMode
 }
+
+// Is reports whether target is the kind ErrBadInput.
+func (e *BudgetError) Is(target error) bool { return target == failure.ErrBadInput }
 
 func (e *BudgetError) Error() string {
 	return fmt.Sprintf("placement: checking request: the memory budget is %s, the smallest job, one sector in mode %v, takes %s",

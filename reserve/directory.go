@@ -16,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sdr-engine/sdr/internal/failure"
 	"github.com/sdr-engine/sdr/internal/linux"
 	"github.com/sdr-engine/sdr/topology"
 )
@@ -36,6 +37,11 @@ func (e *DirError) Error() string {
 
 // Unwrap is the system's error.
 func (e *DirError) Unwrap() error { return e.Err }
+
+// Is reports whether target is the kind ErrBadInput, unless Err is of another kind.
+func (e *DirError) Is(target error) bool {
+	return target == failure.ErrBadInput && failure.IsInput(e.Err) && !errors.Is(e.Err, linux.ErrLocked)
+}
 
 const guardFile = "guard.lock"
 

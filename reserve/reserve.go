@@ -46,6 +46,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sdr-engine/sdr/internal/failure"
+	"github.com/sdr-engine/sdr/internal/linux"
 	"github.com/sdr-engine/sdr/topology"
 )
 
@@ -132,6 +134,9 @@ type HeldError struct {
 	Holders []Holder
 }
 
+// Is reports whether target says that others are at work.
+func (e *HeldError) Is(target error) bool { return target == linux.ErrLocked }
+
 func (e *HeldError) Error() string {
 	var parts []string
 	for _, h := range e.Holders {
@@ -156,6 +161,9 @@ type RoomError struct {
 // Room is what could be had, in bytes.
 func (e *RoomError) Room() uint64 { return e.Free - min(e.Free, e.Promised) }
 
+// Is reports whether target is the kind ErrNoMemory.
+func (e *RoomError) Is(target error) bool { return target == failure.ErrNoMemory }
+
 func (e *RoomError) Error() string {
 	kind := "memory"
 	if e.Pool.PageSize > 0 {
@@ -169,6 +177,9 @@ func (e *RoomError) Error() string {
 type RequestError struct {
 	Reason string
 }
+
+// Is reports whether target is the kind ErrBadInput.
+func (e *RequestError) Is(target error) bool { return target == failure.ErrBadInput }
 
 func (e *RequestError) Error() string { return "reserve: checking request: " + e.Reason }
 

@@ -42,6 +42,9 @@ type GuardError struct {
 	Ended bool
 }
 
+// Is reports whether target says that others are at work.
+func (e *GuardError) Is(target error) bool { return target == linux.ErrLocked }
+
 func (e *GuardError) Error() string {
 	who := "by a process that the kernel does not name here, in another container perhaps"
 	if len(e.Holders) > 0 {

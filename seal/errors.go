@@ -1,19 +1,83 @@
 package seal
 
-import "github.com/sdr-engine/sdr/engine"
+import (
+	"errors"
 
-// What errors.Is finds in the errors of this package, in an Outcome's too.
+	"github.com/sdr-engine/sdr/engine"
+)
+
+// The kinds of errors that a host tells apart, as errors.Is finds them in every error of this
+// package, of an Outcome, and of the packages above and below. An error that is of none is one
+// that nobody has foreseen: a host may try again a few times.
 var (
+	// ErrBadInput: what was asked for cannot be done as it was asked. Trying again changes
+	// nothing; nothing of the sector was touched, unless the error says otherwise.
+	ErrBadInput = engine.ErrBadInput
 	// ErrBusy: another job, of this process or another, has the sector: its cache dir, its
-	// sealed file, or a file that this job was about to make. The other job is not disturbed,
-	// and what it uses was not touched.
+	// sealed file, or a file that this job was about to make; or the cores or the memory. The
+	// other job is not disturbed, and what it uses was not touched. Try again later.
 	ErrBusy = engine.ErrBusy
 	// ErrDrained: the job was asked to end with the layer that was being made, and has.
 	ErrDrained = engine.ErrDrained
+	// ErrNoSpace: a file system is full, or a quota or a limit of file sizes is used up. Free
+	// something, or raise the limit, and try again.
+	ErrNoSpace = engine.ErrNoSpace
+	// ErrNoMemory: memory is not to be had, of the machine, a NUMA node, a pool of huge pages, a
+	// limit or a cgroup. Free something, raise the limit, or ask for less, and try again.
+	ErrNoMemory = engine.ErrNoMemory
+	// ErrCancelled: the caller's context has ended, or the machine was closed. Try again when
+	// it is wanted.
+	ErrCancelled = engine.ErrCancelled
 	// ErrLost: a file that the job made or was making was removed or replaced, or its
-	// directory moved.
+	// directory moved. Try again once, and find out who does that.
 	ErrLost = engine.ErrLost
 	// ErrChanged: a file does not yield what was written to it, or staged changed while it was
-	// read. A failing disk, or another process, has changed it.
+	// read. A failing disk, or another process, has changed it. Try again once, on another
+	// disk if it comes again.
 	ErrChanged = engine.ErrChanged
+	// ErrCorrupt: a file that was there is not what it should be: a tree-d, a layer to go on
+	// from, a parent cache. Trying again finds it again: make the file anew.
+	ErrCorrupt = engine.ErrCorrupt
+	// ErrHardwareSuspect: a core computes wrong, or a disk reports errors. Give up on this
+	// machine, or this disk, and seal elsewhere.
+	ErrHardwareSuspect = engine.ErrHardwareSuspect
 )
+
+// A Kind is a kind of error by name, for those who read text: "no-space".
+type Kind string
+
+// The kinds' names. The order is that in which KindOf looks: what the caller did, then what
+// says most.
+var kinds = []struct {
+	name Kind
+	err  error
+}{
+	{"cancelled", ErrCancelled},
+	{"hardware-suspect", ErrHardwareSuspect},
+	{"changed", ErrChanged},
+	{"lost", ErrLost},
+	{"corrupt", ErrCorrupt},
+	{"no-space", ErrNoSpace},
+	{"no-memory", ErrNoMemory},
+	{"busy", ErrBusy},
+	{"bad-input", ErrBadInput},
+}
+
+// Failed is the Kind of an error that is of no other.
+const Failed Kind = "failed"
+
+// KindOf is the kind of an error; of one that is of several, and so may consist of several, it
+// is that of which Kinds are first: "cancelled", "hardware-suspect", "changed", "lost",
+// "corrupt", "no-space", "no-memory", "busy", "bad-input". It is Failed if it is of none, and
+// "" of nil.
+func KindOf(err error) Kind {
+	if err == nil {
+		return ""
+	}
+	for _, k := range kinds {
+		if errors.Is(err, k.err) {
+			return k.name
+		}
+	}
+	return Failed
+}

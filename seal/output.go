@@ -8,6 +8,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/sdr-engine/sdr/internal/failure"
 	"github.com/sdr-engine/sdr/porep"
 )
 
@@ -43,7 +44,7 @@ type phase1JSON struct {
 // checkUTF8 refuses a cache dir that JSON cannot hold.
 func checkUTF8(cacheDir string) error {
 	if !utf8.ValidString(cacheDir) {
-		return fmt.Errorf("seal: encoding output: the cache dir's name is not UTF-8: %q", cacheDir)
+		return failure.Mark(ErrBadInput, fmt.Errorf("seal: encoding output: the cache dir's name is not UTF-8: %q", cacheDir))
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/sdr-engine/sdr/internal/durable"
+	"github.com/sdr-engine/sdr/internal/failure"
 	"github.com/sdr-engine/sdr/internal/linux"
 	"github.com/sdr-engine/sdr/internal/manifest"
 )
@@ -42,6 +43,9 @@ type File struct {
 
 // A SamePathError says that one file would be used as two.
 type SamePathError struct{ A, B File }
+
+// Is reports whether target is the kind ErrBadInput.
+func (e *SamePathError) Is(target error) bool { return target == failure.ErrBadInput }
 
 func (e *SamePathError) Error() string {
 	return fmt.Sprintf("seal: comparing paths: %s %q and %s %q are one file, and what is written to it as the one destroys the other: give each a file of its own",

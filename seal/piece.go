@@ -11,6 +11,7 @@ import (
 
 	"github.com/sdr-engine/sdr/fr32"
 	"github.com/sdr-engine/sdr/internal/durable"
+	"github.com/sdr-engine/sdr/internal/failure"
 	"github.com/sdr-engine/sdr/internal/linux"
 	"github.com/sdr-engine/sdr/merkle"
 	"github.com/sdr-engine/sdr/porep"
@@ -33,6 +34,9 @@ type SourceError struct {
 	Got  porep.UnpaddedSize // up to one more than wanted
 }
 
+// Is reports whether target is the kind ErrBadInput.
+func (e *SourceError) Is(target error) bool { return target == failure.ErrBadInput }
+
 func (e *SourceError) Error() string {
 	if e.Got > e.Want {
 		return fmt.Sprintf("seal: reading piece: the source has more than the %d bytes announced", e.Want)
@@ -45,6 +49,9 @@ type SpaceError struct {
 	Sector             porep.SectorSize
 	Start, Size, Space porep.PaddedSize // of the piece, aligned; Space is left from Start on
 }
+
+// Is reports whether target is the kind ErrBadInput.
+func (e *SpaceError) Is(target error) bool { return target == failure.ErrBadInput }
 
 func (e *SpaceError) Error() string {
 	return fmt.Sprintf("seal: adding piece: %d padded bytes from %d on do not fit into the sector of %d, where %d are left",
@@ -93,6 +100,7 @@ func fits(p porep.SealProof, start porep.PaddedSize, size porep.UnpaddedSize) er
 }
 
 func addPiece(ctx context.Context, p porep.SealProof, source io.Reader, size porep.UnpaddedSize, staged io.Writer, end, start porep.PaddedSize) (_ AddedPiece, err error) {
+	defer func() { err = failure.Returned(ctx, err) }()
 	if err := fits(p, start, size); err != nil {
 		return AddedPiece{}, err
 	}
@@ -198,7 +206,7 @@ func CommP(ctx context.Context, source io.Reader, size porep.UnpaddedSize) (pore
 		return porep.Piece{}, err
 	}
 	commP, err := readPiece(ctx, source, size, io.Discard)
-	return porep.Piece{CommP: commP, Size: size}, err
+	return porep.Piece{CommP: commP, Size: size}, failure.Returned(ctx, err)
 }
 
 // pieceChunk is how much of a piece, padded, one goroutine pads and hashes at a
@@ -269,7 +277,7 @@ func readPiece(ctx context.Context, source io.Reader, size porep.UnpaddedSize, p
 				}
 			}
 			if err != nil {
-				cancel(fmt.Errorf("seal: writing piece: %w", err))
+				cancel(failure.Inner(fmt.Errorf("seal: writing piece: %w", err)))
 			}
 			free <- c
 		}
@@ -326,6 +334,9 @@ type CommDError struct {
 	Sector porep.SectorSize
 	Covers porep.PaddedSize // by the pieces' root
 }
+
+// Is reports whether target is the kind ErrBadInput.
+func (e *CommDError) Is(target error) bool { return target == failure.ErrBadInput }
 
 func (e *CommDError) Error() string {
 	if e.Covers < porep.PaddedSize(e.Sector) {

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/sdr-engine/sdr/internal/durable"
+	"github.com/sdr-engine/sdr/internal/failure"
 	"github.com/sdr-engine/sdr/internal/input"
 	"github.com/sdr-engine/sdr/porep"
 )
@@ -71,6 +72,11 @@ func (e *RecordError) Error() string {
 }
 
 func (e *RecordError) Unwrap() error { return e.Err }
+
+// Is reports whether target is the kind ErrBadInput, unless Err is of another kind.
+func (e *RecordError) Is(target error) bool {
+	return target == ErrBadInput && failure.IsInput(e.Err)
+}
 
 // clip shortens what may hold any amount of a bad file's text.
 func clip(s string) string {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/sdr-engine/sdr/engine"
 	"github.com/sdr-engine/sdr/internal/durable"
+	"github.com/sdr-engine/sdr/internal/failure"
 	"github.com/sdr-engine/sdr/internal/linux"
 	"github.com/sdr-engine/sdr/merkle"
 	"github.com/sdr-engine/sdr/porep"
@@ -41,6 +42,11 @@ func (e *PathError) Error() string {
 
 func (e *PathError) Unwrap() error { return e.Err }
 
+// Is reports whether target is the kind ErrBadInput, unless Err is of another kind.
+func (e *PathError) Is(target error) bool {
+	return target == ErrBadInput && failure.IsInput(e.Err) && !errors.Is(e.Err, ErrBusy)
+}
+
 // A DataError says that the staged data is not what the pieces say.
 type DataError struct {
 	Root, CommD porep.Commitment // of the data and of the pieces
@@ -49,6 +55,9 @@ type DataError struct {
 	Piece        int
 	CommP, Found porep.Commitment // the piece's and its data's
 }
+
+// Is reports whether target is the kind ErrBadInput.
+func (e *DataError) Is(target error) bool { return target == failure.ErrBadInput }
 
 func (e *DataError) Error() string {
 	s := fmt.Sprintf("seal: checking pieces: the data's root is %s, the pieces' comm_d %s: ", e.Root, e.CommD)
@@ -95,9 +104,16 @@ type Outcome struct {
 // outcomes, and so is ctx's until then. After that a sector that fails leaves the others
 // alone. The error then is that of all Outcomes joined; there is one for each sector.
 func PreCommit1Together(ctx context.Context, sectors []Sector, o Options) ([]Outcome, error) {
+	outs, err := preCommit1Together(ctx, sectors, o)
+	return outs, failure.Returned(ctx, err)
+}
+
+func preCommit1Together(ctx context.Context, sectors []Sector, o Options) ([]Outcome, error) {
 	if o.Progress == nil {
 		o.Progress = new(Progress)
 	}
+	o.Engine.Progress = &o.Progress.labels
+	ctx = o.Engine.Patient(ctx)
 	o.Progress.enter(StageChecks, 0)
 	ends := endings{ctx: ctx, outs: make([]Outcome, len(sectors)), known: make([]bool, len(sectors)), tell: o.Done}
 	o.Engine.Done = nil
@@ -114,9 +130,11 @@ func PreCommit1Together(ctx context.Context, sectors []Sector, o Options) ([]Out
 		}
 	}()
 	o.Progress.enter(StageTreeD, uint64(sectors[0].Proof.SectorSize())*uint64(len(sectors)))
+	copying, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	early := map[int]error{} // of sectors that are not labelled
 	for i := range sectors {
-		w, err := prepare(ctx, &sectors[i], o.Progress, i)
+		w, err := prepare(copying, &sectors[i], o.Progress, i)
 		if ctx.Err() != nil {
 			w.close()
 			return nil, context.Cause(ctx)
@@ -146,12 +164,10 @@ func PreCommit1Together(ctx context.Context, sectors []Sector, o Options) ([]Out
 
 	// Labels are the hashers' work. Meanwhile another goroutine copies staged to
 	// sealed, sector by sector, and sees to it that sealed and tree-d reach the disk.
-	copying, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
 	go func() {
 		for i, w := range ends.works {
 			if w.err = w.finish(copying); w.err != nil && len(ends.works) == 1 {
-				cancel(w.err)
+				cancel(failure.Inner(w.err))
 			}
 			close(ends.copied[i])
 		}
@@ -159,7 +175,7 @@ func PreCommit1Together(ctx context.Context, sectors []Sector, o Options) ([]Out
 	o.Progress.enter(StageLabels, 0)
 	result, err := resolved.Run(copying)
 	if err != nil && !slices.ContainsFunc(result.Sectors, func(s engine.SectorResult) bool { return s.Err == nil }) {
-		cancel(err) // nobody needs the rest
+		cancel(failure.Inner(err)) // nobody needs the rest
 	}
 	<-ends.copied[len(ends.copied)-1]
 	outs := ends.all(result, err)
@@ -241,6 +257,7 @@ func (e *endings) own(i int, err error) error {
 
 // end notes, and tells, what became of a sector.
 func (e *endings) end(sector int, out Outcome) {
+	out.Err = failure.Returned(e.ctx, out.Err)
 	e.outs[sector], e.known[sector] = out, true
 	if e.tell == nil {
 		return
@@ -279,6 +296,9 @@ func checkAll(sectors []Sector, o *Options) (*engine.Resolved, error) {
 		return nil, wrong
 	}
 	c := engineConfig(sectors[0].Proof, *o)
+	if c.Keep != engine.KeepAll {
+		wrong = errors.Join(wrong, &engine.ConfigError{Part: "layers to keep", Reason: fmt.Sprintf("%v, but phase 2 needs all: only GenerateSDR makes a key alone", c.Keep)})
+	}
 	var files []engine.File
 	for i := range sectors {
 		s := &sectors[i]
@@ -306,13 +326,13 @@ func CheckSectors(sectors []Sector) error { return checkSectors(sectors, (*Secto
 
 func checkSectors(sectors []Sector, check func(*Sector) error) error {
 	if len(sectors) == 0 {
-		return errors.New("seal: checking sectors: none given")
+		return failure.Mark(ErrBadInput, errors.New("seal: checking sectors: none given"))
 	}
 	var errs []error
 	for i := range sectors {
 		s := &sectors[i]
 		if s.Proof != sectors[0].Proof {
-			errs = append(errs, fmt.Errorf("seal: checking sectors: sector %d is of proof %v, sector 0 of %v: one job has one", i, s.Proof, sectors[0].Proof))
+			errs = append(errs, failure.Mark(ErrBadInput, fmt.Errorf("seal: checking sectors: sector %d is of proof %v, sector 0 of %v: one job has one", i, s.Proof, sectors[0].Proof)))
 		}
 		errs = append(errs, check(s))
 	}
@@ -453,7 +473,7 @@ func GenerateSDRTogether(ctx context.Context, p porep.SealProof, sectors []engin
 		return engine.Result{}, err
 	}
 	if err := resolved.CheckMachine(); err != nil {
-		return engine.Result{}, err
+		return engine.Result{}, failure.Returned(ctx, err)
 	}
 	if o.Progress == nil {
 		return resolved.Run(ctx)

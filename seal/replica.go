@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/sdr-engine/sdr/internal/failure"
 	"github.com/sdr-engine/sdr/internal/layers"
 	"github.com/sdr-engine/sdr/internal/linux"
 )
@@ -24,6 +25,9 @@ type ReplicaError struct {
 	CacheDir string
 	Phase2   []string // phase 2's files in the cache dir, which say that the sector was sealed
 }
+
+// Is reports whether target is the kind ErrBadInput.
+func (e *ReplicaError) Is(target error) bool { return target == failure.ErrBadInput }
 
 func (e *ReplicaError) Error() string {
 	s := fmt.Sprintf("seal: looking at sealed: %q ", e.Path)
@@ -45,6 +49,9 @@ type FinishedError struct {
 	CacheDir string
 	Phase2   []string // names
 }
+
+// Is reports whether target is the kind ErrBadInput.
+func (e *FinishedError) Is(target error) bool { return target == failure.ErrBadInput }
 
 func (e *FinishedError) Error() string {
 	return fmt.Sprintf("seal: looking at cache dir %q: it holds %s of a sector that is sealed, and no layers: labels made here would remove that", e.CacheDir, strings.Join(e.Phase2, ", "))
@@ -90,7 +97,8 @@ const (
 // is no error here: PreCommit1 says what is wrong with it.
 //
 // PreCommit1 itself does not look: as with the reference, sealed is made again.
-func (s *Sector) CheckSealed(ctx context.Context) error {
+func (s *Sector) CheckSealed(ctx context.Context) (err error) {
+	defer func() { err = failure.Returned(ctx, err) }()
 	sealed, err := os.OpenFile(s.Sealed, os.O_RDONLY|linux.NoWait, 0) // a pipe is not waited for
 	if err != nil {
 		return nil

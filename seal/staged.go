@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sdr-engine/sdr/internal/durable"
+	"github.com/sdr-engine/sdr/internal/failure"
 	"github.com/sdr-engine/sdr/internal/linux"
 	"github.com/sdr-engine/sdr/porep"
 )
@@ -62,6 +63,9 @@ type StagedLengthError struct {
 	Record string           // the record that says so; empty if the caller does
 }
 
+// Is reports whether target is the kind ErrBadInput.
+func (e *StagedLengthError) Is(target error) bool { return target == failure.ErrBadInput }
+
 func (e *StagedLengthError) Error() string {
 	s := fmt.Sprintf("seal: adding piece: staged %q has %d bytes; existing pieces that were named: ", e.Path, e.Length)
 	if e.Record != "" {
@@ -109,6 +113,7 @@ const lockPoll = 10 * time.Millisecond
 // otherwise. It is a *StagedLengthError, *StagedBusyError or *RecordError where staged is
 // not as it should be, and otherwise as AddPiece's.
 func AppendPiece(ctx context.Context, a Append, source io.Reader, size porep.UnpaddedSize) (added AddedPiece, err error) {
+	defer func() { err = failure.Returned(ctx, err) }()
 	// Before a file is made.
 	if err := a.Proof.Check(); err != nil {
 		return added, err
@@ -303,7 +308,7 @@ func openStaged(path string) (f *os.File, created bool, err error) {
 	if to, err := filepath.EvalSymlinks(path); err == nil {
 		path = to
 	} else if info, err := os.Lstat(path); err == nil && info.Mode().Type() == fs.ModeSymlink {
-		return nil, false, fmt.Errorf("%s is a link that leads nowhere", path)
+		return nil, false, failure.Mark(ErrBadInput, fmt.Errorf("%s is a link that leads nowhere", path))
 	}
 	switch info, err := os.Stat(path); {
 	case errors.Is(err, fs.ErrNotExist):
@@ -315,7 +320,7 @@ func openStaged(path string) (f *os.File, created bool, err error) {
 	case err != nil:
 		return nil, false, err
 	case !info.Mode().IsRegular():
-		return nil, false, fmt.Errorf("%s is not a regular file, its mode is %v", path, info.Mode())
+		return nil, false, failure.Mark(ErrBadInput, fmt.Errorf("%s is not a regular file, its mode is %v", path, info.Mode()))
 	}
 	f, err = os.OpenFile(path, os.O_RDWR, 0)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -335,7 +340,7 @@ func leadsTo(path string, f *os.File) error {
 		return err
 	}
 	if !os.SameFile(mine, now) {
-		return fmt.Errorf("%q is another file now", path)
+		return failure.Mark(ErrLost, fmt.Errorf("%q is another file now", path))
 	}
 	return nil
 }
@@ -357,7 +362,7 @@ func reach(ctx context.Context, f *os.File, length, want int64) error {
 		err = leadsTo(f.Name(), f)
 	}
 	if err == nil && info.Size() != want {
-		err = fmt.Errorf("it has %d bytes, with the piece it should have %d: somebody else writes to it", info.Size(), want)
+		err = failure.Mark(ErrLost, fmt.Errorf("it has %d bytes, with the piece it should have %d: somebody else writes to it", info.Size(), want))
 	}
 	if err != nil {
 		return fmt.Errorf("seal: adding piece: looking at staged %q again: %w", f.Name(), err)

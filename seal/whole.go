@@ -9,6 +9,7 @@ import (
 	"runtime"
 
 	"github.com/sdr-engine/sdr/internal/durable"
+	"github.com/sdr-engine/sdr/internal/failure"
 	"github.com/sdr-engine/sdr/merkle"
 	"github.com/sdr-engine/sdr/porep"
 )
@@ -28,6 +29,7 @@ type NewPiece struct {
 // the file is empty, or gone if it was not there before; it is as it was if Size of a piece is no
 // piece's or all together do not fit, a *SpaceError. A piece record beside it is of no account.
 func WriteStaged(ctx context.Context, p porep.SealProof, staged string, pieces []NewPiece) (written []porep.Piece, err error) {
+	defer func() { err = failure.Returned(ctx, err) }()
 	if err := p.Check(); err != nil {
 		return nil, err
 	}
@@ -99,6 +101,7 @@ func writeNew(ctx context.Context, p porep.SealProof, f *os.File, piece NewPiece
 // returns its root. A tree-d that is there is replaced, when the new one is on the disk and was read
 // back. The error is ErrBusy if another job makes it.
 func BuildTreeD(ctx context.Context, p porep.SealProof, staged, cacheDir string) (root porep.Commitment, err error) {
+	defer func() { err = failure.Returned(ctx, err) }()
 	if err := p.Check(); err != nil {
 		return root, err
 	}

@@ -60,7 +60,7 @@ func (h *Hold) GenerateSDR(ctx context.Context, sectors []engine.Sector) (r engi
 		}
 	}
 	err = h.seal(ctx, &o, func() (err error) {
-		o.Engine.Layers = h.job.Layers
+		o.Engine.Layers, o.Engine.Keep = h.job.Layers, h.job.Keep
 		if h.job.Done != nil {
 			o.Engine.Done = tell
 		}
@@ -94,6 +94,13 @@ func (h *Hold) run(ctx context.Context, c engine.Config, p *seal.Progress, measu
 	}
 	if h.reservation != nil || h.own != nil {
 		c.MemoryTaken = func() { h.touched(ctx) }
+	}
+	c.Paused = func(err error) {
+		kind := NotePaused
+		if err == nil {
+			kind = NoteWentOn
+		}
+		h.m.note(Note{Kind: kind, Job: h.job.Name, Err: err})
 	}
 	defer h.tell(&c, p, measures)()
 	err := job(c)

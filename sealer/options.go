@@ -1,6 +1,7 @@
 package sealer
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -10,9 +11,11 @@ import (
 
 	"github.com/sdr-engine/sdr/engine"
 	"github.com/sdr-engine/sdr/hugepages"
+	"github.com/sdr-engine/sdr/internal/failure"
 	"github.com/sdr-engine/sdr/internal/profile"
 	"github.com/sdr-engine/sdr/placement"
 	"github.com/sdr-engine/sdr/porep"
+	"github.com/sdr-engine/sdr/seal"
 	"github.com/sdr-engine/sdr/topology"
 )
 
@@ -70,6 +73,9 @@ type Options struct {
 	// more for each core that hashes in all calls at work; when the last has ended it is what it
 	// was before the first, unless somebody else has set it meanwhile.
 	KeepGOMAXPROCS bool
+	// Patience is for how long a job waits, when it is at work, for room on a file system that
+	// is full: see engine.Config. Default: an hour; none if it is below zero.
+	Patience time.Duration
 	// Notes, if not nil, is told what is not as it might be. It may be called by several
 	// goroutines at the same time.
 	Notes func(Note)
@@ -162,6 +168,9 @@ type ProfileError struct {
 	Problems []string
 }
 
+// Is reports whether target is the kind ErrBadInput.
+func (e *ProfileError) Is(target error) bool { return target == failure.ErrBadInput }
+
 func (e *ProfileError) Error() string {
 	return (&profile.Error{Path: e.Path, Problems: e.Problems}).Error()
 }
@@ -208,6 +217,9 @@ type OptionError struct {
 	Err    error
 }
 
+// Is reports whether target is the kind ErrBadInput.
+func (e *OptionError) Is(target error) bool { return target == failure.ErrBadInput }
+
 func (e *OptionError) Error() string {
 	return fmt.Sprintf("sealer: checking options: %s: %v", e.Option, e.Err)
 }
@@ -251,6 +263,7 @@ func (o *Options) setup(proof porep.SealProof, sectors int) *setup {
 	c := &s.config
 	c.HugeTLBFS, c.RaisePages, c.StrictNUMA = o.HugeTLBFS, o.RaisePages, o.StrictNUMA
 	c.Resume, c.CheckpointEvery = o.Resume, o.CheckpointEvery
+	c.Patience = max(0, cmp.Or(o.Patience, time.Hour))
 	c.Hashers = min(c.Hashers, sectors)
 	if o.Profile == nil {
 		if s.policy == PolicyAuto {
@@ -333,6 +346,8 @@ const (
 	NoteNotBound                    // threads cannot be bound to the CPUs that were chosen
 	NoteRanAnywhere                 // at the end: they ran wherever the system put them
 	NoteSlowed                      // at the end: slower than it could be, though right
+	NotePaused                      // a job waits for room on a file system, or for a disk
+	NoteWentOn                      // it does not wait any more; there is no Err
 	NoteGuard                       // the lock directory's guard is waited for
 	NoteWaiting                     // cores or memory are waited for
 	NoteInFiles                     // layers lie in files of Options.HugeFiles, as they should; there is no Err
@@ -349,6 +364,10 @@ func (n Note) String() string {
 		return fmt.Sprintf("threads are not bound to the CPUs that were chosen: %v", n.Err)
 	case NoteRanAnywhere:
 		return fmt.Sprintf("threads ran wherever the system put them: %v", n.Err)
+	case NotePaused:
+		return fmt.Sprintf("paused, to try again until there is room: %v", n.Err)
+	case NoteWentOn:
+		return "going on after a pause"
 	case NoteSlowed:
 		return fmt.Sprintf("slower than it could be: %v", n.Err)
 	case NoteWaiting:
@@ -362,4 +381,4 @@ func (n Note) String() string {
 }
 
 // ErrClosed says that a machine was closed.
-var ErrClosed = errors.New("sealer: the machine is closed")
+var ErrClosed = failure.Mark(seal.ErrCancelled, errors.New("sealer: the machine is closed"))

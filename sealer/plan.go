@@ -9,10 +9,12 @@ import (
 
 	"github.com/sdr-engine/sdr/engine"
 	"github.com/sdr-engine/sdr/hugepages"
+	"github.com/sdr-engine/sdr/internal/failure"
 	"github.com/sdr-engine/sdr/internal/words"
 	"github.com/sdr-engine/sdr/placement"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/reserve"
+	"github.com/sdr-engine/sdr/seal"
 	"github.com/sdr-engine/sdr/topology"
 )
 
@@ -45,6 +47,9 @@ type BusyError struct {
 	Ahead   []reserve.Holder  // who has waited for longer
 }
 
+// Is reports whether target is the kind seal.ErrBusy.
+func (e *BusyError) Is(target error) bool { return target == seal.ErrBusy }
+
 func (e *BusyError) Error() string {
 	s := noRoom(e.Sectors, e.Limits)
 	for _, h := range e.Held {
@@ -62,7 +67,20 @@ type NoRoomError struct {
 	Limits  []placement.Limit // what is short
 }
 
+// Is reports whether target is the kind seal.ErrNoMemory, if memory is short, or else
+// seal.ErrBadInput: this machine has no such cores.
+func (e *NoRoomError) Is(target error) bool {
+	if slices.ContainsFunc(e.Limits, ofMemory) {
+		return target == failure.ErrNoMemory
+	}
+	return target == failure.ErrBadInput
+}
+
 func (e *NoRoomError) Error() string { return noRoom(e.Sectors, e.Limits) }
+
+func ofMemory(l placement.Limit) bool {
+	return l.Kind == placement.LimitMemory || l.Kind == placement.LimitHugePages
+}
 
 func noRoom(sectors int, limits []placement.Limit) string {
 	texts := []string{"sealer: no room yet"}
@@ -199,9 +217,6 @@ func (v *View) short(s *setup, plan *placement.Plan, sectors int) error {
 		return none
 	}
 	_, err := (&View{Machine: v.Machine}).planShape(s, sectors)
-	ofMemory := func(l placement.Limit) bool {
-		return l.Kind == placement.LimitMemory || l.Kind == placement.LimitHugePages
-	}
 	if errors.As(err, &none) && !slices.ContainsFunc(none.Limits, ofMemory) {
 		return none
 	}

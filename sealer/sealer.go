@@ -28,6 +28,7 @@ import (
 
 	"github.com/sdr-engine/sdr/engine"
 	"github.com/sdr-engine/sdr/hugepages"
+	"github.com/sdr-engine/sdr/internal/failure"
 	"github.com/sdr-engine/sdr/placement"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/reserve"
@@ -149,6 +150,8 @@ type Job struct {
 	Drain <-chan struct{}
 	// Layers is how many layers GenerateSDR labels, from the first. Default: all.
 	Layers int
+	// Keep is which layers GenerateSDR leaves. Default: all.
+	Keep engine.Keep
 }
 
 func (j Job) named(name string) Job {
@@ -197,11 +200,16 @@ func (m *Machine) Measure(ctx context.Context, p porep.SealProof, sectors []engi
 // machine. The error is a *BusyError, a *NoRoomError, ErrClosed, ctx's cause, or one of placement,
 // reserve or parentcache.
 func (m *Machine) Hold(ctx context.Context, p porep.SealProof, sectors int, job Job) (*Hold, error) {
+	h, err := m.hold(ctx, p, sectors, job)
+	return h, failure.Returned(ctx, err)
+}
+
+func (m *Machine) hold(ctx context.Context, p porep.SealProof, sectors int, job Job) (*Hold, error) {
 	if err := p.Check(); err != nil {
 		return nil, err
 	}
 	if sectors < 1 || sectors > engine.MaxSectors {
-		return nil, fmt.Errorf("sealer: checking sectors: %d are not between 1 and %d", sectors, engine.MaxSectors)
+		return nil, failure.Mark(seal.ErrBadInput, fmt.Errorf("sealer: checking sectors: %d are not between 1 and %d", sectors, engine.MaxSectors))
 	}
 	about := reserve.Progress{Proof: p.String(), Sectors: sectors, Layers: cmp.Or(job.Layers, p.Layers())}
 	h, err := m.take(ctx, job, about, func(t *take) (*Hold, error) { return t.sectors(ctx, p, sectors) })
@@ -229,7 +237,7 @@ func (m *Machine) Look(ctx context.Context) (*View, error) {
 
 // HoldFree takes all cores that were free in a view, to measure on them with MeasureWith.
 func (m *Machine) HoldFree(ctx context.Context, v *View, job Job) (*Hold, error) {
-	return m.take(ctx, job.named("measure"), reserve.Progress{}, func(t *take) (*Hold, error) {
+	h, err := m.take(ctx, job.named("measure"), reserve.Progress{}, func(t *take) (*Hold, error) {
 		q := reserve.Request{Job: t.job.Name}
 		for _, core := range v.freeCores() {
 			if slices.ContainsFunc(core.CPUs, v.Machine.Allowed().Contains) {
@@ -244,4 +252,5 @@ func (m *Machine) HoldFree(ctx context.Context, v *View, job Job) (*Hold, error)
 		h := &Hold{view: v, config: engine.Config{Hashers: len(q.Cores)}}
 		return h, t.reserve(ctx, h, q)
 	})
+	return h, failure.Returned(ctx, err)
 }

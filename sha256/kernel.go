@@ -15,6 +15,8 @@ import (
 	"unsafe"
 
 	"github.com/klauspost/cpuid/v2"
+
+	"github.com/sdr-engine/sdr/internal/failure"
 )
 
 const (
@@ -128,6 +130,9 @@ type KernelError struct {
 	Name    string
 	Missing []string // CPU features; empty where no kernel has the name
 }
+
+// Is reports whether target is the kind ErrBadInput.
+func (e *KernelError) Is(target error) bool { return target == failure.ErrBadInput }
 
 func (e *KernelError) Error() string {
 	if len(e.Missing) > 0 {

@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"unsafe"
+
+	"github.com/sdr-engine/sdr/internal/failure"
 )
 
 // A SelfTestError says that a kernel hashes wrong on the core that it was tested on.
@@ -14,6 +16,9 @@ type SelfTestError struct {
 	Node   int
 	Lane   int
 }
+
+// Is reports whether target is the kind ErrHardwareSuspect.
+func (e *SelfTestError) Is(target error) bool { return target == failure.ErrHardwareSuspect }
 
 func (e *SelfTestError) Error() string {
 	return fmt.Sprintf("sha256: testing %s: lane %d of node %d in layer %d is wrong: this core, or its memory, cannot be trusted", e.Kernel, e.Lane, e.Node, e.Layer)

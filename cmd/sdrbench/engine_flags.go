@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"sync"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -43,6 +44,7 @@ type engineFlags struct {
 	profile     string // "": where it is by default
 	wait        bool
 	resumeFlags
+	patience time.Duration // 0: the default; below: none
 
 	program string                 // the command, for those who look at its jobs
 	changed func(name string) bool // whether a flag was given
@@ -78,6 +80,7 @@ func (f *engineFlags) add(a *app, cmd *cobra.Command) {
 	flagVar(cmd, &f.policy, "policy", "POLICY", "where hashers run: spread, pack, a list of CPUs like 0-3,8, none for wherever, or auto (default auto: spread, if cores can be had)", parsePolicy)
 	a.lockDirFlag(cmd, &f.lockDir)
 	flags.BoolVar(&f.wait, "wait", false, "wait for cores and memory that other jobs hold, first come, first served, instead of failing")
+	flagVar(cmd, &f.patience, "patience", "TIME", "for how long a job that is at work waits for room on a file system that is full, or for a disk with errors, like 10m; 0 not at all (default 1h)", parsePatience)
 	flags.StringVar(&f.hugeTLBFS, "hugetlbfs", "", "`DIR` on a mounted hugetlbfs to take layers' memory from")
 	flags.BoolVar(&f.raisePages, "raise-huge-pages", false, "enlarge the kernel's pool of huge pages by what is missing, as root, and give them back")
 	flags.BoolVar(&f.strictNUMA, "strict-numa", false, "a page on the wrong NUMA node is an error")
@@ -128,7 +131,7 @@ func (f *engineFlags) options(a *app) (o sealer.Options, err error) {
 		Hashers: f.hashers, Staging: f.staging, Producers: f.producers, Stride: f.stride, Lookahead: f.lookahead,
 		MemoryMode: f.mode, MemoryNodes: f.memoryNodes, Budget: f.budget, Writing: f.writing, Policy: f.policy.policy, CPUs: f.policy.only,
 	}
-	o.Program = f.program
+	o.Program, o.Patience = f.program, f.patience
 	o.Profile, o.ParentCache, o.ParentsInMemory = f.tuned, f.parentCache, a.settings.maximizeCaching
 	o.HugeTLBFS, o.RaisePages, o.StrictNUMA = f.hugeTLBFS, f.raisePages, f.strictNUMA
 	o.Resume, o.CheckpointEvery = f.resume(), f.checkpoint

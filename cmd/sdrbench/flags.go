@@ -101,6 +101,14 @@ func parseWhile(text string) (time.Duration, error) {
 	return d, nil
 }
 
+// parsePatience is parseWhile, or 0 for no time at all.
+func parsePatience(text string) (time.Duration, error) {
+	if text == "0" {
+		return -1, nil
+	}
+	return parseWhile(text)
+}
+
 // parseSizes reads "127,508"; an empty text is no sizes.
 func parseSizes(text string) (sizes []porep.UnpaddedSize, err error) {
 	if text == "" {

@@ -180,7 +180,8 @@ func (a *app) root() *cobra.Command {
 that it leaves are, byte for byte, those of the reference implementation.
 
 Sizes of pieces are in unpadded bytes. 32-byte values are 64 hex digits.
-Exit codes: 0 done, 1 failed, 2 wrong usage. A fault in the program itself ends it
+Exit codes: 0 done, 1 failed, 2 wrong usage. What kind of failure it was, which tells
+whether to try again, is in "kind" with --sectors: see docs/errors.md. A fault in the program itself ends it
 by SIGABRT, which a shell shows as 134.
 
 SIGINT, SIGTERM, SIGHUP and SIGQUIT end a job, and what it has not finished goes; a

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -21,6 +22,9 @@ func sealSample(p *seal.Progress, proof porep.SealProof) view.Sample {
 		s.Unit, s.Labels = "labels", &labels
 		s.Done, s.Total = labels.Done, labels.Total
 		s.Detail = fmt.Sprintf("layer %d/%d", p.Layer(), proof.Layers())
+	}
+	if p.Labelling().Paused() != nil { // a note says why
+		s.Detail = strings.TrimPrefix(s.Detail+", paused", ", ")
 	}
 	return s
 }

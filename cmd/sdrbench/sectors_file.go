@@ -336,7 +336,7 @@ func (w *lineWriter) write(index int, name string, result []byte, err error) {
 	if err != nil {
 		w.failed++
 		text, _ := json.Marshal(err.Error()) // a string: it cannot fail
-		line += `,"error":` + view.VisibleJSON(string(text))
+		line += `,"error":` + view.VisibleJSON(string(text)) + fmt.Sprintf(`,"kind":%q`, seal.KindOf(err))
 	}
 	if result != nil {
 		line += fmt.Sprintf(`,%q:%s`, name, result)

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/sdr-engine/sdr/internal/golden"
+	"github.com/sdr-engine/sdr/seal"
 )
 
 // smallSector is a golden sector of 2 KiB, staged, and the fields that a sectors file has
@@ -57,6 +58,7 @@ func jsonLines(t *testing.T, all ...map[string]any) string {
 type endedLine struct {
 	Index  *int            `json:"index"`
 	Error  string          `json:"error"`
+	Kind   seal.Kind       `json:"kind"`
 	Phase1 json.RawMessage `json:"phase1"`
 	Layers []string        `json:"layers"`
 }

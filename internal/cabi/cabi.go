@@ -47,7 +47,7 @@ const (
 // An Answer is what a call ends with.
 type Answer struct {
 	Code   Code
-	Result []byte // JSON, or nil; there may be one after a failure, too
+	Result []byte // JSON, or nil; after a failure it has the error's kind
 	Error  string // of a Code that is not OK; UTF-8 without a zero byte
 	Handle uint64 // of Open
 }
@@ -111,6 +111,11 @@ func (c *Call) answer(ctx context.Context) (a Answer) {
 	}
 	if err != nil {
 		a.Code, a.Error = codeOf(err), clean(err.Error())
+	}
+	if err != nil && a.Result == nil {
+		a.Result = encode(struct {
+			Kind seal.Kind `json:"kind"`
+		}{seal.KindOf(err)})
 	}
 	return a
 }

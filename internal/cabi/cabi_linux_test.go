@@ -381,7 +381,7 @@ func TestStrict(t *testing.T) {
 		{Open, `{"stride":4096,"lookahead":1}`, []string{"ahead"}},
 	} {
 		a := call(&l, bad.f, 0, []byte(bad.request))
-		if a.Code != BadRequest || a.Result != nil || strings.ContainsAny(a.Error, "\n\x00") {
+		if a.Code != BadRequest || string(a.Result) != `{"kind":"bad-input"}` || strings.ContainsAny(a.Error, "\n\x00") {
 			t.Errorf("%.100s: %d: %.300s", bad.request, a.Code, a.Error)
 		}
 		for _, want := range bad.want {

@@ -11,6 +11,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/sdr-engine/sdr/internal/failure"
 	"github.com/sdr-engine/sdr/internal/input"
 )
 
@@ -20,6 +21,9 @@ const MaxRequest = 1 << 24
 
 // A RequestError says all that is wrong with a request, each problem with the field's name.
 type RequestError struct{ Problems []string }
+
+// Is reports whether target is the kind ErrBadInput.
+func (e *RequestError) Is(target error) bool { return target == failure.ErrBadInput }
 
 func (e *RequestError) Error() string {
 	return "sdr: reading the request: " + strings.Join(e.Problems, "; ")

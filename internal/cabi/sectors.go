@@ -145,10 +145,12 @@ type sectorResult struct {
 	Layers []string        `json:"layers,omitempty"`
 	Code   Code            `json:"code"`
 	Error  string          `json:"error,omitempty"`
+	Kind   seal.Kind       `json:"kind,omitempty"` // of the error
 }
 
 type sectorsResult struct {
 	Sectors []sectorResult `json:"sectors"`
+	Kind    seal.Kind      `json:"kind,omitempty"` // of the request's error
 	Notes   []string       `json:"notes"`
 }
 
@@ -269,7 +271,7 @@ func (c *Call) result(q *sectorsRequest, outs *outcomes, err error) (any, error)
 		}
 		switch {
 		case o.Err != nil:
-			r.Code, r.Error = codeOf(o.Err), clean(o.Err.Error())
+			r.Code, r.Error, r.Kind = codeOf(o.Err), clean(o.Err.Error()), seal.KindOf(o.Err)
 			failed = append(failed, o.Err)
 		case c.function == Generate:
 			for layer := 1; layer <= q.sectors[i].Proof.Layers(); layer++ {
@@ -285,7 +287,9 @@ func (c *Call) result(q *sectorsRequest, outs *outcomes, err error) (any, error)
 		c.note(err.Error())
 	}
 	result.Notes = c.noted()
-	return result, together(failed, len(outs.all))
+	err = together(failed, len(outs.all))
+	result.Kind = seal.KindOf(err)
+	return result, err
 }
 
 // A sectorsError says how many sectors failed, and why the first did.

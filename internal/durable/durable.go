@@ -115,7 +115,7 @@ func (d *Dir) Adopt(name string, size int64, block int) (*File, error) {
 // there until Abort, or the process's end, and cannot be committed. Without Reserve
 // it grows.
 func Scratch(ctx context.Context, dir string) (*File, error) {
-	d := &File{path: "a scratch file in " + dir, size: math.MaxInt64, scratch: true, faults: faultsOf(ctx)}
+	d := &File{path: "a scratch file in " + dir, size: math.MaxInt64, scratch: true, faults: faultsOf(ctx).impatient()}
 	err := d.do(OpCreate, d.path, func() (err error) {
 		if d.f, err = linux.Unnamed(dir); err == nil {
 			return nil
@@ -142,12 +142,14 @@ func (d *File) Reserve(size int64) error { return d.ReserveBlocks(size, sumBlock
 // ReserveBlocks is Reserve for a file that is read back before it is whole, in blocks of
 // so many bytes: see Reader.
 func (d *File) ReserveBlocks(size int64, block int) error {
-	err := d.do(OpReserve, d.path, func() error {
-		err := linux.Reserve(d.f, size)
-		if errors.Is(err, errors.ErrUnsupported) {
-			err = d.f.Truncate(size)
-		}
-		return err
+	err := d.patiently(func() error {
+		return d.do(OpReserve, d.path, func() error {
+			err := linux.Reserve(d.f, size)
+			if errors.Is(err, errors.ErrUnsupported) {
+				err = d.f.Truncate(size)
+			}
+			return err
+		})
 	})
 	if err != nil {
 		return fmt.Errorf("durable: reserving %d bytes for %s: %w", size, d.path, err)
@@ -190,7 +192,7 @@ func (d *File) put(b []byte, off int64, write func(b []byte) error) error {
 	if d.sums != nil {
 		d.sums.Add(b, off)
 	}
-	if err := d.write(d.path, b, off, write); err != nil {
+	if err := d.patiently(func() error { return d.write(d.path, b, off, write) }); err != nil {
 		return fmt.Errorf("durable: writing %s: %d bytes at %d: %w", d.path, len(b), off, err)
 	}
 	return nil
@@ -345,7 +347,9 @@ func (d *File) commit(ctx context.Context, replace bool) error {
 		err = d.verify(ctx)
 	}
 	if err == nil {
-		err = d.do(OpPublish, d.path, func() error { return d.dir.publish(d.f, TempName(d.name), d.name, replace) })
+		err = d.patiently(func() error {
+			return d.do(OpPublish, d.path, func() error { return d.dir.publish(d.f, TempName(d.name), d.name, replace) })
+		})
 	}
 	if err != nil {
 		d.mark = Mark{}
@@ -402,6 +406,20 @@ func (d *File) Recheck(ctx context.Context) error {
 		}
 	}
 	return err
+}
+
+// Discard removes a file that was committed, if it is still what bears its name. The directory
+// must be open: it is not after Commit of a file of the function Create.
+func (d *File) Discard() error {
+	if d.mark.info == nil {
+		return nil
+	}
+	mark := d.mark
+	d.mark = Mark{}
+	if !d.dir.leads(d.name, mark.info) {
+		return nil
+	}
+	return d.dir.Remove(d.name)
 }
 
 // Abort removes the unfinished file. After Commit it does nothing.

@@ -3,6 +3,8 @@ package durable
 import (
 	"context"
 	"errors"
+
+	"github.com/sdr-engine/sdr/internal/failure"
 )
 
 // A Kind is a kind of operation on files.
@@ -53,12 +55,17 @@ func WithInjector(ctx context.Context, i Injector) context.Context {
 	return context.WithValue(ctx, injectorKey{}, i)
 }
 
-// faults is an Injector or none: nothing then stands in between.
-type faults struct{ Injector }
+// faults is an Injector or none: nothing then stands in between. And it is the job's patience.
+type faults struct {
+	Injector
+	patience Patience
+	ctx      context.Context
+}
 
 func faultsOf(ctx context.Context) faults {
 	i, _ := ctx.Value(injectorKey{}).(Injector)
-	return faults{i}
+	p, _ := ctx.Value(patienceKey{}).(Patience)
+	return faults{i, p, ctx}
 }
 
 // do does an operation that has no data.
@@ -68,23 +75,23 @@ func (f faults) do(kind Kind, path string, do func() error) error {
 
 func (f faults) around(op *Op, do func() error) error {
 	if f.Injector == nil {
-		return do()
+		return failure.OfSystem(do())
 	}
 	if err := f.Before(op); err == ErrSkip {
 		return nil
 	} else if err != nil {
-		return err
+		return failure.OfSystem(err)
 	}
 	if err := do(); err != nil {
-		return err
+		return failure.OfSystem(err)
 	}
-	return f.After(op)
+	return failure.OfSystem(f.After(op))
 }
 
 // write writes b, or what is to be written in its place.
 func (f faults) write(path string, b []byte, off int64, write func(b []byte) error) error {
 	if f.Injector == nil {
-		return write(b)
+		return failure.OfSystem(write(b))
 	}
 	op := &Op{OpWrite, path, off, b}
 	return f.around(op, func() error { return write(op.Buf) })
@@ -93,7 +100,7 @@ func (f faults) write(path string, b []byte, off int64, write func(b []byte) err
 // read fills b.
 func (f faults) read(path string, b []byte, off int64, read func() error) error {
 	if f.Injector == nil {
-		return read()
+		return failure.OfSystem(read())
 	}
 	return f.around(&Op{OpRead, path, off, b}, read)
 }

@@ -65,7 +65,9 @@ func OpenInPlace(ctx context.Context, path string) (*InPlace, error) {
 
 // Resize sets the file's length: what is added are zeros.
 func (t *InPlace) Resize(size int64) error {
-	return t.do(OpResize, t.path, func() error { return t.f.Truncate(size) })
+	return t.patiently(func() error {
+		return t.do(OpResize, t.path, func() error { return t.f.Truncate(size) })
+	})
 }
 
 // copyStep is how much is copied between two looks at whether to go on.
@@ -74,7 +76,14 @@ const copyStep = 64 << 20
 // Copy fills the file, which is empty, with src: by sharing its blocks where the file
 // system can, else by copying, which the kernel does by itself where it can.
 func (t *InPlace) Copy(ctx context.Context, src *os.File) error {
+	return t.patiently(func() error { return t.copy(ctx, src) })
+}
+
+func (t *InPlace) copy(ctx context.Context, src *os.File) error {
 	return t.do(OpCopy, t.path, func() error {
+		if _, err := t.f.Seek(0, io.SeekStart); err != nil { // an attempt may have failed in the middle
+			return err
+		}
 		err := linux.Clone(t.f, src)
 		if !errors.Is(err, errors.ErrUnsupported) {
 			return err

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"github.com/sdr-engine/sdr/internal/durable"
@@ -69,16 +70,22 @@ var ErrIncomplete = errors.New("layers: finishing layer: not all of it was writt
 type Set struct {
 	dir     *durable.Dir
 	first   int
+	block   int
 	writers []*Writer
 	adopted map[int]*Writer // by layer, of an earlier job
 	kept    map[int]bool    // by layer: what is not finished stays
+	mu      sync.Mutex      // for Safe
 }
 
 // A Writer is a layer's file on its way: it appears under its name only when it
 // is complete and on the disk.
 type Writer struct {
-	file    *durable.File
-	reader  *durable.Reader
+	file    *durable.File   // nil before the layer is begun
+	mu      sync.Mutex      // for who forgets, or drops
+	reader  *durable.Reader // nil, too, and when the layer was dropped
+	begun   sync.Once
+	wrong   error // why it could not be begun
+	safe    bool  // Safe has been told
 	size    int64
 	written atomic.Int64
 }
@@ -125,18 +132,37 @@ func (s *Set) Drop(layer int) {
 	delete(s.kept, layer)
 }
 
+// Few is how many of a sector's layers are there at a time, if only the last are kept: one that
+// is made, and two before it.
+const Few = 3
+
+// FewBegun is how many files CreateFew begins for a sector from layer first on: what it may have
+// of those before takes space, too.
+func FewBegun(first int) int { return max(1, Few-first+1) }
+
 // Create starts the files of layers first to last, but for those that were adopted.
 // What is stale under its final name goes first: whose it is nobody knows, and the space
 // is needed. Then the space for the new ones is taken. Labels can be read back in blocks of
 // so many bytes, before the layer is finished. On an error nothing is left of the new ones.
-func (s *Set) Create(first, last int, size porep.SectorSize, block int) (err error) {
-	s.first = first
+func (s *Set) Create(first, last int, size porep.SectorSize, block int) error {
+	return s.create(first, last, last, size, block)
+}
+
+// CreateFew is Create for a sector of which only the last layers are kept: space is taken for
+// the first FewBegun. Begin has to be called for each layer before it is written, and Safe
+// when it has been.
+func (s *Set) CreateFew(first, last int, size porep.SectorSize, block int) error {
+	return s.create(first, min(last, first+FewBegun(first)-1), last, size, block)
+}
+
+func (s *Set) create(first, begun, last int, size porep.SectorSize, block int) (err error) {
+	s.first, s.block = first, block
 	defer func() {
 		if err != nil {
 			s.end()
 		}
 	}()
-	for layer := first; layer <= last; layer++ {
+	for layer := first; layer <= begun; layer++ {
 		if w := s.adopted[layer]; w != nil {
 			s.writers = append(s.writers, w)
 			continue
@@ -158,17 +184,16 @@ func (s *Set) Create(first, last int, size porep.SectorSize, block int) (err err
 			}
 		}
 	}
-	for _, w := range s.writers {
-		if w.reader != nil || block == 0 {
-			continue
-		}
-		if err := w.file.ReserveBlocks(int64(size), block); err != nil {
+	if block == 0 {
+		return nil
+	}
+	for i := range s.writers {
+		if err := s.Begin(first + i); err != nil {
 			return err
 		}
-		w.file.AllowDirect()
-		if w.reader, err = w.file.Reader(); err != nil {
-			return err
-		}
+	}
+	for range last - begun {
+		s.writers = append(s.writers, &Writer{size: int64(size)})
 	}
 	return nil
 }
@@ -184,6 +209,69 @@ func Create(ctx context.Context, cacheDir string, first, last int, size porep.Se
 		return nil, err
 	}
 	return s, nil
+}
+
+// Begin starts the file of layer number n, takes the space for it, and readies it to be written and
+// read. Any number of goroutines may call it; all but the first wait for that one.
+func (s *Set) Begin(n int) error {
+	w := s.Layer(n)
+	w.begun.Do(func() { w.wrong = s.begin(w, n) })
+	return w.wrong
+}
+
+func (s *Set) begin(w *Writer, n int) (err error) {
+	if w.reader != nil { // it was adopted
+		return nil
+	}
+	if w.file == nil {
+		if w.file, err = s.dir.Create(Name(n)); err != nil {
+			return err
+		}
+	}
+	if err := w.file.ReserveBlocks(w.size, s.block); err != nil {
+		return err
+	}
+	w.file.AllowDirect()
+	w.reader, err = w.file.Reader()
+	return err
+}
+
+// Safe notes that layer number n is on the disk, under its name. Layers that have so many later ones there
+// are removed, those from before this job, too, and their space is given back: nobody may
+// read them any more.
+func (s *Set) Safe(n, later int) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.Layer(n).safe = true
+	found := 0
+	for layer := s.first + len(s.writers) - 1; layer >= 1; layer-- {
+		if layer >= s.first && !s.Layer(layer).safe {
+			continue
+		}
+		if found++; found <= later {
+			continue
+		}
+		if err := s.drop(layer); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Set) drop(layer int) error {
+	if layer < s.first {
+		return s.dir.Remove(Name(layer))
+	}
+	w := s.Layer(layer)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.reader == nil {
+		return nil
+	}
+	err := w.file.Discard()
+	w.reader.Close() // or its blocks stay
+	w.reader = nil
+	return err
 }
 
 // Remove removes what is stale of the sector in cacheDir as Create does,
@@ -207,6 +295,9 @@ func (s *Set) Recheck(ctx context.Context) error {
 		finished = append(slices.Clip(finished), w)
 	}
 	for _, w := range finished {
+		if w.file == nil {
+			continue
+		}
 		if err := w.file.Recheck(ctx); err != nil {
 			return err
 		}
@@ -242,6 +333,9 @@ func (s *Set) end() {
 }
 
 func (w *Writer) end(keep bool) {
+	if w.file == nil {
+		return
+	}
 	if keep {
 		w.file.Keep()
 	} else {
@@ -288,10 +382,13 @@ func (w *Writer) Read(way durable.Way, b []byte, off int64) error {
 // Hash has Commit write the layer, as it is read back, to h. It comes before Commit.
 func (w *Writer) Hash(h hash.Hash) { w.file.Hash(h) }
 
+// Whole reports whether all of the layer was written.
+func (w *Writer) Whole() bool { return w.written.Load() == w.size }
+
 // Commit waits until the layer is on the disk, reads it back and gives the file its name.
 // The error is ErrIncomplete if a part is missing. After an error nothing is left.
 func (w *Writer) Commit(ctx context.Context) error {
-	if w.written.Load() != w.size {
+	if !w.Whole() {
 		w.file.Abort()
 		return ErrIncomplete
 	}
@@ -300,4 +397,10 @@ func (w *Writer) Commit(ctx context.Context) error {
 
 // Forget takes what is on the disk out of the page cache, where Behind left it: after
 // Commit that is all of the layer.
-func (w *Writer) Forget() { w.reader.Forget(0, w.size) }
+func (w *Writer) Forget() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.reader != nil {
+		w.reader.Forget(0, w.size)
+	}
+}

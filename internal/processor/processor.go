@@ -17,6 +17,9 @@ import (
 	"sync"
 	"time"
 	"unicode/utf8"
+
+	"github.com/sdr-engine/sdr/internal/failure"
+	"github.com/sdr-engine/sdr/seal"
 )
 
 // MaxInFlight is how many requests may be without a reply. More are refused: damocles sends as
@@ -117,7 +120,7 @@ func perform[T any](ctx context.Context, note func(string), r *request, decode f
 	task, err := decode(r.task)
 	r.task = nil
 	if err != nil {
-		return outcome{err: fmt.Errorf("processor: reading the task: %w", err)}
+		return outcome{err: failure.Mark(seal.ErrBadInput, fmt.Errorf("processor: reading the task: %w", err))}
 	}
 	o.output, o.err = do(ctx, task)
 	return o
@@ -186,7 +189,12 @@ func replyLine(id uint64, o outcome) []byte {
 	if o.err == nil {
 		return fmt.Appendf(nil, `{"id":%d,"err_msg":null,"output":%s}`+"\n", id, o.output)
 	}
-	message, _ := json.Marshal(clip(o.err.Error(), maxMessage)) // a string always is JSON, and UTF-8
+	// The parent has no other word on it: the kind comes first, where it can be looked for.
+	text := o.err.Error()
+	if kind := seal.KindOf(o.err); kind != seal.Failed {
+		text = string(kind) + ": " + text
+	}
+	message, _ := json.Marshal(clip(text, maxMessage)) // a string always is JSON, and UTF-8
 	return fmt.Appendf(nil, `{"id":%d,"err_msg":%s,"output":null}`+"\n", id, message)
 }
 

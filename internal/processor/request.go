@@ -12,6 +12,9 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/sdr-engine/sdr/internal/failure"
+	"github.com/sdr-engine/sdr/seal"
 )
 
 // A request is a line whose id is known.
@@ -60,7 +63,7 @@ func parseRequest(line []byte) (r *request, known bool) {
 		err = errors.New("task: it is missing")
 	}
 	if err != nil {
-		r.err = fmt.Errorf("processor: reading the request: %w", err)
+		r.err = failure.Mark(seal.ErrBadInput, fmt.Errorf("processor: reading the request: %w", err))
 	}
 	return r, known
 }

@@ -24,6 +24,7 @@ import (
 
 	"github.com/sdr-engine/sdr/engine"
 	"github.com/sdr-engine/sdr/hugepages"
+	"github.com/sdr-engine/sdr/internal/failure"
 	"github.com/sdr-engine/sdr/internal/words"
 	"github.com/sdr-engine/sdr/placement"
 	"github.com/sdr-engine/sdr/porep"
@@ -189,6 +190,9 @@ type Error struct {
 	Path     string
 	Problems []string
 }
+
+// Is reports whether target is the kind ErrBadInput.
+func (e *Error) Is(target error) bool { return target == failure.ErrBadInput }
 
 func (e *Error) Error() string {
 	const most, longest = 20, 400 // of a text that is no profile at all, enough
