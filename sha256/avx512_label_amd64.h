@@ -41,6 +41,8 @@ halves:
 	GATHERLABELS(SI, DI)
 	VPBROADCASTD    labelSpan_layer(AX), T0
 	VPBROADCASTD    labelSpan_node(AX), T1
+	MOVQ            labelSpan_offsets(AX), CX
+	VPADDD          (CX), T1, T1
 	VPXORD          T2, T2, T2
 	VPBROADCASTD    bit<>(SB), T3
 	VPBROADCASTD    size<>(SB), T4

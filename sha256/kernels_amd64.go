@@ -39,26 +39,33 @@ func archKernels() []*Kernel {
 			label:    label,
 			pairs:    func(dst, src *byte, n int) { pairsAVX512(dst, src, n, &padding) },
 			unpack:   unpackAVX2,
+			gather:   gatherAVX2,
 			ahead:    Ahead, // pages; lines a quarter of that, a whole number: see ROWSOON
 		}
 	}
+	spreading := func(k *Kernel) *Kernel {
+		k.spreads = true
+		return k
+	}
 	return []*Kernel{
 		avx512(32, func(r labelSpan) { labelAVX512x32(&r) }),
-		avx512(16, func(r labelSpan) { labelAVX512x16(&r) }),
-		avx512(8, func(r labelSpan) { labelAVX512x8(&r) }, cpuid.AVX512VL),
+		spreading(avx512(16, func(r labelSpan) { labelAVX512x16(&r) })),
+		spreading(avx512(8, func(r labelSpan) { labelAVX512x8(&r) }, cpuid.AVX512VL)),
 		shaNI(4, 64, wideNodes, func(r labelSpan) { labelSHANIx4(&r) }),
 		shaNI(8, 64, wideCall, func(r labelSpan) { labelSHANIWide(r, 8) }),
 		shaNI(16, 64, wideCall, func(r labelSpan) { labelSHANIWide(r, 16) }),
-		shaNI(2, 64, 0, func(r labelSpan) { labelSHANIx2(&r) }),
+		spreading(shaNI(2, 64, 0, func(r labelSpan) { labelSHANIx2(&r) })),
 		shaNI(1, 1, 0, func(r labelSpan) { labelSHANI(&r) }),
 		{
 			Name:  "avx2/8",
 			Lanes: 8, Group: 8, Align: 32,
 			features: []cpuid.FeatureID{cpuid.AVX2, cpuid.AVX},
 			label:    func(r labelSpan) { labelAVX2x8(&r) },
+			spreads:  true,
 			ahead:    2,
 			pairs:    func(dst, src *byte, n int) { pairsAVX2(dst, src, n, &padding) },
 			unpack:   unpackAVX2,
+			gather:   gatherAVX2,
 		},
 	}
 }
@@ -92,6 +99,9 @@ func pairsAVX2(dst, src *byte, n int, padding *schedule)
 
 //go:noescape
 func pairsAVX512(dst, src *byte, n int, padding *schedule)
+
+//go:noescape
+func gatherAVX2(dst *byte, addrs *uintptr, slots, step, row, pitch int)
 
 //go:noescape
 func unpackAVX2(dst, src *byte, nodes, size, row, pitch int)
