@@ -64,6 +64,19 @@ func (d *Dir) Remove(name string) error {
 	return nil
 }
 
+// PathOf is where a file of that name is, for people.
+func (d *Dir) PathOf(name string) string { return filepath.Join(d.path, name) }
+
+// Open opens a file of that name to read it. A link is not followed, a pipe not waited for.
+func (d *Dir) Open(name string) (*Reader, error) {
+	r := &Reader{path: d.PathOf(name), faults: d.faults}
+	err := r.do(OpOpen, r.path, func() (err error) {
+		r.f, err = d.root.OpenFile(name, os.O_RDONLY|linux.NoFollow|linux.NoWait, 0)
+		return err
+	})
+	return r, err
+}
+
 // Names are the names of what is in the directory.
 func (d *Dir) Names() ([]string, error) {
 	entries, err := fs.ReadDir(d.root.FS(), ".")
