@@ -12,6 +12,7 @@ import (
 	"github.com/sdr-engine/sdr/graph"
 	"github.com/sdr-engine/sdr/hugepages"
 	"github.com/sdr-engine/sdr/internal/durable"
+	"github.com/sdr-engine/sdr/internal/failure"
 	"github.com/sdr-engine/sdr/internal/manifest"
 	"github.com/sdr-engine/sdr/internal/plain"
 	"github.com/sdr-engine/sdr/porep"
@@ -42,6 +43,9 @@ func (e *CoreError) Error() string {
 
 func (e *CoreError) Unwrap() error { return e.Err }
 
+// Is reports whether target is the kind ErrHardwareSuspect.
+func (e *CoreError) Is(target error) bool { return target == failure.ErrHardwareSuspect }
+
 // Full recomputes every label of a sector's layers, or those of Options.Subset, from what the
 // files hold, on all cores. What is wrong is in the report, not in the error, which is a
 // *CoreError if it is this machine that is wrong. If all of each layer is checked, and a
@@ -63,10 +67,11 @@ func Full(ctx context.Context, s Sector, o Options) (Report, error) {
 	if f.graph, err = graph.New(s.Proof); err != nil {
 		return Report{}, fmt.Errorf("verify: %w", err)
 	}
-	if o.Subset.Whole() {
-		if f.manifest, err = manifestOf(ctx, s); err != nil && !isNotThere(err) {
-			return Report{}, fmt.Errorf("verify: %w", err)
-		}
+	if f.manifest, err = manifestOf(ctx, s); err != nil {
+		return Report{}, fmt.Errorf("verify: %w", err)
+	}
+	if !o.Subset.Whole() {
+		f.manifest = nil // whose hashes are of whole layers
 	}
 	if err := f.run(ctx); err != nil {
 		return c.report, err

@@ -2,6 +2,7 @@ package verify
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -39,6 +40,9 @@ func Sample(ctx context.Context, s Sector, n int, seed uint64, o Options) (Repor
 		return Report{}, err
 	}
 	defer c.close()
+	if _, err := manifestOf(ctx, s); err != nil {
+		return Report{}, fmt.Errorf("verify: %w", err)
+	}
 	p := c.o.Progress
 	total := uint64(0)
 	for _, l := range c.report.Layers {

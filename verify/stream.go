@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"sync"
 	"sync/atomic"
 	"unsafe"
@@ -323,5 +322,3 @@ func (f *full) hashStreamed(ctx context.Context, l *Layer, memory []byte) error 
 	}
 	return f.compareHash(l, tree, known)
 }
-
-func isNotThere(err error) bool { return errors.Is(err, fs.ErrNotExist) }

@@ -7,12 +7,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
 
 	"github.com/sdr-engine/sdr/internal/durable"
+	"github.com/sdr-engine/sdr/internal/failure"
 	"github.com/sdr-engine/sdr/internal/layers"
 	"github.com/sdr-engine/sdr/internal/manifest"
 	"github.com/sdr-engine/sdr/internal/plain"
@@ -41,6 +43,13 @@ type Options struct {
 	Workers int
 	// Progress, if not nil, is kept up to date.
 	Progress *Progress
+}
+
+func (o *Options) workers() int {
+	if o.Workers > 0 {
+		return o.Workers
+	}
+	return runtime.GOMAXPROCS(0)
 }
 
 // Progress is where a check stands. The check writes it, anybody may read it.
@@ -137,7 +146,7 @@ var ErrWrong = errors.New("the data is wrong")
 // A wrongError is ErrWrong with what is wrong.
 type wrongError struct{ error }
 
-func (e wrongError) Unwrap() []error { return []error{e.error, ErrWrong} }
+func (e wrongError) Unwrap() []error { return []error{e.error, ErrWrong, failure.ErrCorrupt} }
 
 // Err is nil if nothing is wrong. Otherwise it is an ErrWrong, with a *Wrong, *HashError or
 // *LengthError for each layer that is.
@@ -180,9 +189,7 @@ func newCheck(ctx context.Context, s Sector, o Options) (c *check, err error) {
 	if c.o.Progress == nil {
 		c.o.Progress = new(Progress)
 	}
-	if c.o.Workers <= 0 {
-		c.o.Workers = runtime.GOMAXPROCS(0)
-	}
+	c.o.Workers = o.workers()
 	if len(o.Layers) == 0 {
 		for layer := range s.Proof.Layers() {
 			c.o.Layers = append(c.o.Layers, layer+1)
@@ -226,6 +233,9 @@ func newCheck(ctx context.Context, s Sector, o Options) (c *check, err error) {
 
 // An OptionError says what is wrong with an option.
 type OptionError struct{ Option, Reason string }
+
+// Is reports whether target is the kind ErrBadInput.
+func (e *OptionError) Is(target error) bool { return target == failure.ErrBadInput }
 
 func (e *OptionError) Error() string {
 	return fmt.Sprintf("verify: checking options: %s: %s", e.Option, e.Reason)
@@ -339,7 +349,12 @@ func (c *check) finish(ctx context.Context) (Report, error) {
 // manifestOf is that of the sector; nil if there is none. One of another sector is an error.
 func manifestOf(ctx context.Context, s Sector) (*manifest.Manifest, error) {
 	m, err := manifest.Read(ctx, s.CacheDir)
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil
+	case errors.As(err, new(*manifest.DamagedError)):
+		return nil, wrongError{err}
+	case err != nil:
 		return nil, err
 	}
 	return m, m.Of(s.CacheDir, s.Proof, s.ReplicaID)

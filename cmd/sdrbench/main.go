@@ -20,6 +20,7 @@ import (
 
 	"github.com/sdr-engine/sdr/cmd/sdrbench/internal/view"
 	"github.com/sdr-engine/sdr/internal/linux"
+	"github.com/sdr-engine/sdr/verify"
 )
 
 // The exit codes are part of the contract with scripts.
@@ -27,6 +28,7 @@ const (
 	exitDone   = 0
 	exitFailed = 1
 	exitUsage  = 2
+	exitWrong  = 3 // of verify: the data is wrong
 )
 
 func main() { os.Exit(mainStatus()) }
@@ -123,6 +125,9 @@ func (a *app) run(ctx context.Context, args []string) (exit int) {
 		return exitFailed
 	case began && !errors.As(err, &usage):
 		fmt.Fprintln(a.err, "sdrbench:", oneLine(err))
+		if errors.Is(err, verify.ErrWrong) {
+			return exitWrong
+		}
 		return exitFailed
 	default:
 		fmt.Fprintf(a.err, "sdrbench: %s\nrun '%s --help'\n", oneLine(err), cmd.CommandPath())
@@ -144,7 +149,7 @@ func (a *app) root() *cobra.Command {
 that it leaves are, byte for byte, those of the reference implementation.
 
 Sizes of pieces are in unpadded bytes. 32-byte values are 64 hex digits.
-Exit codes: 0 done, 1 failed, 2 wrong usage. A fault in the program itself ends it
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 (of verify) wrong data. A fault in the program itself ends it
 by SIGABRT, which a shell shows as 134.
 
 SIGINT, SIGTERM, SIGHUP and SIGQUIT end a job, and what it has not finished goes; a
@@ -182,7 +187,7 @@ directory, is not read; where it sets one of these, that is said.`,
 		SilenceUsage:      true,
 	}
 	root.SetVersionTemplate("sdrbench {{.Version}}\n")
-	root.AddCommand(a.addPiece(), a.commP(), a.pc1(), a.sdr(), a.processor(), a.parents(), a.bench(), a.tune(), a.jobs(), a.topo(), a.plan(), a.kernels(), a.overlay(), a.man())
+	root.AddCommand(a.addPiece(), a.commP(), a.pc1(), a.sdr(), a.verify(), a.processor(), a.parents(), a.bench(), a.tune(), a.jobs(), a.topo(), a.plan(), a.kernels(), a.overlay(), a.man())
 	return root
 }
 

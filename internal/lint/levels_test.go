@@ -35,6 +35,7 @@ var levels = []row{
 	{0, "internal/linux", []string{"golang.org/x/sys/unix"}},
 	{0, "internal/coreclock", nil},
 	{0, "internal/disassembly", nil},
+	{0, "internal/failure", nil},
 	{0, "internal/golden", nil},
 	{0, "internal/memorymode", nil},
 	{0, "internal/roundup", nil},
@@ -64,6 +65,7 @@ var levels = []row{
 
 	{3, "engine", []string{lowerLevels}},
 	{4, "seal", []string{lowerLevels}},
+	{4, "verify", []string{lowerLevels}},
 	{4, "internal/profile", []string{lowerLevels, "github.com/BurntSushi/toml", "github.com/klauspost/cpuid/v2"}},
 
 	{5, "cmd/sdrbench/internal/view", []string{
@@ -81,7 +83,7 @@ var levels = []row{
 	{7, "internal/processor", []string{"porep", "seal"}},
 
 	{8, "cmd/sdrbench", []string{
-		publicPackages, "cmd/sdrbench/internal/view", "internal/coreclock", "internal/durable", "internal/input", "internal/layers", "internal/linux", "internal/portlimits",
+		publicPackages, "cmd/sdrbench/internal/view", "internal/coreclock", "internal/durable", "internal/input", "internal/layers", "internal/linux", "internal/manifest", "internal/portlimits",
 		"internal/overlay", "internal/processor", "internal/profile", "internal/tune", "internal/words",
 		"github.com/klauspost/cpuid/v2",
 		"github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org/x/perf", "golang.org/x/term",

@@ -1,0 +1,7 @@
+//go:build !linux
+
+package failure
+
+import "syscall"
+
+var kindHere map[syscall.Errno]error
