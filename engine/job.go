@@ -135,6 +135,8 @@ func (j *job) runBatch(ctx context.Context, h, n int, r *regions) error {
 		if p.err == nil && l.failure() == nil {
 			if err := l.files.Recheck(ctx); err != nil {
 				l.fail(err)
+			} else if err := j.verifyEnd(ctx, l); err != nil {
+				l.fail(err)
 			}
 		}
 		result := &j.results[l.sector]

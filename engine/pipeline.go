@@ -15,6 +15,7 @@ import (
 //	           the hasher by way of a ring: produce.go
 //	hasher     the only one that writes labels: hash.go
 //	writers    write them to the files: write.go
+//	and one    that recomputes some of them meanwhile: recheck.go
 //
 // and in OneLayer mode those of package onelayer. The hasher waits for the others only if
 // they are behind, and then says for what.
@@ -117,6 +118,7 @@ func (p *pipeline) run(ctx context.Context) {
 		})
 	}
 	p.startWriting(ctx, &others)
+	others.Go(func() { p.recheck(ctx) })
 	if p.store.one != nil {
 		p.store.one.Start(ctx, &others, p.fail)
 	}

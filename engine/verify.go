@@ -31,6 +31,9 @@ func (e *LabelError) Error() string {
 // first and the last. Seed chooses the others. The error is a *LabelError for the
 // first that is wrong.
 func VerifySample(p porep.SealProof, s Sector, layer, samples int, seed uint64) error {
+	if p.Check() == nil && (layer < 1 || layer > p.Layers()) {
+		return fmt.Errorf("engine: verifying layer %d in %s: not between 1 and %d", layer, s.CacheDir, p.Layers())
+	}
 	return verifySample(context.Background(), p, s, layer, samples, seed)
 }
 
@@ -41,9 +44,6 @@ func verifySample(ctx context.Context, p porep.SealProof, s Sector, layer, sampl
 	}
 	if err := p.Check(); err != nil {
 		return fail(err)
-	}
-	if layer < 1 || layer > p.Layers() {
-		return fail(fmt.Errorf("not between 1 and %d", p.Layers()))
 	}
 	var files [2]*os.File // the layer, the one before
 	for i := range min(2, layer) {

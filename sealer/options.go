@@ -83,8 +83,10 @@ type Settings struct {
 	// at the same time. Default: no limit.
 	Budget  uint64
 	Writing engine.Writing
-	Pages   []hugepages.Pages // to try for layers' memory
-	SMT     placement.SMTUse  // what the SMT siblings of hashers do
+	// VerifySample is engine.Config.VerifySample.
+	VerifySample int
+	Pages        []hugepages.Pages // to try for layers' memory
+	SMT          placement.SMTUse  // what the SMT siblings of hashers do
 
 	Policy Policy
 	CPUs   topology.CPUSet // those that PolicyList goes by
@@ -226,7 +228,7 @@ func (s *Settings) setup(p porep.SealProof) *setup {
 	return &setup{
 		config: engine.Config{
 			Proof: p, Kernel: s.Kernel, Hashers: s.Hashers, Staging: s.Staging, Producers: s.Producers, Stride: s.Stride, Lookahead: s.Lookahead,
-			MemoryMode: s.MemoryMode, Budget: s.Budget, Writing: s.Writing, Pages: s.Pages, Memory: new(hugepages.Accounting),
+			MemoryMode: s.MemoryMode, Budget: s.Budget, Writing: s.Writing, VerifySample: s.VerifySample, Pages: s.Pages, Memory: new(hugepages.Accounting),
 		},
 		policy: s.Policy, cpus: s.CPUs, smt: s.SMT,
 	}
@@ -326,6 +328,7 @@ const (
 	NoteWaiting                     // cores or memory are waited for
 	NoteInFiles                     // layers lie in files of Options.HugeFiles, as they should; there is no Err
 	NoteNotInFiles                  // they do not, though there are such files
+	NoteCoreLeftOut                 // a core computed wrong when it was tested: no job of this machine gets it any more
 )
 
 func (n Note) String() string {
@@ -344,6 +347,8 @@ func (n Note) String() string {
 		return fmt.Sprintf("waiting: %v", n.Err)
 	case NoteInFiles:
 		return "layers lie in huge page files: " + hugepages.FilesText(n.Files)
+	case NoteCoreLeftOut:
+		return fmt.Sprintf("a core is left out: %v", n.Err)
 	case NoteNotInFiles:
 		return fmt.Sprintf("layers lie in no huge page files: %v", n.Err)
 	}

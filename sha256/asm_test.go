@@ -92,11 +92,16 @@ func TestRequires(t *testing.T) {
 			want = append(want, f.String())
 		}
 		have := slices.Concat(strings.Split(got[label], ", "), strings.Split(got[pairs], ", "))
+		var helpers []string
 		if k.unpack != nil {
-			for _, name := range []string{"unpackAVX2", "gatherAVX2"} {
-				known[name] = true
-				have = append(have, strings.Split(got[name], ", ")...)
-			}
+			helpers = append(helpers, "unpackAVX2", "gatherAVX2")
+		}
+		if k.spread != nil {
+			helpers = append(helpers, strings.Replace(label, "label", "spread", 1))
+		}
+		for _, name := range helpers {
+			known[name] = true
+			have = append(have, strings.Split(got[name], ", ")...)
 		}
 		slices.Sort(want)
 		slices.Sort(have)

@@ -67,6 +67,9 @@ type Kernel struct {
 	// spreads reports whether label asks for lanes' offsets.
 	spreads bool
 
+	// spread is label for a Spread, where there is a better one: it prefetches what comes soon.
+	spread func(labelSpan)
+
 	pairs func(dst, src *byte, n int)
 
 	// unpack takes the labels of the next eight lanes of nodes apart, if a Group has

@@ -43,18 +43,18 @@ func archKernels() []*Kernel {
 			ahead:    Ahead, // pages; lines a quarter of that, a whole number: see ROWSOON
 		}
 	}
-	spreading := func(k *Kernel) *Kernel {
-		k.spreads = true
+	spreading := func(k *Kernel, spread func(labelSpan)) *Kernel {
+		k.spreads, k.spread = true, spread
 		return k
 	}
 	return []*Kernel{
 		avx512(32, func(r labelSpan) { labelAVX512x32(&r) }),
-		spreading(avx512(16, func(r labelSpan) { labelAVX512x16(&r) })),
-		spreading(avx512(8, func(r labelSpan) { labelAVX512x8(&r) }, cpuid.AVX512VL)),
+		spreading(avx512(16, func(r labelSpan) { labelAVX512x16(&r) }), func(r labelSpan) { spreadAVX512x16(&r) }),
+		spreading(avx512(8, func(r labelSpan) { labelAVX512x8(&r) }, cpuid.AVX512VL), nil),
 		shaNI(4, 64, wideNodes, func(r labelSpan) { labelSHANIx4(&r) }),
 		shaNI(8, 64, wideCall, func(r labelSpan) { labelSHANIWide(r, 8) }),
 		shaNI(16, 64, wideCall, func(r labelSpan) { labelSHANIWide(r, 16) }),
-		spreading(shaNI(2, 64, 0, func(r labelSpan) { labelSHANIx2(&r) })),
+		spreading(shaNI(2, 64, 0, func(r labelSpan) { labelSHANIx2(&r) }), nil),
 		shaNI(1, 1, 0, func(r labelSpan) { labelSHANI(&r) }),
 		{
 			Name:  "avx2/8",
@@ -84,6 +84,9 @@ func labelAVX512x8(r *labelSpan)
 
 //go:noescape
 func labelAVX512x16(r *labelSpan)
+
+//go:noescape
+func spreadAVX512x16(r *labelSpan)
 
 //go:noescape
 func labelAVX512x32(r *labelSpan)

@@ -173,6 +173,7 @@ type labelSpan struct {
 	layer    uint64   // the layer's number
 	replicas *byte    // one replica id of 32 bytes for each lane
 	offsets  *uint32  // by how many each lane's node is after node; of kernels that spread
+	soon     *uintptr // what is prefetched meanwhile; of kernels' spread
 	pitch    uint64   // bytes from a node's labels to the next node's
 	expander uint64   // 1 from layer 2 on, 0 in layer 1
 	walk     uint64   // 1 if pages are walked ahead, as the kernel's field says

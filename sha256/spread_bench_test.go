@@ -24,11 +24,7 @@ func BenchmarkSpread(b *testing.B) {
 			}
 			rng := rand.New(rand.NewPCG(1, 2))
 			parents := make([]uint32, size*degree)
-			list := make([]int32, len(parents))
-			for i := range list {
-				list[i] = int32(i)
-			}
-			rows := [2]Rows{NewRows(size), NewRows(size)}
+			rows := [2]Rows{s.Rows(), s.Rows()}
 			dst := make([]byte, size*nodeSize)
 			for i := range b.N {
 				for j := range parents {
@@ -39,8 +35,7 @@ func BenchmarkSpread(b *testing.B) {
 				if err := rows[i%2].Locate(generic, &all, parents); err != nil {
 					b.Fatal(err)
 				}
-				rows[i%2].Prefetch(generic, list)
-				if err := s.Label(dst, 2, size, rows[(i+1)%2]); err != nil {
+				if err := s.Label(dst, 2, size, rows[(i+1)%2].Slice(0, size), rows[i%2]); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -44,12 +44,15 @@ func TestSpread(t *testing.T) {
 			for _, span := range [][2]int{{0, nodes}, {0, 1}, {0, 64}, {1, 64}, {17, 65}, {100, 128}, {nodes - 1, 1}, {5, 3}, {64, 0}} {
 				first, n := span[0], span[1]
 				t.Run(fmt.Sprintf("%s/layer %d/%d from %d", k.Name, number, n, first), func(t *testing.T) {
-					rows := NewRows(n)
+					rows, soon := NewRows(n), Rows{}
+					if n%2 == 0 {
+						soon = s.Rows()
+					}
 					if err := rows.Locate(generic, l, parents[first*degree:][:n*degree]); err != nil {
 						t.Fatal(err)
 					}
 					got := make([]byte, n*nodeSize)
-					if err := s.Label(got, l.Number, uint64(first), rows); err != nil {
+					if err := s.Label(got, l.Number, uint64(first), rows, soon); err != nil {
 						t.Fatal(err)
 					}
 					for i := range n {
@@ -76,10 +79,10 @@ func TestSpreadRefuses(t *testing.T) {
 		}
 		dst := make([]byte, 2*nodeSize)
 		for name, err := range map[string]error{
-			"length":  s.Label(dst[:nodeSize], 1, 0, NewRows(2)),
-			"layer":   s.Label(dst, 0, 0, NewRows(2)),
-			"nodes":   s.Label(dst, 1, maxNodes-1, NewRows(2)),
-			"further": s.Label(dst, 1, maxNodes+1, NewRows(2)),
+			"length":  s.Label(dst[:nodeSize], 1, 0, NewRows(2), Rows{}),
+			"layer":   s.Label(dst, 0, 0, NewRows(2), Rows{}),
+			"nodes":   s.Label(dst, 1, maxNodes-1, NewRows(2), Rows{}),
+			"further": s.Label(dst, 1, maxNodes+1, NewRows(2), Rows{}),
 		} {
 			if wrong := (*SpanError)(nil); !errors.As(err, &wrong) {
 				t.Errorf("%s: %s: %v, want a *SpanError", k.Name, name, err)

@@ -20,7 +20,7 @@ import (
 )
 
 const (
-	together = 64      // nodes that are staged together
+	together = sha256.SpreadNodes
 	unit     = 1 << 13 // nodes that a worker takes at a time
 	chunk    = 4 << 20 // bytes that are read at a time
 	loaders  = 4       // goroutines that read
@@ -174,9 +174,13 @@ func (f *full) resident(ctx context.Context, l *Layer, labels, before []byte) er
 		}
 		there.stop()
 	})
+	parents := f.graph.Parents
+	if l.Layer == 1 {
+		parents = f.graph.BaseParents
+	}
 	v := view{
 		labels:  labels,
-		parents: func(dst []uint32, first, _ uint64) error { return f.graph.Parents(dst, first) },
+		parents: func(dst []uint32, first, _ uint64) error { return parents(dst, first) },
 		found:   func(first, _ uint64) []byte { return labels[first*porep.NodeSize:] },
 		ready:   func(end uint64) bool { return there.wait(end*porep.NodeSize) && ctx.Err() == nil },
 	}
@@ -339,7 +343,6 @@ type worker struct {
 	v      view
 	spread *sha256.Spread
 	one    *sha256.Kernel // whose labels lie as files have them
-	list   []int32        // of the parents that are brought close
 	agreed bool
 
 	parents [together * porep.Degree]uint32
@@ -350,18 +353,16 @@ type worker struct {
 // newWorker tests the core that it is on.
 func (f *full) newWorker(l *Layer, v view) (*worker, error) {
 	runtime.LockOSThread()
-	w := &worker{f: f, l: l, v: v, one: sha256.Best(1), rows: [2]sha256.Rows{sha256.NewRows(together), sha256.NewRows(together)}}
+	w := &worker{f: f, l: l, v: v, one: sha256.Best(1)}
 	if err := f.kernel.SelfTest(); err != nil {
 		return nil, &CoreError{Kernel: f.kernel.Name, Layer: l.Layer, Err: err}
 	}
-	for i := range together * porep.Degree {
-		if i%porep.Degree < porep.BaseDegree || l.Layer > 1 {
-			w.list = append(w.list, int32(i))
-		}
-	}
 	var err error
-	w.spread, err = f.kernel.NewSpread(f.ReplicaID)
-	return w, err
+	if w.spread, err = f.kernel.NewSpread(f.ReplicaID); err != nil {
+		return nil, err
+	}
+	w.rows = [2]sha256.Rows{w.spread.Rows(), w.spread.Rows()}
+	return w, nil
 }
 
 // check checks consecutive nodes. While some are hashed, the parents of the next are on their way
@@ -379,7 +380,6 @@ func (w *worker) check(ctx context.Context, s span, place uint64) error {
 		if err := w.rows[which].Locate(w.one, &layer, parents); err != nil {
 			return err
 		}
-		w.rows[which].Prefetch(w.one, w.list[:len(w.list)/together*n])
 		return nil
 	}
 	if err := stage(0, 0); err != nil {
@@ -389,14 +389,16 @@ func (w *worker) check(ctx context.Context, s span, place uint64) error {
 		if ctx.Err() != nil {
 			return nil
 		}
+		soon := sha256.Rows{}
 		if at+together < s.n {
 			if err := stage(1-which, at+together); err != nil {
 				return err
 			}
+			soon = w.rows[1-which]
 		}
 		n := nodes[which]
 		made := w.made[:n*porep.NodeSize]
-		if err := w.spread.Label(made, layer.Number, s.first+at, w.rows[which].Slice(0, n)); err != nil {
+		if err := w.spread.Label(made, layer.Number, s.first+at, w.rows[which].Slice(0, n), soon); err != nil {
 			return err
 		}
 		found := w.v.found(s.first+at, place+at)[:len(made)]

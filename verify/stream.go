@@ -226,7 +226,11 @@ func (p *pass) parentsOf(from, to uint64) error {
 	for _, s := range p.spans {
 		first, end := max(from, place), min(to, place+s.n)
 		if first < end {
-			if err := p.f.graph.Parents(p.parents[first*porep.Degree:end*porep.Degree], s.first+first-place); err != nil {
+			parents := p.f.graph.Parents
+			if p.layer == 1 {
+				parents = p.f.graph.BaseParents
+			}
+			if err := parents(p.parents[first*porep.Degree:end*porep.Degree], s.first+first-place); err != nil {
 				return err
 			}
 		}

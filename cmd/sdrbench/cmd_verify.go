@@ -139,7 +139,7 @@ func (a *app) runVerify(ctx context.Context, f verifyFlags) error {
 type verified struct {
 	Proof     string          `json:"proof"`
 	CacheDir  string          `json:"cache_dir"`
-	ReplicaID porep.ReplicaID `json:"replica_id"`
+	ReplicaID string          `json:"replica_id"`
 	Checked   string          `json:"checked"` // "sample", "full" or the subset
 	Seed      *uint64         `json:"seed,omitempty"`
 	Right     bool            `json:"right"`
@@ -191,7 +191,7 @@ type verifiedTree struct {
 
 // check does what the flags say.
 func (f *verifyFlags) check(ctx context.Context, a *app) (*verified, error) {
-	r := &verified{Proof: f.sector.Proof.String(), CacheDir: f.sector.CacheDir, ReplicaID: f.sector.ReplicaID, Layers: []verifiedLayer{}}
+	r := &verified{Proof: f.sector.Proof.String(), CacheDir: f.sector.CacheDir, ReplicaID: f.sector.ReplicaID.String(), Layers: []verifiedLayer{}}
 	stage := "verify"
 	defer a.showProgress(func() view.Sample {
 		s := view.Sample{Stage: stage, Unit: "labels"}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/sdr-engine/sdr/cmd/sdrbench/internal/view"
 	"github.com/sdr-engine/sdr/engine"
+	"github.com/sdr-engine/sdr/internal/input"
 	"github.com/sdr-engine/sdr/internal/words"
 	"github.com/sdr-engine/sdr/placement"
 	"github.com/sdr-engine/sdr/porep"
@@ -41,6 +42,7 @@ type engineFlags struct {
 	parentCache string
 	profile     string // "": where it is by default
 	wait        bool
+	sample      int // labels of each layer at the end
 
 	program string                 // the command, for those who look at its jobs
 	changed func(name string) bool // whether a flag was given
@@ -48,6 +50,9 @@ type engineFlags struct {
 }
 
 const autoKernel = "auto"
+
+// defaultSample is --verify-sample when nobody says otherwise: the engine's choice.
+const defaultSample = 16
 
 // A policyFlag is what --policy says.
 type policyFlag struct {
@@ -73,6 +78,8 @@ func (f *engineFlags) add(a *app, cmd *cobra.Command) {
 	flagVar(cmd, &f.budget, "memory", "SIZE", "memory for all hashers together, like 256GiB (default: no limit)", parseBudget)
 	flagVar(cmd, &f.writing, "writing", "WAY", "the way to the disk: direct, uncached or behind (default direct)", engine.ParseWriting)
 	flagVar(cmd, &f.policy, "policy", "POLICY", "where hashers run: spread, pack, a list of CPUs like 0-3,8, none for wherever, or auto (default auto: spread, if cores can be had)", parsePolicy)
+	f.sample = defaultSample
+	flagVar(cmd, &f.sample, "verify-sample", "N", "labels of each layer that are recomputed at the end, by way of the standard library; 0 is none (default 16)", input.NumberFrom(0, maxNumber))
 	a.lockDirFlag(cmd, &f.lockDir)
 	flags.BoolVar(&f.wait, "wait", false, "wait for cores and memory that other jobs hold, first come, first served, instead of failing")
 	flags.StringVar(&f.hugeTLBFS, "hugetlbfs", "", "`DIR` on a mounted hugetlbfs to take layers' memory from")
@@ -120,6 +127,9 @@ func (f *engineFlags) options(a *app) (o sealer.Options, err error) {
 	o.Settings = sealer.Settings{
 		Hashers: f.hashers, Staging: f.staging, Producers: f.producers, Stride: f.stride, Lookahead: f.lookahead,
 		MemoryMode: f.mode, Budget: f.budget, Writing: f.writing, Policy: f.policy.policy, CPUs: f.policy.only,
+	}
+	if o.VerifySample = f.sample; f.sample == 0 {
+		o.VerifySample = -1 // none, where 0 is the engine's choice
 	}
 	o.Program = f.program
 	o.Profile, o.ParentCache, o.ParentsInMemory = f.tuned, f.parentCache, a.settings.maximizeCaching
