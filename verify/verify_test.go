@@ -3,8 +3,10 @@ package verify_test
 import (
 	"errors"
 	"fmt"
+	"math/big"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -271,4 +273,22 @@ func TestRefused(t *testing.T) {
 			t.Errorf("%s: %s, %v", name, diff, r.Err())
 		}
 	}
+}
+
+// encode is a replica: the sum of data and key in the field, node by node.
+func encode(data, key []byte) []byte {
+	order, _ := new(big.Int).SetString("73eda753299d7d483339d80809a1d80553bda402fffe5bfeffffffff00000001", 16)
+	number := func(b []byte) *big.Int {
+		reversed := slices.Clone(b)
+		slices.Reverse(reversed)
+		return new(big.Int).SetBytes(reversed)
+	}
+	var replica []byte
+	for i := 0; i < len(data); i += porep.NodeSize {
+		sum := new(big.Int).Add(number(data[i:][:porep.NodeSize]), number(key[i:][:porep.NodeSize]))
+		node := sum.Mod(sum, order).FillBytes(make([]byte, porep.NodeSize))
+		slices.Reverse(node)
+		replica = append(replica, node...)
+	}
+	return replica
 }
