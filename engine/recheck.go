@@ -23,7 +23,7 @@ const (
 	recheckFirst = time.Second
 	recheckMost  = 2 * time.Second // so that a minute has 30
 	// Smaller layers are made before anybody would look.
-	recheckNodes = 1 << 18
+	recheckNodes = 1 << 20
 
 	defaultVerifySample = 16
 )

@@ -9,6 +9,7 @@ import (
 
 	"github.com/sdr-engine/sdr/internal/durable"
 	"github.com/sdr-engine/sdr/internal/layers"
+	"github.com/sdr-engine/sdr/internal/linux"
 	"github.com/sdr-engine/sdr/internal/plain"
 	"github.com/sdr-engine/sdr/porep"
 )
@@ -52,11 +53,15 @@ func verifySample(ctx context.Context, p porep.SealProof, s Sector, layer, sampl
 			return fail(err)
 		}
 		defer f.Close()
+		defer linux.DropCache(f, 0, int64(p.SectorSize())) // of layers nothing stays there
 		files[i] = f
 	}
 	nodes := p.SectorSize().Nodes()
 	r := rand.New(rand.NewPCG(seed, uint64(layer)))
 	for i := range samples {
+		if ctx.Err() != nil {
+			return fail(context.Cause(ctx))
+		}
 		node := r.Uint64N(nodes)
 		switch i {
 		case 0:
