@@ -131,6 +131,10 @@ type Config struct {
 	// Default: it does not.
 	Digests bool
 
+	// VerifySample is of how many labels of each layer are recomputed at a sector's end, by way
+	// of the standard library, from what its files hold. Default: 16; less than 0 is none.
+	VerifySample int
+
 	// MemoryTaken, if not nil, is called once when all of the job's memory has been
 	// taken from the machine.
 	MemoryTaken func()

@@ -66,7 +66,8 @@ func TestHandOver(t *testing.T) {
 		{lopsided(segment), []way{{1, min(64, segment), min(128, segment), engine.Producers, 64}}},
 	} {
 		label := func(c engine.Config, hooks engine.Hooks) (all []string) {
-			c.Proof, c.Parents, c.Sectors, c.Hashers, c.Producers = proof, tt.source, sectors(t, 1), 1, 1
+			// No sample at the end, which is of the proof's own parents.
+			c.Proof, c.Parents, c.Sectors, c.Hashers, c.Producers, c.VerifySample = proof, tt.source, sectors(t, 1), 1, 1, -1
 			hooks.Layers = count
 			if _, err := hooks.Run(t.Context(), c); err != nil {
 				t.Fatal(err)

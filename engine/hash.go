@@ -9,6 +9,7 @@ import (
 	"github.com/sdr-engine/sdr/engine/internal/ring"
 	"github.com/sdr-engine/sdr/internal/linux"
 	"github.com/sdr-engine/sdr/sha256"
+	"github.com/sdr-engine/sdr/topology"
 )
 
 // hash is the hasher.
@@ -19,7 +20,7 @@ func (p *pipeline) hash() error {
 	defer linux.NameThread(name)()
 	defer p.job.bind(p.job.hasherCPU(p.hasher), 0, name)()
 	if err := p.kernel.SelfTest(); err != nil {
-		return fmt.Errorf("engine: %w", err)
+		return &CoreError{topology.CPU(p.counters.cpu), p.kernel.Name, err}
 	}
 
 	if p.job.c.StrictNUMA && !p.waitFor(WaitMemory, &p.regions.gate, p.regions.there.Load) {
@@ -64,6 +65,9 @@ func (p *pipeline) hash() error {
 			r.Rows = p.rows.Slice(at, at+rows)
 			if err := p.kernel.LabelSpan(&r); err != nil {
 				return err
+			}
+			if p.job.hooks.Labels != nil {
+				p.job.hooks.Labels(p.hasher, layer, node, r.Out)
 			}
 			p.ring.Release(span)
 			node += uint64(n)

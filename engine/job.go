@@ -144,6 +144,8 @@ func (j *job) runBatch(ctx context.Context, h, n int, r *regions) error {
 				l.fail(err)
 			} else if err := l.record.complete(ctx); err != nil {
 				l.fail(err)
+			} else if err := j.verifyEnd(ctx, l); err != nil {
+				l.fail(err)
 			}
 		}
 		result := &j.results[l.sector]

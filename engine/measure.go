@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/sdr-engine/sdr/internal/failure"
 	"github.com/sdr-engine/sdr/internal/layers"
+	"github.com/sdr-engine/sdr/internal/plain"
 	"github.com/sdr-engine/sdr/internal/roundup"
 	"github.com/sdr-engine/sdr/porep"
 )
@@ -286,7 +286,7 @@ func (p *pipeline) verifyMemory(from, to uint64) error {
 		}
 		checked++
 		for lane, l := range p.lanes {
-			want, err := p.labelFromMemory(lane, l.id, node, parents)
+			want, err := p.labelFromMemory(lane, l.id, node)
 			if err != nil {
 				return err
 			}
@@ -305,19 +305,15 @@ func (p *pipeline) verifyMemory(from, to uint64) error {
 	return nil
 }
 
-func (p *pipeline) labelFromMemory(lane int, id porep.ReplicaID, node uint64, parents []uint32) (label [porep.NodeSize]byte, err error) {
+// labelFromMemory is a label made of what memory says that its parents are.
+func (p *pipeline) labelFromMemory(lane int, id porep.ReplicaID, node uint64) ([porep.NodeSize]byte, error) {
 	s := p.store
-	var all [porep.Degree][porep.NodeSize]byte
-	for slot, parent := range parents {
-		labels := s.out(0, uint64(parent), 1)
-		if slot >= porep.BaseDegree {
-			labels = s.before(0)[uint64(parent)*uint64(p.kernel.Pitch()):][:p.kernel.Pitch()]
+	return plain.Label(p.job.c.Proof, id, s.first, node, func(layer int, parent uint64) (label [porep.NodeSize]byte, err error) {
+		labels := s.out(0, parent, 1)
+		if layer != s.first {
+			labels = s.before(0)[parent*uint64(p.kernel.Pitch()):][:p.kernel.Pitch()]
 		}
-		if err := p.kernel.Unpack(all[slot][:], labels, lane); err != nil {
-			return label, err
-		}
-	}
-	label = sha256.Sum256(message(id, s.first, node, func(slot int) []byte { return all[slot][:] }))
-	label[porep.NodeSize-1] &= 0x3f
-	return label, nil
+		err = p.kernel.Unpack(label[:], labels, lane)
+		return label, err
+	})
 }

@@ -19,6 +19,7 @@ import (
 //	           the hasher by way of a ring: produce.go
 //	hasher     the only one that writes labels: hash.go
 //	writers    write them to the files: write.go
+//	and one    that recomputes some of them meanwhile: recheck.go
 //
 // and in OneLayer mode those of package onelayer. The hasher waits for the others only if
 // they are behind, and then says for what.
@@ -139,6 +140,7 @@ func (p *pipeline) run(ctx context.Context) {
 	w := p.startWriting(ctx, &others)
 	ended := make(chan struct{})
 	checkpoints.Go(func() { p.keepCheckpoints(ctx, w, ended) })
+	others.Go(func() { p.recheck(ctx) })
 	if p.store.one != nil {
 		p.store.one.Start(ctx, &others, p.fail)
 	}

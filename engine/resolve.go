@@ -39,6 +39,11 @@ type hooks struct {
 	Taken func(layers []byte)
 	// Memory is called before a hasher's memory is taken from the machine.
 	Memory func(hasher int)
+	// Look is called in place of the pause before each look at labels while they are made, with
+	// the position below which they are written.
+	Look func(written uint64)
+	// Labels is called with labels as a hasher has made them, before anybody reads them.
+	Labels func(hasher, layer int, first uint64, labels []byte)
 	// Spill is onelayer.Surroundings' Fails.
 	Spill func(operation string, segment uint64) error
 }
@@ -184,6 +189,9 @@ func (c *Config) settle() *Resolved {
 	}
 	if d.Lookahead == 0 {
 		d.Lookahead = max(r.autoLookahead(), d.Stride)
+	}
+	if d.VerifySample == 0 {
+		d.VerifySample = defaultVerifySample
 	}
 	if d.Progress == nil {
 		d.Progress = new(Progress)

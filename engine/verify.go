@@ -3,15 +3,15 @@ package engine
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
 	"os"
 
-	"github.com/sdr-engine/sdr/graph"
 	"github.com/sdr-engine/sdr/internal/durable"
 	"github.com/sdr-engine/sdr/internal/failure"
 	"github.com/sdr-engine/sdr/internal/layers"
+	"github.com/sdr-engine/sdr/internal/linux"
+	"github.com/sdr-engine/sdr/internal/plain"
 	"github.com/sdr-engine/sdr/porep"
 )
 
@@ -36,6 +36,9 @@ func (e *LabelError) Error() string {
 // first and the last. Seed chooses the others. The error is a *LabelError for the
 // first that is wrong.
 func VerifySample(p porep.SealProof, s Sector, layer, samples int, seed uint64) error {
+	if p.Check() == nil && (layer < 1 || layer > p.Layers()) {
+		return failure.Mark(ErrBadInput, fmt.Errorf("engine: verifying layer %d in %s: not between 1 and %d", layer, s.CacheDir, p.Layers()))
+	}
 	return verifySample(context.Background(), p, s, layer, samples, seed)
 }
 
@@ -48,13 +51,6 @@ func verifySample(ctx context.Context, p porep.SealProof, s Sector, layer, sampl
 	if err := p.Check(); err != nil {
 		return fail(err)
 	}
-	if layer < 1 || layer > p.Layers() {
-		return fail(failure.Mark(ErrBadInput, fmt.Errorf("not between 1 and %d", p.Layers())))
-	}
-	g, err := graph.New(p)
-	if err != nil {
-		return fail(err)
-	}
 	var files [2]*os.File // the layer, the one before
 	for i := range min(2, layer) {
 		f, err := os.Open(layers.Path(s.CacheDir, layer-i))
@@ -62,12 +58,15 @@ func verifySample(ctx context.Context, p porep.SealProof, s Sector, layer, sampl
 			return fail(err)
 		}
 		defer f.Close()
+		defer linux.DropCache(f, 0, int64(p.SectorSize())) // of layers nothing stays there
 		files[i] = f
 	}
 	nodes := p.SectorSize().Nodes()
 	r := rand.New(rand.NewPCG(seed, uint64(layer)))
-	parents := make([]uint32, porep.Degree)
 	for i := range samples {
+		if ctx.Err() != nil {
+			return fail(context.Cause(ctx))
+		}
 		node := r.Uint64N(nodes)
 		switch i {
 		case 0:
@@ -75,10 +74,14 @@ func verifySample(ctx context.Context, p porep.SealProof, s Sector, layer, sampl
 		case 1:
 			node = nodes - 1
 		}
-		if err := g.Parents(parents, node); err != nil {
-			return fail(err)
-		}
-		want, err := labelOf(ctx, s.ReplicaID, layer, node, parents, files)
+		want, err := plain.Label(p, s.ReplicaID, layer, node, func(of int, parent uint64) (label [porep.NodeSize]byte, err error) {
+			// Each read may take a disk's seek: between two of them ctx is looked at.
+			if ctx.Err() != nil {
+				return label, context.Cause(ctx)
+			}
+			err = durable.ReadFull(nil, files[layer-of], label[:], int64(parent)*porep.NodeSize)
+			return label, err
+		})
 		if err != nil {
 			return fail(err)
 		}
@@ -91,47 +94,6 @@ func verifySample(ctx context.Context, p porep.SealProof, s Sector, layer, sampl
 		}
 	}
 	return nil
-}
-
-// labelOf is a label made of what the files say that its parents are. Each read may
-// take a disk's seek: between two of them ctx is looked at.
-func labelOf(ctx context.Context, id porep.ReplicaID, layer int, node uint64, parents []uint32, files [2]*os.File) (label [porep.NodeSize]byte, err error) {
-	var all [porep.Degree][porep.NodeSize]byte
-	for slot, p := range parents {
-		if ctx.Err() != nil {
-			return label, context.Cause(ctx)
-		}
-		f := files[0]
-		if slot >= porep.BaseDegree {
-			f = files[1]
-		}
-		if f == nil || node == 0 {
-			continue
-		}
-		if err := durable.ReadFull(nil, f, all[slot][:], int64(p)*porep.NodeSize); err != nil {
-			return label, err
-		}
-	}
-	label = sha256.Sum256(message(id, layer, node, func(slot int) []byte { return all[slot][:] }))
-	label[porep.NodeSize-1] &= 0x3f
-	return label, nil
-}
-
-// message is what a label is the digest of.
-func message(id porep.ReplicaID, layer int, node uint64, label func(slot int) []byte) []byte {
-	const labelsHashed = 37
-	m := append([]byte(nil), id[:]...)
-	m = binary.BigEndian.AppendUint32(m, uint32(layer))
-	m = binary.BigEndian.AppendUint64(m, node)
-	m = append(m, make([]byte, 20)...)
-	used := porep.Degree
-	if layer == 1 {
-		used = porep.BaseDegree
-	}
-	for i := 0; i < labelsHashed && node > 0; i++ {
-		m = append(m, label(i%used)...)
-	}
-	return m
 }
 
 // A LayerDigest is the SHA-256 of a layer's file.

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"github.com/sdr-engine/sdr/internal/plain"
 )
 
 // kernels are the implementations that this machine can run.
@@ -40,7 +42,7 @@ func TestKernels(t *testing.T) {
 					for _, word := range append(key[:], first+uint32(lane)) {
 						keyBytes = binary.LittleEndian.AppendUint32(keyBytes, word)
 					}
-					want := append(referenceChaCha8(keyBytes, 0), referenceChaCha8(keyBytes, 1)[:4]...)
+					want := append(plain.ChaCha8(keyBytes, 0), plain.ChaCha8(keyBytes, 1)[:4]...)
 					for i := range want {
 						if got := got.draws[i][lane]; got != want[i] {
 							rt.Fatalf("word %d of lane %d is %#x, want %#x", i, lane, got, want[i])

@@ -96,8 +96,10 @@ type Settings struct {
 	// at the same time. Default: no limit.
 	Budget  uint64
 	Writing engine.Writing
-	Pages   []hugepages.Pages // to try for layers' memory
-	SMT     placement.SMTUse  // what the SMT siblings of hashers do
+	// VerifySample is engine.Config.VerifySample.
+	VerifySample int
+	Pages        []hugepages.Pages // to try for layers' memory
+	SMT          placement.SMTUse  // what the SMT siblings of hashers do
 	// MemoryNodes are the NUMA nodes that cores are chosen for. Default: those with DRAM.
 	MemoryNodes topology.MemoryNodes
 
@@ -248,7 +250,7 @@ func (s *Settings) setup(p porep.SealProof) *setup {
 	return &setup{
 		config: engine.Config{
 			Proof: p, Kernel: s.Kernel, Hashers: s.Hashers, Staging: s.Staging, Producers: s.Producers, Stride: s.Stride, Lookahead: s.Lookahead,
-			MemoryMode: s.MemoryMode, Budget: s.Budget, Writing: s.Writing, Pages: s.Pages, Memory: new(hugepages.Accounting),
+			MemoryMode: s.MemoryMode, Budget: s.Budget, Writing: s.Writing, VerifySample: s.VerifySample, Pages: s.Pages, Memory: new(hugepages.Accounting),
 		},
 		policy: s.Policy, cpus: s.CPUs, smt: s.SMT, memory: s.MemoryNodes,
 	}
@@ -352,6 +354,7 @@ const (
 	NoteWaiting                     // cores or memory are waited for
 	NoteInFiles                     // layers lie in files of Options.HugeFiles, as they should; there is no Err
 	NoteNotInFiles                  // they do not, though there are such files
+	NoteCoreLeftOut                 // a core computed wrong when it was tested: no job of this machine gets it any more
 )
 
 func (n Note) String() string {
@@ -374,6 +377,8 @@ func (n Note) String() string {
 		return fmt.Sprintf("waiting: %v", n.Err)
 	case NoteInFiles:
 		return "layers lie in huge page files: " + hugepages.FilesText(n.Files)
+	case NoteCoreLeftOut:
+		return fmt.Sprintf("a core is left out: %v", n.Err)
 	case NoteNotInFiles:
 		return fmt.Sprintf("layers lie in no huge page files: %v", n.Err)
 	}

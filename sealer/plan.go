@@ -316,6 +316,7 @@ func (m *Machine) look(ctx context.Context, t *take) (*View, error) {
 			held = append(held, *h.own)
 		}
 	}
+	held = append(held, m.leftOut(machine)...)
 	v := &View{Machine: machine, Held: held}
 	files, refused := hugepages.LookAtFiles(m.options.HugeFiles)
 	v.files, v.filesInUse = files, slices.ContainsFunc(refused, func(r hugepages.FileRefusal) bool { return errors.Is(r.Err, hugepages.ErrFileInUse) })

@@ -50,12 +50,15 @@ type Machine struct {
 	holds map[*Hold]struct{}
 	turns map[string]bool // in the lock directory, by ID, of those that wait
 	freed chan struct{}   // closed, and made anew, when a hold is released
+
+	suspects  map[topology.CPU]*engine.CoreError // that computed wrong, and are left out
+	testCores func(context.Context, engine.Config, int) error
 }
 
 // Open checks the options and returns a machine. The error joins all that is wrong with
 // them, each a *OptionError, or an error of reserve about the lock directory.
 func Open(ctx context.Context, o Options) (*Machine, error) {
-	m := &Machine{options: o, dir: cmp.Or(o.LockDir, reserve.DefaultDir), cycles: sync.OnceValue(engine.TimeKernels), holds: map[*Hold]struct{}{}, turns: map[string]bool{}, parents: parentStore{lock: make(chan struct{}, 1)}}
+	m := &Machine{options: o, dir: cmp.Or(o.LockDir, reserve.DefaultDir), cycles: sync.OnceValue(engine.TimeKernels), holds: map[*Hold]struct{}{}, suspects: map[topology.CPU]*engine.CoreError{}, testCores: func(ctx context.Context, c engine.Config, sectors int) error { return c.TestCores(ctx, sectors) }, turns: map[string]bool{}, parents: parentStore{lock: make(chan struct{}, 1)}}
 	if path, err := os.Executable(); err == nil && o.Program == "" {
 		m.options.Program = filepath.Base(path)
 	}
@@ -212,7 +215,7 @@ func (m *Machine) hold(ctx context.Context, p porep.SealProof, sectors int, job 
 		return nil, failure.Mark(seal.ErrBadInput, fmt.Errorf("sealer: checking sectors: %d are not between 1 and %d", sectors, engine.MaxSectors))
 	}
 	about := reserve.Progress{Proof: p.String(), Sectors: sectors, Layers: cmp.Or(job.Layers, p.Layers())}
-	h, err := m.take(ctx, job, about, func(t *take) (*Hold, error) { return t.sectors(ctx, p, sectors) })
+	h, err := m.takeSound(ctx, job, about, p, sectors)
 	if err != nil {
 		return nil, err
 	}

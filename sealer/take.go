@@ -105,7 +105,7 @@ func (m *Machine) take(ctx context.Context, job Job, about reserve.Progress, try
 		}
 		freed := m.whenFreed()
 		h, err := m.attempt(t, try)
-		if busy := (*BusyError)(nil); !errors.As(err, &busy) {
+		if busy := (*BusyError)(nil); !errors.As(err, &busy) || inVain(busy) {
 			return h, err
 		}
 		m.line.change(func() { s.waits = true })

@@ -2,6 +2,7 @@
 
 #include "textflag.h"
 #include "avx2_amd64.h"
+#include "avx2_transpose_amd64.h"
 
 // func unpackAVX2(dst, src *byte, nodes, size, row, pitch int)
 // Requires: AVX2, AVX
@@ -39,52 +40,15 @@ node:
 	VMOVDQU (BX)(R9*1), Y5
 	VMOVDQU (BX)(R9*2), Y6
 	VMOVDQU (BX)(R11*1), Y7
-
-	// Pairs of words, of lanes 0, 1, 4, 5 and of lanes 2, 3, 6, 7.
-	VPUNPCKLDQ Y1, Y0, Y8
-	VPUNPCKHDQ Y1, Y0, Y9
-	VPUNPCKLDQ Y3, Y2, Y10
-	VPUNPCKHDQ Y3, Y2, Y11
-	VPUNPCKLDQ Y5, Y4, Y12
-	VPUNPCKHDQ Y5, Y4, Y13
-	VPUNPCKLDQ Y7, Y6, Y14
-	VPUNPCKHDQ Y7, Y6, Y7
-
-	// Four words: words 0 to 3 of lanes l and l + 4 in Yl, 4 to 7 in Y(l+4).
-	VPUNPCKLQDQ Y10, Y8, Y0
-	VPUNPCKHQDQ Y10, Y8, Y1
-	VPUNPCKLQDQ Y11, Y9, Y2
-	VPUNPCKHQDQ Y11, Y9, Y3
-	VPUNPCKLQDQ Y14, Y12, Y4
-	VPUNPCKHQDQ Y14, Y12, Y5
-	VPUNPCKLQDQ Y7, Y13, Y6
-	VPUNPCKHQDQ Y7, Y13, Y7
-	VPSHUFB     Y15, Y0, Y0
-	VPSHUFB     Y15, Y1, Y1
-	VPSHUFB     Y15, Y2, Y2
-	VPSHUFB     Y15, Y3, Y3
-	VPSHUFB     Y15, Y4, Y4
-	VPSHUFB     Y15, Y5, Y5
-	VPSHUFB     Y15, Y6, Y6
-	VPSHUFB     Y15, Y7, Y7
-
-	// Labels.
-	VPERM2I128 $0x20, Y4, Y0, Y8
-	VPERM2I128 $0x20, Y5, Y1, Y9
-	VPERM2I128 $0x20, Y6, Y2, Y10
-	VPERM2I128 $0x20, Y7, Y3, Y11
-	VPERM2I128 $0x31, Y4, Y0, Y0
-	VPERM2I128 $0x31, Y5, Y1, Y1
-	VPERM2I128 $0x31, Y6, Y2, Y2
-	VPERM2I128 $0x31, Y7, Y3, Y3
-	VMOVDQU    Y8, (DX)
-	VMOVDQU    Y9, (DX)(R8*1)
-	VMOVDQU    Y10, (DX)(R8*2)
-	VMOVDQU    Y11, (DX)(R12*1)
-	VMOVDQU    Y0, (DI)
-	VMOVDQU    Y1, (DI)(R8*1)
-	VMOVDQU    Y2, (DI)(R8*2)
-	VMOVDQU    Y3, (DI)(R12*1)
+	TRANSPOSEWORDS
+	VMOVDQU Y8, (DX)
+	VMOVDQU Y9, (DX)(R8*1)
+	VMOVDQU Y10, (DX)(R8*2)
+	VMOVDQU Y11, (DX)(R12*1)
+	VMOVDQU Y0, (DI)
+	VMOVDQU Y1, (DI)(R8*1)
+	VMOVDQU Y2, (DI)(R8*2)
+	VMOVDQU Y3, (DI)(R12*1)
 
 	ADDQ R10, SI
 	ADDQ $32, DX

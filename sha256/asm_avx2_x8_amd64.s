@@ -87,6 +87,8 @@ TEXT ·labelAVX2x8(SB), 0, $19776-8
 	// always 0, the low one kept one less than the next node.
 	VPBROADCASTD labelSpan_layer(AX), Y0
 	VPBROADCASTD labelSpan_node(AX), Y1
+	MOVQ         labelSpan_offsets(AX), R13
+	VPADDD       (R13), Y1, Y1
 	VPXOR        Y2, Y2, Y2
 	VPCMPEQD     Y3, Y3, Y3
 	VPADDD       Y3, Y1, Y1

@@ -6,6 +6,10 @@
 #include "avx512_amd64.h"
 #include "avx512_group_amd64.h"
 
+#define SOON      ROWSOON
+#define SOONPAIR  PREFETCHPAIR
+#define SOONLINES PREFETCHLINES
+
 // Requires: AVX512F, AVX512BW, AVX
 TEXT block<>(SB), NOSPLIT|NOFRAME, $0-0
 #include "avx512_block_amd64.h"

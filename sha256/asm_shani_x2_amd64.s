@@ -11,8 +11,8 @@
 #define SAVED   0   // states before the block
 #define NEXT    64  // states of the next node after block 1
 #define REPLICA 128 // replica ids as words
-#define NUMBERS 192 // [layer, node high, low, 0]
-#define WALK    208 // whether pages are walked ahead
+#define NUMBERS 192 // [layer, node high, low, 0], lane after lane
+#define WALK    224 // whether pages are walked ahead
 #define KW      256 // K + W,
 #define KWBLOCK 512 // so much for each block
 
@@ -124,8 +124,8 @@
 	MOVOU (REPLICA+16)(R8), X6  \
 	MOVOU (REPLICA+32)(R8), X9  \
 	MOVOU (REPLICA+48)(R8), X10 \
-	MOVOU NUMBERS(R8), X7       \
-	MOVO  X7, X11               \
+	MOVOU (NUMBERS+0)(R8), X7   \
+	MOVOU (NUMBERS+16)(R8), X11 \
 	PXOR  X8, X8                \
 	PXOR  X12, X12
 
@@ -182,7 +182,17 @@ TEXT ·labelSHANIx2(SB), 0, $4416-8
 	MOVQ  labelSpan_node(AX), X0
 	MOVQ  labelSpan_layer(AX), X7
 	PUNPCKLQDQ X0, X7                    // a node's high word is always 0
-	MOVOU X7, NUMBERS(R8)
+	MOVQ  labelSpan_offsets(AX), R13
+	MOVL  0(R13), X5
+	MOVL  4(R13), X6
+	PXOR  X8, X8
+	PXOR  X9, X9
+	PUNPCKLQDQ X5, X8
+	PUNPCKLQDQ X6, X9
+	PADDL X7, X8
+	PADDL X7, X9
+	MOVOU X8, (NUMBERS+0)(R8)
+	MOVOU X9, (NUMBERS+16)(R8)
 	MOVQ  labelSpan_walk(AX), R13
 	MOVQ  R13, WALK(R8)
 
@@ -242,9 +252,12 @@ second:
 	// The first repeated block, and the schedules of the next node's blocks 1.
 	PREFETCHROW
 	WALKROW(WALK(R8), ·pageWalkA)
-	MOVOU NUMBERS(R8), X7
+	MOVOU (NUMBERS+0)(R8), X7
+	MOVOU (NUMBERS+16)(R8), X11
 	PADDL nextNode<>(SB), X7
-	MOVOU X7, NUMBERS(R8)
+	PADDL nextNode<>(SB), X11
+	MOVOU X7, (NUMBERS+0)(R8)
+	MOVOU X11, (NUMBERS+16)(R8)
 	NEXTWORDS
 	SAVEBOTH
 	BLOCKBOTH(NEXTBOTH)

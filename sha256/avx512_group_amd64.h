@@ -1,3 +1,14 @@
+// What the repeated blocks prefetch: the labels of a pair of a row that comes soon, line after line.
+#define PREFETCHPAIR \
+	MOVQ 0(R12)(R14*1), SI \
+	MOVQ 8(R12)(R14*1), DI
+
+#define PREFETCHLINES \
+	PREFETCHT0 (SI)   \
+	PREFETCHT0 (DI)   \
+	ADDQ $WIDTH, SI   \
+	ADDQ $WIDTH, DI
+
 // One group of 16 lanes or, in registers of half the width, of 8.
 
 // Word t of a block, number i of the half at src.

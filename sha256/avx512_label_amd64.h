@@ -41,6 +41,8 @@ halves:
 	GATHERLABELS(SI, DI)
 	VPBROADCASTD    labelSpan_layer(AX), T0
 	VPBROADCASTD    labelSpan_node(AX), T1
+	MOVQ            labelSpan_offsets(AX), CX
+	VPADDD          (CX), T1, T1
 	VPXORD          T2, T2, T2
 	VPBROADCASTD    bit<>(SB), T3
 	VPBROADCASTD    size<>(SB), T4
@@ -152,19 +154,15 @@ both:
 	MOVQ R13, R14
 	SUBQ R9, R14
 	SHRQ $(BLOCKBITS-4), R14
-	ROWSOON
+	SOON
 
 repeated:
-	MOVQ 0(R12)(R14*1), SI
-	MOVQ 8(R12)(R14*1), DI
+	SOONPAIR
 	KEEP
 	MOVL $8, CX
 
 eight:
-	PREFETCHT0 (SI)
-	PREFETCHT0 (DI)
-	ADDQ $WIDTH, SI
-	ADDQ $WIDTH, DI
+	SOONLINES
 	FOURROUNDS(0, R13)
 	FOURROUNDS(4, R13)
 	ADDQ $(WIDTH*8), R13

@@ -134,6 +134,18 @@ func (l lanesOf) digest(p unsafe.Pointer, h *[8]uint32) {
 	}
 }
 
+// put writes a label, as files have it, as the lane's at p.
+func (l lanesOf) put(p unsafe.Pointer, label *[nodeSize]byte) {
+	if l.group == 1 {
+		*(*[nodeSize]byte)(unsafe.Add(p, l.lane*nodeSize)) = *label
+		return
+	}
+	p = l.first(p)
+	for i := range nodeSize / 4 {
+		*(*uint32)(unsafe.Add(p, 4*l.group*i)) = binary.BigEndian.Uint32(label[4*i:])
+	}
+}
+
 // first is where word 0 of the lane lies, if the group's labels are word by word.
 func (l lanesOf) first(p unsafe.Pointer) unsafe.Pointer {
 	return unsafe.Add(p, l.lane/l.group*l.group*nodeSize+l.lane%l.group*4)
@@ -146,6 +158,7 @@ func labelGeneric(r *labelSpan, lanes, group int) {
 	rows := unsafe.Slice(r.parents, r.count*degree)
 	pitch := lanes * nodeSize
 	ids := unsafe.Slice((*[nodeSize]byte)(unsafe.Pointer(r.replicas)), lanes)
+	offsets := unsafe.Slice(r.offsets, lanes)
 	// The 37 labels hashed are the used parents over and over; the last one,
 	// slot 36 mod used, shares its block with the padding.
 	used := baseDegree
@@ -168,7 +181,7 @@ func labelGeneric(r *labelSpan, lanes, group int) {
 
 			h := initial
 			words(replica[:], &ids[lane])
-			block = prefix(&replica, uint32(r.layer), r.node+uint64(i))
+			block = prefix(&replica, uint32(r.layer), r.node+uint64(i)+uint64(offsets[lane]))
 			s.expand(&block)
 			compress(&h, &s)
 			for i := range 18 {

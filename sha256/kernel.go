@@ -66,12 +66,22 @@ type Kernel struct {
 	// walk reports whether the pages of the parents of the node after those are walked.
 	walk bool
 
+	// spreads reports whether label asks for lanes' offsets.
+	spreads bool
+
+	// spread is label for a Spread, where there is a better one: it prefetches what comes soon.
+	spread func(labelSpan)
+
 	pairs func(dst, src *byte, n int)
 
 	// unpack takes the labels of the next eight lanes of nodes apart, if a Group has
 	// so many, to dst and every size bytes from there. In src words lie row bytes
 	// apart, nodes pitch bytes.
 	unpack func(dst, src *byte, nodes, size, row, pitch int)
+
+	// gather is the inverse: labels of slots, of eight lanes whose addresses lie step bytes apart,
+	// to dst and every pitch bytes from there.
+	gather func(dst *byte, addrs *uintptr, slots, step, row, pitch int)
 }
 
 // Pitch is how many bytes there are from a node's labels to the next node's: 32 for each lane.

@@ -39,26 +39,33 @@ func archKernels() []*Kernel {
 			label:    label,
 			pairs:    func(dst, src *byte, n int) { pairsAVX512(dst, src, n, &padding) },
 			unpack:   unpackAVX2,
+			gather:   gatherAVX2,
 			ahead:    Ahead, // pages; lines a quarter of that, a whole number: see ROWSOON
 		}
 	}
+	spreading := func(k *Kernel, spread func(labelSpan)) *Kernel {
+		k.spreads, k.spread = true, spread
+		return k
+	}
 	return []*Kernel{
 		avx512(32, func(r labelSpan) { labelAVX512x32(&r) }),
-		avx512(16, func(r labelSpan) { labelAVX512x16(&r) }),
-		avx512(8, func(r labelSpan) { labelAVX512x8(&r) }, cpuid.AVX512VL),
+		spreading(avx512(16, func(r labelSpan) { labelAVX512x16(&r) }), func(r labelSpan) { spreadAVX512x16(&r) }),
+		spreading(avx512(8, func(r labelSpan) { labelAVX512x8(&r) }, cpuid.AVX512VL), nil),
 		shaNI(4, 64, wideNodes, func(r labelSpan) { labelSHANIx4(&r) }),
 		shaNI(8, 64, wideCall, func(r labelSpan) { labelSHANIWide(r, 8) }),
 		shaNI(16, 64, wideCall, func(r labelSpan) { labelSHANIWide(r, 16) }),
-		shaNI(2, 64, 0, func(r labelSpan) { labelSHANIx2(&r) }),
+		spreading(shaNI(2, 64, 0, func(r labelSpan) { labelSHANIx2(&r) }), nil),
 		shaNI(1, 1, 0, func(r labelSpan) { labelSHANI(&r) }),
 		{
 			Name:  "avx2/8",
 			Lanes: 8, Group: 8, Align: 32,
 			features: []cpuid.FeatureID{cpuid.AVX2, cpuid.AVX},
 			label:    func(r labelSpan) { labelAVX2x8(&r) },
+			spreads:  true,
 			ahead:    2,
 			pairs:    func(dst, src *byte, n int) { pairsAVX2(dst, src, n, &padding) },
 			unpack:   unpackAVX2,
+			gather:   gatherAVX2,
 		},
 	}
 }
@@ -79,6 +86,9 @@ func labelAVX512x8(r *labelSpan)
 func labelAVX512x16(r *labelSpan)
 
 //go:noescape
+func spreadAVX512x16(r *labelSpan)
+
+//go:noescape
 func labelAVX512x32(r *labelSpan)
 
 //go:noescape
@@ -92,6 +102,9 @@ func pairsAVX2(dst, src *byte, n int, padding *schedule)
 
 //go:noescape
 func pairsAVX512(dst, src *byte, n int, padding *schedule)
+
+//go:noescape
+func gatherAVX2(dst *byte, addrs *uintptr, slots, step, row, pitch int)
 
 //go:noescape
 func unpackAVX2(dst, src *byte, nodes, size, row, pitch int)

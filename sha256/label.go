@@ -172,6 +172,8 @@ type labelSpan struct {
 	count    uint64   // nodes in the span, never 0
 	layer    uint64   // the layer's number
 	replicas *byte    // one replica id of 32 bytes for each lane
+	offsets  *uint32  // by how many each lane's node is after node; of kernels that spread
+	soon     *uintptr // what is prefetched meanwhile; of kernels' spread
 	pitch    uint64   // bytes from a node's labels to the next node's
 	expander uint64   // 1 from layer 2 on, 0 in layer 1
 	walk     uint64   // 1 if pages are walked ahead, as the kernel's field says
@@ -205,6 +207,7 @@ func (k *Kernel) LabelSpan(r *Span) error {
 		node:     r.First,
 		layer:    uint64(r.Layer),
 		replicas: &r.ReplicaIDs[0][0],
+		offsets:  &together[0],
 		pitch:    uint64(pitch),
 	}
 	if r.Layer > 1 {
@@ -240,6 +243,9 @@ func (k *Kernel) LabelSpan(r *Span) error {
 		span.skip(m)
 	}
 }
+
+// together is the offsets of lanes that are all at the same node.
+var together [maxLanes]uint32
 
 // skip goes on to the node n nodes later, which is one of the span.
 func (r *labelSpan) skip(n int) {

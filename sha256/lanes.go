@@ -87,14 +87,7 @@ func (k *Kernel) Pack(nodes, labels []byte, lane int) error {
 	pitch := k.Pitch()
 	l := lanesOf{lane, k.Group}
 	for len(labels) > 0 {
-		if k.Group == 1 {
-			copy(nodes[lane*nodeSize:][:nodeSize], labels)
-		} else {
-			p := l.first(unsafe.Pointer(&nodes[0]))
-			for i := range nodeSize / 4 {
-				*(*uint32)(unsafe.Add(p, 4*k.Group*i)) = binary.BigEndian.Uint32(labels[4*i:])
-			}
-		}
+		l.put(unsafe.Pointer(&nodes[0]), (*[nodeSize]byte)(labels))
 		labels, nodes = labels[nodeSize:], nodes[pitch:]
 	}
 	return nil

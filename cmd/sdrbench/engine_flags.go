@@ -12,6 +12,7 @@ import (
 
 	"github.com/sdr-engine/sdr/cmd/sdrbench/internal/view"
 	"github.com/sdr-engine/sdr/engine"
+	"github.com/sdr-engine/sdr/internal/input"
 	"github.com/sdr-engine/sdr/internal/words"
 	"github.com/sdr-engine/sdr/placement"
 	"github.com/sdr-engine/sdr/porep"
@@ -45,6 +46,7 @@ type engineFlags struct {
 	wait        bool
 	resumeFlags
 	patience time.Duration // 0: the default; below: none
+	sample   int           // labels of each layer at the end
 
 	program string                 // the command, for those who look at its jobs
 	changed func(name string) bool // whether a flag was given
@@ -52,6 +54,9 @@ type engineFlags struct {
 }
 
 const autoKernel = "auto"
+
+// defaultSample is --verify-sample when nobody says otherwise: the engine's choice.
+const defaultSample = 16
 
 // A policyFlag is what --policy says.
 type policyFlag struct {
@@ -78,6 +83,8 @@ func (f *engineFlags) add(a *app, cmd *cobra.Command) {
 	memoryNodesFlag(cmd, &f.memoryNodes)
 	flagVar(cmd, &f.writing, "writing", "WAY", "the way to the disk: direct, uncached or behind (default direct)", engine.ParseWriting)
 	flagVar(cmd, &f.policy, "policy", "POLICY", "where hashers run: spread, pack, a list of CPUs like 0-3,8, none for wherever, or auto (default auto: spread, if cores can be had)", parsePolicy)
+	f.sample = defaultSample
+	flagVar(cmd, &f.sample, "verify-sample", "N", "labels of each layer that are recomputed at the end, by way of the standard library; 0 is none (default 16)", input.NumberFrom(0, maxNumber))
 	a.lockDirFlag(cmd, &f.lockDir)
 	flags.BoolVar(&f.wait, "wait", false, "wait for cores and memory that other jobs hold, first come, first served, instead of failing")
 	flagVar(cmd, &f.patience, "patience", "TIME", "for how long a job that is at work waits for room on a file system that is full, or for a disk with errors, like 10m; 0 not at all (default 1h)", parsePatience)
@@ -130,6 +137,9 @@ func (f *engineFlags) options(a *app) (o sealer.Options, err error) {
 	o.Settings = sealer.Settings{
 		Hashers: f.hashers, Staging: f.staging, Producers: f.producers, Stride: f.stride, Lookahead: f.lookahead,
 		MemoryMode: f.mode, MemoryNodes: f.memoryNodes, Budget: f.budget, Writing: f.writing, Policy: f.policy.policy, CPUs: f.policy.only,
+	}
+	if o.VerifySample = f.sample; f.sample == 0 {
+		o.VerifySample = -1 // none, where 0 is the engine's choice
 	}
 	o.Program, o.Patience = f.program, f.patience
 	o.Profile, o.ParentCache, o.ParentsInMemory = f.tuned, f.parentCache, a.settings.maximizeCaching

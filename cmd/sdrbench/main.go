@@ -22,6 +22,7 @@ import (
 	"github.com/sdr-engine/sdr/cmd/sdrbench/internal/view"
 	"github.com/sdr-engine/sdr/internal/linux"
 	"github.com/sdr-engine/sdr/seal"
+	"github.com/sdr-engine/sdr/verify"
 )
 
 // The exit codes are part of the contract with scripts.
@@ -29,6 +30,7 @@ const (
 	exitDone   = 0
 	exitFailed = 1
 	exitUsage  = 2
+	exitWrong  = 3 // of verify: the data is wrong
 )
 
 func main() { os.Exit(mainStatus()) }
@@ -159,6 +161,9 @@ func (a *app) run(ctx context.Context, args []string) (exit int) {
 		return exitFailed
 	case began && !errors.As(err, &usage):
 		fmt.Fprintln(a.err, "sdrbench:", oneLine(err))
+		if errors.Is(err, verify.ErrWrong) {
+			return exitWrong
+		}
 		return exitFailed
 	default:
 		fmt.Fprintf(a.err, "sdrbench: %s\nrun '%s --help'\n", oneLine(err), cmd.CommandPath())
@@ -180,7 +185,7 @@ func (a *app) root() *cobra.Command {
 that it leaves are, byte for byte, those of the reference implementation.
 
 Sizes of pieces are in unpadded bytes. 32-byte values are 64 hex digits.
-Exit codes: 0 done, 1 failed, 2 wrong usage. What kind of failure it was, which tells
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 (of verify) wrong data. What kind of failure it was, which tells
 whether to try again, is in "kind" with --sectors: see docs/errors.md. A fault in the program itself ends it
 by SIGABRT, which a shell shows as 134.
 
@@ -219,7 +224,7 @@ directory, is not read; where it sets one of these, that is said.`,
 		SilenceUsage:      true,
 	}
 	root.SetVersionTemplate("sdrbench {{.Version}}\n")
-	root.AddCommand(a.addPiece(), a.commP(), a.cid(), a.commD(), a.replicaID(), a.pc1(), a.sdr(), a.processor(), a.parents(), a.bench(), a.tune(), a.jobs(), a.topo(), a.plan(), a.kernels(), a.overlay(), a.man())
+	root.AddCommand(a.addPiece(), a.commP(), a.cid(), a.commD(), a.replicaID(), a.pc1(), a.sdr(), a.verify(), a.processor(), a.parents(), a.bench(), a.tune(), a.jobs(), a.topo(), a.plan(), a.kernels(), a.overlay(), a.man())
 	return root
 }
 

@@ -104,7 +104,7 @@ func scriptExits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	// A failure is told in a line, wrong usage in two; neither is a stack trace.
 	lines := strings.Count(ts.ReadFile("stderr"), "\n")
-	if want := map[int]int{exitFailed: 1, exitUsage: 2}[got]; lines != want {
+	if want := map[int]int{exitFailed: 1, exitUsage: 2, exitWrong: 1}[got]; lines != want {
 		ts.Fatalf("exit code %d with %d lines on standard error, want %d", got, lines, want)
 	}
 }

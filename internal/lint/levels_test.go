@@ -52,6 +52,7 @@ var levels = []row{
 	{1, "hugepages", []string{"internal/failure", "internal/linux", "internal/roundup", "internal/zoneinfo"}},
 	{1, "graph", []string{"porep", "golang.org/x/crypto", "github.com/klauspost/cpuid/v2"}},
 	{1, "fr32", []string{"github.com/klauspost/cpuid/v2"}},
+	{1, "internal/plain", []string{"porep", "golang.org/x/crypto"}},
 	{1, "piececid", []string{"porep", "github.com/ipfs/go-cid", "github.com/multiformats/go-multihash"}},
 
 	{2, "internal/input", []string{"piececid", "porep"}},
@@ -66,6 +67,7 @@ var levels = []row{
 
 	{3, "engine", []string{lowerLevels}},
 	{4, "seal", []string{lowerLevels}},
+	{4, "verify", []string{lowerLevels}},
 	{4, "internal/profile", []string{lowerLevels, "github.com/BurntSushi/toml", "github.com/klauspost/cpuid/v2"}},
 
 	{5, "cmd/sdrbench/internal/view", []string{
@@ -83,7 +85,7 @@ var levels = []row{
 	{7, "internal/processor", []string{"internal/failure", "porep", "seal"}},
 
 	{8, "cmd/sdrbench", []string{
-		publicPackages, "cmd/sdrbench/internal/view", "internal/coreclock", "internal/durable", "internal/input", "internal/layers", "internal/linux", "internal/portlimits",
+		publicPackages, "cmd/sdrbench/internal/view", "internal/coreclock", "internal/durable", "internal/input", "internal/layers", "internal/linux", "internal/manifest", "internal/portlimits",
 		"internal/overlay", "internal/processor", "internal/profile", "internal/tune", "internal/words",
 		"github.com/klauspost/cpuid/v2",
 		"github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org/x/perf", "golang.org/x/term",

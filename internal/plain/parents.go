@@ -1,4 +1,4 @@
-package graph
+package plain
 
 import (
 	"crypto/sha256"
@@ -10,33 +10,31 @@ import (
 	"github.com/sdr-engine/sdr/porep"
 )
 
-// This file computes parents straight from the rules, slowly, and shares
-// nothing with the package.
-
-func referenceSpan(p porep.SealProof, first uint64, count int) []uint32 {
-	span := make([]uint32, 0, count*porep.Degree)
-	for node := first; node < first+uint64(count); node++ {
-		span = append(span, referenceBase(p, node)...)
-		for slot := range uint64(8) {
-			span = append(span, referenceExpander(p, node, slot))
-		}
+// Parents are the parents of a node: base parents, then expander parents. It takes some
+// 20 µs. P must be registered, and the node one of its layer.
+func Parents(p porep.SealProof, node uint64) []uint32 {
+	parents := baseParents(p, node)
+	for slot := range uint64(porep.ExpDegree) {
+		parents = append(parents, expanderParent(p, node, slot))
 	}
-	return span
+	return parents
 }
 
-func referenceSeed(p porep.SealProof, tag string) [32]byte {
+// seed derives the seed of one of the two random sources of p's graph.
+func seed(p porep.SealProof, tag string) [32]byte {
 	msg := append([]byte(tag), make([]byte, 32)...)
 	msg[len(tag)] = byte(p)
 	return sha256.Sum256(msg)
 }
 
-func referenceBase(p porep.SealProof, node uint64) []uint32 {
+// baseParents are chosen by bucket sampling, from ten draws of ChaCha8.
+func baseParents(p porep.SealProof, node uint64) []uint32 {
 	if node < 2 {
 		return make([]uint32, 6)
 	}
-	seed := referenceSeed(p, "Filecoin_DRSample")
-	key := binary.LittleEndian.AppendUint32(seed[:28:28], uint32(node))
-	stream := append(referenceChaCha8(key, 0), referenceChaCha8(key, 1)...)
+	of := seed(p, "Filecoin_DRSample")
+	key := binary.LittleEndian.AppendUint32(of[:28:28], uint32(node))
+	stream := append(ChaCha8(key, 0), ChaCha8(key, 1)...)
 	draw := func() *big.Int {
 		v := uint64(stream[0]) + uint64(stream[1])<<32
 		stream = stream[2:]
@@ -75,7 +73,8 @@ func referenceBase(p porep.SealProof, node uint64) []uint32 {
 	return append([]uint32{uint32(node - 1)}, sampled...)
 }
 
-func referenceChaCha8(key []byte, counter uint64) []uint32 {
+// ChaCha8 is a block of ChaCha8's output, 16 words, of a key of 32 bytes, with stream 0.
+func ChaCha8(key []byte, counter uint64) []uint32 {
 	state := []byte("expand 32-byte k")
 	state = append(state, key...)
 	state = binary.LittleEndian.AppendUint64(state, counter)
@@ -113,8 +112,9 @@ func referenceChaCha8(key []byte, counter uint64) []uint32 {
 	return out
 }
 
-func referenceExpander(p porep.SealProof, node, slot uint64) uint32 {
-	seed := referenceSeed(p, "Filecoin_Feistel")
+// expanderParent is one of the permutation's: see package graph.
+func expanderParent(p porep.SealProof, node, slot uint64) uint32 {
+	of := seed(p, "Filecoin_Feistel")
 	indices := uint64(p.SectorSize()) / 32 * 8
 	half := uint(1)
 	for uint64(1)<<(2*half) < indices {
@@ -126,7 +126,7 @@ func referenceExpander(p porep.SealProof, node, slot uint64) uint32 {
 		left, right := index>>half, index&mask
 		for round := range 3 {
 			msg := binary.BigEndian.AppendUint64(nil, right)
-			msg = binary.BigEndian.AppendUint64(msg, binary.LittleEndian.Uint64(seed[8*round:]))
+			msg = binary.BigEndian.AppendUint64(msg, binary.LittleEndian.Uint64(of[8*round:]))
 			digest := blake2b.Sum512(msg)
 			left, right = right, left^binary.BigEndian.Uint64(digest[:])&mask
 		}

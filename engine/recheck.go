@@ -1,0 +1,143 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/sdr-engine/sdr/internal/durable"
+	"github.com/sdr-engine/sdr/internal/failure"
+	"github.com/sdr-engine/sdr/internal/plain"
+	"github.com/sdr-engine/sdr/porep"
+)
+
+// While labels are made, some are recomputed by another core, from what was written, by way of
+// the standard library: a core that computes wrong is found while the sector that suffers
+// from it is still being made. At the sector's end a sample of all its layers follows.
+
+const (
+	// Of what a look took, so much longer passes until the next: a third of a percent of one
+	// core. It begins with the first.
+	recheckRest  = 300
+	recheckFirst = time.Second
+	recheckMost  = 2 * time.Second // so that a minute has 30
+	// Smaller layers are made before anybody would look.
+	recheckNodes = 1 << 20
+
+	defaultVerifySample = 16
+)
+
+// A WrongLabelError says that a label that was just made is not what its parents make it: the core
+// that made it, its memory, or the disk that has it cannot be trusted.
+type WrongLabelError struct {
+	CPU    int // that hashes; NoCPU: not bound
+	Kernel string
+	Layer  int
+	Node   uint64
+	Found  [porep.NodeSize]byte
+	Want   [porep.NodeSize]byte
+}
+
+func (e *WrongLabelError) Error() string {
+	core := "a core that is not known, since it is not bound,"
+	if e.CPU != NoCPU {
+		core = fmt.Sprintf("CPU %d", e.CPU)
+	}
+	return fmt.Sprintf("engine: checking labels while they are made: %s, with %s, made %x of node %d in layer %d, its parents' labels make it %x: "+
+		"that core, its memory or the disk cannot be trusted, do not seal on them", core, e.Kernel, e.Found, e.Node, e.Layer, e.Want)
+}
+
+// Is reports whether target is the kind ErrHardwareSuspect.
+func (e *WrongLabelError) Is(target error) bool { return target == failure.ErrHardwareSuspect }
+
+// recheck looks at labels until the hasher has ended.
+func (p *pipeline) recheck(ctx context.Context) {
+	look := p.job.hooks.Look
+	if look == nil && p.store.nodes < recheckNodes {
+		return
+	}
+	defer p.job.keepOff()()
+	from, pause := p.begin, recheckFirst
+	for {
+		if look != nil {
+			look(p.flow.Written.Load())
+			pause = 0
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-p.hashed:
+			timer.Stop()
+			return
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		}
+		if p.flow.Stopped() {
+			return
+		}
+		if to := p.flow.Written.Load(); to > from {
+			began := time.Now()
+			p.recheckAt(ctx, from+rand.Uint64N(to-from))
+			from, pause = to, min(recheckRest*time.Since(began), recheckMost)
+		}
+	}
+}
+
+// recheckAt recomputes the label at a position, of one lane. What is wrong twice ends the lane.
+func (p *pipeline) recheckAt(ctx context.Context, pos uint64) {
+	s := p.store
+	layer, node := s.first+int(pos/s.nodes), pos%s.nodes
+	l := p.lanes[rand.IntN(len(p.lanes))]
+	if l.writer(layer) == nil {
+		return
+	}
+	var wrong *WrongLabelError
+	for range 2 {
+		found, err := l.peek(layer, node)
+		if err != nil {
+			return // what cannot be read is not the core's fault, and found before the layer has its name
+		}
+		want, err := plain.Label(p.job.c.Proof, l.id, layer, node, func(of int, parent uint64) ([porep.NodeSize]byte, error) {
+			if ctx.Err() != nil {
+				return found, context.Cause(ctx)
+			}
+			return l.peek(of, parent)
+		})
+		if err != nil || found == want {
+			return
+		}
+		wrong = &WrongLabelError{p.counters.cpu, p.kernel.Name, layer, node, found, want}
+	}
+	l.fail(wrong)
+}
+
+// peek reads one label of a layer, of the part that is written.
+func (l *lane) peek(layer int, node uint64) (label [porep.NodeSize]byte, err error) {
+	off := int64(node) * porep.NodeSize
+	if layer < l.first {
+		err = durable.ReadFull(nil, l.before.File(), label[:], off)
+		return label, err
+	}
+	err = l.files.Layer(layer).Peek(label[:], off)
+	return label, err
+}
+
+// verifyEnd recomputes a sample of a sector's layers, when all are done.
+func (j *job) verifyEnd(ctx context.Context, l *lane) error {
+	if j.c.VerifySample < 0 {
+		return nil
+	}
+	s := j.c.Sectors[l.sector]
+	first, _ := j.c.Keep.Kept(j.last)
+	if first > 1 {
+		first++ // its own layer before is gone
+	}
+	for layer := max(l.first, first); layer <= j.last; layer++ {
+		if err := verifySample(ctx, j.c.Proof, s, layer, j.c.VerifySample, rand.Uint64()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
