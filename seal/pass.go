@@ -3,7 +3,6 @@ package seal
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -18,60 +17,76 @@ import (
 )
 
 const (
-	// pieceChunk is how much of a piece, padded, a goroutine reads, pads, hashes and writes
-	// at a time; a piece is one chunk, smaller, or a power of two of them. What it was read
-	// into, the padded bytes and the nodes above them stay in a core's second cache.
+	// pieceChunk is how much of a piece, padded, a goroutine reads, pads and hashes at a time.
+	// What it was read into, the padded bytes and the nodes above them stay in a core's second
+	// cache.
 	pieceChunk porep.PaddedSize = 256 << 10
-	// passMemory bounds what all goroutines take together.
-	passMemory = 96 << 20
+	// pieceBlock is how much of a piece is written at a time: a piece is one block, smaller, or
+	// a power of two of them.
+	pieceBlock = 4 * pieceChunk
+	// maxWorkers bounds memory: a worker takes 2.25 MiB.
+	maxWorkers = 48
 	// readAhead is how much of a file is on its way from the disk before it is asked for.
 	readAhead = 16 << 20
 )
 
-// A pass takes a piece from its source to where it goes in one go. Each goroutine reads a
-// chunk, pads it, hashes it and writes it while it is in the caches of its core.
+// A pass takes a piece from its source to where it goes in one go. Goroutines, one for each
+// CPU, read, pad and hash chunks while these are in the caches of their core, and write block
+// by block.
 type pass struct {
-	size  porep.UnpaddedSize
-	part  porep.PaddedSize
-	from  pieceSource
-	to    pieceSink
-	roots []byte // of all chunks
+	part, block porep.PaddedSize // bytes of a chunk, of a block
+	from        pieceSource
+	read        porep.UnpaddedSize // at a time
+	to          pieceSink          // nil: nowhere
+	roots       []byte             // of all chunks
 
 	mu     sync.Mutex
-	failed int64 // the chunk that err is of
+	failed int64 // the block that err is of
 	err    error // the first in the piece's order; it ends the pass
 	stop   chan struct{}
 }
 
-// A pieceSource yields a piece chunk by chunk.
+// A pieceSource yields a piece block by block.
 type pieceSource interface {
-	// next fills b with the next chunk, and returns its number; ok false is the source's end.
-	// Where all of it is known to be zeros it may say so, and leave b. Its error is of that chunk.
-	next(b []byte) (chunk int64, zero, ok bool, err error)
+	// claim returns the number of the next block; ok false is the source's end. What comes in
+	// order is read now.
+	claim(r *reading) (block int64, ok bool, err error)
+	// read returns a chunk of a block that was claimed, or that it is zeros, and no bytes.
+	read(r *reading, block int64, chunk int) (unpadded []byte, zero bool, err error)
 	// end makes sure that the source ends behind the piece.
 	end() error
 }
 
-// A pieceSink takes padded chunks, in any order; those of zeros without their bytes.
+// A reading is the memory that a goroutine reads into: a block of what comes in order, else a
+// chunk.
+type reading struct {
+	buf   []byte
+	chunk int // unpadded bytes
+}
+
+// A pieceSink takes padded bytes. It says itself whose turn it is.
 type pieceSink interface {
-	put(chunk int64, padded []byte) error
-	putZeros(chunk int64) error
-	stop() // ends waits
+	// begin waits until a block may be written, and end lets the next one. It reports false,
+	// and then end is not called, when stop ends all waiting.
+	begin(block int64) bool
+	end()
+	stop()
+	write(b []byte, off int64) error
+	// zeros is write of n zero bytes.
+	zeros(off, n int64) error
 }
 
 // readPiece pads, commits to and writes a piece.
 func readPiece(ctx context.Context, source io.Reader, size porep.UnpaddedSize, to pieceSink) (porep.Commitment, error) {
-	p := &pass{size: size, part: min(pieceChunk, size.Padded()), to: to, stop: make(chan struct{})}
-	chunks := int(size.Padded() / p.part)
-	p.roots = make([]byte, chunks*porep.NodeSize)
-	p.from = sourceOf(source, size, p.part.Unpadded())
+	p := &pass{part: min(pieceChunk, size.Padded()), block: min(pieceBlock, size.Padded()), to: to, stop: make(chan struct{})}
+	p.roots = make([]byte, size.Padded()/p.part*porep.NodeSize)
+	p.from, p.read = sourceOf(source, size, p.part.Unpadded(), p.block.Unpadded())
 	if c, ok := p.from.(io.Closer); ok {
 		defer c.Close()
 	}
-	// As many again as there are CPUs, since some wait for a disk.
-	most := max(1, passMemory/(3*int(p.part)))
 	var wg sync.WaitGroup
-	for range min(2*runtime.GOMAXPROCS(0), chunks, most) {
+	// More would push each other's chunks out of the caches.
+	for range min(runtime.GOMAXPROCS(0), int(size.Padded()/p.block), maxWorkers) {
 		wg.Go(func() { p.work(ctx) })
 	}
 	wg.Wait()
@@ -81,7 +96,7 @@ func readPiece(ctx context.Context, source io.Reader, size porep.UnpaddedSize, t
 	if p.err != nil {
 		return porep.Commitment{}, p.err
 	}
-	if chunks == 1 {
+	if len(p.roots) == porep.NodeSize {
 		return porep.Commitment(p.roots), nil
 	}
 	var h merkle.Hasher
@@ -89,19 +104,18 @@ func readPiece(ctx context.Context, source io.Reader, size porep.UnpaddedSize, t
 }
 
 // fail ends the pass, with what went wrong first in the piece.
-func (p *pass) fail(chunk int64, err error) {
+func (p *pass) fail(block int64, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if errors.Is(err, errStopped) {
-		return
-	}
 	if p.err == nil {
 		close(p.stop)
-		p.to.stop()
-	} else if p.failed <= chunk {
+		if p.to != nil {
+			p.to.stop()
+		}
+	} else if p.failed <= block {
 		return
 	}
-	p.failed, p.err = chunk, err
+	p.failed, p.err = block, err
 }
 
 func (p *pass) stopped() bool {
@@ -114,44 +128,91 @@ func (p *pass) stopped() bool {
 }
 
 func (p *pass) work(ctx context.Context) {
-	var h merkle.Hasher
-	unpadded, padded := make([]byte, p.part.Unpadded()), make([]byte, p.part)
+	w := worker{
+		pass:    p,
+		reading: reading{buf: make([]byte, p.read), chunk: int(p.part.Unpadded())},
+		padded:  make([]byte, p.block),
+		zero:    make([]bool, p.block/p.part),
+	}
 	for !p.stopped() {
 		if ctx.Err() != nil {
 			p.fail(-1, context.Cause(ctx))
 			return
 		}
-		chunk, zero, ok, err := p.from.next(unpadded)
-		if err == nil && ok {
-			err = p.chunk(&h, chunk, zero, unpadded, padded)
+		block, ok, err := p.from.claim(&w.reading)
+		if err == nil && !ok {
+			return
+		}
+		if err == nil {
+			err = w.hash(block)
+		}
+		if err == nil && p.to != nil {
+			if !p.to.begin(block) {
+				return
+			}
+			if err = w.write(block); err != nil {
+				err = fmt.Errorf("seal: writing piece: %w", err)
+			}
+			p.to.end()
 		}
 		if err != nil {
-			p.fail(chunk, err)
-		}
-		if err != nil || !ok {
+			p.fail(block, err)
 			return
 		}
 	}
 }
 
-func (p *pass) chunk(h *merkle.Hasher, chunk int64, zero bool, unpadded, padded []byte) error {
-	root := p.roots[chunk*porep.NodeSize:][:porep.NodeSize]
-	var err error
-	if zero || allZero(unpadded) {
-		var z porep.Commitment
-		if z, err = merkle.ZeroCommitment(p.part); err == nil {
-			copy(root, z[:])
-			err = p.to.putZeros(chunk)
+// A worker is what a goroutine of a pass works with.
+type worker struct {
+	*pass
+	reading
+	hasher merkle.Hasher
+	padded []byte // of a block
+	zero   []bool // of its chunks: their bytes are not in padded
+}
+
+// hash reads, pads and hashes a block.
+func (w *worker) hash(block int64) error {
+	for i := range w.zero {
+		unpadded, zero, err := w.from.read(&w.reading, block, i)
+		if err != nil {
+			return err
 		}
-	} else if err = fr32.Pad(padded, unpadded); err == nil {
-		var r porep.Commitment
-		if r, err = h.Root(padded); err == nil {
-			copy(root, r[:])
-			err = p.to.put(chunk, padded)
+		w.zero[i] = zero || allZero(unpadded)
+		padded := w.padded[i*int(w.part):][:w.part]
+		var root porep.Commitment
+		if w.zero[i] {
+			root, err = merkle.ZeroCommitment(w.part)
+		} else if err = fr32.Pad(padded, unpadded); err == nil {
+			root, err = w.hasher.Root(padded)
 		}
+		if err != nil {
+			return fmt.Errorf("seal: padding piece: %w", err)
+		}
+		copy(w.roots[(int(block)*len(w.zero)+i)*porep.NodeSize:], root[:])
 	}
-	if err != nil {
-		return fmt.Errorf("seal: writing piece: %w", err)
+	return nil
+}
+
+// write writes the chunks of a block, those that are zeros, and those that are not, together.
+func (w *worker) write(block int64) error {
+	for from := 0; from < len(w.zero); {
+		to := from
+		for to < len(w.zero) && w.zero[to] == w.zero[from] {
+			to++
+		}
+		at, end := int64(from)*int64(w.part), int64(to)*int64(w.part)
+		off := block*int64(w.block) + at
+		var err error
+		if w.zero[from] {
+			err = w.to.zeros(off, end-at)
+		} else {
+			err = w.to.write(w.padded[at:end], off)
+		}
+		if err != nil {
+			return err
+		}
+		from = to
 	}
 	return nil
 }
@@ -166,29 +227,33 @@ type streamSource struct {
 	r    io.Reader
 	size porep.UnpaddedSize
 
-	mu    sync.Mutex
-	read  porep.UnpaddedSize
-	chunk int64
-	err   error // reading is over
+	mu     sync.Mutex
+	done   porep.UnpaddedSize
+	blocks int64
+	err    error // reading is over
 }
 
-func (s *streamSource) next(b []byte) (chunk int64, zero, ok bool, err error) {
+func (s *streamSource) claim(r *reading) (block int64, ok bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	chunk = s.chunk
-	if s.read == s.size || s.err != nil {
-		return chunk, false, false, nil
+	block = s.blocks
+	if s.done == s.size || s.err != nil {
+		return block, false, nil
 	}
-	n, err := io.ReadFull(s.r, b)
-	s.read += porep.UnpaddedSize(n)
-	s.chunk++
+	n, err := io.ReadFull(s.r, r.buf)
+	s.done += porep.UnpaddedSize(n)
+	s.blocks++
 	switch {
 	case err == io.EOF || err == io.ErrUnexpectedEOF:
-		s.err = &SourceError{Want: s.size, Got: s.read}
+		s.err = &SourceError{Want: s.size, Got: s.done}
 	case err != nil:
-		s.err = fmt.Errorf("seal: reading piece: after %d bytes: %w", s.read, err)
+		s.err = fmt.Errorf("seal: reading piece: after %d bytes: %w", s.done, err)
 	}
-	return chunk, false, true, s.err
+	return block, true, s.err
+}
+
+func (s *streamSource) read(r *reading, _ int64, chunk int) ([]byte, bool, error) {
+	return r.buf[chunk*r.chunk:][:r.chunk], false, nil
 }
 
 func (s *streamSource) end() error { return endOf(s.r, s.size) }
@@ -209,71 +274,77 @@ func endOf(r io.Reader, size porep.UnpaddedSize) error {
 type fileSource struct {
 	f     *os.File
 	start int64 // where the file stood
-	size  porep.UnpaddedSize
-	part  int64
+	size  int64
+	block int64 // bytes of a block
 	holes *durable.Holes
 
 	mu    sync.Mutex
-	chunk int64
-	ahead int64 // of what is on its way from the disk
+	next  int64 // block
+	ahead int64 // up to where it is on its way from the disk
 }
 
-// sourceOf is how a piece is read.
-func sourceOf(r io.Reader, size, part porep.UnpaddedSize) pieceSource {
+// sourceOf is how a piece is read, and how much of it at a time.
+func sourceOf(r io.Reader, size, chunk, block porep.UnpaddedSize) (pieceSource, porep.UnpaddedSize) {
 	stream := &streamSource{r: r, size: size}
 	f, ok := r.(*os.File)
 	if !ok {
-		return stream
+		return stream, block
 	}
 	info, err := f.Stat()
 	if err != nil || !info.Mode().IsRegular() {
-		return stream
+		return stream, block
 	}
 	start, err := f.Seek(0, io.SeekCurrent)
 	if err != nil {
-		return stream
+		return stream, block
 	}
-	return &fileSource{f: f, start: start, size: size, part: int64(part), holes: durable.HolesOf(f)}
+	return &fileSource{f: f, start: start, size: int64(size), block: int64(block), holes: durable.HolesOf(f)}, chunk
 }
 
-func (s *fileSource) next(b []byte) (chunk int64, zero, ok bool, err error) {
+func (s *fileSource) claim(*reading) (block int64, ok bool, err error) {
 	s.mu.Lock()
-	chunk = s.chunk
-	if chunk*s.part >= int64(s.size) {
-		s.mu.Unlock()
-		return chunk, false, false, nil
+	defer s.mu.Unlock()
+	block = s.next
+	done := block * s.block
+	if done >= s.size {
+		return block, false, nil
 	}
-	s.chunk++
-	off := s.start + chunk*s.part
-	if end := s.start + int64(s.size); s.ahead < off+readAhead/2 && s.ahead < end {
-		from := max(s.ahead, off)
-		s.ahead = min(off+readAhead, end)
-		_ = linux.ReadAhead(s.f, from, s.ahead-from)
+	s.next++
+	if s.ahead < min(done+readAhead/2, s.size) {
+		from := max(s.ahead, done)
+		s.ahead = min(done+readAhead, s.size)
+		_ = linux.ReadAhead(s.f, s.start+from, s.ahead-from)
 	}
-	s.mu.Unlock()
-	if s.holes.Has(off, s.part) {
+	return block, true, nil
+}
+
+func (s *fileSource) read(r *reading, block int64, chunk int) (unpadded []byte, zero bool, err error) {
+	done := block*s.block + int64(chunk*r.chunk)
+	off := s.start + done
+	unpadded = r.buf[:r.chunk]
+	if s.holes.Has(off, int64(len(unpadded))) {
 		// Behind the file's end there is no data either.
-		if info, err := s.f.Stat(); err == nil && info.Size() >= off+s.part {
-			return chunk, true, true, nil
+		if info, err := s.f.Stat(); err == nil && info.Size() >= off+int64(len(unpadded)) {
+			return nil, true, nil
 		}
 	}
-	n, err := io.ReadFull(io.NewSectionReader(s.f, off, s.part), b)
-	read := porep.UnpaddedSize(chunk*s.part + int64(n))
+	n, err := io.ReadFull(io.NewSectionReader(s.f, off, int64(len(unpadded))), unpadded)
+	done += int64(n)
 	switch {
 	case err == io.EOF || err == io.ErrUnexpectedEOF:
-		return chunk, false, true, &SourceError{Want: s.size, Got: read}
+		return nil, false, &SourceError{Want: porep.UnpaddedSize(s.size), Got: porep.UnpaddedSize(done)}
 	case err != nil:
-		return chunk, false, true, fmt.Errorf("seal: reading piece: after %d bytes: %w", read, err)
+		return nil, false, fmt.Errorf("seal: reading piece: after %d bytes: %w", done, err)
 	}
-	return chunk, false, true, nil
+	return unpadded, false, nil
 }
 
 // end leaves the file behind the piece, as who reads it in order does.
 func (s *fileSource) end() error {
-	if _, err := s.f.Seek(s.start+int64(s.size), io.SeekStart); err != nil {
+	if _, err := s.f.Seek(s.start+s.size, io.SeekStart); err != nil {
 		return fmt.Errorf("seal: reading piece: %w", err)
 	}
-	return endOf(s.f, s.size)
+	return endOf(s.f, porep.UnpaddedSize(s.size))
 }
 
 func (s *fileSource) Close() error {
@@ -281,94 +352,79 @@ func (s *fileSource) Close() error {
 	return nil
 }
 
-// A nowhere takes chunks of a piece of which only the commitment is wanted.
-type nowhere struct{}
-
-func (nowhere) put(int64, []byte) error { return nil }
-func (nowhere) putZeros(int64) error    { return nil }
-func (nowhere) stop()                   {}
-
-// fileSink is how a piece goes into a file, which stands where it is to be. Finish comes
-// when that has ended, well or not.
-func fileSink(ctx context.Context, f *os.File, size porep.UnpaddedSize) (to pieceSink, finish func() error, err error) {
-	part := min(pieceChunk, size.Padded())
+// fileSink is how a piece goes into a file, which stands where it is to be; waited says that
+// its caller waits for the disk. Finish comes when that has ended, well or not.
+func fileSink(ctx context.Context, f *os.File, size porep.UnpaddedSize, waited bool) (to pieceSink, finish func() error, err error) {
 	info, err := f.Stat()
 	if err != nil {
 		return nil, nil, err
 	}
 	if !info.Mode().IsRegular() || linux.Appends(f) {
-		return newStreamSink(durable.WriterOf(ctx, f), part), func() error { return nil }, nil
+		return newStreamSink(durable.WriterOf(ctx, f)), func() error { return nil }, nil
 	}
 	start, err := f.Seek(0, io.SeekCurrent)
 	if err != nil {
 		return nil, nil, err
 	}
-	tail := durable.TailOf(ctx, f, start, start+int64(size.Padded()), info.Size())
-	return &tailSink{tail, start, int64(part)}, tail.Finish, nil
+	tail := durable.TailOf(ctx, f, start, start+int64(size.Padded()), info.Size(), waited)
+	return &tailSink{tail: tail, start: start}, tail.Finish, nil
 }
 
-// A tailSink writes chunks to where they go in a file, side by side.
+// A tailSink writes to where a piece goes in a file, in any order, but one block at a time:
+// the kernel lets no two writes into a file, and who waits there keeps a core busy.
 type tailSink struct {
-	*durable.Tail
+	tail  *durable.Tail
 	start int64
-	part  int64
+	mu    sync.Mutex
 }
 
-func (s *tailSink) put(chunk int64, padded []byte) error {
-	return s.WriteAt(padded, s.start+chunk*s.part)
+func (s *tailSink) begin(int64) bool {
+	s.mu.Lock()
+	return true
 }
-
-func (s *tailSink) putZeros(chunk int64) error {
-	off := s.start + chunk*s.part
-	if s.Zeros(off, s.part) {
-		return nil
-	}
-	return s.WriteAt(zeros[:s.part], off)
-}
-
+func (s *tailSink) end()  { s.mu.Unlock() }
 func (s *tailSink) stop() {}
 
-// A streamSink writes chunks one after the other.
+func (s *tailSink) write(b []byte, off int64) error { return s.tail.WriteAt(b, s.start+off) }
+
+func (s *tailSink) zeros(off, n int64) error {
+	if s.tail.Zeros(s.start+off, n) {
+		return nil
+	}
+	return s.tail.WriteAt(zeros[:n], s.start+off)
+}
+
+// A streamSink writes one block after the other.
 type streamSink struct {
-	w    io.Writer
-	part int64
+	w io.Writer
 
 	mu   sync.Mutex
-	turn sync.Cond // of the next chunk has come, or stopped
+	turn sync.Cond // next has changed, or over
 	next int64
 	over bool
 }
 
-func newStreamSink(w io.Writer, part porep.PaddedSize) *streamSink {
-	s := &streamSink{w: w, part: int64(part)}
+func newStreamSink(w io.Writer) *streamSink {
+	s := &streamSink{w: w}
 	s.turn.L = &s.mu
 	return s
 }
 
-var errStopped = errors.New("another part of the piece failed")
-
-func (s *streamSink) put(chunk int64, padded []byte) error {
+func (s *streamSink) begin(block int64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for s.next != chunk && !s.over {
+	for s.next != block && !s.over {
 		s.turn.Wait()
 	}
-	if s.over {
-		return errStopped
-	}
-	n, err := s.w.Write(padded)
-	if err == nil && n < len(padded) {
-		err = io.ErrShortWrite
-	}
-	if err != nil {
-		return err
-	}
-	s.next++
-	s.turn.Broadcast()
-	return nil
+	return !s.over
 }
 
-func (s *streamSink) putZeros(chunk int64) error { return s.put(chunk, zeros[:s.part]) }
+func (s *streamSink) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.next++
+	s.turn.Broadcast()
+}
 
 func (s *streamSink) stop() {
 	s.mu.Lock()
@@ -376,3 +432,13 @@ func (s *streamSink) stop() {
 	s.over = true
 	s.turn.Broadcast()
 }
+
+func (s *streamSink) write(b []byte, _ int64) error {
+	n, err := s.w.Write(b)
+	if err == nil && n < len(b) {
+		err = io.ErrShortWrite
+	}
+	return err
+}
+
+func (s *streamSink) zeros(off, n int64) error { return s.write(zeros[:n], off) }

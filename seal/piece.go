@@ -66,7 +66,7 @@ func AddPiece(ctx context.Context, p porep.SealProof, source io.Reader, size por
 	if err != nil {
 		return AddedPiece{}, err
 	}
-	return addPiece(ctx, p, source, size, staged, end, align(end, size.Padded()))
+	return addPiece(ctx, p, source, size, staged, end, align(end, size.Padded()), false)
 }
 
 // WritePiece is AddPiece without alignment: the piece begins where staged stands.
@@ -86,11 +86,13 @@ func fits(p porep.SealProof, start porep.PaddedSize, size porep.UnpaddedSize) er
 	return nil
 }
 
-func addPiece(ctx context.Context, p porep.SealProof, source io.Reader, size porep.UnpaddedSize, staged io.Writer, end, start porep.PaddedSize) (_ AddedPiece, err error) {
+// addPiece adds a piece at start to staged, which ends at end; waited says that the caller
+// waits for the disk.
+func addPiece(ctx context.Context, p porep.SealProof, source io.Reader, size porep.UnpaddedSize, staged io.Writer, end, start porep.PaddedSize, waited bool) (_ AddedPiece, err error) {
 	if err := fits(p, start, size); err != nil {
 		return AddedPiece{}, err
 	}
-	var to pieceSink = newStreamSink(staged, min(pieceChunk, size.Padded()))
+	var to pieceSink = newStreamSink(staged)
 	f, isFile := staged.(*os.File)
 	if isFile {
 		pos, restore, statErr := remember(f)
@@ -111,7 +113,7 @@ func addPiece(ctx context.Context, p porep.SealProof, source io.Reader, size por
 	}
 	finish := func() error { return nil }
 	if isFile {
-		if to, finish, err = fileSink(ctx, f, size); err != nil {
+		if to, finish, err = fileSink(ctx, f, size, waited); err != nil {
 			return AddedPiece{}, fmt.Errorf("seal: adding piece: %w", err)
 		}
 	}
@@ -194,7 +196,7 @@ func CommP(ctx context.Context, source io.Reader, size porep.UnpaddedSize) (pore
 	if err := size.CheckPieceSize(); err != nil {
 		return porep.Piece{}, err
 	}
-	commP, err := readPiece(ctx, source, size, nowhere{})
+	commP, err := readPiece(ctx, source, size, nil)
 	return porep.Piece{CommP: commP, Size: size}, err
 }
 

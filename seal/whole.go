@@ -91,7 +91,7 @@ func writeNew(ctx context.Context, p porep.SealProof, f *os.File, piece NewPiece
 		return porep.Piece{}, err
 	}
 	defer source.Close()
-	added, err := WritePiece(ctx, p, source, piece.Size, f)
+	added, err := addPiece(ctx, p, source, piece.Size, f, 0, 0, true)
 	return added.Piece, err
 }
 

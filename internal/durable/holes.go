@@ -59,6 +59,19 @@ func (h *Holes) DataFrom(off int64) int64 {
 	return max(off, h.data)
 }
 
+// dataEnd is where the data that is at off ends, before size.
+func (h *Holes) dataEnd(off, size int64) int64 {
+	if h == nil {
+		return size
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if off >= h.from && off < h.hole {
+		return min(size, h.hole)
+	}
+	return size
+}
+
 // Close ends the asking.
 func (h *Holes) Close() {
 	if h != nil {

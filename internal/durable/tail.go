@@ -24,15 +24,17 @@ const (
 type Tail struct {
 	f          *os.File
 	start, end int64
+	waited     bool
 	fresh      int64          // from here on there was nothing in the file
 	windows    []atomic.Int64 // bytes that are there, of each behindWindow from start on
 	reach      atomic.Int64   // where what was written ends
 	faults
 }
 
-// TailOf is the part of a regular file from start to end, which has so many bytes now.
-func TailOf(ctx context.Context, f *os.File, start, end, length int64) *Tail {
-	t := &Tail{f: f, start: start, end: end, fresh: length, faults: faultsOf(ctx)}
+// TailOf is the part of a regular file from start to end, which has so many bytes now. Waited
+// says that the disk will be waited for: then the way there begins early.
+func TailOf(ctx context.Context, f *os.File, start, end, length int64, waited bool) *Tail {
+	t := &Tail{f: f, waited: waited, start: start, end: end, fresh: length, faults: faultsOf(ctx)}
 	t.windows = make([]atomic.Int64, (end-start+behindWindow-1)/behindWindow)
 	t.reach.Store(start)
 	return t
@@ -81,7 +83,7 @@ func (t *Tail) count(off, n int64) {
 		from := t.start + i*behindWindow
 		size := min(behindWindow, t.end-from)
 		part := min(n, from+size-off)
-		if t.windows[i].Add(part) == size {
+		if t.windows[i].Add(part) == size && (t.waited || t.end-t.start > keptTail) {
 			_ = linux.StartWriteback(t.f, from, size)
 			if i >= 4 && t.end-t.start > keptTail {
 				_ = linux.DropCache(t.f, from-4*behindWindow, behindWindow)
