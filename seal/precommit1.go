@@ -613,7 +613,7 @@ func (s *Sector) buildTreeD(ctx context.Context, f *durable.File, data io.Reader
 	if err := f.Reserve(merkle.TreeSize(size)); err != nil {
 		return fmt.Errorf("seal: building tree-d: %w", err)
 	}
-	root, err := merkle.BuildTree(ctx, f, data, size, runtime.GOMAXPROCS(0), progress)
+	root, err := merkle.BuildTree(ctx, &treeDFile{File: f}, data, size, runtime.GOMAXPROCS(0), progress)
 	if err != nil {
 		return err
 	}

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"sync"
 
 	"github.com/sdr-engine/sdr/internal/durable"
+	"github.com/sdr-engine/sdr/internal/linux"
 	"github.com/sdr-engine/sdr/merkle"
 	"github.com/sdr-engine/sdr/porep"
 )
@@ -42,8 +44,27 @@ func (s *Sector) zeroTreeD(f *durable.File, commD porep.Commitment) (pendingTree
 
 func (t zeroTree) Commit(ctx context.Context) error {
 	// One worker: it only writes, and cores are for labels.
-	if _, err := merkle.BuildTree(ctx, t.File, merkle.NoData{}, t.size, 1, nil); err != nil {
+	if _, err := merkle.BuildTree(ctx, &treeDFile{File: t.File}, merkle.NoData{}, t.size, 1, nil); err != nil {
 		return err
 	}
 	return t.File.Commit(ctx)
+}
+
+// A treeDFile takes tree-d. It lets one write into the file at a time, as the kernel does, and
+// who waits there keeps a core busy; and the way to the disk begins at once.
+type treeDFile struct {
+	*durable.File
+	mu sync.Mutex
+}
+
+func (t *treeDFile) WriteAt(b []byte, off int64) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(b) < linux.PageSize {
+		return t.File.WriteAt(b, off)
+	}
+	if err := t.WriteVia(durable.Behind, b, off); err != nil {
+		return 0, err
+	}
+	return len(b), nil
 }

@@ -137,7 +137,7 @@ func BuildTreeD(ctx context.Context, p porep.SealProof, staged, cacheDir string)
 	if err := f.Reserve(merkle.TreeSize(p.SectorSize())); err != nil {
 		return root, fmt.Errorf("seal: building tree-d: %w", err)
 	}
-	root, err = merkle.BuildTree(ctx, f, data, p.SectorSize(), runtime.GOMAXPROCS(0), nil)
+	root, err = merkle.BuildTree(ctx, &treeDFile{File: f}, data, p.SectorSize(), runtime.GOMAXPROCS(0), nil)
 	if err != nil {
 		return root, err
 	}
