@@ -68,3 +68,6 @@ func (t *treeDFile) WriteAt(b []byte, off int64) (int, error) {
 	}
 	return len(b), nil
 }
+
+// DataFrom implements merkle.Sparse.
+func (d staged) DataFrom(off int64) int64 { return d.holes.DataFrom(off) }
