@@ -57,7 +57,7 @@ func TestCommDErrors(t *testing.T) {
 		want   string
 	}{
 		{[]porep.UnpaddedSize{127, 128}, 1, new(*porep.PieceSizeError),
-			"merkle: folding pieces: piece 1 of 128 bytes: porep: checking piece size: 128 unpadded bytes: not a multiple of 127; the next piece size is 254"},
+			"merkle: folding pieces: piece 1 of 128 bytes: porep: checking piece size: 128 unpadded bytes: 128 is padded; unpadded it is 127; the next piece size is 254"},
 		{[]porep.UnpaddedSize{0}, 0, new(*porep.PieceSizeError),
 			"merkle: folding pieces: piece 0 of 0 bytes: porep: checking piece size: 0 unpadded bytes: too small, the smallest piece has 127"},
 		{[]porep.UnpaddedSize{1<<64 - 1}, 0, new(*porep.PieceSizeError),

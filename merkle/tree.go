@@ -40,9 +40,13 @@ func NodeOffset(size porep.SectorSize, start, length porep.PaddedSize) int64 {
 //
 // So many workers (at least one) call data.ReadAt and w.WriteAt at the same
 // time, each for one chunk of up to 1 MiB of leaves after the other. Every byte
-// of data is read once, every byte of the tree written once. A worker takes
-// 2 MiB of memory. progress, unless nil, is called after each chunk with the
+// of data is read once, every byte of the tree written once; higher levels are written
+// for 64 MiB of leaves at a time. A worker takes 2 MiB of memory, all together 12 MiB
+// more. progress, unless nil, is called after each chunk with the
 // bytes of data done so far; calls do not overlap, and the workers wait for them.
+//
+// Chunks of zeros are not hashed, and those in the holes of data that is a Sparse are not
+// read. If w is a Puncher their leaves are not written.
 //
 // The error is a *SizeError unless size is a power of two from 64 bytes to
 // 1 TiB. Other errors wrap that of data, of w, or of ctx, which is asked before
@@ -50,7 +54,14 @@ func NodeOffset(size porep.SectorSize, start, length porep.PaddedSize) int64 {
 // the call.
 func BuildTree(ctx context.Context, w io.WriterAt, data io.ReaderAt, size porep.SectorSize, workers int, progress func(done uint64)) (porep.Commitment, error) {
 	const doing = "building tree"
+	puncher, _ := w.(Puncher)
 	write := func(r span) error {
+		if r.zero && puncher != nil {
+			if err := puncher.Punch(r.offset, int64(len(r.nodes))); err != nil {
+				return fmt.Errorf("merkle: %s: leaving out %v: %w", doing, r, err)
+			}
+			return nil
+		}
 		n, err := w.WriteAt(r.nodes, r.offset)
 		if err == nil && n < len(r.nodes) {
 			err = io.ErrShortWrite
@@ -62,6 +73,18 @@ func BuildTree(ctx context.Context, w io.WriterAt, data io.ReaderAt, size porep.
 	}
 	b := walk{doing: doing, data: data, size: size, progress: progress}
 	return b.all(ctx, workers, func() sink { return write })
+}
+
+// A Sparse is data that knows where it is zeros without being read.
+type Sparse interface {
+	// DataFrom is where, from off on, there may be something else than zeros.
+	DataFrom(off int64) int64
+}
+
+// A Puncher is a file in which zeros need not be written.
+type Puncher interface {
+	// Punch has n bytes at off read as zeros.
+	Punch(off, n int64) error
 }
 
 // A TreeError says where a tree is not the tree over its data.
@@ -147,6 +170,7 @@ type span struct {
 	first  uint64 // node in the level
 	offset int64  // byte in the file
 	nodes  []byte
+	zero   bool // nodes are zeros, of the lowest level
 }
 
 func (r span) String() string {
@@ -180,10 +204,26 @@ type walk struct {
 	size     porep.SectorSize
 	progress func(done uint64)
 
-	mu   sync.Mutex
-	next uint64 // start of the next chunk that nobody claimed
-	done uint64 // bytes of leaves
-	err  error  // the first; it ends the walk
+	mu     sync.Mutex
+	next   uint64 // start of the next chunk that nobody claimed
+	done   uint64 // bytes of leaves
+	err    error  // the first; it ends the walk
+	groups map[uint64]*group
+}
+
+const (
+	// lowLevels are the levels that a chunk hands over by itself: 64 KiB and more of
+	// a whole one.
+	lowLevels = 5
+	// groupSize is how many bytes of leaves the levels above are handed over together of: at
+	// least a page of each.
+	groupSize = 64 * chunkSize
+)
+
+// A group is the higher levels of consecutive chunks, which are collected until all are there.
+type group struct {
+	levels  []byte // one after the other, the lowest first
+	missing int    // chunks
 }
 
 func (w *walk) all(ctx context.Context, workers int, newSink func() sink) (porep.Commitment, error) {
@@ -192,6 +232,8 @@ func (w *walk) all(ctx context.Context, workers int, newSink func() sink) (porep
 	}
 	chunk := min(uint64(w.size), chunkSize)
 	roots := make([]byte, uint64(w.size)/chunk*nodeSize)
+	w.groups = map[uint64]*group{}
+	sparse, _ := w.data.(Sparse)
 
 	var wg sync.WaitGroup
 	for range min(max(workers, 1), len(roots)/nodeSize) {
@@ -201,7 +243,8 @@ func (w *walk) all(ctx context.Context, workers int, newSink func() sink) (porep
 			leaves := make([]byte, chunk)
 			for off, ok := w.claim(ctx, chunk); ok; off, ok = w.claim(ctx, chunk) {
 				root := roots[off/chunk*nodeSize:][:nodeSize]
-				w.finish(chunk, w.chunk(&h, put, off, leaves, root))
+				hole := sparse != nil && sparse.DataFrom(int64(off)) >= int64(off+chunk)
+				w.finish(chunk, w.chunk(&h, put, off, leaves, hole, root))
 			}
 		})
 	}
@@ -259,26 +302,84 @@ func (w *walk) finish(chunk uint64, err error) {
 
 // chunk reads the leaves from byte off of the data, puts them and the levels
 // above, and sets root instead of putting it.
-func (w *walk) chunk(h *Hasher, put sink, off uint64, leaves, root []byte) error {
-	n, err := readFull(w.data, leaves, int64(off))
-	if err != nil && !errors.Is(err, io.EOF) {
-		return fmt.Errorf("merkle: %s: reading data, %d bytes from byte %d: %w", w.doing, len(leaves), off, err)
+func (w *walk) chunk(h *Hasher, put sink, off uint64, leaves []byte, hole bool, root []byte) error {
+	var levels []byte
+	zero := hole
+	if !hole {
+		n, err := readFull(w.data, leaves, int64(off))
+		if err != nil && !errors.Is(err, io.EOF) {
+			return fmt.Errorf("merkle: %s: reading data, %d bytes from byte %d: %w", w.doing, len(leaves), off, err)
+		}
+		clear(leaves[n:])
+		zero = isZero(leaves)
 	}
-	clear(leaves[n:])
-	levels, err := h.levels(leaves)
-	if err != nil {
-		return fmt.Errorf("merkle: %s: %w", w.doing, err)
+	if zero {
+		leaves, levels = zeroChunk(len(leaves))
+	} else {
+		var err error
+		if levels, err = h.levels(leaves); err != nil {
+			return fmt.Errorf("merkle: %s: %w", w.doing, err)
+		}
 	}
 	below := len(levels) - nodeSize
 	copy(root, levels[below:])
-	return w.emit(put, 0, off/nodeSize, leaves, levels[:below])
+	levels = levels[:below]
+	nodes, first := leaves, off/nodeSize
+	for level := 0; ; level++ {
+		if err := put(w.span(level, first, nodes, zero && level == 0)); err != nil {
+			return err
+		}
+		switch {
+		case len(levels) == 0:
+			return nil
+		case level+1 == lowLevels:
+			return w.collect(put, off, uint64(len(leaves)), levels)
+		}
+		half := len(nodes) / 2
+		nodes, levels, first = levels[:half], levels[half:], first/2
+	}
+}
+
+func (w *walk) span(level int, first uint64, nodes []byte, zero bool) span {
+	return span{level, first, levelOffset(w.size, level) + int64(first)*nodeSize, nodes, zero}
+}
+
+// collect keeps the levels from lowLevels on of the chunk at off until its group has all of
+// them, and then puts the group's.
+func (w *walk) collect(put sink, off, chunk uint64, levels []byte) error {
+	size := min(uint64(w.size), groupSize)
+	number, n := off/size, size/chunk
+	w.mu.Lock()
+	g := w.groups[number]
+	if g == nil {
+		g = &group{make([]byte, n*uint64(len(levels))), int(n)}
+		w.groups[number] = g
+	}
+	w.mu.Unlock()
+	at := off % size / chunk
+	for all, part := g.levels, chunk>>lowLevels; len(levels) > 0; part /= 2 {
+		copy(all[at*part:], levels[:part])
+		all, levels = all[n*part:], levels[part:]
+	}
+	w.mu.Lock()
+	g.missing--
+	whole := g.missing == 0
+	if whole {
+		delete(w.groups, number)
+	}
+	w.mu.Unlock()
+	if !whole {
+		return nil
+	}
+	part := size >> lowLevels
+	return w.emit(put, lowLevels, number*size/nodeSize>>lowLevels, g.levels[:part], g.levels[part:])
 }
 
 // emit puts nodes, which start with node first of their level, and all that is
 // above them, level after level.
 func (w *walk) emit(put sink, level int, first uint64, nodes, above []byte) error {
 	for {
-		if err := put(span{level, first, levelOffset(w.size, level) + int64(first)*nodeSize, nodes}); err != nil {
+		if err := put(w.span(level, first, nodes, false)); err != nil {
 			return err
 		}
 		if len(above) == 0 {

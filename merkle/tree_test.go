@@ -207,9 +207,9 @@ func TestFailures(t *testing.T) {
 		prefix string
 	}{
 		{"build/read", build, func(f fileSet) *script { return f.data }, 4, "merkle: building tree: reading data, 1048576 bytes from byte "},
-		{"build/write", build, func(f fileSet) *script { return f.w }, 4*15 + 3, "merkle: building tree: writing level "},
+		{"build/write", build, func(f fileSet) *script { return f.w }, 4*5 + 10 + 3, "merkle: building tree: writing level "},
 		{"check/data", check, func(f fileSet) *script { return f.data }, 4, "merkle: checking tree: reading data, 1048576 bytes from byte "},
-		{"check/tree", check, func(f fileSet) *script { return f.tree }, 1 + 4*15 + 3, "merkle: checking tree: reading "},
+		{"check/tree", check, func(f fileSet) *script { return f.tree }, 1 + 4*5 + 10 + 3, "merkle: checking tree: reading "},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

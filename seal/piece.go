@@ -6,11 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime"
-	"sync"
 
-	"github.com/sdr-engine/sdr/fr32"
-	"github.com/sdr-engine/sdr/internal/durable"
 	"github.com/sdr-engine/sdr/internal/failure"
 	"github.com/sdr-engine/sdr/internal/linux"
 	"github.com/sdr-engine/sdr/merkle"
@@ -79,7 +75,7 @@ func AddPiece(ctx context.Context, p porep.SealProof, source io.Reader, size por
 	if err != nil {
 		return AddedPiece{}, err
 	}
-	return addPiece(ctx, p, source, size, staged, end, align(end, size.Padded()))
+	return addPiece(ctx, p, source, size, staged, end, align(end, size.Padded()), false)
 }
 
 // WritePiece is AddPiece without alignment: the piece begins where staged stands.
@@ -99,12 +95,16 @@ func fits(p porep.SealProof, start porep.PaddedSize, size porep.UnpaddedSize) er
 	return nil
 }
 
-func addPiece(ctx context.Context, p porep.SealProof, source io.Reader, size porep.UnpaddedSize, staged io.Writer, end, start porep.PaddedSize) (_ AddedPiece, err error) {
+// addPiece adds a piece at start to staged, which ends at end; waited says that the caller
+// waits for the disk.
+func addPiece(ctx context.Context, p porep.SealProof, source io.Reader, size porep.UnpaddedSize, staged io.Writer, end, start porep.PaddedSize, waited bool) (_ AddedPiece, err error) {
 	defer func() { err = failure.Returned(ctx, err) }()
 	if err := fits(p, start, size); err != nil {
 		return AddedPiece{}, err
 	}
-	if f, ok := staged.(*os.File); ok {
+	var to pieceSink = newStreamSink(staged)
+	f, isFile := staged.(*os.File)
+	if isFile {
 		pos, restore, statErr := remember(f)
 		if statErr != nil {
 			return AddedPiece{}, fmt.Errorf("seal: adding piece: %w", statErr)
@@ -125,10 +125,16 @@ func addPiece(ctx context.Context, p porep.SealProof, source io.Reader, size por
 	if zero, ok := source.(zeroPiece); ok {
 		commP, err = zero.write(staged, size)
 	} else {
-		if f, ok := staged.(*os.File); ok {
-			staged = durable.WriterOf(ctx, f)
+		finish := func() error { return nil }
+		if isFile {
+			if to, finish, err = fileSink(ctx, f, size, waited); err != nil {
+				return AddedPiece{}, fmt.Errorf("seal: adding piece: %w", err)
+			}
 		}
-		commP, err = readPiece(ctx, source, size, staged)
+		commP, err = readPiece(ctx, source, size, to)
+		if finishErr := finish(); err == nil && finishErr != nil {
+			err = fmt.Errorf("seal: writing piece: %w", finishErr)
+		}
 	}
 	if err != nil {
 		return AddedPiece{}, err
@@ -205,128 +211,8 @@ func CommP(ctx context.Context, source io.Reader, size porep.UnpaddedSize) (pore
 	if err := size.CheckPieceSize(); err != nil {
 		return porep.Piece{}, err
 	}
-	commP, err := readPiece(ctx, source, size, io.Discard)
+	commP, err := readPiece(ctx, source, size, nil)
 	return porep.Piece{CommP: commP, Size: size}, failure.Returned(ctx, err)
-}
-
-// pieceChunk is how much of a piece, padded, one goroutine pads and hashes at a
-// time; a piece is one chunk, smaller, or a power of two of them.
-const pieceChunk porep.PaddedSize = 1 << 20
-
-// maxHashing is how many goroutines pad and hash at most: more than that one
-// reader and one writer do not keep busy.
-const maxHashing = 16
-
-// A chunk is a part of a piece on its way from the source to staged.
-type chunk struct {
-	unpadded, padded []byte
-	root             porep.Commitment
-	err              error
-	done             chan struct{} // receives when it is padded and hashed
-}
-
-// readPiece pads, commits to and writes a piece. The caller's goroutine reads,
-// one for each CPU pads and hashes, and one writes in order; a chunk belongs to
-// the goroutine that received it last.
-func readPiece(ctx context.Context, source io.Reader, size porep.UnpaddedSize, padded io.Writer) (porep.Commitment, error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	part := min(pieceChunk, size.Padded())
-	workers := int(min(porep.PaddedSize(runtime.GOMAXPROCS(0)), size.Padded()/part, maxHashing))
-
-	free := make(chan *chunk, 2*workers) // all chunks that there are
-	hashing := make(chan *chunk, cap(free))
-	writing := make(chan *chunk, cap(free))
-	for range cap(free) {
-		free <- &chunk{
-			unpadded: make([]byte, part.Unpadded()),
-			padded:   make([]byte, part),
-			done:     make(chan struct{}, 1),
-		}
-	}
-
-	var wg sync.WaitGroup
-	for range workers {
-		wg.Go(func() {
-			var h merkle.Hasher
-			for c := range hashing {
-				if c.err = fr32.Pad(c.padded, c.unpadded); c.err == nil {
-					c.root, c.err = h.Root(c.padded)
-				}
-				c.done <- struct{}{}
-			}
-		})
-	}
-
-	var roots merkle.Accumulator
-	wg.Go(func() {
-		for c := range writing {
-			<-c.done
-			err := c.err
-			if ctx.Err() != nil {
-				free <- c
-				continue // nobody wants the rest
-			}
-			if err == nil {
-				err = roots.Add(c.root, part)
-			}
-			if err == nil {
-				var n int
-				if n, err = padded.Write(c.padded); err == nil && n < len(c.padded) {
-					err = io.ErrShortWrite
-				}
-			}
-			if err != nil {
-				cancel(failure.Inner(fmt.Errorf("seal: writing piece: %w", err)))
-			}
-			free <- c
-		}
-	})
-
-	err := readChunks(ctx, source, size, free, func(c *chunk) {
-		hashing <- c
-		writing <- c
-	})
-	close(hashing)
-	close(writing)
-	wg.Wait()
-	if cause := context.Cause(ctx); cause != nil {
-		err = cause
-	}
-	if err != nil {
-		return porep.Commitment{}, err
-	}
-	commP, _, err := roots.Root()
-	return commP, err
-}
-
-// readChunks reads source into chunks and makes sure that it ends where it should.
-func readChunks(ctx context.Context, source io.Reader, size porep.UnpaddedSize, free <-chan *chunk, send func(*chunk)) error {
-	for read := porep.UnpaddedSize(0); read < size; {
-		var c *chunk
-		select {
-		case c = <-free:
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-		n, err := io.ReadFull(source, c.unpadded)
-		read += porep.UnpaddedSize(n)
-		switch {
-		case err == io.EOF || err == io.ErrUnexpectedEOF:
-			return &SourceError{Want: size, Got: read}
-		case err != nil:
-			return fmt.Errorf("seal: reading piece: after %d bytes: %w", read, err)
-		}
-		send(c)
-	}
-	var more [1]byte
-	switch _, err := io.ReadFull(source, more[:]); {
-	case err == nil:
-		return &SourceError{Want: size, Got: size + 1}
-	case err != io.EOF:
-		return fmt.Errorf("seal: reading piece: after %d bytes: %w", size, err)
-	}
-	return nil
 }
 
 // A CommDError says that pieces do not make up a sector.

@@ -1,7 +1,6 @@
 package seal
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -411,7 +410,7 @@ func prepare(ctx context.Context, s *Sector, p *Progress, number int) (w *work, 
 	start := time.Now()
 	before := uint64(s.Proof.SectorSize()) * uint64(number)
 	w.sums = durable.NewSums(int64(s.Proof.SectorSize()), int(min(uint64(s.Proof.SectorSize()), 1<<20)))
-	w.treeD, err = s.treeD(ctx, durable.Summed(w.data, w.sums), commD, func(done uint64) { p.done.Store(before + done) })
+	w.treeD, err = s.treeD(ctx, w.data.summed(w.sums), commD, func(done uint64) { p.done.Store(before + done) })
 	w.out.Timings.TreeD = time.Since(start)
 	return w, err
 }
@@ -573,22 +572,33 @@ func (s *Sector) files() (all []engine.File) {
 type staged struct {
 	io.ReaderAt
 	file  *os.File // nil: only zeros
+	holes *durable.Holes
 	close func()
 }
 
 func (s *Sector) openStaged(ctx context.Context) (staged, error) {
 	if s.Staged == DevZero {
-		return staged{ReaderAt: bytes.NewReader(nil)}, nil
+		return staged{ReaderAt: merkle.NoData{}}, nil
 	}
 	r, err := durable.Open(ctx, s.Staged)
 	if err != nil {
 		return staged{}, &PathError{Role: "staged", Path: s.Staged, Err: err}
 	}
-	return staged{r, r.File(), r.Close}, nil
+	return staged{r, r.File(), durable.HolesOf(r.File()), r.Close}, nil
+}
+
+// summed is the data, of which sums are taken as it is read; where it is known to be zeros it
+// need not be.
+func (d staged) summed(sums *durable.Sums) io.ReaderAt {
+	if d.file == nil {
+		return merkle.NoData{}
+	}
+	return durable.Summed(d, sums, d.holes)
 }
 
 func (d staged) Close() {
 	if d.close != nil {
+		d.holes.Close()
 		d.close()
 	}
 }
@@ -613,6 +623,14 @@ func (s *Sector) treeD(ctx context.Context, data io.ReaderAt, commD porep.Commit
 	if err != nil {
 		return nil, fmt.Errorf("seal: building tree-d: %w", err)
 	}
+	if onlyHole(data) {
+		tree, err := s.zeroTreeD(f, commD)
+		if err != nil {
+			f.Abort()
+			return nil, err
+		}
+		return tree, nil
+	}
 	if err := s.buildTreeD(ctx, f, data, commD, progress); err != nil {
 		f.Abort()
 		return nil, err
@@ -625,7 +643,7 @@ func (s *Sector) buildTreeD(ctx context.Context, f *durable.File, data io.Reader
 	if err := f.Reserve(merkle.TreeSize(size)); err != nil {
 		return fmt.Errorf("seal: building tree-d: %w", err)
 	}
-	root, err := merkle.BuildTree(ctx, f, data, size, runtime.GOMAXPROCS(0), progress)
+	root, err := merkle.BuildTree(ctx, &treeDFile{File: f}, data, size, runtime.GOMAXPROCS(0), progress)
 	if err != nil {
 		return err
 	}

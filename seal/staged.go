@@ -203,7 +203,7 @@ func AppendPiece(ctx context.Context, a Append, source io.Reader, size porep.Unp
 		}
 		defer abort()
 	}
-	if added, err = addPiece(ctx, a.Proof, source, size, f, end, start); err != nil {
+	if added, err = addPiece(ctx, a.Proof, source, size, f, end, start, true); err != nil {
 		return AddedPiece{}, err
 	}
 	written = true

@@ -93,7 +93,7 @@ func writeNew(ctx context.Context, p porep.SealProof, f *os.File, piece NewPiece
 		return porep.Piece{}, err
 	}
 	defer source.Close()
-	added, err := WritePiece(ctx, p, source, piece.Size, f)
+	added, err := addPiece(ctx, p, source, piece.Size, f, 0, 0, true)
 	return added.Piece, err
 }
 
@@ -140,7 +140,7 @@ func BuildTreeD(ctx context.Context, p porep.SealProof, staged, cacheDir string)
 	if err := f.Reserve(merkle.TreeSize(p.SectorSize())); err != nil {
 		return root, fmt.Errorf("seal: building tree-d: %w", err)
 	}
-	root, err = merkle.BuildTree(ctx, f, data, p.SectorSize(), runtime.GOMAXPROCS(0), nil)
+	root, err = merkle.BuildTree(ctx, &treeDFile{File: f}, data, p.SectorSize(), runtime.GOMAXPROCS(0), nil)
 	if err != nil {
 		return root, err
 	}

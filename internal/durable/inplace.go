@@ -74,7 +74,8 @@ func (t *InPlace) Resize(size int64) error {
 const copyStep = 64 << 20
 
 // Copy fills the file, which is empty, with src: by sharing its blocks where the file
-// system can, else by copying, which the kernel does by itself where it can.
+// system can, else by copying, which the kernel does by itself where it can. Src's holes stay
+// holes, and those at its end are left out.
 func (t *InPlace) Copy(ctx context.Context, src *os.File) error {
 	return t.patiently(func() error { return t.copy(ctx, src) })
 }
@@ -88,21 +89,7 @@ func (t *InPlace) copy(ctx context.Context, src *os.File) error {
 		if !errors.Is(err, errors.ErrUnsupported) {
 			return err
 		}
-		if _, err := src.Seek(0, io.SeekStart); err != nil {
-			return err
-		}
-		for {
-			// Between two files it is copy_file_range, or read and write where that fails.
-			_, err := io.CopyN(t.f, src, copyStep)
-			switch {
-			case err == io.EOF:
-				return nil
-			case err != nil:
-				return err
-			case ctx.Err() != nil:
-				return context.Cause(ctx)
-			}
-		}
+		return copySparse(ctx, t.f, src)
 	})
 }
 

@@ -226,7 +226,7 @@ func TestSums(t *testing.T) {
 			at += n
 		}
 		check := func() error {
-			return sums.CheckAll(context.Background(), "file", func(b []byte, off int64) error {
+			return sums.CheckAll(context.Background(), "file", nil, func(b []byte, off int64) error {
 				if copy(b, content[off:]) < len(b) {
 					return io.ErrUnexpectedEOF
 				}

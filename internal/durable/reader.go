@@ -94,12 +94,17 @@ func (r *Reader) readBackAll(ctx context.Context, h hash.Hash) error {
 		return &LostError{r.path, fmt.Sprintf("it has %d bytes, and had %d", info.Size(), r.sums.size)}
 	}
 	defer r.Forget(0, r.sums.size)
+	var holes *Holes
+	if h == nil {
+		holes = HolesOf(r.f)
+		defer holes.Close()
+	}
 	for try := 0; ; try++ {
 		r.Forget(0, r.sums.size)
 		if h != nil {
 			h.Reset()
 		}
-		err := r.sums.CheckAll(ctx, r.path, func(b []byte, off int64) error {
+		err := r.sums.CheckAll(ctx, r.path, holes, func(b []byte, off int64) error {
 			err := r.Read(Direct, b, off)
 			if err == nil && h != nil {
 				h.Write(b)

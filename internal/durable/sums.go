@@ -116,8 +116,9 @@ func (s *Sums) all() []part {
 const readBack = 4 << 20
 
 // CheckAll compares a whole file with what was added; between the parts there are zeros.
-// It reads in order, and looks at ctx in between.
-func (s *Sums) CheckAll(ctx context.Context, path string, read func(b []byte, off int64) error) error {
+// It reads in order, and looks at ctx in between. Where holes has a hole, and there are to be
+// zeros, it does not read.
+func (s *Sums) CheckAll(ctx context.Context, path string, holes *Holes, read func(b []byte, off int64) error) error {
 	parts, size := s.all(), s.size
 	buffer := linux.AlignedBuffer(int(min(readBack, size)))
 	sum, begun := uint32(0), false // of the part that a buffer's end cut
@@ -126,6 +127,10 @@ func (s *Sums) CheckAll(ctx context.Context, path string, read func(b []byte, of
 			return context.Cause(ctx)
 		}
 		b := buffer[:min(int64(len(buffer)), size-off)]
+		if (len(parts) == 0 || parts[0].off >= off+int64(len(b))) && holes.Has(off, int64(len(b))) {
+			off += int64(len(b))
+			continue
+		}
 		if err := read(b, off); err != nil {
 			return err
 		}
@@ -180,12 +185,14 @@ func firstNonZero(b []byte) int {
 	return -1
 }
 
-// Summed is a source of which sums are taken as it is read; no byte is to be read twice.
-func Summed(r io.ReaderAt, sums *Sums) io.ReaderAt { return summed{r, sums} }
+// Summed is a source of which sums are taken as it is read; no byte is to be read twice. What
+// holes has as a hole counts as zeros without being read.
+func Summed(r io.ReaderAt, sums *Sums, holes *Holes) io.ReaderAt { return summed{r, sums, holes} }
 
 type summed struct {
 	io.ReaderAt
 	sums *Sums
+	*Holes
 }
 
 func (s summed) ReadAt(b []byte, off int64) (int, error) {
