@@ -129,6 +129,7 @@ func (r *resources) helps(m *topology.Machine, reserved Reserved, fit int) (help
 	if r.q.Budget != 0 {
 		try(func(q *Request, _ *Reserved) { q.Budget = 0 }, "no memory budget")
 	}
+	try(func(q *Request, _ *Reserved) { q.MemoryNodes = topology.MemoryNodes{All: true} }, "memory of all NUMA nodes but GPUs'")
 	if r.q.Policy == List {
 		try(func(q *Request, _ *Reserved) { q.Policy, q.Only = Spread, topology.CPUSet{} }, "all CPUs that this process may use, instead of a list")
 	}

@@ -44,7 +44,7 @@ type resources struct {
 }
 
 func newResources(m *topology.Machine, reserved Reserved, q Request) *resources {
-	r := &resources{q: q, nodes: m.NUMANodes(), free: m.FreeMemory()}
+	r := &resources{q: q, nodes: m.NUMANodes(), free: m.FreeMemory(q.MemoryNodes)}
 
 	for i := range r.nodes {
 		order := make([]topology.NUMAIndex, len(r.nodes))
@@ -209,8 +209,11 @@ func needs(hashers []freeCore, cpus int) (pairs, singles int) {
 }
 
 func rank(kind topology.CoreKind) int {
-	if kind == topology.Efficiency {
+	switch kind {
+	case topology.Efficiency:
 		return 1
+	case topology.LowPower:
+		return 2
 	}
 	return 0
 }

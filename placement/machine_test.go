@@ -180,7 +180,7 @@ func TestSpec(t *testing.T) {
 	if got := m.CPUs().String(); got != "0-15" {
 		t.Error(got)
 	}
-	if got := fmt.Sprint(m.FreeMemory()); got != "map[{0 0}:107374182400 {1 0}:214748364800]" {
+	if got := fmt.Sprint(m.FreeMemory(topology.MemoryNodes{})); got != "map[{0 0}:107374182400 {1 0}:214748364800]" {
 		t.Error(got)
 	}
 }

@@ -157,6 +157,8 @@ type Request struct {
 	// PageSize is the size in bytes of the huge pages that layers must lie in, or
 	// OrdinaryPages. Default: AnyPages.
 	PageSize uint64
+	// MemoryNodes are the NUMA nodes whose memory may be used. Default: those with DRAM.
+	MemoryNodes topology.MemoryNodes
 	// InFiles is how many bytes each NUMA node has in files of huge pages that become the jobs'
 	// layers. If there are any, all layers lie there, and none in the machine's free memory.
 	// Default: none.
@@ -314,6 +316,9 @@ func (q *Request) check(m *topology.Machine) error {
 	if outside := q.Only.Minus(m.Allowed()); outside.Len() > 0 {
 		return &CPUError{outside, fmt.Sprintf("some of those that the cgroup's cpuset and the process's affinity allow, %v", m.Allowed())}
 	}
+	if err := m.CheckMemoryNodes(q.MemoryNodes); err != nil {
+		return err
+	}
 	if smallest := q.sectorMemory() + q.JobOverhead(); q.Budget > 0 && q.Budget < smallest {
 		return &BudgetError{q.Budget, smallest, q.Mode}
 	}
@@ -349,7 +354,7 @@ func (q *Request) unit() uint64 {
 
 // New plans a request on a machine, besides what is reserved. It reads nothing and
 // takes nothing. That not everything fits is no error; errors are a *RequestError,
-// a *CPUError or a *BudgetError.
+// a *CPUError, a *BudgetError or a *topology.MemoryNodeError.
 func New(m *topology.Machine, reserved Reserved, q Request) (*Plan, error) {
 	if q.Lanes == 0 {
 		q.Lanes = 1

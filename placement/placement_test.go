@@ -563,7 +563,7 @@ func verify(t interface {
 	at := func(id topology.NUMANodeID) int {
 		return slices.IndexFunc(nodes, func(n topology.NUMANode) bool { return n.ID == id })
 	}
-	free := m.FreeMemory()
+	free := m.FreeMemory(topology.MemoryNodes{})
 	for pool, bytes := range reserved.Memory {
 		free[pool] -= min(free[pool], bytes)
 	}

@@ -138,7 +138,7 @@ func genReserved(t *rapid.T, m *topology.Machine) placement.Reserved {
 			r.Cores = append(r.Cores, cpu)
 		}
 	}
-	for pool, bytes := range m.FreeMemory() {
+	for pool, bytes := range m.FreeMemory(topology.MemoryNodes{}) {
 		if rapid.IntRange(0, 3).Draw(t, "promised") == 0 {
 			r.Memory[pool] = rapid.Uint64Range(0, 2*bytes+1).Draw(t, "bytes promised")
 		}
@@ -198,7 +198,7 @@ func TestPlans(t *testing.T) {
 		if rapid.Bool().Draw(t, "reserve a core") {
 			more.Cores = append(more.Cores, rapid.SampledFrom(m.CPUs().Slice()).Draw(t, "reserved core"))
 		}
-		for pool := range m.FreeMemory() {
+		for pool := range m.FreeMemory(topology.MemoryNodes{}) {
 			more.Memory[pool] += rapid.Uint64Range(0, 1<<38).Draw(t, "reserved more")
 		}
 		r := plan(t, m, more, q)

@@ -197,7 +197,7 @@ func checkRoom(root string, want map[topology.MemoryPool]uint64, holders []Holde
 	if err != nil {
 		return fmt.Errorf("reserve: looking for room: %w", err)
 	}
-	free, promised := m.FreeMemory(), Untouched(holders)
+	free, promised := m.FreeMemory(topology.MemoryNodes{All: true}), Untouched(holders)
 	var errs []error
 	for _, pool := range topology.SortedPools(want) {
 		e := &RoomError{pool, want[pool], free[pool], promised[pool]}

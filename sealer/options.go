@@ -85,6 +85,8 @@ type Settings struct {
 	Writing engine.Writing
 	Pages   []hugepages.Pages // to try for layers' memory
 	SMT     placement.SMTUse  // what the SMT siblings of hashers do
+	// MemoryNodes are the NUMA nodes that cores are chosen for. Default: those with DRAM.
+	MemoryNodes topology.MemoryNodes
 
 	Policy Policy
 	CPUs   topology.CPUSet // those that PolicyList goes by
@@ -218,6 +220,7 @@ type setup struct {
 	policy     Policy        // not PolicyAuto
 	cpus       topology.CPUSet
 	smt        placement.SMTUse
+	memory     topology.MemoryNodes
 	tunedShape bool                           // kernel and hashers are the profile's
 	inFiles    map[topology.NUMANodeID]uint64 // bytes, where layers lie if there are any
 }
@@ -228,7 +231,7 @@ func (s *Settings) setup(p porep.SealProof) *setup {
 			Proof: p, Kernel: s.Kernel, Hashers: s.Hashers, Staging: s.Staging, Producers: s.Producers, Stride: s.Stride, Lookahead: s.Lookahead,
 			MemoryMode: s.MemoryMode, Budget: s.Budget, Writing: s.Writing, Pages: s.Pages, Memory: new(hugepages.Accounting),
 		},
-		policy: s.Policy, cpus: s.CPUs, smt: s.SMT,
+		policy: s.Policy, cpus: s.CPUs, smt: s.SMT, memory: s.MemoryNodes,
 	}
 }
 

@@ -83,7 +83,7 @@ func TestProfileGivesWay(t *testing.T) {
 // for all of a call; who must wait for files that others use is busy.
 func TestPlanInFiles(t *testing.T) {
 	v := aMachine(t)
-	free := v.Machine.FreeMemory()
+	free := v.Machine.FreeMemory(topology.MemoryNodes{})
 	held := reserve.Holder{PID: 1}
 	for pool, bytes := range free { // but for what a job takes besides
 		if pool.PageSize == 0 {

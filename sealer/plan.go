@@ -156,6 +156,8 @@ func (v *View) planShape(s *setup, sectors int) (*placement.Plan, error) {
 			Budget:     c.Budget,
 			SMT:        s.smt,
 			InFiles:    s.inFiles,
+
+			MemoryNodes: s.memory,
 		}
 		q.Sectors = n * q.Lanes
 		cycles := split.Cycles

@@ -69,7 +69,7 @@ func (r *reader) findCgroup() (m mount, group string, ok bool) {
 	mounts := r.mounts()
 	v1, v2 := findMounts(mounts, version1), findMounts(mounts, version2)
 	if len(v1)+len(v2) == 0 {
-		r.notes.add("no mounted cgroup hierarchy is known that may have cpusets: all CPUs and memory nodes are taken to be allowed")
+		r.notes.add("no mounted cgroup hierarchy is known that may have cpusets: none is taken to leave out a CPU or a memory node")
 		return mount{}, "", false
 	}
 	groups, ok := r.text(cgroupFile)
@@ -94,7 +94,7 @@ func (r *reader) findCgroup() (m mount, group string, ok bool) {
 			return r.showing(v1, group), group, true
 		}
 	}
-	r.notes.add("this process's cgroup is not known: all CPUs and memory nodes are taken to be allowed")
+	r.notes.add("this process's cgroup is not known: its cpuset is taken to leave out no CPU and no memory node")
 	return mount{}, "", false
 }
 
@@ -142,7 +142,7 @@ func (r *reader) mounts() (mounts []mount) {
 	}
 	if text, ok := r.text(mountinfoFile); ok {
 		for line := range strings.Lines(text) {
-			f := strings.Fields(line)
+			f := mountFields(line)
 			if sep := slices.Index(f, "-"); sep >= 6 && len(f) == sep+4 {
 				add(f[sep+1], f[3], f[4], f[sep+3])
 			}
@@ -151,12 +151,20 @@ func (r *reader) mounts() (mounts []mount) {
 	}
 	text, _ := r.text(mountsFile)
 	for line := range strings.Lines(text) {
-		if f := strings.Fields(line); len(f) >= 4 {
+		f := mountFields(line)
+		if len(f) == 5 { // the file's first line, whose source is empty, begins with a space
+			f = append([]string{""}, f...)
+		}
+		if len(f) >= 4 {
 			add(f[2], "/", f[1], f[3])
 		}
 	}
 	return mounts
 }
+
+// mountFields are those of a line of mounts, with a space between each two: a source may be
+// empty.
+func mountFields(line string) []string { return strings.Split(strings.TrimRight(line, "\n"), " ") }
 
 // directoriesOf are where a cgroup shows, and its parents up to the mount point. The mount
 // may not reach it: a container may see its own cgroup as the mount's root while

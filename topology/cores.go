@@ -10,8 +10,8 @@ func cpuDirectory(cpu CPU) string { return fmt.Sprintf("%s/cpu%d", cpuDir, cpu) 
 
 // siblings reads which CPUs share a core with cpu.
 func (r *reader) siblings(cpu CPU) (CPUSet, bool) {
-	return r.cpuSet(cpuDirectory(cpu)+"/topology",
-		[]string{"core_cpus_list", "thread_siblings_list"}, []string{"core_cpus", "thread_siblings"})
+	return r.cpuSetOf(cpu, cpuDirectory(cpu)+"/topology",
+		[]string{"core_cpus_list", "thread_siblings_list"}, []string{"core_cpus", "thread_siblings"}, "core")
 }
 
 // cores puts each CPU that is online into one core.
@@ -94,16 +94,10 @@ func (r *reader) caches(cpu CPU) (caches []cache) {
 			continue
 		}
 		c := cache{level: level}
-		if c.cpus, ok = r.cpuSet(name, []string{"shared_cpu_list"}, []string{"shared_cpu_map"}); !ok {
-			r.notes.addCPU(cpu, "which CPUs share its cache of level %d is not known", level)
+		what := fmt.Sprintf("cache of level %d", level)
+		if c.cpus, ok = r.cpuSetOf(cpu, name, []string{"shared_cpu_list"}, []string{"shared_cpu_map"}, what); !ok {
+			r.notes.addCPU(cpu, "which CPUs share its %s is not known", what)
 			continue
-		}
-		// Text that was made by hand, as in hwloc's tests, may have one list for all CPUs.
-		if !c.cpus.Contains(cpu) {
-			if mask, ok := r.cpuSet(name, nil, []string{"shared_cpu_map"}); ok && mask.Contains(cpu) {
-				r.notes.addCPU(cpu, "the list of CPUs that share its cache of level %d does not name it: the mask counts", level)
-				c.cpus = mask
-			}
 		}
 		c.cpus = c.cpus.Intersect(r.m.online)
 		c.size, _ = parsed(r, name+"/size", ParseSize)
@@ -124,6 +118,7 @@ func (r *reader) complexes() {
 			caches[i] = append(caches[i], r.caches(cpu)...)
 		}
 	}
+	r.coreCaches = caches
 	assigned := make([]bool, len(m.cores))
 	// gather makes a complex of core and of those others, not in one yet, that have
 	// a CPU in c.
@@ -187,7 +182,15 @@ func (r *reader) complexes() {
 		}
 	}
 
-	slices.SortFunc(m.complexes, func(a, b Complex) int { return cmp.Compare(a.CPUs.first(), b.CPUs.first()) })
+	without := func(c Complex) int {
+		if c.CacheLevel == 3 {
+			return 0
+		}
+		return 1
+	}
+	slices.SortFunc(m.complexes, func(a, b Complex) int {
+		return cmp.Or(without(a)-without(b), cmp.Compare(a.CPUs.first(), b.CPUs.first()))
+	})
 	for i := range m.complexes {
 		complex := &m.complexes[i]
 		first := m.cores[complex.Cores[0]]
@@ -195,6 +198,27 @@ func (r *reader) complexes() {
 		for _, core := range complex.Cores {
 			m.cores[core].Complex = ComplexIndex(i)
 		}
+	}
+}
+
+// siblingPackages tells packages apart where their numbers are -1, as on s390: each CPU lists those
+// that share its package. The packages get numbers from next on.
+func (r *reader) siblingPackages(ids []int, next int) {
+	for i, core := range r.m.cores {
+		if ids[i] >= 0 {
+			continue
+		}
+		cpu := core.CPUs[0]
+		set, ok := r.cpuSetOf(cpu, cpuDirectory(cpu)+"/topology", []string{"package_cpus_list", "core_siblings_list"}, []string{"package_cpus", "core_siblings"}, "package")
+		if !ok || !set.Contains(cpu) {
+			continue
+		}
+		for j, other := range r.m.cores {
+			if ids[j] < 0 && slices.ContainsFunc(other.CPUs, set.Contains) {
+				ids[j] = next
+			}
+		}
+		next++
 	}
 }
 
@@ -212,6 +236,8 @@ func (r *reader) packages() []CPUSet {
 			}
 		}
 	}
+	invented := slices.Max(append([]int{unknown}, ids...)) + 1
+	r.siblingPackages(ids, invented)
 	for _, complex := range m.complexes { // those that share a cache share a package
 		known := slices.IndexFunc(complex.Cores, func(i CoreIndex) bool { return ids[i] != unknown })
 		for _, i := range complex.Cores {
@@ -238,6 +264,9 @@ func (r *reader) packages() []CPUSet {
 		cpus[at] = append(cpus[at], m.cores[i].CPUs...)
 	}
 	for i, id := range order {
+		if id >= invented {
+			id = unknown
+		}
 		m.packages = append(m.packages, Package{ID: id, CPUs: NewCPUSet(cpus[i]...)})
 	}
 	sets := make([]CPUSet, len(m.cores))
@@ -245,50 +274,4 @@ func (r *reader) packages() []CPUSet {
 		sets[i] = m.packages[core.Package].CPUs
 	}
 	return sets
-}
-
-// kinds tells performance cores from others, where the kernel says that there are two kinds: x86's
-// by the counters that each kind has, arm64's by capacity.
-func (r *reader) kinds() {
-	m := r.m
-	performance, hasP := parsed(r, "sys/devices/cpu_core/cpus", ParseCPUList)
-	efficiency, hasE := parsed(r, "sys/devices/cpu_atom/cpus", ParseCPUList)
-	if hasP != hasE {
-		r.notes.add("of performance and efficiency cores, the CPUs of one kind alone are known")
-	}
-	if hasP || hasE {
-		for i := range m.cores {
-			switch cpu := m.cores[i].CPUs[0]; {
-			case performance.Contains(cpu):
-				m.cores[i].Kind = Performance
-			case efficiency.Contains(cpu):
-				m.cores[i].Kind = Efficiency
-			default:
-				r.notes.addCPU(cpu, "its kind of core is not known")
-			}
-		}
-		return
-	}
-	capacities := make([]int, len(m.cores))
-	known := 0
-	for i, core := range m.cores {
-		if capacity, ok := parsed(r, cpuDirectory(core.CPUs[0])+"/cpu_capacity", parseInt); ok {
-			capacities[i] = capacity
-			known++
-		}
-	}
-	if known == 0 || known == len(m.cores) && slices.Min(capacities) == slices.Max(capacities) {
-		return
-	}
-	largest := slices.Max(capacities)
-	for i := range m.cores {
-		switch capacities[i] {
-		case 0:
-			r.notes.addCPU(m.cores[i].CPUs[0], "its kind of core is not known")
-		case largest:
-			m.cores[i].Kind = Performance
-		default:
-			m.cores[i].Kind = Efficiency
-		}
-	}
 }

@@ -216,8 +216,19 @@ func (r *recorder) list(dir string) ([]string, error) {
 				r.used.addDir(path.Join(dir, name))
 			}
 		}
+		if (dir == gpuDir || dir == kmemDir && isDAX(name)) && printable(path.Join(dir, name)) {
+			r.used.addDir(path.Join(dir, name))
+		}
 	}
 	return names, nil
+}
+
+func (r *recorder) link(name string) (string, error) {
+	target, err := r.source.link(name)
+	if err == nil && printable(name) {
+		r.used.addFile(name+linkSuffix, target+"\n")
+	}
+	return target, err
 }
 
 // printable reports whether a name fits into a section's head and a file's line.
@@ -237,8 +248,11 @@ func essence(name, text string) string {
 	case cgroupFile:
 		return linesWith(text, "0::", "cpuset")
 	}
-	if path.Base(name) == "meminfo" {
+	switch path.Base(name) {
+	case "meminfo":
 		return keepLines(text, meminfoFields...)
+	case "numa_status":
+		return keepLines(text, "Node")
 	}
 	return strings.ReplaceAll(text, "\x00", "")
 }

@@ -18,7 +18,12 @@ var machines = map[string]func() *textSource{
 	"odd-nodes":          oddNodes,
 	"uneven-l3":          uneven,
 	"vm-no-cache":        noCache,
-	"nothing":            newTextSource,
+	"arm64-two-designs":  func() *textSource { return arm([]int{718, 731, 1017, 1024}, "0xd87", "0xd87", "0xd85", "0xd85") },
+	"hybrid-low-power": func() *textSource {
+		return with(bigLittle(), "sys/devices/cpu_core/cpus", "0-3", "sys/devices/cpu_atom/cpus", "4-7")
+	},
+	"accelerated": accelerated,
+	"nothing":     newTextSource,
 }
 
 const (
@@ -239,6 +244,7 @@ func oddNodes() *textSource {
 		b.cpu(cpu, cpu/4, cpu%4, fmt.Sprint(cpu), fmt.Sprintf("2 1024K %d", cpu), fmt.Sprintf("3 16384K %d-%d", cpu&^3, cpu|3))
 	}
 	b.file(nodeDir+"/online", "0-1,4")
+	b.file(nodeDir+"/has_normal_memory", "0,4")
 	b.node(0, "0-3", 64, 60, 4, "10 32 14")
 	b.node(1, "4-7", 0, 0, 0, "32 10 28")
 	b.node(4, "", 256, 255, 0, "14 28 10")

@@ -2,8 +2,15 @@ package topology
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 )
+
+// notesOn are the reasons that have a text.
+func notesOn(m *Machine, text string) []string {
+	return slices.DeleteFunc(m.Degraded(), func(note string) bool { return !strings.Contains(note, text) })
+}
 
 // TestOddMachines: what dumps of real machines, and some made by hand, taught us.
 func TestOddMachines(t *testing.T) {
@@ -48,6 +55,40 @@ func TestOddMachines(t *testing.T) {
 			with(groups, "proc/mounts", "a /a cgroup rw,cpuset 0 0\nb /b cgroup rw,cpuset 0 0", "b/job/cpuset.cpus", "1", "b/job/cpuset.mems", "1"), allowed, "1 [1]"},
 		"the same of version 2": {
 			with(groups, "proc/mounts", "a /a cgroup2 rw 0 0\nb /b cgroup2 rw 0 0", "b/job/cpuset.cpus.effective", "1", "b/job/cpuset.mems.effective", "1"), allowed, "1 [1]"},
+		"a mount without a source": {
+			with(groups, "proc/self/mountinfo", "30 20 0:9 / /c rw - cgroup  rw,cpuset", "c/job/cpuset.cpus", "1", "c/job/cpuset.mems", "1"), allowed, "1 [1]"},
+		"the same of old kernels": {
+			with(groups, "proc/mounts", " /c cpuset rw 0 0", "c/job/cpus", "1", "c/job/mems", "1"), allowed, "1 [1]"},
+		// No process in a cpuset has such a mask: the two files are of two processes.
+		"affinity outside of the cpuset": {
+			with(groups, "proc/mounts", "a /c cpuset rw 0 0", "c/job/cpus", "1", "c/job/mems", "1", "proc/self/status", "Cpus_allowed_list: 0\nMems_allowed_list: 0"),
+			func(m *Machine) string { return allowed(m) + strings.Join(notesOn(m, "cpuset"), "; ") },
+			"1 [1]the affinity mask (0) has no CPU of the cgroup's cpuset (1), which no process in it can have, so they are of two processes: the cpuset counts; " +
+				"the process's memory nodes (0) are none of the cgroup's cpuset's (1): those of the cpuset count"},
+		"affinity and no cpuset, without contradiction": {
+			map[string]string{online: "0-1", "proc/self/status": "Cpus_allowed_list: 0"},
+			func(m *Machine) string { return fmt.Sprint(m.Allowed(), notesOn(m, "cgroup")) },
+			"0 [no mounted cgroup hierarchy is known that may have cpusets: none is taken to leave out a CPU or a memory node]"},
+		"siblings' list names other CPUs, its mask is right": {
+			map[string]string{online: "0-1", cpu0 + "topology/core_cpus_list": "0", cpu0 + "topology/core_cpus": "1", cpu1 + "topology/core_cpus_list": "0", cpu1 + "topology/core_cpus": "2"},
+			func(m *Machine) string { return fmt.Sprint(m.Cores()[1].CPUs, notesOn(m, "mask counts")) },
+			"[1] [CPU 1: the list of CPUs that share its core does not name it: the mask counts]"},
+		"nothing but directories": {
+			map[string]string{cpu0 + "uevent": "", cpu1 + "online": "0", "sys/devices/system/cpu/cpu2/uevent": "", "sys/devices/system/cpu/cpufreq/x": ""},
+			func(m *Machine) string { return m.CPUs().String() }, "0,2"},
+		"packages without a number": {
+			map[string]string{online: "0-1", cpu0 + "topology/physical_package_id": "-1", cpu0 + "topology/core_siblings": "1",
+				cpu1 + "topology/physical_package_id": "-1", cpu1 + "topology/core_siblings": "2"},
+			func(m *Machine) string { return fmt.Sprint(m.Packages(), notesOn(m, "package is not known")) }, "[{-1 0} {-1 1}] []"},
+		// An old kernel, and what is more than the node has is that of one offline.
+		"a node's own memory": {
+			map[string]string{online: "0", nodes + "online": "1", nodes + "node1/cpulist": "0",
+				nodes + "node1/meminfo": "Node 1 MemTotal: 1024 kB\nNode 1 MemFree: 512 kB\n", "proc/meminfo": "MemTotal: 4096 kB\nMemFree: 2048 kB\n"},
+			func(m *Machine) string { return fmt.Sprint(m.NUMANodes()[0].MemoryTotal) }, "1048576"},
+		"the only node there can be, which lags behind": {
+			map[string]string{online: "0", nodes + "online": "0", nodes + "has_memory": "0", nodes + "possible": "0", nodes + "node0/cpulist": "0",
+				nodes + "node0/meminfo": "Node 0 MemTotal: 1024 kB\nNode 0 MemFree: 512 kB\n", "proc/meminfo": "MemTotal: 4096 kB\nMemFree: 2048 kB\n"},
+			func(m *Machine) string { return fmt.Sprint(m.NUMANodes()[0].MemoryTotal) }, "4194304"},
 		"a node whose memory is not all of the machine's": {
 			map[string]string{online: "0", nodes + "online": "1", nodes + "has_memory": "0-1", nodes + "node1/cpulist": "0",
 				nodes + "node1/meminfo": "Node 1 MemTotal: 1024 kB\nNode 1 MemFree: 512 kB\n", "proc/meminfo": "MemTotal: 4096 kB\nMemFree: 2048 kB\n"},

@@ -22,13 +22,14 @@ func SortedPools[V any](of map[MemoryPool]V) []MemoryPool {
 	})
 }
 
-// FreeMemory is how many bytes each pool could give when the machine was read, of
-// the nodes whose memory this process may use. Ordinary memory counts with what
-// the kernel would give up for it.
-func (m *Machine) FreeMemory() map[MemoryPool]uint64 {
+// FreeMemory is how many bytes each pool could give when the machine was read, of the
+// nodes chosen whose memory this process may use. Ordinary memory counts with what the kernel
+// would give up for it.
+func (m *Machine) FreeMemory(which MemoryNodes) map[MemoryPool]uint64 {
 	free := map[MemoryPool]uint64{}
-	for _, node := range m.nodes {
-		if !slices.Contains(m.mems, node.ID) {
+	for i := range m.nodes {
+		node := &m.nodes[i]
+		if !m.chosen(which, node) {
 			continue
 		}
 		free[MemoryPool{NUMANode: node.ID}] = node.MemoryFree + min(node.MemoryReclaimable, ^uint64(0)-node.MemoryFree)

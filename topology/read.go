@@ -91,8 +91,11 @@ type reader struct {
 	notes notes
 	err   error // the first
 
-	processors []CPU // that cpuinfo lists
+	processors []CPU          // that cpuinfo lists
+	x86        bool           // by what cpuinfo lists of them
+	designs    map[CPU]design // arm64's, by cpuinfo
 	nodeOf     map[CPU]NUMAIndex
+	coreCaches [][]cache // of each core
 }
 
 // Notes are the reasons why a machine is degraded, in the order of the steps. One
@@ -225,6 +228,19 @@ func (r *reader) cpuSet(dir string, lists, masks []string) (CPUSet, bool) {
 	return CPUSet{}, false
 }
 
+// cpuSetOf reads a set that must name a CPU, such as those that share a core with it. A list that
+// does not, as text made by hand may have one for all CPUs, gives way to a mask that does.
+func (r *reader) cpuSetOf(cpu CPU, dir string, lists, masks []string, what string) (CPUSet, bool) {
+	set, ok := r.cpuSet(dir, lists, masks)
+	if ok && !set.Contains(cpu) && len(masks) > 0 {
+		if mask, found := r.cpuSet(dir, nil, masks); found && mask.Contains(cpu) {
+			r.notes.addCPU(cpu, "the list of CPUs that share its %s does not name it: the mask counts", what)
+			return mask, true
+		}
+	}
+	return set, ok
+}
+
 // fields yields a file's "name: value" lines.
 func fields(text string) func(yield func(name, value string) bool) {
 	return func(yield func(string, string) bool) {
@@ -253,6 +269,9 @@ func (r *reader) online() {
 	if set.Len() == 0 && r.m.live {
 		set, _ = processAffinity(r.src)
 		from = "those in this process's affinity mask"
+	}
+	if set.Len() == 0 {
+		set, from = r.cpusWith(func(CPU) bool { return true }), "those that have a directory"
 	}
 	if set.Len() == 0 {
 		from = "none"
@@ -305,22 +324,6 @@ var wantedFeatures = []string{
 	"asimd", "sha2",
 }
 
-// Names of arm64 processors, which cpuinfo gives as numbers only.
-var armModels = map[[2]string]string{
-	{"0x41", "0xd08"}: "Arm Cortex-A72",
-	{"0x41", "0xd0c"}: "Arm Neoverse-N1",
-	{"0x41", "0xd40"}: "Arm Neoverse-V1",
-	{"0x41", "0xd49"}: "Arm Neoverse-N2",
-	{"0x41", "0xd4f"}: "Arm Neoverse-V2",
-	{"0x41", "0xd84"}: "Arm Neoverse-V3",
-	{"0x41", "0xd8e"}: "Arm Neoverse-N3",
-	{"0x43", "0x0af"}: "Cavium ThunderX2",
-	{"0x48", "0xd01"}: "HiSilicon TaiShan v110",
-	{"0x50", "0x000"}: "APM X-Gene",
-	{"0xc0", "0xac3"}: "Ampere-1",
-	{"0xc0", "0xac4"}: "Ampere-1A",
-}
-
 // cpuinfo finds out the processor's name and features.
 func (r *reader) cpuinfo() {
 	text, ok := r.text(cpuinfoFile)
@@ -328,22 +331,28 @@ func (r *reader) cpuinfo() {
 		r.notes.add("no %s: model and features are not known", cpuinfoFile)
 		return
 	}
-	var implementer, part string
+	var latest design
 	var have []string // of all CPUs so far
 	seen := false
+	r.designs = map[CPU]design{}
 	for name, value := range fields(text) {
 		switch name {
 		case "processor":
 			if n, ok := parseNumber(value); ok && n < MaxCPUs {
 				r.processors = append(r.processors, CPU(n))
+				r.designs[CPU(n)] = latest // if nothing else follows: a dump says what is the same once
 			}
 		case "model name":
 			r.m.model = cmp.Or(r.m.model, strings.Join(strings.Fields(value), " "))
 		case "CPU implementer":
-			implementer = cmp.Or(implementer, value)
+			latest = design{implementer: strings.ToLower(value)}
 		case "CPU part":
-			part = cmp.Or(part, value)
+			latest.part = strings.ToLower(value)
+			if len(r.processors) > 0 {
+				r.designs[r.processors[len(r.processors)-1]] = latest
+			}
 		case "flags", "Features":
+			r.x86 = r.x86 || name == "flags"
 			flags := strings.Fields(value)
 			if !seen {
 				have, seen = slices.Clone(wantedFeatures), true
@@ -353,8 +362,8 @@ func (r *reader) cpuinfo() {
 	}
 	slices.Sort(have)
 	r.m.features = have
-	if r.m.model == "" && part != "" {
-		r.m.model = cmp.Or(armModels[[2]string{implementer, part}], fmt.Sprintf("implementer %s, part %s", implementer, part))
+	if r.m.model == "" {
+		r.m.model = modelOf(r.designs)
 	}
 	if r.m.model == "" {
 		r.notes.add("%s names no model", cpuinfoFile)
@@ -386,6 +395,7 @@ func (r *reader) numaNodes() {
 		r.m.nodes = append(r.m.nodes, r.numaNode(id, i, ids))
 	}
 	r.soleMemory()
+	r.memoryKinds()
 	r.comparePools()
 	r.nodeOf = map[CPU]NUMAIndex{}
 	for i := range r.m.nodes {
@@ -425,7 +435,8 @@ func (r *reader) numaNode(id NUMANodeID, i int, ids []NUMANodeID) NUMANode {
 
 // soleMemory takes the machine's memory for that of the only node that has any, if
 // it is more: where memory comes after the boot, in a virtual machine, a node's
-// numbers may lag behind.
+// numbers may lag behind. Unless the kernel says that there is and was no other node, the
+// node's own numbers count: what is more may be of a node that is offline.
 func (r *reader) soleMemory() {
 	sole := -1
 	for i, node := range r.m.nodes {
@@ -437,10 +448,15 @@ func (r *reader) soleMemory() {
 		}
 		sole = i
 	}
-	if ids, ok := parsed(r, nodeDir+"/has_memory", parseNodeList); ok && len(ids) > 1 {
-		return // the others' directories are not there
+	if sole < 0 {
+		return
 	}
-	if text, ok := r.text(meminfoFile); sole < 0 || !ok || !strings.Contains(text, meminfoFields[0]) {
+	for _, list := range []string{"has_memory", "possible"} {
+		if ids, ok := parsed(r, nodeDir+"/"+list, parseNodeList); !ok || len(ids) != 1 {
+			return
+		}
+	}
+	if text, ok := r.text(meminfoFile); !ok || !strings.Contains(text, meminfoFields[0]) {
 		return
 	}
 	node, whole := &r.m.nodes[sole], NUMANode{ID: r.m.nodes[sole].ID}
@@ -611,6 +627,10 @@ func (r *reader) allowed() {
 	m.affinity = m.online
 	if affinity != nil {
 		m.affinity = *affinity
+		if both := m.online.Intersect(m.cgroup); !m.live && both.Len() > 0 && both.Intersect(*affinity).Len() == 0 {
+			r.notes.add("the affinity mask (%s) has no CPU of the cgroup's cpuset (%s), which no process in it can have, so they are of two processes: the cpuset counts", affinity, m.cgroup)
+			m.affinity = m.online
+		}
 	} else {
 		r.notes.add("no affinity mask is known: all CPUs online are taken to be in it")
 	}
@@ -619,6 +639,10 @@ func (r *reader) allowed() {
 		r.notes.add("no CPU is online (%s), in the cgroup's cpuset (%s) and in the affinity mask (%s)", m.online, m.cgroup, m.affinity)
 	}
 
+	if common := slices.DeleteFunc(slices.Clone(mems), func(id NUMANodeID) bool { return !slices.Contains(statusMems, id) }); !m.live && mems != nil && statusMems != nil && len(common) == 0 {
+		r.notes.add("the process's memory nodes (%s) are none of the cgroup's cpuset's (%s): those of the cpuset count", nodeList(statusMems), nodeList(mems))
+		statusMems = nil
+	}
 	if statusMems == nil && mems == nil {
 		r.notes.add("which NUMA nodes' memory is allowed is not known: all is taken to be")
 	}

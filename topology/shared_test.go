@@ -65,6 +65,8 @@ func TestAgreesWithHwloc(t *testing.T) {
 		AllowedMems []NUMANodeID          `json:"allowed_mems"`
 		Total       map[NUMANodeID]uint64 `json:"memory_total"`
 		Free        map[NUMANodeID]uint64 `json:"memory_free"`
+		Kinds       map[string][]CPU      `json:"kinds"`
+		Packages    [][]CPU               `json:"packages"`
 	}
 	for _, dump := range sharedDumps(t) {
 		name := strings.TrimSuffix(dump, ".tar.bz2")
@@ -101,6 +103,11 @@ func TestAgreesWithHwloc(t *testing.T) {
 			if want.AllowedMems != nil {
 				got.AllowedMems = m.AllowedMems()
 			}
+			for _, p := range m.Packages() {
+				if want.Packages != nil {
+					got.Packages = append(got.Packages, p.CPUs.Slice())
+				}
+			}
 			for i, n := range m.NUMANodes() {
 				if i == 0 {
 					got.Total, got.Free = map[NUMANodeID]uint64{}, map[NUMANodeID]uint64{}
@@ -113,6 +120,10 @@ func TestAgreesWithHwloc(t *testing.T) {
 			if want.Free == nil {
 				got.Free = nil
 			}
+			if diff := cmp.Diff(want.Kinds, kinds(m)); want.Kinds != nil && diff != "" {
+				t.Errorf("kinds (-want +got):\n%s", diff)
+			}
+			want.Kinds = nil
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("-hwloc +topology:\n%s", diff)
 			}
@@ -139,6 +150,20 @@ func TestAgreesWithHwloc(t *testing.T) {
 	}
 }
 
+// kinds are the CPUs of performance and efficiency cores, those of low power among them.
+func kinds(m *Machine) map[string][]CPU {
+	kinds := map[string][]CPU{}
+	for _, core := range m.Cores() {
+		switch core.Kind {
+		case Performance:
+			kinds["performance"] = append(kinds["performance"], core.CPUs...)
+		case Efficiency, LowPower:
+			kinds["efficiency"] = append(kinds["efficiency"], core.CPUs...)
+		}
+	}
+	return kinds
+}
+
 // unpack reads an archive of one directory, without what no Machine is read from.
 func unpack(t *testing.T, archive string) (src *textSource, links map[string]string) {
 	t.Helper()
@@ -152,6 +177,14 @@ func unpack(t *testing.T, archive string) (src *textSource, links map[string]str
 	for {
 		h, err := in.Next()
 		if err == io.EOF {
+			for link, target := range links {
+				if path.Dir(link) == kmemDir && strings.HasPrefix(path.Base(link), "dax") {
+					src.addFile(link+linkSuffix, target+"\n")
+					src.addDir(link)
+					at := path.Join(kmemDir, target, "target_node")
+					src.addFile(link+"/target_node", src.files[at])
+				}
+			}
 			return src, links
 		}
 		if err != nil {
@@ -176,4 +209,4 @@ func unpack(t *testing.T, archive string) (src *textSource, links map[string]str
 	}
 }
 
-var unused = regexp.MustCompile(`^$|^sys/(bus|class|firmware)|^sys/devices/virtual|/(cpufreq|cpuidle|power|hotplug|thermal_throttle|acpi_cppc|node\d+/memory\d+)(/|$)`)
+var unused = regexp.MustCompile(`^$|^sys/(bus/[^d]|bus/d[^a]|class|firmware)|^sys/devices/virtual|/(cpufreq|cpuidle|power|hotplug|thermal_throttle|acpi_cppc|node\d+/memory\d+)(/|$)`)

@@ -20,6 +20,8 @@ type source interface {
 	read(name string) ([]byte, error)
 	// list returns the names in a directory.
 	list(dir string) ([]string, error)
+	// link returns what a symbolic link says.
+	link(name string) (string, error)
 	// live reports whether this is the machine that we run on.
 	live() bool
 	close()
@@ -85,6 +87,8 @@ func (liveSource) list(dir string) ([]string, error) {
 	return f.Readdirnames(-1)
 }
 
+func (liveSource) link(name string) (string, error) { return os.Readlink("/" + name) }
+
 func readBounded(r io.Reader) ([]byte, error) {
 	text, err := io.ReadAll(io.LimitReader(r, maxFile+1))
 	if err == nil && len(text) > maxFile {
@@ -132,9 +136,14 @@ func (d directorySource) list(dir string) ([]string, error) {
 	return f.Readdirnames(-1)
 }
 
+func (d directorySource) link(name string) (string, error) {
+	target, err := d.root.Readlink(filepath.FromSlash(name))
+	return target, d.explain(name, err)
+}
+
 // explain names the link that made os.Root refuse a name.
 func (d directorySource) explain(name string, err error) error {
-	if !errors.Is(err, fs.ErrNotExist) {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		if link := d.leavingLink(name); link != nil {
 			return link
 		}
@@ -226,7 +235,8 @@ func (d directorySource) leavingLink(name string) *LinkError {
 	return nil
 }
 
-// A textSource is a dump in one file. Directories are keys of dirs, files of files.
+// A textSource is a dump in one file. Directories are keys of dirs, files of files; what a link
+// says is in a file whose name has linkSuffix behind the link's.
 type textSource struct {
 	files map[string]string
 	dirs  map[string][]string
@@ -253,6 +263,13 @@ func (t *textSource) list(dir string) ([]string, error) {
 		return nil, &fs.PathError{Op: "list", Path: dir, Err: fs.ErrNotExist}
 	}
 	return names, nil
+}
+
+const linkSuffix = "@"
+
+func (t *textSource) link(name string) (string, error) {
+	text, err := t.read(name + linkSuffix)
+	return strings.TrimSpace(string(text)), err
 }
 
 // addDir makes a directory known, with those above it.

@@ -34,7 +34,8 @@ type Package struct {
 type NUMANode struct {
 	ID          NUMANodeID
 	CPUs        CPUSet
-	Distances   []int  // to each of the machine's NUMANodes, in their order; 10 is here
+	Distances   []int // to each of the machine's NUMANodes, in their order; 10 is here
+	MemoryKind  MemoryKind
 	MemoryTotal uint64 // bytes
 	MemoryFree  uint64 // bytes that nothing uses
 	// MemoryReclaimable is what the kernel can give up at once for somebody who
@@ -75,11 +76,14 @@ type Core struct {
 // A CoreKind tells the cores of a hybrid machine apart.
 type CoreKind int
 
-// On a machine whose cores are all alike, their kind is unknown.
+// On a machine whose cores are all alike, their kind is unknown. Low-power cores are efficiency
+// cores that are slower still: Intel's of that name, which have no part in the L3, or the
+// smallest of three of Arm's designs. They are the last to be used.
 const (
 	UnknownKind CoreKind = iota
 	Performance
 	Efficiency
+	LowPower
 )
 
 func (k CoreKind) String() string {
@@ -88,13 +92,15 @@ func (k CoreKind) String() string {
 		return "performance"
 	case Efficiency:
 		return "efficiency"
+	case LowPower:
+		return "low-power"
 	}
 	return "unknown"
 }
 
 // A Machine is what was read, once: it does not change. Its lists are in the
 // order of the kernel's numbers (NUMA nodes), of the package ids, and of their
-// lowest CPU (complexes, cores). Each online CPU is in exactly one core, each core
+// lowest CPU (complexes, those with an L3 before others, and cores). Each online CPU is in exactly one core, each core
 // in exactly one complex and package. A machine has at least one NUMA node, and if
 // it has a CPU, at least one of each of the others.
 type Machine struct {

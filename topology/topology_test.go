@@ -37,8 +37,8 @@ func pictureOf(m *Machine) picture {
 		p.Packages = append(p.Packages, fmt.Sprintf("%d: %s", pkg.ID, pkg.CPUs))
 	}
 	for _, n := range m.NUMANodes() {
-		p.Nodes = append(p.Nodes, fmt.Sprintf("%d: CPUs %s, distances %d, bytes %d free %d reclaimable %d, pages %d",
-			n.ID, n.CPUs, n.Distances, n.MemoryTotal, n.MemoryFree, n.MemoryReclaimable, n.HugePages))
+		p.Nodes = append(p.Nodes, fmt.Sprintf("%d: CPUs %s, distances %d, %v, bytes %d free %d reclaimable %d, pages %d",
+			n.ID, n.CPUs, n.Distances, n.MemoryKind, n.MemoryTotal, n.MemoryFree, n.MemoryReclaimable, n.HugePages))
 	}
 	for _, c := range m.Complexes() {
 		p.Complexes = append(p.Complexes, fmt.Sprintf("CPUs %s, L%d %d bytes, node #%d, package #%d, cores #%d", c.CPUs, c.CacheLevel, c.CacheSize, c.NUMANode, c.Package, c.Cores))
@@ -194,12 +194,25 @@ func TestDirectory(t *testing.T) {
 func layOut(t *testing.T, src *textSource) string {
 	t.Helper()
 	root := t.TempDir()
+	for file, target := range src.files {
+		if link, ok := strings.CutSuffix(file, linkSuffix); ok {
+			link, target = filepath.Join(root, filepath.FromSlash(link)), strings.TrimSpace(target)
+			for _, err := range []error{os.MkdirAll(filepath.Dir(link), 0o777), os.MkdirAll(filepath.Join(filepath.Dir(link), target), 0o777), os.Symlink(target, link)} {
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
 	for dir := range src.dirs {
 		if err := os.MkdirAll(filepath.Join(root, filepath.FromSlash(dir)), 0o777); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for name, text := range src.files {
+		if strings.HasSuffix(name, linkSuffix) {
+			continue
+		}
 		if err := os.WriteFile(filepath.Join(root, filepath.FromSlash(name)), []byte(text), 0o666); err != nil {
 			t.Fatal(err)
 		}

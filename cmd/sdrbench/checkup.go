@@ -123,7 +123,7 @@ func (f *pc1Processor) checkMachine(ctx context.Context, c *checkup, o sealer.Op
 	for _, h := range view.Held {
 		c.note("held: %s", h.Who())
 	}
-	free := view.Machine.FreeMemory()
+	free := view.Machine.FreeMemory(o.MemoryNodes)
 	for _, pool := range topology.SortedPools(free) {
 		kind, bytes := "memory", free[pool]
 		if pool.PageSize > 0 {

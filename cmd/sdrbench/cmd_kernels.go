@@ -124,7 +124,7 @@ func cpuToMeasure(m *topology.Machine, held view.Holder) (topology.CPU, error) {
 		_, taken := held(cpu)
 		switch {
 		case !ok || taken:
-		case m.Cores()[core].Kind == topology.Efficiency:
+		case m.Cores()[core].Kind == topology.Efficiency, m.Cores()[core].Kind == topology.LowPower:
 			efficient = append(efficient, cpu)
 		default:
 			free = append(free, cpu)

@@ -61,6 +61,7 @@ Exit codes: 0 all fit, 1 not all that were asked for fit, 2 wrong usage.`,
 	flagVar(cmd, &f.Sectors, "sectors", "N", "how many sectors are to fit, or max for as many as do", parseSectors)
 	proofFlag(cmd, &f.proof, "registered seal proof")
 	flagVar(cmd, &f.Budget, "memory", "SIZE", "memory for all jobs together, like 256GiB (default: all there is)", parseBudget)
+	memoryNodesFlag(cmd, &f.MemoryNodes)
 	flagVar(cmd, &f.policy, "policy", "POLICY", "spread, pack or a list of CPUs like 0-3,8 (default spread)", func(text string) (v policyValue, err error) {
 		v.policy, v.only, err = placement.ParsePolicy(text)
 		return v, err
@@ -184,6 +185,8 @@ type planJSON struct {
 	SectorMemory uint64           `json:"sector_memory"` // bytes
 	JobOverhead  uint64           `json:"job_overhead"`  // bytes
 	Memory       uint64           `json:"memory"`        // bytes
+	MemoryNodes  string           `json:"memory_nodes"`  // dram, all, or a list
+	LeftOut      []planLeftOut    `json:"memory_left_out"`
 	Jobs         []planJob        `json:"jobs"`
 	Limits       []planLimit      `json:"limits"`
 	Helps        []planHelp       `json:"helps"`
@@ -216,6 +219,14 @@ type planLimit struct {
 	Text     string               `json:"text"`
 }
 
+// A planLeftOut is a NUMA node whose memory this process could use, and the plan does not.
+type planLeftOut struct {
+	NUMANode topology.NUMANodeID `json:"numa_node"`
+	Kind     string              `json:"memory_kind"`
+	Total    uint64              `json:"memory_total"` // bytes
+	Free     uint64              `json:"memory_free"`
+}
+
 type planHelp struct {
 	Sectors int    `json:"sectors"`
 	Text    string `json:"text"`
@@ -228,6 +239,7 @@ func newPlanJSON(m *topology.Machine, proof porep.SealProof, p *placement.Plan, 
 		Sectors: p.Sectors, Max: p.Max, Fits: p.Fits(),
 		Policy: q.Policy.String(), CPUs: q.Only.Slice(), Lanes: q.Lanes, Producers: q.Producers, MemoryMode: q.Mode.String(),
 		SectorMemory: p.SectorMemory, JobOverhead: q.JobOverhead(), Memory: p.Memory,
+		MemoryNodes: q.MemoryNodes.String(), LeftOut: []planLeftOut{},
 		Jobs: []planJob{}, Limits: []planLimit{}, Helps: []planHelp{},
 		Held: append([]reserve.Holder{}, held...), Degraded: append([]string{}, m.Degraded()...),
 	}
@@ -243,6 +255,9 @@ func newPlanJSON(m *topology.Machine, proof porep.SealProof, p *placement.Plan, 
 			job.Memory = append(job.Memory, planShare{s.Pool.NUMANode, s.Pool.PageSize, s.Bytes, s.Distance})
 		}
 		out.Jobs = append(out.Jobs, job)
+	}
+	for _, n := range m.LeftOut(q.MemoryNodes) {
+		out.LeftOut = append(out.LeftOut, planLeftOut{n.ID, n.MemoryKind.String(), n.MemoryTotal, n.MemoryFree})
 	}
 	for _, l := range p.Limits {
 		limit := planLimit{Kind: l.Kind, PageSize: l.Pool.PageSize, Text: l.Text}

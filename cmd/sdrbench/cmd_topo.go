@@ -86,19 +86,32 @@ func (a *app) runTopo(ctx context.Context, f topoFlags) error {
 // topoJSON is a contract with scripts. Lists are never null; nodes are named by the
 // kernel's numbers.
 type topoJSON struct {
-	Model     string           `json:"model"`
-	NUMANodes []topoNUMANode   `json:"numa_nodes"`
-	Complexes []topoComplex    `json:"core_complexes"`
-	Cores     [][]topology.CPU `json:"cores"`
-	CPUs      []topology.CPU   `json:"cpus"`
-	Allowed   []topology.CPU   `json:"allowed"`
-	Degraded  []string         `json:"degraded"`
+	Model     string         `json:"model"`
+	Packages  []topoPackage  `json:"packages"`
+	NUMANodes []topoNUMANode `json:"numa_nodes"`
+	// Complexes are those with an L3, or all where there is none. Others, which low-power cores
+	// have, follow; a plan counts through both.
+	Complexes   []topoComplex             `json:"core_complexes"`
+	Others      []topoComplex             `json:"other_complexes"`
+	Cores       [][]topology.CPU          `json:"cores"`
+	Kinds       map[string][]topology.CPU `json:"kinds"`     // those that there are: performance, efficiency
+	LowPower    []topology.CPU            `json:"low_power"` // those of efficiency cores that are used last
+	CPUs        []topology.CPU            `json:"cpus"`
+	Allowed     []topology.CPU            `json:"allowed"`
+	AllowedMems []topology.NUMANodeID     `json:"allowed_mems"`
+	Degraded    []string                  `json:"degraded"`
+}
+
+type topoPackage struct {
+	ID   int            `json:"id"` // -1 if the kernel has no number
+	CPUs []topology.CPU `json:"cpus"`
 }
 
 type topoNUMANode struct {
 	ID          topology.NUMANodeID `json:"id"`
 	CPUs        []topology.CPU      `json:"cpus"`
 	Distances   []int               `json:"distances"`
+	MemoryKind  string              `json:"memory_kind"`  // dram, hbm, cxl, nvdimm, gpu, other
 	MemoryTotal uint64              `json:"memory_total"` // bytes
 	MemoryFree  uint64              `json:"memory_free"`
 	HugePages   []topoHugePages     `json:"hugepages"`
@@ -111,19 +124,29 @@ type topoHugePages struct {
 }
 
 type topoComplex struct {
-	CPUs     []topology.CPU      `json:"cpus"`
-	NUMANode topology.NUMANodeID `json:"numa_node"`
+	CPUs       []topology.CPU      `json:"cpus"`
+	NUMANode   topology.NUMANodeID `json:"numa_node"`
+	CacheLevel int                 `json:"cache_level"` // 0 if cores share none
+	CacheSize  uint64              `json:"cache_size"`  // bytes, 0 if it is not known
 }
 
 func newTopoJSON(m *topology.Machine) topoJSON {
 	t := topoJSON{
-		Model:     m.Model(),
-		NUMANodes: []topoNUMANode{},
-		Complexes: []topoComplex{},
-		Cores:     [][]topology.CPU{},
-		CPUs:      m.CPUs().Slice(),
-		Allowed:   m.Allowed().Slice(),
-		Degraded:  append([]string{}, m.Degraded()...),
+		Model:       m.Model(),
+		Packages:    []topoPackage{},
+		NUMANodes:   []topoNUMANode{},
+		Complexes:   []topoComplex{},
+		Others:      []topoComplex{},
+		Cores:       [][]topology.CPU{},
+		Kinds:       map[string][]topology.CPU{},
+		LowPower:    []topology.CPU{},
+		CPUs:        m.CPUs().Slice(),
+		Allowed:     m.Allowed().Slice(),
+		AllowedMems: append([]topology.NUMANodeID{}, m.AllowedMems()...),
+		Degraded:    append([]string{}, m.Degraded()...),
+	}
+	for _, p := range m.Packages() {
+		t.Packages = append(t.Packages, topoPackage{p.ID, p.CPUs.Slice()})
 	}
 	nodes := m.NUMANodes()
 	for _, node := range nodes {
@@ -131,13 +154,28 @@ func newTopoJSON(m *topology.Machine) topoJSON {
 		for _, pool := range node.HugePages {
 			pools = append(pools, topoHugePages(pool))
 		}
-		t.NUMANodes = append(t.NUMANodes, topoNUMANode{node.ID, node.CPUs.Slice(), node.Distances, node.MemoryTotal, node.MemoryFree, pools})
+		t.NUMANodes = append(t.NUMANodes, topoNUMANode{node.ID, node.CPUs.Slice(), node.Distances, node.MemoryKind.String(), node.MemoryTotal, node.MemoryFree, pools})
 	}
-	for _, complex := range m.Complexes() {
-		t.Complexes = append(t.Complexes, topoComplex{complex.CPUs.Slice(), nodes[complex.NUMANode].ID})
+	complexes := m.Complexes()
+	for _, complex := range complexes {
+		c := topoComplex{complex.CPUs.Slice(), nodes[complex.NUMANode].ID, complex.CacheLevel, complex.CacheSize}
+		if complex.CacheLevel == 3 || complexes[0].CacheLevel != 3 {
+			t.Complexes = append(t.Complexes, c)
+		} else {
+			t.Others = append(t.Others, c)
+		}
 	}
 	for _, core := range m.Cores() {
 		t.Cores = append(t.Cores, core.CPUs)
+		switch core.Kind {
+		case topology.LowPower:
+			t.LowPower = append(t.LowPower, core.CPUs...)
+			fallthrough
+		case topology.Efficiency:
+			t.Kinds["efficiency"] = append(t.Kinds["efficiency"], core.CPUs...)
+		case topology.Performance:
+			t.Kinds["performance"] = append(t.Kinds["performance"], core.CPUs...)
+		}
 	}
 	return t
 }

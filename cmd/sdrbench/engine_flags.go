@@ -33,6 +33,7 @@ type engineFlags struct {
 	mode        engine.MemoryMode
 	writing     engine.Writing
 	budget      uint64
+	memoryNodes topology.MemoryNodes
 	policy      policyFlag
 	lockDir     string
 	hugeTLBFS   string
@@ -71,6 +72,7 @@ func (f *engineFlags) add(a *app, cmd *cobra.Command) {
 	flagVar(cmd, &f.lookahead, "lookahead", "N", "nodes that producers may be ahead (default 4096 to 32768, by staging and memory mode)", parseNumber)
 	flagVar(cmd, &f.mode, "memory-mode", "MODE", "what of a sector is in memory: two-layers or one-layer (default two-layers)", engine.ParseMemoryMode)
 	flagVar(cmd, &f.budget, "memory", "SIZE", "memory for all hashers together, like 256GiB (default: no limit)", parseBudget)
+	memoryNodesFlag(cmd, &f.memoryNodes)
 	flagVar(cmd, &f.writing, "writing", "WAY", "the way to the disk: direct, uncached or behind (default direct)", engine.ParseWriting)
 	flagVar(cmd, &f.policy, "policy", "POLICY", "where hashers run: spread, pack, a list of CPUs like 0-3,8, none for wherever, or auto (default auto: spread, if cores can be had)", parsePolicy)
 	a.lockDirFlag(cmd, &f.lockDir)
@@ -88,6 +90,10 @@ func (f *engineFlags) add(a *app, cmd *cobra.Command) {
 		f.tuned, err = a.loadProfile(ctx, f.profile)
 		return err
 	})
+}
+
+func memoryNodesFlag(cmd *cobra.Command, to *topology.MemoryNodes) {
+	flagVar(cmd, to, "memory-nodes", "NODES", "NUMA nodes whose memory layers may lie in: a list like 0-1,4, or all but GPUs' (default: those with DRAM)", topology.ParseMemoryNodes)
 }
 
 func profileFlag(cmd *cobra.Command, to *string, usage string) {
@@ -119,7 +125,7 @@ func parseKernel(name string) (string, error) {
 func (f *engineFlags) options(a *app) (o sealer.Options, err error) {
 	o.Settings = sealer.Settings{
 		Hashers: f.hashers, Staging: f.staging, Producers: f.producers, Stride: f.stride, Lookahead: f.lookahead,
-		MemoryMode: f.mode, Budget: f.budget, Writing: f.writing, Policy: f.policy.policy, CPUs: f.policy.only,
+		MemoryMode: f.mode, MemoryNodes: f.memoryNodes, Budget: f.budget, Writing: f.writing, Policy: f.policy.policy, CPUs: f.policy.only,
 	}
 	o.Program = f.program
 	o.Profile, o.ParentCache, o.ParentsInMemory = f.tuned, f.parentCache, a.settings.maximizeCaching
@@ -251,13 +257,14 @@ func (m *machine) hold(ctx context.Context, p porep.SealProof, sectors int, job 
 func holdError(err error) error {
 	busy, none := (*sealer.BusyError)(nil), (*sealer.NoRoomError)(nil)
 	request, cpus, budget := (*placement.RequestError)(nil), (*placement.CPUError)(nil), (*placement.BudgetError)(nil)
+	nodes := (*topology.MemoryNodeError)(nil)
 	const more = "'sdrbench plan' and 'sdrbench topo' show more; --policy none runs anywhere"
 	switch {
 	case errors.As(err, &busy):
 		return fmt.Errorf("%w (%s; --wait waits)", err, more)
 	case errors.As(err, &none):
 		return fmt.Errorf("%w (%s)", err, more)
-	case errors.As(err, &request), errors.As(err, &cpus), errors.As(err, &budget):
+	case errors.As(err, &request), errors.As(err, &cpus), errors.As(err, &budget), errors.As(err, &nodes):
 		return usageError{err}
 	}
 	return err

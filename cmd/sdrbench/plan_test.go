@@ -76,6 +76,43 @@ func TestHeldCores(t *testing.T) {
 	}
 }
 
+// TestMemoryNodes: memory that is not the CPUs' own is used when it is asked for, and the plan says
+// what it left out.
+func TestMemoryNodes(t *testing.T) {
+	dump := filepath.Join("..", "..", "topology", "testdata", "accelerated.txt")
+	args := []string{"plan", "--root", dump, "--sectors", "max", "--proof", "StackedDrg512MiBV1_1", "--producers", "0", "--json"}
+	var p planJSON
+	if err := json.Unmarshal([]byte(mustRun(t, nil, args...)), &p); err != nil {
+		t.Fatal(err)
+	}
+	// Node 1 is a GPU's, 2 an NVDIMM, 3 an expander, 4 HBM.
+	var out []string
+	for _, l := range p.LeftOut {
+		out = append(out, fmt.Sprintf("%d %s %d", l.NUMANode, l.Kind, l.Free>>30))
+	}
+	if got := strings.Join(out, ", "); got != "1 gpu 16, 2 nvdimm 16, 3 cxl 16, 4 hbm 16" || p.MemoryNodes != "dram" {
+		t.Errorf("left out: %s; used: %s", got, p.MemoryNodes)
+	}
+	if err := json.Unmarshal([]byte(mustRun(t, nil, append(args, "--memory-nodes", "2,4")...)), &p); err != nil {
+		t.Fatal(err)
+	}
+	for _, j := range p.Jobs {
+		for _, s := range j.Memory {
+			if s.NUMANode != 2 && s.NUMANode != 4 {
+				t.Errorf("memory on node %d, asked for 2 and 4", s.NUMANode)
+			}
+		}
+	}
+	if len(p.Jobs) == 0 || len(p.LeftOut) != 3 || p.MemoryNodes != "2,4" {
+		t.Errorf("%d jobs, left out %+v, used %s", len(p.Jobs), p.LeftOut, p.MemoryNodes)
+	}
+	for nodes, want := range map[string]string{"1": "is a GPU's memory", "5-6": "is none of this machine's, which are 0-4", "4-2": "runs backwards", "some": "neither a number nor a range"} {
+		if run := sdrbench(t, nil, append(args, "--memory-nodes", nodes)...); run.exit != 2 || !strings.Contains(run.stderr, want) {
+			t.Errorf("--memory-nodes %s: exit code %d: %s; want 2 and %q", nodes, run.exit, run.stderr, want)
+		}
+	}
+}
+
 func TestParseBytes(t *testing.T) {
 	for text, want := range map[string]uint64{
 		"0": 0, "4096": 4096, "256GiB": 256 << 30, "1.5TiB": 3 << 39, "0.5k": 512, "1.0": 1, "1.9": 1, " 2.25 MiB ": 9 << 18,

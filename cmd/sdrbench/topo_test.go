@@ -23,7 +23,7 @@ func readTestMachine(t *testing.T, name string) *topology.Machine {
 
 // The JSON's keys are a contract, and no list is null.
 func TestTopoJSON(t *testing.T) {
-	for _, name := range []string{"epyc-2s-24ccx-smt", "odd-nodes", "nothing"} {
+	for _, name := range []string{"epyc-2s-24ccx-smt", "odd-nodes", "nothing", "hybrid-low-power", "accelerated"} {
 		m := readTestMachine(t, name)
 		text, err := json.Marshal(newTopoJSON(m))
 		if err != nil {
@@ -37,6 +37,14 @@ func TestTopoJSON(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := map[string]any{"model": m.Model(), "numa_nodes": []any{}, "core_complexes": []any{}, "cores": []any{}, "cpus": list(m.CPUs().Slice()), "allowed": list(m.Allowed().Slice()), "degraded": list(m.Degraded())}
+		want["allowed_mems"], want["packages"], want["other_complexes"], want["kinds"], want["low_power"] = nodeNumbers(m.AllowedMems()), []any{}, []any{}, map[string]any{}, []any{}
+		if name == "hybrid-low-power" { // 0 to 3 are siblings on two cores, 6 and 7 have no part in the L3
+			want["kinds"] = map[string]any{"performance": list([]topology.CPU{0, 1, 2, 3}), "efficiency": list([]topology.CPU{4, 5, 6, 7})}
+			want["low_power"] = list([]topology.CPU{6, 7})
+		}
+		for _, p := range m.Packages() {
+			want["packages"] = append(want["packages"].([]any), map[string]any{"id": float64(p.ID), "cpus": list(p.CPUs.Slice())})
+		}
 		nodes := m.NUMANodes()
 		for _, n := range nodes {
 			pools := []any{}
@@ -44,10 +52,15 @@ func TestTopoJSON(t *testing.T) {
 				pools = append(pools, map[string]any{"size": float64(p.Size), "total": float64(p.Total), "free": float64(p.Free)})
 			}
 			want["numa_nodes"] = append(want["numa_nodes"].([]any), map[string]any{"id": float64(n.ID), "cpus": list(n.CPUs.Slice()), "distances": list(n.Distances),
-				"memory_total": float64(n.MemoryTotal), "memory_free": float64(n.MemoryFree), "hugepages": pools})
+				"memory_kind": n.MemoryKind.String(), "memory_total": float64(n.MemoryTotal), "memory_free": float64(n.MemoryFree), "hugepages": pools})
 		}
 		for _, c := range m.Complexes() {
-			want["core_complexes"] = append(want["core_complexes"].([]any), map[string]any{"cpus": list(c.CPUs.Slice()), "numa_node": float64(nodes[c.NUMANode].ID)})
+			key := "core_complexes"
+			if c.CacheLevel != 3 && m.Complexes()[0].CacheLevel == 3 {
+				key = "other_complexes"
+			}
+			want[key] = append(want[key].([]any), map[string]any{"cpus": list(c.CPUs.Slice()), "numa_node": float64(nodes[c.NUMANode].ID),
+				"cache_level": float64(c.CacheLevel), "cache_size": float64(c.CacheSize)})
 		}
 		for _, c := range m.Cores() {
 			want["cores"] = append(want["cores"].([]any), list(c.CPUs))
@@ -56,6 +69,14 @@ func TestTopoJSON(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
+}
+
+func nodeNumbers(ids []topology.NUMANodeID) []any {
+	numbers := []int{}
+	for _, id := range ids {
+		numbers = append(numbers, int(id))
+	}
+	return list(numbers)
 }
 
 // list is a list as JSON has it.

@@ -29,9 +29,10 @@ type Machine struct {
 	cores     []topology.Core
 	width     int // of the widest core's label
 
-	notAllowed, efficiency bool // whether such marks were drawn
-	holders                []string
-	holds                  map[string][]topology.CPU // by holder
+	notAllowed, efficiency, lowPower bool // whether such marks were drawn
+
+	holders []string
+	holds   map[string][]topology.CPU // by holder
 }
 
 // Text is the picture, lines with a newline each.
@@ -112,6 +113,9 @@ func (p *Machine) nodeLine(n topology.NUMAIndex) string {
 		text += "no memory"
 	} else {
 		text += fmt.Sprintf("%s of %s free", topology.SizeText(node.MemoryFree), topology.SizeText(node.MemoryTotal))
+		if node.MemoryKind != topology.DRAM {
+			text += "; " + MemoryKind(node)
+		}
 	}
 	for _, pool := range slices.Backward(node.HugePages) {
 		if pool.Total > 0 {
@@ -125,6 +129,15 @@ func (p *Machine) nodeLine(n topology.NUMAIndex) string {
 		text += "; its memory is not allowed"
 	}
 	return text
+}
+
+// MemoryKind says what a NUMA node's memory is: "384 GiB of NVDIMM".
+func MemoryKind(node topology.NUMANode) string {
+	kind := map[topology.MemoryKind]string{topology.OtherMemory: "memory of a device", topology.GPUMemory: "memory of a GPU"}[node.MemoryKind]
+	if kind == "" {
+		kind = strings.ToUpper(node.MemoryKind.String())
+	}
+	return topology.SizeText(node.MemoryTotal) + " of " + kind
 }
 
 // row draws cores of a complex, on as many lines as they need.
@@ -159,8 +172,8 @@ func (p *Machine) row(complex topology.Complex, cores []topology.Core) {
 	}
 }
 
-// A coreLabel is a core's CPUs, with marks: 0+64, e for an efficiency core, * for
-// one that is held, in parentheses what is not allowed.
+// A coreLabel is a core's CPUs, with marks: 0+64, e for an efficiency core, l for a low-power
+// one, * for one that is held, in parentheses what is not allowed.
 type coreLabel struct {
 	text       string
 	style      lipgloss.Style
@@ -193,8 +206,11 @@ func (p *Machine) label(core topology.Core) (l coreLabel) {
 	if l.notAllowed {
 		l.style = faint
 	}
-	if core.Kind == topology.Efficiency {
+	switch core.Kind {
+	case topology.Efficiency:
 		l.text += "e"
+	case topology.LowPower:
+		l.text += "l"
 	}
 	if l.who != "" {
 		l.text += "*"
@@ -207,6 +223,7 @@ func (p *Machine) label(core topology.Core) (l coreLabel) {
 func (p *Machine) count(core topology.Core, label coreLabel) {
 	p.notAllowed = p.notAllowed || label.notAllowed
 	p.efficiency = p.efficiency || core.Kind == topology.Efficiency
+	p.lowPower = p.lowPower || core.Kind == topology.LowPower
 	if label.who != "" {
 		if p.holds == nil {
 			p.holds = map[string][]topology.CPU{}
@@ -225,6 +242,9 @@ func (p *Machine) legend() {
 	}
 	if p.efficiency {
 		lines = append(lines, "e   efficiency core")
+	}
+	if p.lowPower {
+		lines = append(lines, "l   low-power core, the last to be used")
 	}
 	for _, who := range p.holders {
 		lines = append(lines, fmt.Sprintf("*   held: %s by %s", Numbers("CPU", topology.NewCPUSet(p.holds[who]...)), who))

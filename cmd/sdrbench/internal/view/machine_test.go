@@ -40,6 +40,8 @@ func TestMachine(t *testing.T) {
 		{"arm64-altra", nil, 1},
 		{"nothing", held, 100},
 		{"vm-no-cache", nil, 100},
+		{"hybrid-low-power", nil, 100},
+		{"accelerated", nil, 100},
 	} {
 		m, err := topology.ReadDump(dumpOf(c.machine))
 		if err != nil {

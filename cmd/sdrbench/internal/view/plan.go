@@ -64,7 +64,14 @@ func Plan(m *topology.Machine, proof porep.SealProof, p *placement.Plan, held []
 	for _, h := range p.Helps {
 		helps = append(helps, fmt.Sprintf("%s: room for %s", h.Text, words.Count(h.Sectors, "sector")))
 	}
+	var out []string
+	var outBytes uint64
+	for _, n := range m.LeftOut(q.MemoryNodes) {
+		outBytes += n.MemoryFree
+		out = append(out, fmt.Sprintf("NUMA node %d: %s, %s free", n.ID, MemoryKind(n), topology.SizeText(n.MemoryFree)))
+	}
 	list("held by other jobs", holders)
+	list(fmt.Sprintf("memory left out, %s free (--memory-nodes uses it, but for GPUs')", topology.SizeText(outBytes)), out)
 	list("what limits it", limits)
 	list("what would help", helps)
 	list("what is not known of this machine", m.Degraded())
@@ -84,8 +91,8 @@ func planTable(p *placement.Plan) string {
 			producers = "-"
 		}
 		hasher := fmt.Sprint(j.Hasher)
-		if j.Kind == topology.Efficiency {
-			hasher += " (efficiency core)"
+		if j.Kind == topology.Efficiency || j.Kind == topology.LowPower {
+			hasher += fmt.Sprintf(" (%v core)", j.Kind)
 		}
 		fmt.Fprintf(w, "%d\t%d\t%s\t%s\t%d\t%d\t%s\t\n", i, j.Sectors, hasher, producers, j.Complex, j.NUMANode, topology.SizeText(j.Bytes()))
 		memories = append(memories, memoryText(j))
