@@ -2,6 +2,7 @@ package placement
 
 import (
 	"fmt"
+	"math"
 	"strings"
 
 	"github.com/sdr-engine/sdr/internal/words"
@@ -21,7 +22,7 @@ func (r *resources) limits(fit int) (limits []Limit) {
 		var all counts
 		held := 0
 		for i := range r.complexes {
-			n := r.complexes[i].counts()
+			n := r.complexes[i].all
 			all.ones, all.twos, held = all.ones+n.ones, all.twos+n.twos, held+r.complexes[i].held
 		}
 		free := words.Count(all.ones+all.twos, "core") + " free"
@@ -175,10 +176,13 @@ func (r *resources) missingCores(jobs int) string {
 			}
 		}
 	}
-	fewest := enough(counts{}, false, jobs)
+	fewest := math.MaxInt
 	for i := range r.complexes {
-		n := r.complexes[i].counts()
+		n := r.complexes[i].all
 		fewest = min(fewest, enough(n, n.twos > 0, r.complexes[i].slots+jobs))
+	}
+	if len(r.complexes) == 0 {
+		fewest = enough(counts{}, false, jobs)
 	}
 	if fewest == 1 {
 		return "1 more free core in the right core complex"

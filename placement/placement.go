@@ -144,6 +144,11 @@ type Request struct {
 	// Producers is how many CPUs of the same core complex each hasher has for
 	// itself. Default: none.
 	Producers int
+	// FewerProducers lets hashers have fewer, or none; what produces for them then has no CPU
+	// of its own. A complex that is too small has one job, with the producers that there is
+	// room for; and if so many sectors do not fit, all jobs have as many as let them, or the
+	// most, fit: Plan.Request says how many. Default: all or nothing.
+	FewerProducers bool
 	// Policy is the order in which core complexes are used. Default: Spread.
 	Policy Policy
 	// Only is the list that Policy List goes by; none otherwise.
@@ -363,6 +368,16 @@ func New(m *topology.Machine, reserved Reserved, q Request) (*Plan, error) {
 		return nil, err
 	}
 	r := newResources(m, reserved, q)
+	if q.FewerProducers && q.Sectors > r.max() {
+		with := func(producers int) *resources {
+			q := q
+			q.Producers = producers
+			return newResources(m, reserved, q)
+		}
+		most := min(q.Sectors, with(0).max())
+		r = with(searchLast(q.Producers, func(n int) bool { return with(n).max() >= most }))
+		q = r.q
+	}
 	p := &Plan{Request: q, Max: r.max(), SectorMemory: q.sectorMemory()}
 	p.Sectors = p.Max
 	if q.Sectors != Max {

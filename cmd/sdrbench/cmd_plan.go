@@ -22,6 +22,8 @@ type planFlags struct {
 	root    string
 	lockDir string
 	json    bool
+
+	producersSet bool
 	placement.Request
 }
 
@@ -55,9 +57,12 @@ Exit codes: 0 all fit, 1 not all that were asked for fit, 2 wrong usage.`,
   sdrbench plan --sectors 14 --proof StackedDrg32GiBV1_1 --memory 1.5TiB --policy pack
   sdrbench plan --sectors max --proof StackedDrg32GiBV1_1 --root machine.txt --json`,
 		Args: cobra.NoArgs,
-		RunE: work(func(ctx context.Context, _ []string) error { return a.runPlan(ctx, f) }),
 	}
 	flags := cmd.Flags()
+	cmd.RunE = work(func(ctx context.Context, _ []string) error {
+		f.producersSet = flags.Changed("producers")
+		return a.runPlan(ctx, f)
+	})
 	flagVar(cmd, &f.Sectors, "sectors", "N", "how many sectors are to fit, or max for as many as do", parseSectors)
 	proofFlag(cmd, &f.proof, "registered seal proof")
 	flagVar(cmd, &f.Budget, "memory", "SIZE", "memory for all jobs together, like 256GiB (default: all there is)", parseBudget)
@@ -67,7 +72,7 @@ Exit codes: 0 all fit, 1 not all that were asked for fit, 2 wrong usage.`,
 		return v, err
 	})
 	flagVar(cmd, &f.Lanes, "lanes", "N", "sectors in lock-step on each hashing core: 1, 2, 4, 8, 16 or 32 (default 1)", parseLanes)
-	flagVar(cmd, &f.Producers, "producers", "N", "CPUs that produce parents for each hashing core (default 1)", input.NumberFrom(0, topology.MaxCPUs))
+	flagVar(cmd, &f.Producers, "producers", "N", "CPUs that produce parents for each hashing core (default 1, or fewer where there is no room for it)", input.NumberFrom(0, topology.MaxCPUs))
 	flagVar(cmd, &f.SMT, "smt", "USE", "what SMT siblings do: produce or idle (default produce)", placement.ParseSMTUse)
 	flagVar(cmd, &f.Mode, "memory-mode", "MODE", "two-layers or one-layer of each sector in memory (default two-layers)", placement.ParseMemoryMode)
 	flagVar(cmd, &f.PageSize, "pages", "SIZE", "pages for layers: any, ordinary, or the size of huge pages, like 1GiB (default any)", parsePages)
@@ -140,6 +145,7 @@ func (a *app) runPlan(ctx context.Context, f planFlags) error {
 	q := f.Request
 	q.SectorSize = uint64(f.proof.SectorSize())
 	q.Policy, q.Only = f.policy.policy, f.policy.only
+	q.FewerProducers = !f.producersSet // as jobs that are not told either
 	p, err := placement.New(m, reserved, q)
 	if err != nil {
 		return usageError{err}
