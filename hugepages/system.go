@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/sdr-engine/sdr/internal/linux"
+	"github.com/sdr-engine/sdr/internal/zoneinfo"
 )
 
 // A system is what /proc and /sys say, below root: / or a directory of text files
@@ -121,9 +122,7 @@ func (s system) nodeAvailable(node int, kept uint64) (n uint64, file string, ok 
 	}
 	files := get("Active(file):") + get("Inactive(file):")
 	files -= min(files, get("Dirty:")+get("Writeback:"))
-	slab := get("SReclaimable:")
-	n = free + files - min(files/2, kept) + slab - min(slab/2, kept)
-	return n - min(n, kept), "/" + file, true
+	return zoneinfo.Available(free, files, get("SReclaimable:"), kept), "/" + file, true
 }
 
 // onlyNode reports whether no other NUMA node has memory.
@@ -131,43 +130,13 @@ func (s system) onlyNode(node int) bool {
 	return slices.Equal(s.list(nodeDirectory+"/has_memory"), []int{node})
 }
 
-// kept is how many of a NUMA node's bytes the kernel does not let go of: who is bound to
-// the node and wants them is killed. Zones have pages below their high watermark, and
-// such as are protected from those who could have others. With transparent huge pages
-// switched on that is many times what a share of the node's size would suggest. Where
-// nothing is known, 1/256 of the node is a guess.
+// kept is how many of a NUMA node's bytes the kernel does not let go of, see
+// zoneinfo.Pages. Where nothing is known, 1/256 of the node is a guess.
 func (s system) kept(node int) (n uint64) {
 	if s.onlyNode(node) {
 		return 0 // the machine's own figure is used
 	}
-	zone, pages := fmt.Sprintf("Node %d,", node), func(text string) uint64 {
-		n, _ := strconv.ParseUint(strings.Trim(text, "(), "), 10, 32)
-		return n
-	}
-	var inside bool
-	var managed, high, protected uint64 // pages of the zone that is being read
-	end := func() {
-		n += min(managed, high+protected) * uint64(linux.PageSize)
-		managed, high, protected = 0, 0, 0
-	}
-	for line := range strings.Lines(string(s.read("proc/zoneinfo"))) {
-		words := strings.Fields(line)
-		switch {
-		case strings.HasPrefix(line, "Node "):
-			end()
-			inside = strings.HasPrefix(line, zone)
-		case !inside || len(words) < 2:
-		case words[0] == "managed":
-			managed = pages(words[1])
-		case words[0] == "high": // "high:" is a CPU's
-			high = pages(words[1])
-		case words[0] == "protection:":
-			for _, word := range words[1:] {
-				protected = max(protected, pages(word))
-			}
-		}
-	}
-	end()
+	n = zoneinfo.Parse(string(s.read("proc/zoneinfo")))[node].Kept * uint64(linux.PageSize)
 	if n == 0 {
 		total, _ := field(s.read(nodePath(node, "meminfo")), "MemTotal:")
 		n = total / 256

@@ -135,10 +135,9 @@ func (r *reader) showing(mounts []mount, group string) mount {
 
 // mounts reads what is mounted, from the better of two files.
 func (r *reader) mounts() (mounts []mount) {
-	unescape := strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`)
 	add := func(fstype, root, point, options string) {
-		mounts = append(mounts, mount{hierarchy{fstype: fstype}, path.Clean(unescape.Replace(root)),
-			strings.TrimPrefix(path.Clean(unescape.Replace(point)), "/"), strings.Split(options, ",")})
+		mounts = append(mounts, mount{hierarchy{fstype: fstype}, path.Clean(unescapeMount(root)),
+			strings.TrimPrefix(path.Clean(unescapeMount(point)), "/"), strings.Split(options, ",")})
 	}
 	if text, ok := r.text(mountinfoFile); ok {
 		for line := range strings.Lines(text) {
@@ -160,6 +159,11 @@ func (r *reader) mounts() (mounts []mount) {
 		}
 	}
 	return mounts
+}
+
+// unescapeMount reads a field of a list of mounts.
+func unescapeMount(field string) string {
+	return strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`).Replace(field)
 }
 
 // mountFields are those of a line of mounts, with a space between each two: a source may be

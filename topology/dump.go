@@ -245,6 +245,11 @@ func essence(name, text string) string {
 		return keepLines(text, "Cpus_allowed_list", "Mems_allowed_list")
 	case mountinfoFile, mountsFile:
 		return linesWith(text, "cgroup2", "cpuset")
+	case zoneinfoFile:
+		return linesThat(text, func(line string) bool {
+			return strings.HasPrefix(line, "Node ") || slices.ContainsFunc([]string{"managed ", "high ", "protection:"},
+				func(field string) bool { return strings.HasPrefix(strings.TrimLeft(line, " "), field) })
+		})
 	case cgroupFile:
 		return linesWith(text, "0::", "cpuset")
 	}
@@ -259,9 +264,15 @@ func essence(name, text string) string {
 
 // linesWith keeps the lines that contain any of some words.
 func linesWith(text string, words ...string) string {
+	return linesThat(text, func(line string) bool {
+		return slices.ContainsFunc(words, func(word string) bool { return strings.Contains(line, word) })
+	})
+}
+
+func linesThat(text string, keep func(line string) bool) string {
 	var kept strings.Builder
 	for line := range strings.Lines(text) {
-		if slices.ContainsFunc(words, func(word string) bool { return strings.Contains(line, word) }) {
+		if keep(line) {
 			kept.WriteString(line)
 		}
 	}

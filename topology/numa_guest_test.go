@@ -563,7 +563,7 @@ func TestNUMAGuestDump(t *testing.T) {
 	describe := func(m *topology.Machine) string {
 		nodes := m.NUMANodes()
 		for i := range nodes { // these change from one moment to the next
-			nodes[i].MemoryFree, nodes[i].MemoryReclaimable = 0, 0
+			nodes[i].MemoryFree, nodes[i].MemoryAvailable = 0, 0
 		}
 		return fmt.Sprint(m.Model(), m.Features(), m.Packages(), nodes, m.Complexes(), m.Cores(), m.CPUs(), m.Allowed(), m.AllowedMems(), m.Degraded())
 	}

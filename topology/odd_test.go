@@ -89,6 +89,15 @@ func TestOddMachines(t *testing.T) {
 			map[string]string{online: "0", nodes + "online": "0", nodes + "has_memory": "0", nodes + "possible": "0", nodes + "node0/cpulist": "0",
 				nodes + "node0/meminfo": "Node 0 MemTotal: 1024 kB\nNode 0 MemFree: 512 kB\n", "proc/meminfo": "MemTotal: 4096 kB\nMemFree: 2048 kB\n"},
 			func(m *Machine) string { return fmt.Sprint(m.NUMANodes()[0].MemoryTotal) }, "4194304"},
+		// Pages of 64 KiB, as on POWER: 1 GiB is 16384 of them. 2048 are kept; of 256 MiB of files 16 MiB are
+		// dirty, and of the others as many as are kept may be, but half at most; 768 + 240 − 120 − 128 MiB.
+		"what lies below the watermarks": {
+			map[string]string{online: "0", nodes + "online": "0", nodes + "node0/cpulist": "0",
+				nodes + "node0/meminfo": "Node 0 MemTotal: 1048576 kB\nNode 0 MemFree: 786432 kB\nNode 0 Active(file): 262144 kB\nNode 0 Dirty: 16384 kB",
+				"proc/zoneinfo":         "Node 0, zone   Normal\n  pages free     12288\n        high     2000\n        managed  16384\n        protection: (0, 48)\n    cpu: 0\n  high:  99999"},
+			func(m *Machine) string {
+				return fmt.Sprint(m.NUMANodes()[0].MemoryFree>>20, m.FreeMemory(MemoryNodes{})[MemoryPool{}]>>20)
+			}, "768 760"},
 		"a node whose memory is not all of the machine's": {
 			map[string]string{online: "0", nodes + "online": "1", nodes + "has_memory": "0-1", nodes + "node1/cpulist": "0",
 				nodes + "node1/meminfo": "Node 1 MemTotal: 1024 kB\nNode 1 MemFree: 512 kB\n", "proc/meminfo": "MemTotal: 4096 kB\nMemFree: 2048 kB\n"},

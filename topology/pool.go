@@ -23,8 +23,7 @@ func SortedPools[V any](of map[MemoryPool]V) []MemoryPool {
 }
 
 // FreeMemory is how many bytes each pool could give when the machine was read, of the
-// nodes chosen whose memory this process may use. Ordinary memory counts with what the kernel
-// would give up for it.
+// nodes chosen whose memory this process may use.
 func (m *Machine) FreeMemory(which MemoryNodes) map[MemoryPool]uint64 {
 	free := map[MemoryPool]uint64{}
 	for i := range m.nodes {
@@ -32,7 +31,7 @@ func (m *Machine) FreeMemory(which MemoryNodes) map[MemoryPool]uint64 {
 		if !m.chosen(which, node) {
 			continue
 		}
-		free[MemoryPool{NUMANode: node.ID}] = node.MemoryFree + min(node.MemoryReclaimable, ^uint64(0)-node.MemoryFree)
+		free[MemoryPool{NUMANode: node.ID}] = node.MemoryAvailable
 		for _, p := range node.HugePages {
 			if p.Size > 0 && p.Free <= ^uint64(0)/p.Size {
 				free[MemoryPool{node.ID, p.Size}] = p.Free * p.Size

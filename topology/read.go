@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/sdr-engine/sdr/internal/linux"
+	"github.com/sdr-engine/sdr/internal/zoneinfo"
 )
 
 // Where things are.
@@ -23,6 +24,7 @@ const (
 	cgroupFile    = "proc/self/cgroup"
 	mountinfoFile = "proc/self/mountinfo"
 	mountsFile    = "proc/mounts"
+	zoneinfoFile  = "proc/zoneinfo"
 )
 
 // Read reads the machine that we run on.
@@ -95,7 +97,8 @@ type reader struct {
 	x86        bool           // by what cpuinfo lists of them
 	designs    map[CPU]design // arm64's, by cpuinfo
 	nodeOf     map[CPU]NUMAIndex
-	coreCaches [][]cache // of each core
+	coreCaches [][]cache              // of each core
+	zones      map[int]zoneinfo.Pages // by NUMA node
 }
 
 // Notes are the reasons why a machine is degraded, in the order of the steps. One
@@ -462,7 +465,7 @@ func (r *reader) soleMemory() {
 	node, whole := &r.m.nodes[sole], NUMANode{ID: r.m.nodes[sole].ID}
 	r.memory(&whole, meminfoFile)
 	if whole.MemoryTotal > node.MemoryTotal {
-		node.MemoryTotal, node.MemoryFree, node.MemoryReclaimable = whole.MemoryTotal, whole.MemoryFree, whole.MemoryReclaimable
+		node.MemoryTotal, node.MemoryFree, node.MemoryAvailable = whole.MemoryTotal, whole.MemoryFree, whole.MemoryAvailable
 	}
 }
 
@@ -505,7 +508,7 @@ func (r *reader) distances(dir string, id NUMANodeID, i int, ids []NUMANodeID) [
 }
 
 // The fields of a meminfo file that we use; a node's have "Node 0 " before them.
-var meminfoFields = []string{"MemTotal", "MemFree", "Active(file)", "Inactive(file)", "SReclaimable"}
+var meminfoFields = []string{"MemTotal", "MemFree", "Active(file)", "Inactive(file)", "SReclaimable", "Dirty", "Writeback"}
 
 // memory reads a node's memory, or the machine's, whose file has the same fields.
 func (r *reader) memory(node *NUMANode, file string) {
@@ -523,12 +526,34 @@ func (r *reader) memory(node *NUMANode, file string) {
 		}
 	}
 	node.MemoryTotal, node.MemoryFree = found["MemTotal"], found["MemFree"]
-	node.MemoryReclaimable = found["Active(file)"] + found["Inactive(file)"] + found["SReclaimable"]
+	const most = 1 << 60 // bytes, so that sums do not overflow
+	files := min(found["Active(file)"], most) + min(found["Inactive(file)"], most)
+	files -= min(files, min(found["Dirty"], most)+min(found["Writeback"], most))
+	node.MemoryAvailable = zoneinfo.Available(min(node.MemoryFree, most), files, min(found["SReclaimable"], most), r.kept(node))
 	for _, name := range meminfoFields[:2] {
 		if _, ok := found[name]; !ok {
 			r.notes.addNode(node.ID, "%s is not known, and taken for 0", name)
 		}
 	}
+}
+
+// kept is how many of a NUMA node's bytes the kernel does not let go of; 0 if that is not known.
+func (r *reader) kept(node *NUMANode) uint64 {
+	if r.zones == nil {
+		text, _ := r.text(zoneinfoFile)
+		r.zones = zoneinfo.Parse(text)
+	}
+	zones := r.zones[int(node.ID)]
+	if zones.Managed == 0 {
+		return 0
+	}
+	// A node's memory is its managed pages, so it tells their size, which a dump of another machine
+	// does not say.
+	page := uint64(4 << 10)
+	for page < 64<<10 && node.MemoryTotal/zones.Managed > page*3/2 {
+		page *= 2
+	}
+	return min(zones.Kept*page, node.MemoryTotal)
 }
 
 // hugePages reads the pools in a directory.

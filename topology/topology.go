@@ -38,10 +38,10 @@ type NUMANode struct {
 	MemoryKind  MemoryKind
 	MemoryTotal uint64 // bytes
 	MemoryFree  uint64 // bytes that nothing uses
-	// MemoryReclaimable is what the kernel can give up at once for somebody who
-	// asks: clean page cache and slabs, in bytes, besides MemoryFree.
-	MemoryReclaimable uint64
-	HugePages         []HugePagePool // by size, ascending
+	// MemoryAvailable is what the kernel can give to somebody who asks, in bytes: MemoryFree, with clean
+	// page cache and slabs, without what it keeps below its zones' watermarks.
+	MemoryAvailable uint64
+	HugePages       []HugePagePool // by size, ascending
 }
 
 // A HugePagePool counts the huge pages of one size on one NUMA node.

@@ -37,8 +37,8 @@ func pictureOf(m *Machine) picture {
 		p.Packages = append(p.Packages, fmt.Sprintf("%d: %s", pkg.ID, pkg.CPUs))
 	}
 	for _, n := range m.NUMANodes() {
-		p.Nodes = append(p.Nodes, fmt.Sprintf("%d: CPUs %s, distances %d, %v, bytes %d free %d reclaimable %d, pages %d",
-			n.ID, n.CPUs, n.Distances, n.MemoryKind, n.MemoryTotal, n.MemoryFree, n.MemoryReclaimable, n.HugePages))
+		p.Nodes = append(p.Nodes, fmt.Sprintf("%d: CPUs %s, distances %d, %v, bytes %d free %d available %d, pages %d",
+			n.ID, n.CPUs, n.Distances, n.MemoryKind, n.MemoryTotal, n.MemoryFree, n.MemoryAvailable, n.HugePages))
 	}
 	for _, c := range m.Complexes() {
 		p.Complexes = append(p.Complexes, fmt.Sprintf("CPUs %s, L%d %d bytes, node #%d, package #%d, cores #%d", c.CPUs, c.CacheLevel, c.CacheSize, c.NUMANode, c.Package, c.Cores))
@@ -334,5 +334,3 @@ func TestMissingFiles(t *testing.T) {
 		})
 	}
 }
-
-func within(name, dir string) bool { return name == dir || strings.HasPrefix(name, dir+"/") }

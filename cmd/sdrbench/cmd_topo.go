@@ -15,6 +15,7 @@ import (
 type topoFlags struct {
 	root    string
 	dump    string
+	dir     string
 	lockDir string
 	json    bool
 }
@@ -28,11 +29,13 @@ func (a *app) topo() *cobra.Command {
 packages, NUMA nodes with their memory and huge pages, core complexes (cores that
 share an L3 cache), cores with their hardware threads. It says what it could not
 find out. On this machine it marks the cores that jobs hold. It writes nothing,
-unless told to write a dump.
+unless told to write a dump. To learn how direct I/O in the sealing directory is to
+be aligned it opens a file there that has no name, and is gone at once.
 
 A dump is one text file with what topo reads of a machine and nothing else, no
 serial numbers for example. It shows that machine on another one.`,
 		Example: `  sdrbench topo
+  sdrbench topo --dir /mnt/sealing
   sdrbench topo --dump machine.txt
   sdrbench topo --root machine.txt --json`,
 		Args: cobra.NoArgs,
@@ -40,9 +43,13 @@ serial numbers for example. It shows that machine on another one.`,
 	}
 	cmd.Flags().StringVar(&f.root, "root", f.root, "show the machine of this `DIR`, which holds its sys and proc, or of a dump file")
 	cmd.Flags().StringVar(&f.dump, "dump", "", "write a dump of the machine to `FILE` and show nothing")
+	cmd.Flags().StringVar(&f.dir, "dir", "", "show what disk this sealing `DIR` is on: file system, space, alignment for direct I/O")
+	_ = cmd.MarkFlagDirname("dir")
 	a.lockDirFlag(cmd, &f.lockDir)
 	cmd.Flags().BoolVar(&f.json, "json", false, "print JSON")
 	cmd.MarkFlagsMutuallyExclusive("dump", "json")
+	cmd.MarkFlagsMutuallyExclusive("dump", "dir")
+	cmd.MarkFlagsMutuallyExclusive("root", "dir")
 	return cmd
 }
 
@@ -66,8 +73,20 @@ func (a *app) runTopo(ctx context.Context, f topoFlags) error {
 	if err != nil {
 		return err
 	}
+	var disk *topology.Disk
+	if f.dir != "" {
+		d, err := topology.ReadDisk(f.dir)
+		if err != nil {
+			return err
+		}
+		disk = &d
+	}
 	if f.json {
-		return a.printJSON(newTopoJSON(m))
+		t := newTopoJSON(m)
+		if disk != nil {
+			t.Dir = newTopoDisk(f.dir, disk)
+		}
+		return a.printJSON(t)
 	}
 	held, err := a.heldOn(ctx, f.root, f.lockDir)
 	if err != nil {
@@ -80,7 +99,11 @@ func (a *app) runTopo(ctx context.Context, f topoFlags) error {
 			p.Columns = width
 		}
 	}
-	return a.print("%s", p.Text())
+	text := p.Text()
+	if disk != nil {
+		text += view.Disk(f.dir, disk)
+	}
+	return a.print("%s", text)
 }
 
 // topoJSON is a contract with scripts. Lists are never null; nodes are named by the
@@ -100,6 +123,25 @@ type topoJSON struct {
 	Allowed     []topology.CPU            `json:"allowed"`
 	AllowedMems []topology.NUMANodeID     `json:"allowed_mems"`
 	Degraded    []string                  `json:"degraded"`
+	Dir         *topoDisk                 `json:"dir,omitempty"` // of --dir
+}
+
+// What is not known is null, "" or 0.
+type topoDisk struct {
+	Path             string `json:"path"`
+	Device           string `json:"device"`
+	Source           string `json:"source"`
+	FileSystem       string `json:"file_system"`
+	MountPoint       string `json:"mount_point"`
+	Rotational       *bool  `json:"rotational"`
+	FreeSpace        uint64 `json:"free_space"`              // bytes
+	LogicalBlockSize uint64 `json:"logical_block_size"`      // bytes
+	DirectMemory     uint64 `json:"direct_memory_alignment"` // bytes
+	DirectOffset     uint64 `json:"direct_offset_alignment"` // bytes
+}
+
+func newTopoDisk(path string, d *topology.Disk) *topoDisk {
+	return &topoDisk{path, d.Device, d.Source, d.FileSystem, d.MountPoint, d.Rotational, d.FreeSpace, d.LogicalBlockSize, d.DirectMemory, d.DirectOffset}
 }
 
 type topoPackage struct {

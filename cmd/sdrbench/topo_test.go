@@ -71,6 +71,34 @@ func TestTopoJSON(t *testing.T) {
 	}
 }
 
+// TestTopoDir shows the disk of a directory, which is empty as before.
+func TestTopoDir(t *testing.T) {
+	dir := t.TempDir()
+	var got topoJSON
+	if err := json.Unmarshal([]byte(mustRun(t, nil, "topo", "--dir", dir, "--json")), &got); err != nil {
+		t.Fatal(err)
+	}
+	want, err := topology.ReadDisk(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Dir == nil || got.Dir.Path != dir || got.Dir.FileSystem != want.FileSystem || got.Dir.DirectOffset != want.DirectOffset || got.Dir.FreeSpace == 0 {
+		t.Errorf("%+v, want %+v", got.Dir, want)
+	}
+	if text := mustRun(t, nil, "topo", "--dir", dir); !strings.Contains(text, want.FileSystem) || !strings.Contains(text, dir) {
+		t.Errorf("topo says\n%s\nwant %+v", text, want)
+	}
+	dump := filepath.Join("..", "..", "topology", "testdata", "hybrid.txt")
+	for _, c := range []struct {
+		exit int
+		args []string
+	}{{1, []string{"--dir", filepath.Join(dir, "missing")}}, {2, []string{"--dir", dir, "--root", dump}}, {2, []string{"--dir", dir, "--dump", "-"}}} {
+		if run := sdrbench(t, nil, append([]string{"topo"}, c.args...)...); run.exit != c.exit {
+			t.Errorf("%q: exit code %d: %s; want %d", c.args, run.exit, run.stderr, c.exit)
+		}
+	}
+}
+
 func nodeNumbers(ids []topology.NUMANodeID) []any {
 	numbers := []int{}
 	for _, id := range ids {

@@ -131,6 +131,38 @@ func (p *Machine) nodeLine(n topology.NUMAIndex) string {
 	return text
 }
 
+// Disk says what a directory is on.
+func Disk(dir string, d *topology.Disk) string {
+	known := func(text string) string {
+		if text == "" {
+			return "not known"
+		}
+		return Visible(text)
+	}
+	size := func(bytes uint64) string {
+		if bytes == 0 {
+			return "not known"
+		}
+		return topology.SizeText(bytes)
+	}
+	device := "not known"
+	if d.Device != "" {
+		device = Visible(d.Device)
+		if d.Rotational != nil {
+			device += map[bool]string{true: ", rotational", false: ", not rotational"}[*d.Rotational]
+		}
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "\ndirectory %s\n", Visible(dir))
+	for _, line := range [][2]string{
+		{"device", device}, {"file system", known(d.FileSystem) + ", " + known(d.Source) + " on " + known(d.MountPoint)}, {"free", size(d.FreeSpace)},
+		{"logical block", size(d.LogicalBlockSize)}, {"direct I/O", "aligned to " + size(d.DirectMemory) + " in memory, " + size(d.DirectOffset) + " in the file"},
+	} {
+		fmt.Fprintf(&b, "  %-14s%s\n", line[0], line[1])
+	}
+	return b.String()
+}
+
 // MemoryKind says what a NUMA node's memory is: "384 GiB of NVDIMM".
 func MemoryKind(node topology.NUMANode) string {
 	kind := map[topology.MemoryKind]string{topology.OtherMemory: "memory of a device", topology.GPUMemory: "memory of a GPU"}[node.MemoryKind]
