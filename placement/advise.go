@@ -3,6 +3,7 @@ package placement
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/sdr-engine/sdr/internal/words"
@@ -15,7 +16,7 @@ func (r *resources) limits(fit int) (limits []Limit) {
 		limits = append(limits, Limit{Kind: kind, Text: fmt.Sprintf(format, args...)})
 	}
 	addPool := func(kind LimitKind, pool topology.MemoryPool, format string, args ...any) {
-		limits = append(limits, Limit{kind, true, pool, fmt.Sprintf(format, args...)})
+		limits = append(limits, Limit{Kind: kind, OfNode: true, Pool: pool, Text: fmt.Sprintf(format, args...)})
 	}
 	more, cpus := fit+1, 1+r.q.Producers
 	if !r.coresSuffice(more) {
@@ -64,7 +65,29 @@ func (r *resources) limits(fit int) (limits []Limit) {
 		add(LimitBudget, "memory budget: %s; %s %s, one more %s", topology.SizeText(r.q.Budget), take(fit),
 			topology.SizeText(r.memory(fit)), topology.SizeText(r.memory(more)-r.memory(fit)))
 	}
+	for i := range limits {
+		limits[i].Sectors = r.maxWithout(limits[i].Kind)
+	}
 	return limits
+}
+
+// maxWithout is how many sectors would fit if one kind of limit were not.
+func (r *resources) maxWithout(kind LimitKind) int {
+	lifted := func(kinds ...LimitKind) bool { return slices.Contains(kinds, kind) }
+	cores := r.slots
+	if kind == LimitComplexes { // cores wherever they are
+		var all counts
+		for i := range r.complexes {
+			all = counts{all.ones + r.complexes[i].all.ones, all.twos + r.complexes[i].all.twos}
+		}
+		cores = max(cores, slots(all, 1+r.q.Producers))
+	}
+	return searchLast(MaxSectors, func(n int) bool {
+		return (lifted(LimitCores) || r.jobs(n) <= cores) &&
+			(lifted(LimitHugePages) || lifted(LimitMemory) && !r.q.strict() || r.layersSuffice(n)) &&
+			(lifted(LimitMemory) || r.bytesSuffice(n)) &&
+			(lifted(LimitBudget) || r.budgetSuffices(n))
+	})
 }
 
 // pools are those of one page size.

@@ -244,6 +244,9 @@ type Limit struct {
 	OfNode bool                // memory of one NUMA node is meant
 	Pool   topology.MemoryPool // that memory
 	Text   string              // for people
+	// Sectors is how many would fit if this kind of limit were not: its price is those that do
+	// not. It is MaxSectors where nothing else limits.
+	Sectors int
 }
 
 // A Help is something that would let more sectors fit.
@@ -361,6 +364,34 @@ func (q *Request) unit() uint64 {
 // takes nothing. That not everything fits is no error; errors are a *RequestError,
 // a *CPUError, a *BudgetError or a *topology.MemoryNodeError.
 func New(m *topology.Machine, reserved Reserved, q Request) (*Plan, error) {
+	r, err := resourcesFor(m, reserved, q)
+	if err != nil {
+		return nil, err
+	}
+	q = r.q
+	p := &Plan{Request: q, Max: r.max(), SectorMemory: q.sectorMemory()}
+	p.Sectors = p.Max
+	if q.Sectors != Max {
+		p.Sectors = min(q.Sectors, p.Max)
+	}
+	p.Memory = r.memory(p.Sectors)
+	p.Jobs = r.place(p.Sectors)
+	p.Limits = r.limits(p.Max)
+	p.Helps = r.helps(m, reserved, p.Max)
+	return p, nil
+}
+
+// Room is a plan's Max, without the plan: for those who compare many requests.
+func Room(m *topology.Machine, reserved Reserved, q Request) (int, error) {
+	r, err := resourcesFor(m, reserved, q)
+	if err != nil {
+		return 0, err
+	}
+	return r.max(), nil
+}
+
+// resourcesFor is what a request can use, with as many producers as it then has.
+func resourcesFor(m *topology.Machine, reserved Reserved, q Request) (*resources, error) {
 	if q.Lanes == 0 {
 		q.Lanes = 1
 	}
@@ -376,16 +407,6 @@ func New(m *topology.Machine, reserved Reserved, q Request) (*Plan, error) {
 		}
 		most := min(q.Sectors, with(0).max())
 		r = with(searchLast(q.Producers, func(n int) bool { return with(n).max() >= most }))
-		q = r.q
 	}
-	p := &Plan{Request: q, Max: r.max(), SectorMemory: q.sectorMemory()}
-	p.Sectors = p.Max
-	if q.Sectors != Max {
-		p.Sectors = min(q.Sectors, p.Max)
-	}
-	p.Memory = r.memory(p.Sectors)
-	p.Jobs = r.place(p.Sectors)
-	p.Limits = r.limits(p.Max)
-	p.Helps = r.helps(m, reserved, p.Max)
-	return p, nil
+	return r, nil
 }

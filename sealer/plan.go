@@ -74,10 +74,6 @@ func noRoom(sectors int, limits []placement.Limit) string {
 	return strings.Join(texts, "; ")
 }
 
-// parentsCycles are what parents cost for each node, whichever kernel hashes: they count
-// where no core is left for their producers.
-const parentsCycles = 450
-
 // plan is the plan that takes the least time for all sectors, as far as the setup
 // leaves it open how many cores hash; with layers in files, if those suffice for all.
 func (v *View) plan(s *setup, sectors int) (*placement.Plan, error) {
@@ -165,7 +161,7 @@ func (v *View) planShape(s *setup, sectors int) (*placement.Plan, error) {
 		}
 		without := slices.ContainsFunc(plan.Jobs, func(j placement.Job) bool { return len(j.Producers) == 0 })
 		if without && n >= cores {
-			cycles += parentsCycles / float64(n)
+			cycles += engine.ParentsCycles / float64(n)
 		}
 		if !plan.Fits() {
 			short = plan
