@@ -31,21 +31,20 @@ func (r *resources) place(sectors int) []Job {
 // A group is cores of a complex that are alike for whoever chooses hashers: on one NUMA node, of
 // one kind, with a sibling or without.
 type group struct {
-	complex  int // position in resources.complexes
-	node     topology.NUMAIndex
-	kind     topology.CoreKind
-	pair     bool
-	cores    []freeCore // that do not hash yet
-	lacks    int        // producers that jobs here have too few
-	position int        // of its first core in the complex
+	complex int // position in resources.complexes
+	node    topology.NUMAIndex
+	kind    topology.CoreKind
+	pair    bool
+	cores   []freeCore // that do not hash yet
+	lacks   int        // producers that jobs here have too few
 }
 
 func (r *resources) groups() (groups []group) {
 	for i := range r.complexes {
 		c := &r.complexes[i]
 		first := len(groups)
-		for at, core := range c.cores {
-			g := group{i, core.numaNode, core.kind, len(core.cpus) > 1, nil, r.q.Producers - c.producers, at}
+		for _, core := range c.cores {
+			g := group{i, core.numaNode, core.kind, len(core.cpus) > 1, nil, r.q.Producers - c.producers}
 			same := slices.IndexFunc(groups[first:], func(o group) bool { return o.node == g.node && o.kind == g.kind && o.pair == g.pair })
 			if same < 0 {
 				same = len(groups) - first
@@ -82,12 +81,18 @@ type home struct {
 func (r *resources) choose(sectors int, numbers map[home]counts) (jobs []Job, homes []topology.NUMAIndex, taken map[home]counts, local bool) {
 	var (
 		groups    = r.groups()
+		empty     = 0 // of groups
 		hashers   = make([]counts, len(r.complexes))
 		more      = make([]int, len(r.complexes)) // jobs
 		room      = r.slots                       // the sum of more
 		inComplex = make([]int, len(r.complexes)) // jobs
 		onNode    = make([]int, len(r.nodes))     // jobs
 		used      = make([]use, len(r.nodes))
+		to        = make([]struct { // from each node, the nearest with room for a job
+			known    bool
+			node     topology.NUMAIndex
+			distance int
+		}, len(r.nodes))
 	)
 	local, taken = true, map[home]counts{}
 	for i := range r.complexes {
@@ -109,38 +114,44 @@ func (r *resources) choose(sectors int, numbers map[home]counts) (jobs []Job, ho
 		takes := use{1, r.layerUnits(job.Sectors)}
 		left := r.jobs(sectors)
 
-		distances := make([]int, len(r.nodes)) // from each node to the nearest with room; 0 is not yet known
+		if left == 0 {
+			clear(to) // the last job may take less
+		}
 		distance := func(node topology.NUMAIndex) int {
-			if distances[node] == 0 {
-				distances[node] = math.MaxInt
-				if to, layers, all := nearest(node, takes); all {
-					distances[node] = 2 * r.distance(node, to)
+			t := &to[node]
+			if !t.known {
+				t.known, t.distance = true, math.MaxInt
+				var layers, all bool
+				if t.node, layers, all = nearest(node, takes); all {
+					t.distance = 2 * r.distance(node, t.node)
 				} else if layers {
-					distances[node] = 2*r.distance(node, to) + 1
+					t.distance = 2*r.distance(node, t.node) + 1
 				}
 			}
-			return distances[node]
+			return t.distance
 		}
-		// better compares where a job would go; by what matters most first.
-		better := func(a, b *group) bool {
-			kinds, distances := cmp.Compare(rank(a.kind), rank(b.kind)), cmp.Compare(distance(a.node), distance(b.node))
+		// order is what a job there is compared by, what matters most first.
+		order := func(g *group) (order [6]int) {
+			order[0], order[1], order[2] = rank(g.kind), distance(g.node), g.lacks
 			if numbers != nil {
-				kinds, distances = distances, kinds
+				order[0], order[1] = order[1], order[0]
 			}
-			order := cmp.Or(kinds, distances, cmp.Compare(a.lacks, b.lacks))
 			if r.q.Policy == Spread {
-				order = cmp.Or(order, cmp.Compare(inComplex[a.complex], inComplex[b.complex]),
-					cmp.Compare(onNode[a.node], onNode[b.node]),
-					cmp.Compare(r.complexes[a.complex].held, r.complexes[b.complex].held))
+				order[3], order[4], order[5] = inComplex[g.complex], onNode[g.node], r.complexes[g.complex].held
 			}
-			return order < 0
+			return order
 		}
 		var best *group
+		var bestOrder [6]int
 		var bestMore int
 		for i := range groups {
 			g := &groups[i]
 			c := g.complex
-			if len(g.cores) == 0 || more[c] == 0 || best != nil && !better(g, best) {
+			if len(g.cores) == 0 || more[c] == 0 {
+				continue
+			}
+			o := order(g)
+			if best != nil && slices.Compare(o[:], bestOrder[:]) >= 0 {
 				continue
 			}
 			after := hashers[c].plus(g.pair)
@@ -153,25 +164,32 @@ func (r *resources) choose(sectors int, numbers map[home]counts) (jobs []Job, ho
 				continue
 			}
 			if then := r.complexes[c].more(after); numbers != nil || room-more[c]+then >= left {
-				best, bestMore = g, then
+				best, bestOrder, bestMore = g, o, then
 			}
 		}
-		c, core := best.complex, best.cores[0]
-		best.cores = best.cores[1:]
-		job.Hasher, job.Kind, job.Complex, job.NUMANode = core.cpus[0], core.kind, r.complexes[c].index, r.nodes[best.node].ID
-		jobs, homes = append(jobs, job), append(homes, best.node)
-		hashers[c] = hashers[c].plus(best.pair)
+		c, core, node, pair := best.complex, best.cores[0], best.node, best.pair
+		if best.cores = best.cores[1:]; len(best.cores) == 0 {
+			if empty++; empty > len(groups)/2 { // those that hash all are looked at no more
+				groups, empty = slices.DeleteFunc(groups, func(g group) bool { return len(g.cores) == 0 }), 0
+			}
+		}
+		job.Hasher, job.Kind, job.Complex, job.NUMANode = core.cpus[0], core.kind, r.complexes[c].index, r.nodes[node].ID
+		jobs, homes = append(jobs, job), append(homes, node)
+		hashers[c] = hashers[c].plus(pair)
 		room += bestMore - more[c]
 		more[c] = bestMore
 		inComplex[c]++
-		onNode[best.node]++
-		memory, _, ok := nearest(best.node, takes)
+		onNode[node]++
+		memory, _, ok := nearest(node, takes)
 		used[memory] = used[memory].plus(takes)
-		ok = ok && memory == best.node
+		for i := range to {
+			to[i].known = to[i].known && to[i].node != memory
+		}
+		ok = ok && memory == node
 		local = local && ok
 		if ok || numbers != nil {
-			at := home{c, best.node}
-			taken[at] = taken[at].plus(best.pair)
+			at := home{c, node}
+			taken[at] = taken[at].plus(pair)
 		}
 	}
 	return jobs, homes, taken, local
@@ -280,6 +298,9 @@ func (r *resources) giveMemory(jobs []Job, homes []topology.NUMAIndex) {
 	}
 	for rank := range r.nodes {
 		for i := range jobs {
+			if missing[i] == 0 {
+				continue
+			}
 			node := r.nearest[homes[i]][rank]
 			for _, pool := range pools[node] {
 				n := min(missing[i], r.unitsIn(pool, free[pool]))
