@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/big"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/sdr-engine/sdr/engine"
+	"github.com/sdr-engine/sdr/internal/testkit"
 	"github.com/sdr-engine/sdr/reserve"
 	"github.com/sdr-engine/sdr/topology"
 )
@@ -177,6 +179,66 @@ func TestBestPlan(t *testing.T) {
 	if run := sdrbench(t, nil, "plan", "--for", "speed", "--proof", "StackedDrg2KiBV1"); run.exit != 2 || !strings.Contains(run.stderr, `"speed" is not latency or throughput`) {
 		t.Errorf("exit code %d: %s", run.exit, run.stderr)
 	}
+}
+
+// TestSharedDumps: plan finds, in dumps of real machines and of made-up ones, what is expected beside them. See
+// CONTRIBUTING.md for where those are.
+func TestSharedDumps(t *testing.T) {
+	testkit.NeedsLong(t, "dumps take seconds to unpack")
+	python, err := exec.LookPath("python3")
+	if err != nil {
+		t.Skip("no python3, which the dumps' own check is for: ", err)
+	}
+	dirs := []string{os.Getenv("SDR_SHARED")}
+	if dirs[0] == "" {
+		at, err := os.Getwd()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for dirs = nil; filepath.Dir(at) != at; at = filepath.Dir(at) {
+			dirs = append(dirs, filepath.Join(at, "shared"))
+		}
+	}
+	for _, dir := range dirs {
+		dir = filepath.Join(dir, "topologies")
+		if _, err := os.Stat(filepath.Join(dir, "check_plan.py")); err != nil {
+			continue
+		}
+		// What is expected of topo alone, topology's tests hold it to.
+		planned := t.TempDir()
+		expected, err := filepath.Glob(filepath.Join(dir, "*.expect.json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, expect := range expected {
+			text, err := os.ReadFile(expect)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !strings.Contains(string(text), `"plan"`) {
+				continue
+			}
+			for _, file := range []string{expect, strings.TrimSuffix(expect, ".expect.json") + ".tar.bz2"} {
+				if err := os.Symlink(file, filepath.Join(planned, filepath.Base(file))); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		out, err := exec.CommandContext(t.Context(), python, filepath.Join(dir, "check_plan.py"), "sdrbench", planned).CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		for line := range strings.Lines(string(out)) {
+			if strings.Contains(line, " BAD ") {
+				t.Error(strings.TrimSpace(line))
+			}
+		}
+		if !strings.Contains(string(out), " OK") {
+			t.Errorf("nothing was checked: %s", out)
+		}
+		return
+	}
+	t.Skipf("no check_plan.py in topologies below any of %q", dirs)
 }
 
 // TestPlanKernels: every kernel whose cycles the engine knows has its features here, or no plan would use it.
