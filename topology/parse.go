@@ -47,7 +47,7 @@ func parseList[T CPU | NUMANodeID](what, text string, limit int) (numbers []T, e
 	if trimmed == "" {
 		return nil, nil
 	}
-	in := make([]bool, limit)
+	var in []bool // as long as need be
 	for part := range strings.SplitSeq(trimmed, ",") {
 		from, to, isRange := strings.Cut(part, "-")
 		if !isRange {
@@ -66,6 +66,9 @@ func parseList[T CPU | NUMANodeID](what, text string, limit int) (numbers []T, e
 		}
 		if ends[0] > ends[1] {
 			return failed("%s runs backwards", abridge(part))
+		}
+		if more := ends[1] + 1 - len(in); more > 0 {
+			in = append(in, make([]bool, more)...)
 		}
 		for n := ends[0]; n <= ends[1]; n++ {
 			in[n] = true

@@ -99,6 +99,8 @@ type reader struct {
 	nodeOf     map[CPU]NUMAIndex
 	coreCaches [][]cache              // of each core
 	zones      map[int]zoneinfo.Pages // by NUMA node
+
+	parsedLists map[string]CPUSet // by their texts
 }
 
 // Notes are the reasons why a machine is degraded, in the order of the steps. One
@@ -219,7 +221,7 @@ func parseInt(text string) (int, error) {
 // some, masks in others, by the kernel's age.
 func (r *reader) cpuSet(dir string, lists, masks []string) (CPUSet, bool) {
 	for _, name := range lists {
-		if set, ok := parsed(r, dir+"/"+name, ParseCPUList); ok {
+		if set, ok := parsed(r, dir+"/"+name, r.parseOnce); ok {
 			return set, true
 		}
 	}
@@ -229,6 +231,22 @@ func (r *reader) cpuSet(dir string, lists, masks []string) (CPUSet, bool) {
 		}
 	}
 	return CPUSet{}, false
+}
+
+// parseOnce parses a list of CPUs. Those who share something have the same text, and on a large
+// machine most of the time went into reading it again.
+func (r *reader) parseOnce(text string) (CPUSet, error) {
+	if set, ok := r.parsedLists[text]; ok {
+		return set, nil
+	}
+	set, err := ParseCPUList(text)
+	if err == nil {
+		if r.parsedLists == nil {
+			r.parsedLists = map[string]CPUSet{}
+		}
+		r.parsedLists[text] = set
+	}
+	return set, err
 }
 
 // cpuSetOf reads a set that must name a CPU, such as those that share a core with it. A list that
