@@ -181,8 +181,8 @@ type Reserved struct {
 // A Plan is where sectors go.
 type Plan struct {
 	Request Request // with its defaults
-	// Max is how many sectors would fit, Sectors how many are placed in Jobs: as
-	// many as were asked for, or Max if that is less.
+	// Max is how many sectors would fit, with as many producers as Request says; Sectors how many
+	// are placed in Jobs: as many as were asked for, or Max if that is less.
 	Max, Sectors int
 	Jobs         []Job
 	// SectorMemory is a sector's part of the memory, in bytes; Memory is what all
