@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"math/bits"
 	"slices"
@@ -34,6 +35,14 @@ var typicalCycles = map[string]float64{
 	"armv8/2":   2 * 1_500,
 	"generic/1": 20_000,
 }
+
+// CyclesByKernel are a node's, all lanes together, by kernel: for every kernel that there is, whichever
+// this machine can run, as measured on AMD Zen 3 and 5 and on Intel Emerald Rapids, or estimated.
+func CyclesByKernel() map[string]float64 { return maps.Clone(typicalCycles) }
+
+// ParentsCycles are what parents cost for each node, whichever kernel hashes: they count where
+// no core is left for their producers.
+const ParentsCycles = 450
 
 // maxCycles keeps their sum, over all sectors, a number.
 const maxCycles = 1e100

@@ -2,6 +2,8 @@ package placement
 
 import (
 	"fmt"
+	"math"
+	"slices"
 	"strings"
 
 	"github.com/sdr-engine/sdr/internal/words"
@@ -14,14 +16,14 @@ func (r *resources) limits(fit int) (limits []Limit) {
 		limits = append(limits, Limit{Kind: kind, Text: fmt.Sprintf(format, args...)})
 	}
 	addPool := func(kind LimitKind, pool topology.MemoryPool, format string, args ...any) {
-		limits = append(limits, Limit{kind, true, pool, fmt.Sprintf(format, args...)})
+		limits = append(limits, Limit{Kind: kind, OfNode: true, Pool: pool, Text: fmt.Sprintf(format, args...)})
 	}
 	more, cpus := fit+1, 1+r.q.Producers
 	if !r.coresSuffice(more) {
 		var all counts
 		held := 0
 		for i := range r.complexes {
-			n := r.complexes[i].counts()
+			n := r.complexes[i].all
 			all.ones, all.twos, held = all.ones+n.ones, all.twos+n.twos, held+r.complexes[i].held
 		}
 		free := words.Count(all.ones+all.twos, "core") + " free"
@@ -63,7 +65,29 @@ func (r *resources) limits(fit int) (limits []Limit) {
 		add(LimitBudget, "memory budget: %s; %s %s, one more %s", topology.SizeText(r.q.Budget), take(fit),
 			topology.SizeText(r.memory(fit)), topology.SizeText(r.memory(more)-r.memory(fit)))
 	}
+	for i := range limits {
+		limits[i].Sectors = r.maxWithout(limits[i].Kind)
+	}
 	return limits
+}
+
+// maxWithout is how many sectors would fit if one kind of limit were not.
+func (r *resources) maxWithout(kind LimitKind) int {
+	lifted := func(kinds ...LimitKind) bool { return slices.Contains(kinds, kind) }
+	cores := r.slots
+	if kind == LimitComplexes { // cores wherever they are
+		var all counts
+		for i := range r.complexes {
+			all = counts{all.ones + r.complexes[i].all.ones, all.twos + r.complexes[i].all.twos}
+		}
+		cores = max(cores, slots(all, 1+r.q.Producers))
+	}
+	return searchLast(MaxSectors, func(n int) bool {
+		return (lifted(LimitCores) || r.jobs(n) <= cores) &&
+			(lifted(LimitHugePages) || lifted(LimitMemory) && !r.q.strict() || r.layersSuffice(n)) &&
+			(lifted(LimitMemory) || r.bytesSuffice(n)) &&
+			(lifted(LimitBudget) || r.budgetSuffices(n))
+	})
 }
 
 // pools are those of one page size.
@@ -175,10 +199,13 @@ func (r *resources) missingCores(jobs int) string {
 			}
 		}
 	}
-	fewest := enough(counts{}, false, jobs)
+	fewest := math.MaxInt
 	for i := range r.complexes {
-		n := r.complexes[i].counts()
+		n := r.complexes[i].all
 		fewest = min(fewest, enough(n, n.twos > 0, r.complexes[i].slots+jobs))
+	}
+	if len(r.complexes) == 0 {
+		fewest = enough(counts{}, false, jobs)
 	}
 	if fewest == 1 {
 		return "1 more free core in the right core complex"

@@ -22,10 +22,12 @@ const threadsPerCore = 2
 
 // A freeComplex is what is free in a core complex.
 type freeComplex struct {
-	index topology.ComplexIndex
-	cores []freeCore // in the order in which they become hashers
-	held  int        // cores that others hold
-	slots int        // jobs that fit
+	index     topology.ComplexIndex
+	cores     []freeCore // performance cores first, and among them those with a sibling to produce on
+	held      int        // cores that others hold
+	all       counts     // of the cores
+	slots     int        // jobs that fit
+	producers int        // of each of them
 }
 
 // Resources is what a request could use of a machine.
@@ -35,6 +37,7 @@ type resources struct {
 	nearest   [][]topology.NUMAIndex // for each node, all by their distance from it
 	complexes []freeComplex
 	free      map[topology.MemoryPool]uint64 // bytes, of all pools
+	memoryOn  []nodeMemory                   // of each node
 
 	slots    int    // jobs that the cores allow
 	inFiles  uint64 // units for layers in files, if they are to lie there
@@ -47,9 +50,11 @@ func newResources(m *topology.Machine, reserved Reserved, q Request) *resources 
 	r := &resources{q: q, nodes: m.NUMANodes(), free: m.FreeMemory(q.MemoryNodes)}
 
 	for i := range r.nodes {
-		order := make([]topology.NUMAIndex, len(r.nodes))
-		for j := range order {
-			order[j] = topology.NUMAIndex(j)
+		order := []topology.NUMAIndex{topology.NUMAIndex(i)} // it comes first, however near others claim to be
+		for j := range r.nodes {
+			if j != i {
+				order = append(order, topology.NUMAIndex(j))
+			}
 		}
 		slices.SortStableFunc(order, func(a, b topology.NUMAIndex) int {
 			return cmp.Compare(r.distance(topology.NUMAIndex(i), a), r.distance(topology.NUMAIndex(i), b))
@@ -83,10 +88,15 @@ func newResources(m *topology.Machine, reserved Reserved, q Request) *resources 
 			}
 			if len(core.cpus) > 0 {
 				c.cores = append(c.cores, core)
+				c.all = c.all.plus(len(core.cpus) > 1)
 			}
 		}
-		c.slots = slots(c.counts(), 1+q.Producers)
-		c.sort(1 + q.Producers)
+		c.producers = q.Producers
+		c.slots = slots(c.all, 1+q.Producers)
+		if n := c.all; q.FewerProducers && c.slots == 0 && len(c.cores) > 0 {
+			c.slots, c.producers = 1, n.ones+2*n.twos-1
+		}
+		c.sort()
 		r.complexes = append(r.complexes, c)
 		r.slots += c.slots
 	}
@@ -107,6 +117,9 @@ func newResources(m *topology.Machine, reserved Reserved, q Request) *resources 
 		r.inFiles += min(bytes, maxPool)
 	}
 	r.inFiles /= q.unit() // a job may have files of several nodes
+	for _, node := range r.nodes {
+		r.memoryOn = append(r.memoryOn, r.memoryOf(node.ID))
+	}
 	return r
 }
 
@@ -144,17 +157,11 @@ func (r *resources) unitsIn(pool topology.MemoryPool, bytes uint64) uint64 {
 // Counts is how many cores have one CPU to use, and how many two.
 type counts struct{ ones, twos int }
 
-func (c *freeComplex) counts() (n counts) { return count(c.cores) }
-
-func count(cores []freeCore) (n counts) {
-	for _, core := range cores {
-		if len(core.cpus) == 1 {
-			n.ones++
-		} else {
-			n.twos++
-		}
+func (n counts) plus(two bool) counts {
+	if two {
+		return counts{n.ones, n.twos + 1}
 	}
-	return n
+	return counts{n.ones + 1, n.twos}
 }
 
 // covers reports whether the cores suffice for needs that are made up of so many pairs
@@ -179,33 +186,31 @@ func searchLast(n int, ok func(int) bool) int {
 	return sort.Search(n, func(i int) bool { return !ok(i + 1) })
 }
 
-// sort orders the cores: those to hash first come first. That performance cores
-// do, and among them those with a sibling to produce on, may cost a job where
-// performance cores have no sibling and others have one. Then only siblings count,
-// which never does: a hasher without a sibling could change places with a core
-// that has one, and two cores without replace it where it was.
-func (c *freeComplex) sort(cpus int) {
-	byKind := func(a, b freeCore) int { return cmp.Compare(rank(a.kind), rank(b.kind)) }
-	bySiblings := func(a, b freeCore) int { return cmp.Compare(len(b.cpus), len(a.cpus)) }
-	byNumber := func(a, b freeCore) int { return cmp.Compare(a.number, b.number) }
+// sort orders the cores: those to hash first come first.
+func (c *freeComplex) sort() {
 	slices.SortFunc(c.cores, func(a, b freeCore) int {
-		return cmp.Or(byKind(a, b), bySiblings(a, b), byNumber(a, b))
+		return cmp.Or(cmp.Compare(rank(a.kind), rank(b.kind)), cmp.Compare(len(b.cpus), len(a.cpus)), cmp.Compare(a.number, b.number))
 	})
-	if pairs, singles := needs(c.cores[:c.slots], cpus); !count(c.cores[c.slots:]).covers(pairs, singles) {
-		slices.SortFunc(c.cores, func(a, b freeCore) int {
-			return cmp.Or(bySiblings(a, b), byKind(a, b), byNumber(a, b))
-		})
-	}
 }
 
-// needs is what hashers' jobs need besides the hashers' cores.
-func needs(hashers []freeCore, cpus int) (pairs, singles int) {
-	for _, core := range hashers {
-		more := max(0, cpus-len(core.cpus))
-		pairs += more / 2
-		singles += more % 2
-	}
-	return pairs, singles
+// feasible reports whether a complex has producers for jobs that hash on so many cores of each kind.
+func (c *freeComplex) feasible(hashers counts) bool {
+	n := c.all
+	n.ones, n.twos = n.ones-hashers.ones, n.twos-hashers.twos
+	of, ofPair := c.producers, max(0, c.producers-1) // CPUs that a hasher needs more
+	return n.ones >= 0 && n.twos >= 0 &&
+		n.covers(hashers.ones*(of/2)+hashers.twos*(ofPair/2), hashers.ones*(of%2)+hashers.twos*(ofPair%2))
+}
+
+// more is how many jobs a complex can have besides those that hash on so many cores of each kind.
+// Cores with a sibling come first, which never costs a job: a hasher without one could change
+// places with such a core, and two cores without replace it where it was.
+func (c *freeComplex) more(hashers counts) int {
+	pairs := c.all.twos - hashers.twos
+	return searchLast(c.slots-hashers.ones-hashers.twos, func(n int) bool {
+		twos := min(n, pairs)
+		return c.feasible(counts{hashers.ones + n - twos, hashers.twos + twos})
+	})
 }
 
 func rank(kind topology.CoreKind) int {

@@ -28,13 +28,14 @@ type specNode struct {
 }
 
 type specComplex struct {
-	Node  int // position in Nodes
+	Node  int // position in Nodes, of its cores with no other
 	Cores []specCore
 }
 
 type specCore struct {
 	CPUs       []topology.CPU
 	Efficiency bool
+	Beside     int // how many nodes after the complex's, as with sub-NUMA clusters
 }
 
 func list(cpus []topology.CPU) string { return topology.NewCPUSet(cpus...).String() }
@@ -50,7 +51,8 @@ func (s *spec) dump() string {
 	for _, c := range s.Complexes {
 		for _, core := range c.Cores {
 			online = append(online, core.CPUs...)
-			onNode[c.Node] = append(onNode[c.Node], core.CPUs...)
+			node := (c.Node + core.Beside) % len(s.Nodes)
+			onNode[node] = append(onNode[node], core.CPUs...)
 			if core.Efficiency {
 				efficiency = append(efficiency, core.CPUs...)
 			} else {

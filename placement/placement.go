@@ -148,6 +148,11 @@ type Request struct {
 	// Producers is how many CPUs of the same core complex each hasher has for
 	// itself. Default: none.
 	Producers int
+	// FewerProducers lets hashers have fewer, or none; what produces for them then has no CPU
+	// of its own. A complex that is too small has one job, with the producers that there is
+	// room for; and if so many sectors do not fit, all jobs have as many as let them, or the
+	// most, fit: Plan.Request says how many. Default: all or nothing.
+	FewerProducers bool
 	// Policy is the order in which core complexes are used. Default: Spread.
 	Policy Policy
 	// Only is the list that Policy List goes by; none otherwise.
@@ -180,8 +185,8 @@ type Reserved struct {
 // A Plan is where sectors go.
 type Plan struct {
 	Request Request // with its defaults
-	// Max is how many sectors would fit, Sectors how many are placed in Jobs: as
-	// many as were asked for, or Max if that is less.
+	// Max is how many sectors would fit, with as many producers as Request says; Sectors how many
+	// are placed in Jobs: as many as were asked for, or Max if that is less.
 	Max, Sectors int
 	Jobs         []Job
 	// SectorMemory is a sector's part of the memory, in bytes; Memory is what all
@@ -243,6 +248,9 @@ type Limit struct {
 	OfNode bool                // memory of one NUMA node is meant
 	Pool   topology.MemoryPool // that memory
 	Text   string              // for people
+	// Sectors is how many would fit if this kind of limit were not: its price is those that do
+	// not. It is MaxSectors where nothing else limits.
+	Sectors int
 }
 
 // A Help is something that would let more sectors fit.
@@ -369,13 +377,11 @@ func (q *Request) unit() uint64 {
 // takes nothing. That not everything fits is no error; errors are a *RequestError,
 // a *CPUError, a *BudgetError or a *topology.MemoryNodeError.
 func New(m *topology.Machine, reserved Reserved, q Request) (*Plan, error) {
-	if q.Lanes == 0 {
-		q.Lanes = 1
-	}
-	if err := q.check(m); err != nil {
+	r, err := resourcesFor(m, reserved, q)
+	if err != nil {
 		return nil, err
 	}
-	r := newResources(m, reserved, q)
+	q = r.q
 	p := &Plan{Request: q, Max: r.max(), SectorMemory: q.sectorMemory()}
 	p.Sectors = p.Max
 	if q.Sectors != Max {
@@ -386,4 +392,34 @@ func New(m *topology.Machine, reserved Reserved, q Request) (*Plan, error) {
 	p.Limits = r.limits(p.Max)
 	p.Helps = r.helps(m, reserved, p.Max)
 	return p, nil
+}
+
+// Room is a plan's Max, without the plan: for those who compare many requests.
+func Room(m *topology.Machine, reserved Reserved, q Request) (int, error) {
+	r, err := resourcesFor(m, reserved, q)
+	if err != nil {
+		return 0, err
+	}
+	return r.max(), nil
+}
+
+// resourcesFor is what a request can use, with as many producers as it then has.
+func resourcesFor(m *topology.Machine, reserved Reserved, q Request) (*resources, error) {
+	if q.Lanes == 0 {
+		q.Lanes = 1
+	}
+	if err := q.check(m); err != nil {
+		return nil, err
+	}
+	r := newResources(m, reserved, q)
+	if q.FewerProducers && q.Sectors > r.max() {
+		with := func(producers int) *resources {
+			q := q
+			q.Producers = producers
+			return newResources(m, reserved, q)
+		}
+		most := min(q.Sectors, with(0).max())
+		r = with(searchLast(q.Producers, func(n int) bool { return with(n).max() >= most }))
+	}
+	return r, nil
 }

@@ -331,8 +331,8 @@ func TestPlan(t *testing.T) {
 			},
 		},
 		{
-			// Efficiency cores hash before performance cores where fewer jobs would
-			// fit otherwise: here only they have siblings.
+			// An efficiency core hashes before a performance core produces where fewer jobs
+			// would fit otherwise: here only it has a sibling.
 			name: "hybrid, upside down", machine: &spec{
 				Nodes: []specNode{{FreeKiB: 900 << 20, Distances: []int{10}}},
 				Complexes: []specComplex{{Cores: []specCore{
@@ -340,8 +340,8 @@ func TestPlan(t *testing.T) {
 				}}},
 			}, q: q(placement.Max, nil), max: 2,
 			jobs: []string{
-				"1x 2 [3] complex 0 cores [2]: 64.25 on 0",
 				"1x 0 [1] complex 0 cores [0 1]: 64.25 on 0",
+				"1x 2 [3] complex 0 cores [2]: 64.25 on 0",
 			},
 			limits: []string{"cores"},
 			helps: []string{
@@ -395,8 +395,8 @@ func TestPlan(t *testing.T) {
 			jobs: []string{
 				"1x 0 [8] complex 0 cores [0]: 1.25 on 0",
 				"1x 4 [12] complex 2 cores [4]: 1.00 on 1, 0.25 on 0",
-				"1x 2 [10] complex 1 cores [2]: 0.25 on 0, 1.00 on 1",
 				"1x 6 [14] complex 3 cores [6]: 1.00 on 1, 0.25 on 0",
+				"1x 2 [10] complex 1 cores [2]: 0.25 on 0, 1.00 on 1",
 			},
 			limits: []string{"memory 0", "memory 1"},
 			helps: []string{
@@ -574,7 +574,7 @@ func verify(t interface {
 		if j.Sectors < 1 || j.Sectors > q.Lanes || j.Sectors < q.Lanes && i < len(p.Jobs)-1 {
 			t.Errorf("job %d has %d sectors in %d lanes", i, j.Sectors, q.Lanes)
 		}
-		if len(j.Producers) != q.Producers {
+		if len(j.Producers) > q.Producers || len(j.Producers) < q.Producers && !q.FewerProducers {
 			t.Errorf("job %d has %d producers, want %d", i, len(j.Producers), q.Producers)
 		}
 		mine := map[topology.CPU]int{}

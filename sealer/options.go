@@ -213,6 +213,9 @@ func ParseProfile(r io.Reader, path string) (*Profile, error) {
 // Path is the file that the profile was read from.
 func (p *Profile) Path() string { return p.p.Path }
 
+// Cycles are a node's, all lanes together, by kernel, as they were measured.
+func (p *Profile) Cycles() map[string]float64 { return maps.Clone(p.p.Cycles) }
+
 // An OptionError says which of the Options is wrong.
 type OptionError struct {
 	Option string // "Policy"

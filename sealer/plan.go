@@ -35,8 +35,7 @@ func (v *View) Plan(p porep.SealProof, sectors int, s Settings) (*placement.Plan
 
 // FreeCores is how many cores nobody holds.
 func (v *View) FreeCores() int {
-	cores, _ := v.free(&setup{})
-	return cores
+	return v.free(&setup{})
 }
 
 // A BusyError says why a job cannot begin now: it can when others have ended.
@@ -93,10 +92,6 @@ func noRoom(sectors int, limits []placement.Limit) string {
 	return strings.Join(texts, "; ")
 }
 
-// parentsCycles are what parents cost for each node, whichever kernel hashes: they count
-// where no core is left for their producers.
-const parentsCycles = 450
-
 // plan is the plan that takes the least time for all sectors, as far as the setup
 // leaves it open how many cores hash; with layers in files, if those suffice for all.
 func (v *View) plan(s *setup, sectors int) (*placement.Plan, error) {
@@ -150,10 +145,7 @@ func (v *View) planIn(s *setup, sectors int) (*placement.Plan, error) {
 func (v *View) planShape(s *setup, sectors int) (*placement.Plan, error) {
 	c := &s.config
 	reserved := reservedBy(v.Held)
-	cores, cpus := v.free(s)
-	if s.smt == placement.IdleSiblings {
-		cpus = cores
-	}
+	cores := v.free(s)
 	counts := []int{c.Hashers}
 	if c.Hashers == 0 {
 		counts = nil
@@ -172,28 +164,22 @@ func (v *View) planShape(s *setup, sectors int) (*placement.Plan, error) {
 			Only:       s.cpus,
 			Mode:       c.MemoryMode,
 			Budget:     c.Budget,
+			Producers:  max(1, c.Producers),
 			SMT:        s.smt,
 			InFiles:    s.inFiles,
 
-			MemoryNodes: s.memory,
+			FewerProducers: true,
+			MemoryNodes:    s.memory,
 		}
 		q.Sectors = n * q.Lanes
 		cycles := split.Cycles
-		if c.Producers > 0 && n*(1+c.Producers) <= cpus {
-			q.Producers = c.Producers
-		} else if 2*n <= cpus {
-			q.Producers = 1
-		}
 		plan, err := placement.New(v.Machine, reserved, q)
-		if err == nil && !plan.Fits() && q.Producers > 0 { // there are CPUs, but not next to the hashers
-			q.Producers = 0
-			plan, err = placement.New(v.Machine, reserved, q)
-		}
 		if err != nil {
 			return nil, err
 		}
-		if q.Producers == 0 && n >= cores {
-			cycles += parentsCycles / float64(n)
+		without := slices.ContainsFunc(plan.Jobs, func(j placement.Job) bool { return len(j.Producers) == 0 })
+		if without && n >= cores {
+			cycles += engine.ParentsCycles / float64(n)
 		}
 		if !plan.Fits() {
 			short = plan
@@ -235,19 +221,16 @@ func reservedBy(held []reserve.Holder) placement.Reserved {
 	return r
 }
 
-// free is how many cores a job can have, and how many CPUs they are.
-func (v *View) free(s *setup) (cores, cpus int) {
+// free is how many cores a job can have.
+func (v *View) free(s *setup) (cores int) {
 	for _, core := range v.freeCores() {
-		usable := 0
-		for _, cpu := range core.CPUs {
-			if v.Machine.Allowed().Contains(cpu) && (s.policy != PolicyList || s.cpus.Contains(cpu)) {
-				usable++
-			}
+		if slices.ContainsFunc(core.CPUs, func(cpu topology.CPU) bool {
+			return v.Machine.Allowed().Contains(cpu) && (s.policy != PolicyList || s.cpus.Contains(cpu))
+		}) {
+			cores++
 		}
-		cpus += usable
-		cores += min(usable, 1)
 	}
-	return cores, cpus
+	return cores
 }
 
 func (v *View) freeCores() (free []topology.Core) {

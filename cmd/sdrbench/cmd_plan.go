@@ -22,6 +22,12 @@ type planFlags struct {
 	root    string
 	lockDir string
 	json    bool
+	purpose string
+	profile string
+	compare bool
+
+	choose bool // the plan, as far as open
+	open   open
 	placement.Request
 }
 
@@ -32,7 +38,7 @@ type policyValue struct {
 }
 
 func (a *app) plan() *cobra.Command {
-	f := planFlags{root: "/", Request: placement.Request{Lanes: 1, Producers: 1}}
+	f := planFlags{root: "/", purpose: forThroughput, Request: placement.Request{Lanes: 1, Producers: 1}}
 	cmd := &cobra.Command{
 		Use:   "plan",
 		Short: "Show how many sectors fit on a machine, and where they go",
@@ -45,20 +51,47 @@ takes nothing.
 On this machine, cores that other jobs hold are left out, and so is memory that
 they have planned for and not yet touched.
 
+Without --sectors it is the best plan: the one of all lanes, memory modes and
+producers that seals the most sectors a day, or with --for latency, the one that
+takes the least time for each. It shows the second best as well, and the price of
+each limit: how many more sectors a day there would be without it. With --sectors
+and --for, what no flag says is chosen for so many; with --sectors alone, it is
+one sector on each hasher, with two layers in memory.
+
+Times are at 3 GHz, from the cycles of the kernels that the machine's CPU features
+allow: those in a profile that tune wrote on this machine, or else typical ones,
+which were measured on AMD Zen 3 and 5 and Intel Emerald Rapids. They compare plans;
+what a machine does is for bench to say. One layer in memory counts 5 % more.
+
+--compare shows two other layouts on the same machine. One sector on a group of four
+cores of one core complex, three of them for parents, with two layers in memory, is
+the default of rust-fil-proofs' multicore SDR; on AMD Zen 5 it takes 3,860 cycles a
+label. Pairs are supra_seal's: two sectors on each CPU of a core with SMT, which half
+of the cores have, since the others serve disks, and layers on raw NVMe instead of in
+memory; its authors' figure is 1.87 million labels a second for each core.
+
 A job hashes one sector on its core, or several in lock-step (--lanes). Its core
 and its producers' cores are its own. The policy says in which order core
 complexes are used: spread, one after another; pack, one filled before the next;
 or a list of CPUs, 0-7,64-71, which are then the only ones used.
 
 Exit codes: 0 all fit, 1 not all that were asked for fit, 2 wrong usage.`,
-		Example: `  sdrbench plan --sectors max --proof StackedDrg32GiBV1_1
+		Example: `  sdrbench plan --proof StackedDrg32GiBV1_1
+  sdrbench plan --sectors max --proof StackedDrg32GiBV1_1
   sdrbench plan --sectors 14 --proof StackedDrg32GiBV1_1 --memory 1.5TiB --policy pack
   sdrbench plan --sectors max --proof StackedDrg32GiBV1_1 --root machine.txt --json`,
 		Args: cobra.NoArgs,
-		RunE: work(func(ctx context.Context, _ []string) error { return a.runPlan(ctx, f) }),
 	}
 	flags := cmd.Flags()
-	flagVar(cmd, &f.Sectors, "sectors", "N", "how many sectors are to fit, or max for as many as do", parseSectors)
+	cmd.RunE = work(func(ctx context.Context, _ []string) error {
+		f.choose = flags.Changed("for") || !flags.Changed("sectors")
+		f.open = open{!flags.Changed("lanes"), !flags.Changed("memory-mode"), !flags.Changed("producers")}
+		return a.runPlan(ctx, f)
+	})
+	flagVar(cmd, &f.Sectors, "sectors", "N", "how many sectors are to fit, or max for as many as do (default: as many as are best)", parseSectors)
+	flagVar(cmd, &f.purpose, "for", "PURPOSE", "choose what is open for the most sectors a day, throughput, or for the least time for each, latency (default throughput)", parseFor)
+	flags.BoolVar(&f.compare, "compare", false, "show what other engines' layouts would take on this machine")
+	profileFlag(cmd, &f.profile, "`FILE` that tune wrote on this machine, with its kernels' cycles, or none")
 	proofFlag(cmd, &f.proof, "registered seal proof")
 	flagVar(cmd, &f.Budget, "memory", "SIZE", "memory for all jobs together, like 256GiB (default: all there is)", parseBudget)
 	memoryNodesFlag(cmd, &f.MemoryNodes)
@@ -67,14 +100,14 @@ Exit codes: 0 all fit, 1 not all that were asked for fit, 2 wrong usage.`,
 		return v, err
 	})
 	flagVar(cmd, &f.Lanes, "lanes", "N", "sectors in lock-step on each hashing core: 1, 2, 4, 8, 16 or 32 (default 1)", parseLanes)
-	flagVar(cmd, &f.Producers, "producers", "N", "CPUs that produce parents for each hashing core (default 1)", input.NumberFrom(0, topology.MaxCPUs))
+	flagVar(cmd, &f.Producers, "producers", "N", "CPUs that produce parents for each hashing core (default 1, or fewer where there is no room for it)", input.NumberFrom(0, topology.MaxCPUs))
 	flagVar(cmd, &f.SMT, "smt", "USE", "what SMT siblings do: produce or idle (default produce)", placement.ParseSMTUse)
 	flagVar(cmd, &f.Mode, "memory-mode", "MODE", "two-layers or one-layer of each sector in memory (default two-layers)", placement.ParseMemoryMode)
 	flagVar(cmd, &f.PageSize, "pages", "SIZE", "pages for layers: any, ordinary, or the size of huge pages, like 1GiB (default any)", parsePages)
 	flags.StringVar(&f.root, "root", f.root, "plan for the machine of this `DIR`, which holds its sys and proc, or of a dump file")
 	a.lockDirFlag(cmd, &f.lockDir)
 	flags.BoolVar(&f.json, "json", false, "print JSON")
-	require(cmd, "sectors", "proof")
+	require(cmd, "proof")
 	return cmd
 }
 
@@ -140,14 +173,38 @@ func (a *app) runPlan(ctx context.Context, f planFlags) error {
 	q := f.Request
 	q.SectorSize = uint64(f.proof.SectorSize())
 	q.Policy, q.Only = f.policy.policy, f.policy.only
+	q.FewerProducers = f.open.producers // as jobs that are not told either
+	best := view.Best{Purpose: f.purpose, Cycles: "typical"}
+	if f.choose {
+		var measured map[string]float64
+		if m.Live() {
+			profile, err := a.loadProfile(ctx, f.profile)
+			if err != nil {
+				return err
+			}
+			if profile != nil {
+				measured, best.Cycles = profile.Cycles(), "measured, "+profile.Path()
+			}
+		}
+		if best.Choices, err = choices(m, reserved, f.proof, q, f.open, f.purpose, measured); err != nil {
+			return usageError{err}
+		}
+		c := best.Choices[0]
+		q.Lanes, q.Mode, q.Producers = c.Lanes, c.Mode, c.Producers
+	}
 	p, err := placement.New(m, reserved, q)
 	if err != nil {
 		return usageError{err}
 	}
+	if f.compare {
+		if best.Others, err = others(m, reserved, f.proof, q); err != nil {
+			return usageError{err}
+		}
+	}
 	if f.json {
-		err = a.printJSON(newPlanJSON(m, f.proof, p, held))
+		err = a.printJSON(newPlanJSON(m, f.proof, p, held, best))
 	} else {
-		err = a.printText("%s", view.Plan(m, f.proof, p, held))
+		err = a.printText("%s", view.Plan(m, f.proof, p, held, best))
 	}
 	if err == nil && !p.Fits() {
 		err = &noFitError{q.Sectors, p.Max}
@@ -190,6 +247,10 @@ type planJSON struct {
 	Jobs         []planJob        `json:"jobs"`
 	Limits       []planLimit      `json:"limits"`
 	Helps        []planHelp       `json:"helps"`
+	Choices      []planChoice     `json:"choices"` // the best first, and the second best; none if nothing was to be chosen
+	For          string           `json:"for"`
+	Cycles       string           `json:"cycles"` // typical, or measured and where that is
+	Others       []planOther      `json:"other_layouts"`
 	Held         []reserve.Holder `json:"held"`
 	Degraded     []string         `json:"degraded"`
 }
@@ -217,6 +278,26 @@ type planLimit struct {
 	NUMANode *topology.NUMANodeID `json:"numa_node"` // null unless memory of one node is meant
 	PageSize uint64               `json:"page_size"`
 	Text     string               `json:"text"`
+	Sectors  int                  `json:"sectors_without"`         // that would fit without it
+	PerDay   *float64             `json:"sectors_per_day_without"` // null where nothing was chosen, or nothing else limits
+}
+
+type planChoice struct {
+	Lanes     int     `json:"lanes"`
+	Kernel    string  `json:"kernel"`
+	Mode      string  `json:"memory_mode"`
+	Producers int     `json:"producers"`
+	Sectors   int     `json:"sectors"`
+	Hours     float64 `json:"hours"` // at 3 GHz, as per day
+	PerDay    float64 `json:"sectors_per_day"`
+}
+
+type planOther struct {
+	Name    string  `json:"name"`
+	Sectors int     `json:"sectors"`
+	Cores   int     `json:"cores"`
+	Memory  uint64  `json:"memory"` // bytes
+	PerDay  float64 `json:"sectors_per_day"`
 }
 
 // A planLeftOut is a NUMA node whose memory this process could use, and the plan does not.
@@ -232,7 +313,7 @@ type planHelp struct {
 	Text    string `json:"text"`
 }
 
-func newPlanJSON(m *topology.Machine, proof porep.SealProof, p *placement.Plan, held []reserve.Holder) *planJSON {
+func newPlanJSON(m *topology.Machine, proof porep.SealProof, p *placement.Plan, held []reserve.Holder, best view.Best) *planJSON {
 	q := p.Request
 	out := &planJSON{
 		Model: m.Model(), Proof: proof.String(),
@@ -240,7 +321,7 @@ func newPlanJSON(m *topology.Machine, proof porep.SealProof, p *placement.Plan, 
 		Policy: q.Policy.String(), CPUs: q.Only.Slice(), Lanes: q.Lanes, Producers: q.Producers, MemoryMode: q.Mode.String(),
 		SectorMemory: p.SectorMemory, JobOverhead: q.JobOverhead(), Memory: p.Memory,
 		MemoryNodes: q.MemoryNodes.String(), LeftOut: []planLeftOut{},
-		Jobs: []planJob{}, Limits: []planLimit{}, Helps: []planHelp{},
+		Jobs: []planJob{}, Limits: []planLimit{}, Helps: []planHelp{}, Choices: []planChoice{}, Others: []planOther{}, For: best.Purpose, Cycles: best.Cycles,
 		Held: append([]reserve.Holder{}, held...), Degraded: append([]string{}, m.Degraded()...),
 	}
 	if q.Sectors != placement.Max {
@@ -260,11 +341,20 @@ func newPlanJSON(m *topology.Machine, proof porep.SealProof, p *placement.Plan, 
 		out.LeftOut = append(out.LeftOut, planLeftOut{n.ID, n.MemoryKind.String(), n.MemoryTotal, n.MemoryFree})
 	}
 	for _, l := range p.Limits {
-		limit := planLimit{Kind: l.Kind, PageSize: l.Pool.PageSize, Text: l.Text}
+		limit := planLimit{Kind: l.Kind, PageSize: l.Pool.PageSize, Text: l.Text, Sectors: l.Sectors}
+		if perDay, ok := best.Without(l); ok {
+			limit.PerDay = &perDay
+		}
 		if l.OfNode {
 			limit.NUMANode = &l.Pool.NUMANode
 		}
 		out.Limits = append(out.Limits, limit)
+	}
+	for _, c := range best.Choices[:min(2, len(best.Choices))] {
+		out.Choices = append(out.Choices, planChoice{c.Lanes, c.Kernel, c.Mode.String(), c.Producers, c.Sectors, c.Hours, c.PerDay()})
+	}
+	for _, o := range best.Others {
+		out.Others = append(out.Others, planOther(o))
 	}
 	for _, h := range p.Helps {
 		out.Helps = append(out.Helps, planHelp(h))

@@ -5,12 +5,15 @@ import (
 	"fmt"
 	"math/big"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/sdr-engine/sdr/engine"
+	"github.com/sdr-engine/sdr/internal/testkit"
 	"github.com/sdr-engine/sdr/reserve"
 	"github.com/sdr-engine/sdr/topology"
 )
@@ -109,6 +112,141 @@ func TestMemoryNodes(t *testing.T) {
 	for nodes, want := range map[string]string{"1": "is a GPU's memory", "5-6": "is none of this machine's, which are 0-4", "4-2": "runs backwards", "some": "neither a number nor a range"} {
 		if run := sdrbench(t, nil, append(args, "--memory-nodes", nodes)...); run.exit != 2 || !strings.Contains(run.stderr, want) {
 			t.Errorf("--memory-nodes %s: exit code %d: %s; want 2 and %q", nodes, run.exit, run.stderr, want)
+		}
+	}
+}
+
+// TestBestPlan: what is chosen is as good as anything that can be asked for; the second best is not better; no
+// limit has a price below nothing; and what is asked for is not chosen.
+func TestBestPlan(t *testing.T) {
+	dumps := filepath.Join("..", "..", "topology", "testdata")
+	ask := func(dump string, args ...string) (p planJSON) {
+		t.Helper()
+		args = append([]string{"plan", "--root", filepath.Join(dumps, dump), "--proof", "StackedDrg32GiBV1_1", "--json"}, args...)
+		if err := json.Unmarshal([]byte(mustRun(t, nil, args...)), &p); err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	// SHA-NI, and memory for few sectors in relation to its 192 cores: one layer in memory seals more of
+	// them, and each faster with a hasher for itself.
+	const few = "epyc-2s-24ccx-smt.txt"
+	p := ask(few)
+	if len(p.Choices) != 2 || p.Choices[0].Kernel != "sha-ni/1" || p.MemoryMode != "one-layer" || p.Lanes != 1 || p.Sectors != p.Choices[0].Sectors || p.Cycles != "typical" {
+		t.Fatalf("chosen: %+v", p)
+	}
+	if p.Choices[1].PerDay > p.Choices[0].PerDay {
+		t.Errorf("the second best is better: %+v", p.Choices)
+	}
+	fast := ask(few, "--for", "latency")
+	if fast.MemoryMode != "two-layers" || fast.Lanes != 1 || fast.Choices[0].Hours > p.Choices[0].Hours {
+		t.Errorf("for latency: %+v", fast.Choices)
+	}
+	for _, lanes := range []string{"1", "2", "16"} {
+		for _, mode := range []string{"two-layers", "one-layer"} {
+			o := ask(few, "--lanes", lanes, "--memory-mode", mode, "--producers", "1")
+			if fmt.Sprint(o.Lanes) != lanes || o.MemoryMode != mode || o.Choices[0].PerDay > p.Choices[0].PerDay || o.Choices[0].Hours < fast.Choices[0].Hours {
+				t.Errorf("%s lanes, %s: %+v; chosen %+v", lanes, mode, o.Choices, p.Choices)
+			}
+		}
+	}
+	for _, l := range p.Limits {
+		if l.PerDay == nil || *l.PerDay <= p.Choices[0].PerDay || l.Sectors <= p.Max {
+			t.Errorf("the price of %+v", l)
+		}
+	}
+	// A budget is as dear as what else there is room for.
+	if l := ask(few, "--memory", "400GiB").Limits; len(l) != 1 || l[0].Sectors != p.Max || *l[0].PerDay != p.Choices[0].PerDay {
+		t.Errorf("the price of a budget: %+v, without it %+v", l, p.Choices)
+	}
+	for _, n := range []string{"5", "max"} {
+		if o := ask(few, "--sectors", n); len(o.Choices) != 0 || o.Lanes != 1 || o.MemoryMode != "two-layers" {
+			t.Errorf("--sectors %s chooses: %+v", n, o)
+		}
+	}
+	if o := ask(few, "--sectors", "30", "--for", "throughput"); o.Sectors != 30 || o.MemoryMode != "one-layer" {
+		t.Errorf("30 sectors, of which 23 have room with two layers: %+v", o.Choices)
+	}
+	// 23 groups of a hasher and three producers, of which memory has no more: 23 · 86,400 s · 3 GHz /
+	// (3,860 · 11 · 2^30 labels). Two pairs on each of half of 192 cores: 192 · 1.87 M/s.
+	var others []string
+	for _, o := range ask(few, "--compare").Others {
+		others = append(others, fmt.Sprintf("%d on %d cores: %.1f", o.Sectors, o.Cores, o.PerDay))
+	}
+	if got := strings.Join(others, ", "); got != "23 on 92 cores: 130.8, 384 on 192 cores: 2626.4" {
+		t.Errorf("other layouts: %s", got)
+	}
+	if run := sdrbench(t, nil, "plan", "--for", "speed", "--proof", "StackedDrg2KiBV1"); run.exit != 2 || !strings.Contains(run.stderr, `"speed" is not latency or throughput`) {
+		t.Errorf("exit code %d: %s", run.exit, run.stderr)
+	}
+}
+
+// TestSharedDumps: plan finds, in dumps of real machines and of made-up ones, what is expected beside them. See
+// CONTRIBUTING.md for where those are.
+func TestSharedDumps(t *testing.T) {
+	testkit.NeedsLong(t, "dumps take seconds to unpack")
+	python, err := exec.LookPath("python3")
+	if err != nil {
+		t.Skip("no python3, which the dumps' own check is for: ", err)
+	}
+	dirs := []string{os.Getenv("SDR_SHARED")}
+	if dirs[0] == "" {
+		at, err := os.Getwd()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for dirs = nil; filepath.Dir(at) != at; at = filepath.Dir(at) {
+			dirs = append(dirs, filepath.Join(at, "shared"))
+		}
+	}
+	for _, dir := range dirs {
+		dir = filepath.Join(dir, "topologies")
+		if _, err := os.Stat(filepath.Join(dir, "check_plan.py")); err != nil {
+			continue
+		}
+		// What is expected of topo alone, topology's tests hold it to.
+		planned := t.TempDir()
+		expected, err := filepath.Glob(filepath.Join(dir, "*.expect.json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, expect := range expected {
+			text, err := os.ReadFile(expect)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !strings.Contains(string(text), `"plan"`) {
+				continue
+			}
+			for _, file := range []string{expect, strings.TrimSuffix(expect, ".expect.json") + ".tar.bz2"} {
+				if err := os.Symlink(file, filepath.Join(planned, filepath.Base(file))); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		out, err := exec.CommandContext(t.Context(), python, filepath.Join(dir, "check_plan.py"), "sdrbench", planned).CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		for line := range strings.Lines(string(out)) {
+			if strings.Contains(line, " BAD ") {
+				t.Error(strings.TrimSpace(line))
+			}
+		}
+		if !strings.Contains(string(out), " OK") {
+			t.Errorf("nothing was checked: %s", out)
+		}
+		return
+	}
+	t.Skipf("no check_plan.py in topologies below any of %q", dirs)
+}
+
+// TestPlanKernels: every kernel whose cycles the engine knows has its features here, or no plan would use it.
+func TestPlanKernels(t *testing.T) {
+	for name := range engine.CyclesByKernel() {
+		kind, _, _ := strings.Cut(name, "/")
+		if _, ok := kernelNeeds[kind]; !ok {
+			t.Errorf("what does %s need of a machine?", name)
 		}
 	}
 }

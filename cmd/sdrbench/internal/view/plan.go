@@ -14,8 +14,8 @@ import (
 	"github.com/sdr-engine/sdr/topology"
 )
 
-// Plan is a plan for people: what fits on a machine on which jobs hold cores.
-func Plan(m *topology.Machine, proof porep.SealProof, p *placement.Plan, held []reserve.Holder) string {
+// Plan is a plan for people: what fits on a machine on which jobs hold cores, and what it was chosen from.
+func Plan(m *topology.Machine, proof porep.SealProof, p *placement.Plan, held []reserve.Holder, best Best) string {
 	var b bytes.Buffer
 	model := m.Model()
 	if model == "" {
@@ -59,6 +59,10 @@ func Plan(m *topology.Machine, proof porep.SealProof, p *placement.Plan, held []
 		holders = append(holders, text)
 	}
 	for _, l := range p.Limits {
+		if perDay, ok := best.Without(l); ok {
+			limits = append(limits, fmt.Sprintf("%s; without it %s a day", l.Text, amount(perDay)))
+			continue
+		}
 		limits = append(limits, l.Text)
 	}
 	for _, h := range p.Helps {
@@ -70,6 +74,9 @@ func Plan(m *topology.Machine, proof porep.SealProof, p *placement.Plan, held []
 		outBytes += n.MemoryFree
 		out = append(out, fmt.Sprintf("NUMA node %d: %s, %s free", n.ID, MemoryKind(n), topology.SizeText(n.MemoryFree)))
 	}
+	chosen, others := best.lines()
+	list(fmt.Sprintf("for %s, at 3 GHz (cycles: %s)", best.Purpose, best.Cycles), chosen)
+	list("other layouts", others)
 	list("held by other jobs", holders)
 	list(fmt.Sprintf("memory left out, %s free (--memory-nodes uses it, but for GPUs')", topology.SizeText(outBytes)), out)
 	list("what limits it", limits)
