@@ -107,9 +107,12 @@ func manifestOf(dir *durable.Dir, c *Config, s *Sector) (*manifest.Manifest, err
 
 // checkManifest finds a manifest that will be refused, before anything is done.
 func checkManifest(c *Config, s *Sector) error {
+	if s.ReplicaID == (porep.ReplicaID{}) {
+		return nil // it is not known yet
+	}
 	dir, err := durable.OpenDir(context.Background(), s.CacheDir)
-	if err != nil || s.ReplicaID == (porep.ReplicaID{}) {
-		return nil // others say so; or it is not known yet
+	if err != nil {
+		return nil // others say so
 	}
 	defer dir.Close()
 	_, err = manifestOf(dir, c, s)

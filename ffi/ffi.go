@@ -58,7 +58,11 @@ func (e *PanicError) Error() string {
 
 // recovered makes a panic an error.
 func recovered(err *error) {
-	if value := recover(); value != nil {
+	switch value := recover().(type) {
+	case nil:
+	case *failure.Fault:
+		*err = &PanicError{value.Value, value.Stack}
+	default:
 		*err = &PanicError{value, debug.Stack()}
 	}
 }

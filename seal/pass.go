@@ -8,9 +8,11 @@ import (
 	"os"
 	"runtime"
 	"sync"
+	"sync/atomic"
 
 	"github.com/sdr-engine/sdr/fr32"
 	"github.com/sdr-engine/sdr/internal/durable"
+	"github.com/sdr-engine/sdr/internal/failure"
 	"github.com/sdr-engine/sdr/internal/linux"
 	"github.com/sdr-engine/sdr/merkle"
 	"github.com/sdr-engine/sdr/porep"
@@ -44,6 +46,8 @@ type pass struct {
 	failed int64 // the block that err is of
 	err    error // the first in the piece's order; it ends the pass
 	stop   chan struct{}
+
+	fault atomic.Pointer[failure.Fault] // of a goroutine
 }
 
 // A pieceSource yields a piece block by block.
@@ -87,9 +91,17 @@ func readPiece(ctx context.Context, source io.Reader, size porep.UnpaddedSize, t
 	var wg sync.WaitGroup
 	// More would push each other's chunks out of the caches.
 	for range min(runtime.GOMAXPROCS(0), int(size.Padded()/p.block), maxWorkers) {
-		wg.Go(func() { p.work(ctx) })
+		wg.Go(func() {
+			if fault := failure.Caught(func() { p.work(ctx) }); fault != nil {
+				p.fault.Store(fault)
+				p.fail(-1, fault)
+			}
+		})
 	}
 	wg.Wait()
+	if fault := p.fault.Load(); fault != nil {
+		panic(fault) // where the source's own would have come
+	}
 	if p.err == nil {
 		p.err = p.from.end()
 	}
@@ -147,13 +159,10 @@ func (p *pass) work(ctx context.Context) {
 			err = w.hash(block)
 		}
 		if err == nil && p.to != nil {
-			if !p.to.begin(block) {
+			var over bool
+			if over, err = w.write(block); over {
 				return
 			}
-			if err = w.write(block); err != nil {
-				err = fmt.Errorf("seal: writing piece: %w", err)
-			}
-			p.to.end()
 		}
 		if err != nil {
 			p.fail(block, err)
@@ -194,8 +203,20 @@ func (w *worker) hash(block int64) error {
 	return nil
 }
 
-// write writes the chunks of a block, those that are zeros, and those that are not, together.
-func (w *worker) write(block int64) error {
+// write writes a block when it is its turn, unless the pass is over.
+func (w *worker) write(block int64) (over bool, err error) {
+	if !w.to.begin(block) {
+		return true, nil
+	}
+	defer w.to.end()
+	if err := w.writeChunks(block); err != nil {
+		return false, fmt.Errorf("seal: writing piece: %w", err)
+	}
+	return false, nil
+}
+
+// writeChunks writes the chunks of a block, those that are zeros, and those that are not, together.
+func (w *worker) writeChunks(block int64) error {
 	for from := 0; from < len(w.zero); {
 		to := from
 		for to < len(w.zero) && w.zero[to] == w.zero[from] {

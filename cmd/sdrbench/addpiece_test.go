@@ -212,7 +212,7 @@ func TestAddPieceAfterKill(t *testing.T) {
 			t.Fatal(err)
 		}
 		piece.Close()
-		if _, err := rest.Write(make([]byte, quarter/2)); err != nil {
+		if _, err := rest.Write(bytes.Repeat([]byte{1}, quarter/2)); err != nil {
 			t.Fatal(err)
 		}
 		for !longer(t, staged, len(want)) {
@@ -251,7 +251,7 @@ func readFile(t *testing.T, path string) []byte {
 	return b
 }
 
-// startHalfWay starts a job that has half of a piece of zeros, and a part of it in staged.
+// startHalfWay starts a job that has half of a piece, and a part of it in staged.
 func startHalfWay(t *testing.T, staged string, args ...string) (*adding, *io.PipeWriter) {
 	t.Helper()
 	before := 0
@@ -260,7 +260,7 @@ func startHalfWay(t *testing.T, staged string, args ...string) (*adding, *io.Pip
 	}
 	piece, rest := io.Pipe()
 	r := startAdding(t.Context(), staged, piece, args...)
-	if _, err := rest.Write(make([]byte, quarter/2)); err != nil {
+	if _, err := rest.Write(bytes.Repeat([]byte{1}, quarter/2)); err != nil {
 		t.Fatal(err)
 	}
 	for !longer(t, staged, before) {
