@@ -180,12 +180,12 @@ func TestAddPieceWaitsNoLonger(t *testing.T) {
 	}
 	cancel()
 	second.wait(t, exitFailed, "sdrbench: canceled\n")
-	if _, err := rest.Write(make([]byte, quarter-quarter/2)); err != nil {
+	if _, err := rest.Write(bytes.Repeat([]byte{1}, quarter-quarter/2)); err != nil {
 		t.Fatal(err)
 	}
 	rest.Close()
 	first.wait(t, exitDone, "")
-	if got := readFile(t, staged); !bytes.Equal(got, padded(t, pieceOf(0), quarter)) {
+	if got := readFile(t, staged); !bytes.Equal(got, padded(t, pieceOf(1), quarter)) {
 		t.Errorf("staged has %d bytes, want the first one's piece", len(got))
 	}
 }

@@ -112,6 +112,9 @@ func (a *app) runVerify(ctx context.Context, f verifyFlags) error {
 		if errors.Is(err, fs.ErrNotExist) {
 			return usageError{fmt.Errorf("%s says no replica id: add --replica-id", manifest.Path(f.sector.CacheDir))}
 		}
+		if errors.As(err, new(*manifest.DamagedError)) {
+			return fmt.Errorf("%w: %w: add --replica-id", verify.ErrWrong, err)
+		}
 		if err != nil {
 			return err
 		}

@@ -200,7 +200,8 @@ func TestBadSectors(t *testing.T) {
 		{"pc1 --sectors x --miner 1000", "--miner is a field of each line with --sectors"},
 		{"sdr --sectors x --proof StackedDrg2KiBV1", "--proof is a field of each line with --sectors"},
 		{"pc1 --sectors", "flag needs an argument"},
-		{"sdr --wait", "required flag(s)"},
+		{"sdr --wait --replica-id " + strings.Repeat("01", 32), "required flag(s)"},
+		{"sdr --wait", "want --replica-id, or what it is made of"},
 	} {
 		if r := sdrbench(t, nil, strings.Fields(c.args)...); r.exit != exitUsage || !strings.Contains(r.stderr, c.want) {
 			t.Errorf("%s: exit code %d: %s", c.args, r.exit, r.stderr)
