@@ -73,7 +73,7 @@ func (j *job) runHasher(ctx context.Context, h int, r *regions) error {
 	populating, stop := context.WithCancel(ctx)
 	failed := func(err error) { end(failure.Inner(fmt.Errorf("engine: taking memory for hasher %d: %w", h, err))) }
 	var wg sync.WaitGroup
-	wg.Go(func() {
+	failure.Go(&wg, failed, func() {
 		if j.hooks.Memory != nil {
 			j.hooks.Memory(h)
 		}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/sdr-engine/sdr/engine/internal/onelayer"
 	"github.com/sdr-engine/sdr/engine/internal/ring"
+	"github.com/sdr-engine/sdr/internal/failure"
 	"github.com/sdr-engine/sdr/internal/roundup"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/sha256"
@@ -131,7 +132,7 @@ func (p *pipeline) run(ctx context.Context) {
 	}
 	var others, checkpoints sync.WaitGroup
 	for i := range p.job.c.Producers {
-		others.Go(func() {
+		failure.Go(&others, p.fail, func() {
 			if err := p.produce(ctx, i); err != nil {
 				p.fail(err)
 			}
@@ -139,12 +140,12 @@ func (p *pipeline) run(ctx context.Context) {
 	}
 	w := p.startWriting(ctx, &others)
 	ended := make(chan struct{})
-	checkpoints.Go(func() { p.keepCheckpoints(ctx, w, ended) })
-	others.Go(func() { p.recheck(ctx) })
+	failure.Go(&checkpoints, p.fail, func() { p.keepCheckpoints(ctx, w, ended) })
+	failure.Go(&others, p.fail, func() { p.recheck(ctx) })
 	if p.store.one != nil {
 		p.store.one.Start(ctx, &others, p.fail)
 	}
-	others.Go(func() {
+	failure.Go(&others, p.fail, func() {
 		defer close(p.hashed)
 		if err := p.hash(); err != nil {
 			p.fail(err)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/sdr-engine/sdr/engine/internal/ring"
 	"github.com/sdr-engine/sdr/internal/durable"
+	"github.com/sdr-engine/sdr/internal/failure"
 	"github.com/sdr-engine/sdr/internal/linux"
 	"github.com/sdr-engine/sdr/internal/roundup"
 	"github.com/sdr-engine/sdr/porep"
@@ -44,8 +45,12 @@ func (r *reading) Each(n int, do func(part int, buffer []byte) error) (err error
 	var next atomic.Int64
 	var once sync.Once
 	var wg sync.WaitGroup
+	failed := func(e error) {
+		once.Do(func() { err = e })
+		next.Store(int64(n))
+	}
 	for i := range min(readers, n) {
-		wg.Go(func() {
+		failure.Go(&wg, failed, func() {
 			defer r.keepOff()()
 			buffer := r.buffers[i]
 			if buffer == nil {
@@ -57,8 +62,7 @@ func (r *reading) Each(n int, do func(part int, buffer []byte) error) (err error
 					return
 				}
 				if e := do(part, buffer); e != nil {
-					once.Do(func() { err = e })
-					next.Store(int64(n))
+					failed(e)
 				}
 			}
 		})

@@ -123,7 +123,7 @@ func (r *Resolved) Run(ctx context.Context) (result Result, err error) {
 	var wg sync.WaitGroup
 	var drained atomic.Bool
 	for h := range r.c.Hashers {
-		wg.Go(func() {
+		failure.Go(&wg, cancel, func() {
 			switch err := j.runHasher(ctx, h, regions[h]); {
 			case errors.Is(err, ErrDrained):
 				drained.Store(true) // others may still be at a layer
@@ -137,7 +137,11 @@ func (r *Resolved) Run(ctx context.Context) (result Result, err error) {
 	if ended == nil && drained.Load() {
 		ended = ErrDrained
 	}
-	return j.result(regions, failure.Returned(caller, ended))
+	result, err = j.result(regions, failure.Returned(caller, ended))
+	if err == nil && errors.As(ended, new(*failure.Fault)) { // of a caller's function that is told when all is done
+		err = fmt.Errorf("engine: labelling: %w", ended)
+	}
+	return result, err
 }
 
 type sectorResult struct {

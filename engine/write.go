@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"github.com/sdr-engine/sdr/engine/internal/ring"
+	"github.com/sdr-engine/sdr/internal/failure"
 	"github.com/sdr-engine/sdr/internal/layers"
 	"github.com/sdr-engine/sdr/porep"
 )
@@ -193,7 +194,7 @@ func (p *pipeline) startWriting(ctx context.Context, wg *sync.WaitGroup) *writin
 		w.inHand[0] -= w.next
 	}
 	for _, buffer := range p.buffers {
-		wg.Go(func() { p.write(ctx, w, buffer) })
+		failure.Go(wg, p.fail, func() { p.write(ctx, w, buffer) })
 	}
 	return w
 }

@@ -3,6 +3,7 @@ package failure
 import (
 	"fmt"
 	"runtime/debug"
+	"sync"
 )
 
 // A Fault is a panic of a goroutine that somebody waits for, who panics with it in its place: a
@@ -12,7 +13,18 @@ type Fault struct {
 	Stack []byte // of the goroutine
 }
 
-func (f *Fault) Error() string { return fmt.Sprintf("%v\n%s", f.Value, f.Stack) }
+func (f *Fault) Error() string {
+	return fmt.Sprintf("a fault of the program: %v\n%s", f.Value, f.Stack)
+}
+
+// Go does f on a goroutine of wg, and tells failed the panic that it ended with.
+func Go(wg *sync.WaitGroup, failed func(error), f func()) {
+	wg.Go(func() {
+		if fault := Caught(f); fault != nil {
+			failed(fault)
+		}
+	})
+}
 
 // Caught does f, and returns the panic that it ended with, or nil.
 func Caught(f func()) (fault *Fault) {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/sdr-engine/sdr/engine/internal/ring"
 	"github.com/sdr-engine/sdr/internal/durable"
+	"github.com/sdr-engine/sdr/internal/failure"
 )
 
 const indexers = 2 // goroutines
@@ -50,7 +51,13 @@ func StartIndex(ctx context.Context, s Surroundings, dirs []string) *Index {
 			x.file.Abort()
 		}
 	}
-	wg.Go(func() { x.build(ctx, dirs) })
+	wg.Go(func() {
+		if fault := failure.Caught(func() { x.build(ctx, dirs) }); fault != nil {
+			x.err = fault
+		}
+		x.ready.Store(true)
+		x.gate.Wake()
+	})
 	return x
 }
 
@@ -78,8 +85,6 @@ func (x *Index) wait(ctx context.Context) error {
 
 // build makes the index.
 func (x *Index) build(ctx context.Context, dirs []string) {
-	defer x.gate.Wake()
-	defer x.ready.Store(true)
 	if x.err = x.fails("index", 0); x.err != nil {
 		return
 	}
@@ -96,7 +101,7 @@ func (x *Index) build(ctx context.Context, dirs []string) {
 	errs := make([]error, indexers)
 	var wg sync.WaitGroup
 	for i := range errs {
-		wg.Go(func() {
+		failure.Go(&wg, func(err error) { errs[i] = err }, func() {
 			defer x.KeepOff()()
 			w := newIndexWriter(x)
 			for errs[i] == nil {

@@ -25,6 +25,7 @@ import (
 
 	"github.com/sdr-engine/sdr/engine/internal/ring"
 	"github.com/sdr-engine/sdr/internal/durable"
+	"github.com/sdr-engine/sdr/internal/failure"
 	"github.com/sdr-engine/sdr/internal/memorymode"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/sha256"
@@ -144,12 +145,12 @@ func New(s Surroundings, x *Index, b Batch) *Store {
 
 // Start starts the goroutines; fail is told why one of them ends early.
 func (s *Store) Start(ctx context.Context, wg *sync.WaitGroup, fail func(error)) {
-	wg.Go(func() {
+	failure.Go(wg, fail, func() {
 		if err := s.gather(ctx); err != nil {
 			fail(err)
 		}
 	})
-	wg.Go(func() { s.spill(ctx) })
+	failure.Go(wg, fail, func() { s.spill(ctx) })
 }
 
 // Close removes the scratch file.
