@@ -246,7 +246,7 @@ func TestRust(t *testing.T) {
 	for _, want := range []string{
 		"sector 1: {\"sectors\":[{\"index\":0,\"phase1\":{\"registered_proof\":\"StackedDrg2KiBV1_1\"",
 		"sector 2: {\"sectors\":[{\"index\":0,\"phase1\":{\"registered_proof\":\"StackedDrg2KiBV1_1\"",
-		"an empty request: 2: sdr: reading the request: sectors is missing None\n",
+		"an empty request: 2: sdr: reading the request: sectors is missing Some(\"{\\\"kind\\\":\\\"bad-input\\\"}\")\n",
 	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("%s\nwant %s", out, want)

@@ -9,8 +9,9 @@
  *
  * Strings. A request is yours, and is not used when the call has returned. *result is set by
  * each call: to NULL, or to JSON that is yours and that sdr_free frees. After an error, too, it
- * may be JSON: what became of each sector. What a callback gets is the library's, until it
- * returns; so is what sdr_version returns, for ever.
+ * may be JSON: its kind, {"kind":"no-space"}, which tells whether to try again, and what became
+ * of each sector. What a callback gets is the library's, until it returns; so is what sdr_version
+ * returns, for ever.
  *
  * Threads. Every function may be called from any thread, from many at the same time. Each job
  * has cores of its own, and waits for them if others have them. The library makes threads,

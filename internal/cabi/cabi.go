@@ -14,6 +14,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/sdr-engine/sdr/internal/failure"
 	"github.com/sdr-engine/sdr/seal"
 	"github.com/sdr-engine/sdr/sealer"
 )
@@ -102,6 +103,7 @@ func (c *Call) answer(ctx context.Context) (a Answer) {
 		}
 	}()
 	result, err := c.do(ctx)
+	err = failure.Returned(ctx, err)
 	switch result := result.(type) {
 	case nil:
 	case uint64:
@@ -112,7 +114,7 @@ func (c *Call) answer(ctx context.Context) (a Answer) {
 	if err != nil {
 		a.Code, a.Error = codeOf(err), clean(err.Error())
 	}
-	if err != nil && a.Result == nil {
+	if err != nil && a.Result == nil && c.function != Open && c.function != Close { // which have none
 		a.Result = encode(struct {
 			Kind seal.Kind `json:"kind"`
 		}{seal.KindOf(err)})

@@ -293,11 +293,24 @@ static void *piece_from_pipe(void *_) {
 	return NULL;
 }
 
+/* kind_is frees a result of a call that failed, of which only the kind is known; NULL: not that either. */
+static void kind_is(char *result, const char *kind) {
+	char want[64];
+	if (!kind) {
+		CHECK(!result, "%s, want none", result);
+		return;
+	}
+	snprintf(want, sizeof want, "{\"kind\":\"%s\"}", kind);
+	CHECK(result && strcmp(result, want) == 0, "%s, want %s", result ? result : "NULL", want);
+	sdr.free(result);
+}
+
 static void *error_of_another(void *_) {
 	(void)_;
 	CHECK(*sdr.last_error() == 0, "another thread has %s", sdr.last_error());
 	char *result = (char *)"";
-	CHECK(sdr.commp("{\"piece\":3,\"piece\":4}", NULL, &result) == SDR_BAD_REQUEST && !result, "%s", sdr.last_error());
+	CHECK(sdr.commp("{\"piece\":3,\"piece\":4}", NULL, &result) == SDR_BAD_REQUEST, "%s", sdr.last_error());
+	kind_is(result, "bad-input");
 	CHECK(strstr(sdr.last_error(), "piece: it is there twice"), "%s", sdr.last_error());
 	return NULL;
 }
@@ -311,11 +324,14 @@ static void bad_requests(void) {
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
 		char *result = (char *)"";
 		int code = sdr.precommit1(0, bad[i], NULL, &result);
-		CHECK(code == SDR_BAD_REQUEST && !result && *sdr.last_error(), "%s: %d: %s", bad[i] ? bad[i] : "NULL", code, sdr.last_error());
+		CHECK(code == SDR_BAD_REQUEST && *sdr.last_error(), "%s: %d: %s", bad[i] ? bad[i] : "NULL", code, sdr.last_error());
+		kind_is(result, bad[i] ? "bad-input" : NULL);
 		code = sdr.generate(0, bad[i], NULL, &result);
-		CHECK(code == SDR_BAD_REQUEST && !result && *sdr.last_error(), "%s: %d: %s", bad[i] ? bad[i] : "NULL", code, sdr.last_error());
+		CHECK(code == SDR_BAD_REQUEST && *sdr.last_error(), "%s: %d: %s", bad[i] ? bad[i] : "NULL", code, sdr.last_error());
+		kind_is(result, bad[i] ? "bad-input" : NULL);
 		code = sdr.add_piece(bad[i], NULL, &result);
-		CHECK(code == SDR_BAD_REQUEST && !result && *sdr.last_error(), "%s: %d: %s", bad[i] ? bad[i] : "NULL", code, sdr.last_error());
+		CHECK(code == SDR_BAD_REQUEST && *sdr.last_error(), "%s: %d: %s", bad[i] ? bad[i] : "NULL", code, sdr.last_error());
+		kind_is(result, bad[i] ? "bad-input" : NULL);
 	}
 	size_t length = SDR_MAX_REQUEST + 100;
 	char *result, *huge = malloc(length + 1);
@@ -325,6 +341,7 @@ static void bad_requests(void) {
 	CHECK(sdr.commp(huge, NULL, &result) == SDR_BAD_REQUEST, "%s", sdr.last_error());
 	huge[SDR_MAX_REQUEST] = 0;
 	CHECK(sdr.commp(huge, NULL, &result) == SDR_BAD_REQUEST, "%s", sdr.last_error());
+	kind_is(result, "bad-input");
 	free(huge);
 	CHECK(sdr.commp("{}", NULL, NULL) == SDR_BAD_REQUEST, "%s", sdr.last_error());
 	uint64_t machine = 7;
@@ -335,6 +352,7 @@ static void bad_requests(void) {
 	CHECK(sdr.close(12345) == SDR_BAD_REQUEST, "%s", sdr.last_error());
 	char *request = read_file("a.json");
 	CHECK(sdr.precommit1(12345, request, NULL, &result) == SDR_BAD_REQUEST, "%s", sdr.last_error());
+	kind_is(result, "bad-input");
 	free(request);
 	sdr.free(NULL);
 
@@ -350,10 +368,12 @@ static void cancels(void) {
 	sdr_callbacks callbacks = watched(&w);
 	char *request = read_file("pipe.json");
 	CHECK(sdr.commp(request, &callbacks, &result) == SDR_CANCELED, "%s", sdr.last_error());
+	kind_is(result, NULL); // it did not begin
 	CHECK(w.progress == 0 && w.cancel == 1, "progress %d times, cancel %d times", w.progress, w.cancel);
 	w = (struct watch){.cancel_at = 3}; // when it waits for somebody to write
 	callbacks = watched(&w);
-	CHECK(sdr.commp(request, &callbacks, &result) == SDR_CANCELED && !result, "%s", sdr.last_error());
+	CHECK(sdr.commp(request, &callbacks, &result) == SDR_CANCELED, "%s", sdr.last_error());
+	kind_is(result, "cancelled");
 	CHECK(w.cancel == 3, "cancel %d times", w.cancel);
 	free(request);
 
