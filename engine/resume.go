@@ -115,6 +115,9 @@ func checkManifest(c *Config, s *Sector) error {
 		return nil // others say so
 	}
 	defer dir.Close()
+	if err := dir.Lock(); err != nil { // another job's manifest is no reason of ours
+		return err
+	}
 	_, err = manifestOf(dir, c, s)
 	return err
 }

@@ -15,13 +15,20 @@ import (
 func memoryCgroup(t *testing.T, limit uint64) string {
 	t.Helper()
 	name := fmt.Sprintf("sdrbench-test-%d", os.Getpid())
-	for root, file := range map[string]string{"/sys/fs/cgroup/memory": "memory.limit_in_bytes", "/sys/fs/cgroup": "memory.max"} {
-		dir := filepath.Join(root, name)
+	for _, v := range []struct{ root, file string }{{"/sys/fs/cgroup/memory", "memory.limit_in_bytes"}, {"/sys/fs/cgroup", "memory.max"}} {
+		dir := filepath.Join(v.root, name)
 		if os.Mkdir(dir, 0o755) != nil {
 			continue
 		}
 		t.Cleanup(func() { os.Remove(dir) })
-		if os.WriteFile(filepath.Join(dir, file), fmt.Append(nil, limit), 0) == nil {
+		// The first version's hierarchies may lie in an ordinary directory.
+		f, err := os.OpenFile(filepath.Join(dir, v.file), os.O_WRONLY, 0)
+		if err != nil {
+			continue
+		}
+		_, err = f.Write(fmt.Append(nil, limit))
+		f.Close()
+		if err == nil {
 			return dir
 		}
 	}

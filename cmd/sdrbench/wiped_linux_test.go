@@ -43,9 +43,9 @@ func TestWiped(t *testing.T) {
 	want := made(clean)
 	for name, wipe := range map[string]func(dir string) error{
 		"files": func(dir string) error {
-			temps, err := filepath.Glob(filepath.Join(dir, ".*"))
-			for _, temp := range temps {
-				err = errors.Join(err, os.Remove(temp))
+			entries, err := os.ReadDir(dir)
+			for _, e := range entries {
+				err = errors.Join(err, os.Remove(filepath.Join(dir, e.Name())))
 			}
 			return err
 		},

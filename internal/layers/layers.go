@@ -355,8 +355,14 @@ func (w *Writer) Trust(b []byte, off int64) { w.file.Trust(b, off) }
 // Resume says that so many bytes from the first on are there; what follows will be written.
 func (w *Writer) Resume(bytes int64) { w.written.Store(bytes) }
 
-// Sync waits until what was written is on the disk.
-func (w *Writer) Sync() error { return w.file.Sync() }
+// Sync waits until what was written is on the disk. A file that somebody has removed
+// meanwhile is a *durable.LostError.
+func (w *Writer) Sync() error {
+	if err := w.file.Sync(); err != nil {
+		return err
+	}
+	return w.file.Lost()
+}
 
 // Reader reads what was written, until Close.
 func (w *Writer) Reader() *durable.Reader { return w.reader }
