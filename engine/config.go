@@ -108,6 +108,10 @@ type Config struct {
 	// only layers that are finished are noted. Default: 3 seconds.
 	CheckpointEvery time.Duration
 
+	// DropManifest removes a sector's manifest when it is done, for hosts that want nothing in a cache
+	// dir that they do not know. Default: it stays, for who verifies the sector.
+	DropManifest bool
+
 	// Drain, if not nil, has the job end, when it is closed, as soon as the layers that are being
 	// made have their names: with ErrDrained, unless all are done. Default: it does not.
 	Drain <-chan struct{}

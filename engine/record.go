@@ -157,10 +157,15 @@ func (r *record) save(ctx context.Context) error {
 	return nil
 }
 
-// complete makes sure that the manifest of a sector that is done is on the disk.
-func (r *record) complete(ctx context.Context) error {
+// complete makes sure that the manifest of a sector that is done is on the disk, or, if it is to be
+// dropped, gone.
+func (r *record) complete(ctx context.Context, drop bool) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if drop {
+		r.off = true
+		return r.files.Dir().Remove(manifest.Name)
+	}
 	if len(r.m.Parts) > 0 {
 		r.m.Parts, r.unsaved = nil, true
 	}

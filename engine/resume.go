@@ -115,10 +115,10 @@ func checkManifest(c *Config, s *Sector) error {
 		return nil // others say so
 	}
 	defer dir.Close()
-	if err := dir.Lock(); err != nil { // another job's manifest is no reason of ours
-		return err
-	}
 	_, err = manifestOf(dir, c, s)
+	if err != nil && errors.Is(dir.Lock(), linux.ErrLocked) {
+		return nil // of another job that is at work: others say so
+	}
 	return err
 }
 

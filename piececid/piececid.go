@@ -84,6 +84,12 @@ func Parse(text string) (CID, error) {
 	if err != nil {
 		return failed("", "not a CID (%v)", err)
 	}
+	// Decoders pass over letters that are too many, and bits.
+	if base, err := cid.ExtractEncoding(text); err == nil {
+		if again, err := c.StringOfBase(base); err != nil || again != text {
+			return failed("", "not a CID in the one way that it is written: %s", again)
+		}
+	}
 	const want = "a piece's CID begins with baga6ea4seaq or bafkzcib"
 	p := c.Prefix()
 	switch {

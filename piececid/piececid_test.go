@@ -183,3 +183,17 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// A CID is written in one way: what decoders pass over, letters that are too many, bits behind
+// the last byte, capitals among others, is a slip.
+func TestOneWay(t *testing.T) {
+	good := piececid.V1(porep.Commitment{1, 2, 3})
+	if _, err := piececid.Parse(good); err != nil {
+		t.Fatal(err)
+	}
+	for _, bad := range []string{good + "a", good[:20] + strings.ToUpper(good[20:21]) + good[21:], good + "\n", good[:9] + "\n" + good[9:]} {
+		if c, err := piececid.Parse(bad); err == nil {
+			t.Errorf("%q is taken for %v", bad, c)
+		}
+	}
+}

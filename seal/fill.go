@@ -47,6 +47,9 @@ func FillSector(ctx context.Context, a Append) (added []AddedPiece, err error) {
 			err = record.agrees(name, a.Existing)
 		}
 		end, a.Existing = record.End(), nil
+		if _, unaligned := record.Aligned(); err == nil {
+			err = unaligned // no pieces make up its comm_d
+		}
 	case errors.Is(err, fs.ErrNotExist):
 		err = nil
 	}

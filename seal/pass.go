@@ -388,23 +388,54 @@ func fileSink(ctx context.Context, f *os.File, size porep.UnpaddedSize, waited b
 		return nil, nil, err
 	}
 	tail := durable.TailOf(ctx, f, start, start+int64(size.Padded()), info.Size(), waited)
-	return &tailSink{tail: tail, start: start}, tail.Finish, nil
+	return newTailSink(tail, start, int64(size.Padded()/min(pieceBlock, size.Padded()))), tail.Finish, nil
 }
 
-// A tailSink writes to where a piece goes in a file, in any order, but one block at a time:
-// the kernel lets no two writes into a file, and who waits there keeps a core busy.
+// A tailSink writes to where a piece goes in a file, one block at a time: the kernel lets no two
+// writes into a file, and who waits there keeps a core busy. The order is any, but that the
+// last block is the last: a file that a killed job has left is too short, or whole.
 type tailSink struct {
 	tail  *durable.Tail
 	start int64
-	mu    sync.Mutex
+	last  int64 // block
+
+	mu   sync.Mutex
+	turn sync.Cond // busy, done or over has changed
+	busy bool
+	done int64 // blocks
+	over bool
 }
 
-func (s *tailSink) begin(int64) bool {
-	s.mu.Lock()
-	return true
+func newTailSink(tail *durable.Tail, start, blocks int64) *tailSink {
+	s := &tailSink{tail: tail, start: start, last: blocks - 1}
+	s.turn.L = &s.mu
+	return s
 }
-func (s *tailSink) end()  { s.mu.Unlock() }
-func (s *tailSink) stop() {}
+
+func (s *tailSink) begin(block int64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for !s.over && (s.busy || block == s.last && s.done < s.last) {
+		s.turn.Wait()
+	}
+	s.busy = !s.over
+	return s.busy
+}
+
+func (s *tailSink) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.busy = false
+	s.done++
+	s.turn.Broadcast()
+}
+
+func (s *tailSink) stop() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.over = true
+	s.turn.Broadcast()
+}
 
 func (s *tailSink) write(b []byte, off int64) error { return s.tail.WriteAt(b, s.start+off) }
 

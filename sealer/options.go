@@ -58,6 +58,8 @@ type Options struct {
 	// StrictNUMA makes a page on the wrong NUMA node an error.
 	StrictNUMA bool
 
+	// DropManifest is engine.Config.DropManifest.
+	DropManifest bool
 	// Resume is what becomes of what an earlier job has left in a sector's cache dir. Default:
 	// engine.ResumeSame.
 	Resume engine.Resume
@@ -267,7 +269,7 @@ func (o *Options) setup(proof porep.SealProof, sectors int) *setup {
 	s := o.Settings.setup(proof)
 	c := &s.config
 	c.HugeTLBFS, c.RaisePages, c.StrictNUMA = o.HugeTLBFS, o.RaisePages, o.StrictNUMA
-	c.Resume, c.CheckpointEvery = o.Resume, o.CheckpointEvery
+	c.Resume, c.CheckpointEvery, c.DropManifest = o.Resume, o.CheckpointEvery, o.DropManifest
 	c.Patience = max(0, cmp.Or(o.Patience, time.Hour))
 	c.Hashers = min(c.Hashers, sectors)
 	if o.Profile == nil {

@@ -61,6 +61,9 @@ func Full(ctx context.Context, s Sector, o Options) (Report, error) {
 	}
 	defer c.close()
 	f := &full{check: c, spans: o.Subset.spans(c.nodes)}
+	if len(f.spans) == 0 {
+		return Report{}, &OptionError{"subset", fmt.Sprintf("%v of %d nodes is none of them: want at most %d parts", o.Subset, c.nodes, c.nodes)}
+	}
 	if f.kernel, err = chosen(o.Kernel); err != nil {
 		return Report{}, err
 	}

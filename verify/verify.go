@@ -52,6 +52,9 @@ func (o *Options) workers() int {
 	return runtime.GOMAXPROCS(0)
 }
 
+// maxWorkers is more than there are CPUs; a process has no room for very many threads.
+const maxWorkers = 4096
+
 // Progress is where a check stands. The check writes it, anybody may read it.
 type Progress struct {
 	layer, passes     atomic.Int64
@@ -188,6 +191,9 @@ func newCheck(ctx context.Context, s Sector, o Options) (c *check, err error) {
 	c = &check{Sector: s, o: o, nodes: s.Proof.SectorSize().Nodes(), readers: map[int]*durable.Reader{}}
 	if c.o.Progress == nil {
 		c.o.Progress = new(Progress)
+	}
+	if o.Workers < 0 || o.Workers > maxWorkers {
+		return nil, &OptionError{"workers", fmt.Sprintf("%d is not between 0, which is one for each CPU, and %d", o.Workers, maxWorkers)}
 	}
 	c.o.Workers = o.workers()
 	if len(o.Layers) == 0 {

@@ -208,7 +208,7 @@ func TestSubset(t *testing.T) {
 	s := labelled(t, small)
 	nodes := s.Proof.SectorSize().Nodes()
 	flip(t, s, 2, 41*porep.NodeSize*8)
-	for _, parts := range []uint64{1, 2, 3, 7, 64, 100} {
+	for _, parts := range []uint64{1, 2, 3, 7, 64} {
 		found, checked := 0, uint64(0)
 		for part := range parts {
 			r, err := verify.Full(t.Context(), s, verify.Options{Layers: []int{2}, Subset: subset(fmt.Sprintf("%d/%d", part+1, parts))})
@@ -238,6 +238,8 @@ func TestRefused(t *testing.T) {
 		"layer 0":  {Layers: []int{0}},
 		"layer 3":  {Layers: []int{3}},
 		"memory":   {Memory: 1},
+		"workers":  {Workers: 20000},
+		"nothing":  {Subset: subset("1/100")},
 		"lockstep": {Kernel: "sha-ni/4"},
 	} {
 		_, err := verify.Full(t.Context(), s, o)

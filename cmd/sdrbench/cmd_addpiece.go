@@ -77,6 +77,7 @@ the pieces. Where it is, it is kept up to date, --existing is not needed, and pc
 	cmd.Flags().BoolVar(&f.json, "json", false, "print JSON")
 	require(cmd, "proof", "staged")
 	cmd.MarkFlagsOneRequired("piece", "fill")
+	cmd.MarkFlagsMutuallyExclusive("fill", "no-alignment") // comm_d of the whole has all pieces aligned
 	return cmd
 }
 

@@ -244,7 +244,7 @@ func (a *app) runProcessorPC1(ctx context.Context, f *pc1Processor) error {
 		o := o
 		o.Program = "sdrbench processor pc1"
 		// A host that seals a sector again in the same directories, with another ticket, means it.
-		o.Resume = engine.ResumeOrReplace
+		o.Resume, o.DropManifest = engine.ResumeOrReplace, true
 		o.Notes = func(n sealer.Note) {
 			about := ""
 			if n.Job != "" {

@@ -14,7 +14,7 @@ type replicaIDFlags struct {
 	proverID porep.ProverID
 	sector   uint64
 	ticket   porep.Ticket
-	given    *porep.Commitment // comm_d; nil: the pieces'
+	given    *porep.Piece // comm_d; nil: the pieces'
 	sectorPieces
 	json bool
 }
@@ -37,8 +37,8 @@ pieces; of a sector without deals it is that of zeros.`,
 	flagVar(cmd, &f.proverID, "prover-id", "HEX", "prover id, instead of --miner", porep.ParseProverID)
 	flagVar(cmd, &f.sector, "sector", "NUMBER", "the sector's number", input.SectorNumber)
 	flagVar(cmd, &f.ticket, "ticket", "HEX", "the chain's randomness", porep.ParseTicket)
-	flagVar(cmd, &f.given, "comm-d", "COMM_D", "comm_d in hex or as a CID, instead of pieces", func(text string) (*porep.Commitment, error) {
-		commD, err := input.Commitment(text)
+	flagVar(cmd, &f.given, "comm-d", "COMM_D", "comm_d in hex or as a CID, instead of pieces", func(text string) (*porep.Piece, error) {
+		commD, err := input.CommD(text)
 		return &commD, err
 	})
 	f.add(cmd)
@@ -56,14 +56,16 @@ func (a *app) runReplicaID(f replicaIDFlags) error {
 		if err != nil {
 			return err
 		}
-		f.given = &commD
+		f.given = &porep.Piece{CommP: commD}
+	} else if err := input.CheckCommD(f.proof, *f.given); err != nil {
+		return usageError{err}
 	}
-	id := porep.NewReplicaID(f.proof, f.proverID, f.sector, f.ticket, *f.given)
+	id := porep.NewReplicaID(f.proof, f.proverID, f.sector, f.ticket, f.given.CommP)
 	if f.json {
 		return a.printJSON(struct {
 			ReplicaID string           `json:"replica_id"`
 			CommD     porep.Commitment `json:"comm_d"`
-		}{id.String(), *f.given})
+		}{id.String(), f.given.CommP})
 	}
-	return a.print("replica id  %s\ncomm_d      %s\n", id, f.given)
+	return a.print("replica id  %s\ncomm_d      %s\n", id, f.given.CommP)
 }

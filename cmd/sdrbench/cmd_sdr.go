@@ -37,7 +37,7 @@ type replicaInputs struct {
 	prover porep.ProverID
 	number uint64
 	ticket porep.Ticket
-	commD  porep.Commitment
+	commD  porep.Piece
 }
 
 // Fields of a replica id: it alone, or all that it is made of.
@@ -46,8 +46,8 @@ var (
 	inputFields = []string{"sector", "ticket", "comm-d"}
 )
 
-func (r *replicaInputs) id(p porep.SealProof) porep.ReplicaID {
-	return porep.NewReplicaID(p, r.prover, r.number, r.ticket, r.commD)
+func (r *replicaInputs) id(p porep.SealProof) (porep.ReplicaID, error) {
+	return porep.NewReplicaID(p, r.prover, r.number, r.ticket, r.commD.CommP), input.CheckCommD(p, r.commD)
 }
 
 func (a *app) sdr() *cobra.Command {
@@ -88,7 +88,7 @@ or prover-id, sector, ticket and comm-d. As each ends a line is printed,
 	flagVar(cmd, &f.inputs.prover, "prover-id", "HEX", "prover id, instead of --miner", porep.ParseProverID)
 	flagVar(cmd, &f.inputs.number, "sector", "NUMBER", "the sector's number, with --miner", input.SectorNumber)
 	flagVar(cmd, &f.inputs.ticket, "ticket", "HEX", "the chain's randomness, with --miner", porep.ParseTicket)
-	flagVar(cmd, &f.inputs.commD, "comm-d", "HEX", "the data's commitment, with --miner", porep.ParseCommitment)
+	flagVar(cmd, &f.inputs.commD, "comm-d", "COMM_D", "the data's commitment in hex or as a CID, with --miner", input.CommD)
 	flagVar(cmd, &f.keep, "keep", "LAYERS", "which layers stay: all, or last, the key and the layer before it (default all)", engine.ParseKeep)
 	cmd.Flags().BoolVar(&f.overwrite, "overwrite", false, "label although the cache dir holds what phase 2 made of a finished sector")
 	f.add(a, cmd)
@@ -125,7 +125,10 @@ or prover-id, sector, ticket and comm-d. As each ends a line is printed,
 
 func (a *app) runSDR(ctx context.Context, f sdrFlags) error {
 	if !f.changed("replica-id") {
-		f.id = f.inputs.id(f.proof)
+		var err error
+		if f.id, err = f.inputs.id(f.proof); err != nil {
+			return usageError{err}
+		}
 	}
 	m, err := f.prepare(ctx, a, f.proof, 1)
 	sector := seal.Sector{Proof: f.proof, CacheDir: f.cacheDir}
@@ -177,7 +180,7 @@ func (a *app) runSDRSectors(ctx context.Context, f sdrFlags) error {
 			fields: map[string]sectorField{
 				"proof": set(&l.proof, porep.ParseSealProof), "cache-dir": set(&l.cacheDir, asText), "replica-id": set(&l.id, porep.ParseReplicaID),
 				"miner": derived(set(&in.prover, input.Miner)), "prover-id": derived(set(&in.prover, porep.ParseProverID)),
-				"sector": set(&in.number, input.SectorNumber), "ticket": set(&in.ticket, porep.ParseTicket), "comm-d": set(&in.commD, porep.ParseCommitment),
+				"sector": set(&in.number, input.SectorNumber), "ticket": set(&in.ticket, porep.ParseTicket), "comm-d": set(&in.commD, input.CommD),
 			},
 			need: [][]string{{"proof"}, {"cache-dir"}, idFields},
 		}
@@ -194,7 +197,10 @@ func (a *app) runSDRSectors(ctx context.Context, f sdrFlags) error {
 	var proofs []porep.SealProof
 	for i, l := range lines {
 		if l.derived && l.proof.Check() == nil {
-			l.id = l.inputs.id(l.proof)
+			var err error
+			if l.id, err = l.inputs.id(l.proof); err != nil {
+				r.fail(i+1, "comm-d: %v", err)
+			}
 		}
 		if info, err := os.Stat(l.cacheDir); l.cacheDir != "" && err != nil {
 			r.fail(i+1, "cache-dir: %v", err)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -98,6 +99,11 @@ themselves. Exit codes: 0 right, 1 it could not be told, 2 wrong usage, 3 wrong 
 	return cmd
 }
 
+func isDirectory(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
+
 func (a *app) runVerify(ctx context.Context, f verifyFlags) error {
 	if f.layer > 0 {
 		f.Layers = []int{f.layer}
@@ -109,8 +115,8 @@ func (a *app) runVerify(ctx context.Context, f verifyFlags) error {
 		f.sector.ReplicaID = *f.id
 	} else {
 		m, err := manifest.Read(ctx, f.sector.CacheDir)
-		if errors.Is(err, fs.ErrNotExist) {
-			return usageError{fmt.Errorf("%s says no replica id: add --replica-id", manifest.Path(f.sector.CacheDir))}
+		if errors.Is(err, fs.ErrNotExist) && isDirectory(f.sector.CacheDir) {
+			return usageError{fmt.Errorf("there is no %s that says a replica id: add --replica-id", manifest.Path(f.sector.CacheDir))}
 		}
 		if errors.As(err, new(*manifest.DamagedError)) {
 			return fmt.Errorf("%w: %w: add --replica-id", verify.ErrWrong, err)

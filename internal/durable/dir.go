@@ -71,10 +71,16 @@ func (d *Dir) PathOf(name string) string { return filepath.Join(d.path, name) }
 func (d *Dir) Open(name string) (*Reader, error) {
 	r := &Reader{path: d.PathOf(name), faults: d.faults}
 	err := r.do(OpOpen, r.path, func() (err error) {
-		r.f, err = d.root.OpenFile(name, os.O_RDONLY|linux.NoFollow|linux.NoWait, 0)
+		r.f, err = d.open(name, os.O_RDONLY|linux.NoWait)
 		return err
 	})
 	return r, err
+}
+
+// IsRegular reports whether a name is that of a file, not of a link, a directory or another thing.
+func (d *Dir) IsRegular(name string) (bool, error) {
+	info, err := d.root.Lstat(name)
+	return err == nil && info.Mode().IsRegular(), err
 }
 
 // Names are the names of what is in the directory.
@@ -109,6 +115,27 @@ func (d *Dir) isAt() bool {
 	now, err := os.Stat(d.path)
 	return err == nil && os.SameFile(mine, now)
 }
+
+// open opens what has a name, but not through a link: os.Root follows one that stays inside
+// it, whatever the flags say.
+func (d *Dir) open(name string, flags int) (*os.File, error) {
+	f, err := d.root.OpenFile(name, flags|linux.NoFollow, 0)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !d.leads(name, info) {
+		err = &fs.PathError{Op: "open", Path: d.PathOf(name), Err: errLink}
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// errLink is also the error of a file that was replaced just now.
+var errLink = errors.New("it is a link to a file")
 
 // leads reports whether a name leads to that file.
 func (d *Dir) leads(name string, file fs.FileInfo) bool {
@@ -157,7 +184,7 @@ func (d *Dir) create(name string) (*os.File, error) {
 // adopt opens a file that this process may go on with.
 func (d *Dir) adopt(name string, size int64) (f *os.File, err error) {
 	err = d.do(OpOpen, d.PathOf(name), func() (err error) {
-		f, err = d.root.OpenFile(name, os.O_RDWR|linux.NoFollow|linux.NoWait, 0)
+		f, err = d.open(name, os.O_RDWR|linux.NoWait)
 		return err
 	})
 	if err != nil {
@@ -200,7 +227,7 @@ func (d *Dir) removeStale(name string) error {
 		return err
 	}
 	if info.Mode().IsRegular() {
-		f, err := d.root.OpenFile(name, os.O_RDONLY|linux.NoFollow, 0)
+		f, err := d.open(name, os.O_RDONLY)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			return nil

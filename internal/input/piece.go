@@ -102,8 +102,17 @@ func Piece(text string) (porep.Piece, error) {
 	return name.Piece, nil
 }
 
-// Commitment reads a commitment to a piece or a sector's data: 64 hex digits or a piece CID.
-func Commitment(text string) (porep.Commitment, error) {
+// CommD reads a commitment to a sector's data: 64 hex digits or a piece CID. Its size is 0
+// where the text has none: see CheckCommD.
+func CommD(text string) (porep.Piece, error) {
 	name, err := pieceName(text)
-	return name.CommP, err
+	return name.Piece, err
+}
+
+// CheckCommD refuses a comm_d whose text says that it is of less than a sector.
+func CheckCommD(p porep.SealProof, commD porep.Piece) error {
+	if whole := porep.PaddedSize(p.SectorSize()).Unpadded(); commD.Size != 0 && commD.Size != whole {
+		return fmt.Errorf("comm_d %v: its CID is of a piece of %d unpadded bytes, a sector of %v holds %d", commD.CommP, commD.Size, p, whole)
+	}
+	return nil
 }

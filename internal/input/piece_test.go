@@ -40,7 +40,7 @@ func TestPieceNames(t *testing.T) {
 			t.Errorf("piece %s: %+v, %v", text, piece, err)
 		}
 		if !strings.Contains(text, ":") {
-			if got, err := Commitment(text); err != nil || got != c.CommP {
+			if got, err := CommD(text); err != nil || got.CommP != c.CommP {
 				t.Errorf("commitment %s: %v, %v", text, got, err)
 			}
 		}

@@ -280,6 +280,9 @@ func Read(ctx context.Context, cacheDir string) (*Manifest, error) {
 // ReadIn is Read in a directory that is open.
 func ReadIn(dir *durable.Dir) (*Manifest, error) {
 	path := dir.PathOf(Name)
+	if is, err := dir.IsRegular(Name); err == nil && !is {
+		return nil, &DamagedError{path, "it is not a file"}
+	}
 	r, err := dir.Open(Name)
 	if err != nil {
 		return nil, fmt.Errorf("manifest: reading %s: %w", path, err)
