@@ -119,22 +119,25 @@ func (d *Dir) isAt() bool {
 // open opens what has a name, but not through a link: os.Root follows one that stays inside
 // it, whatever the flags say.
 func (d *Dir) open(name string, flags int) (*os.File, error) {
-	f, err := d.root.OpenFile(name, flags|linux.NoFollow, 0)
-	if err != nil {
-		return nil, err
-	}
-	info, err := f.Stat()
-	if err == nil && !d.leads(name, info) {
-		err = &fs.PathError{Op: "open", Path: d.PathOf(name), Err: errLink}
-	}
-	if err != nil {
+	for try := 1; ; try++ {
+		f, err := d.root.OpenFile(name, flags|linux.NoFollow, 0)
+		if err != nil {
+			return nil, err
+		}
+		info, err := f.Stat()
+		if err == nil && d.leads(name, info) {
+			return f, nil
+		}
 		f.Close()
-		return nil, err
+		if err == nil && try == 3 { // a file may be replaced just now, but not each time
+			err = &fs.PathError{Op: "open", Path: d.PathOf(name), Err: errLink}
+		}
+		if err != nil {
+			return nil, err
+		}
 	}
-	return f, nil
 }
 
-// errLink is also the error of a file that was replaced just now.
 var errLink = errors.New("it is a link to a file")
 
 // leads reports whether a name leads to that file.
@@ -227,7 +230,7 @@ func (d *Dir) removeStale(name string) error {
 		return err
 	}
 	if info.Mode().IsRegular() {
-		f, err := d.open(name, os.O_RDONLY)
+		f, err := d.root.OpenFile(name, os.O_RDONLY|linux.NoFollow, 0)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			return nil
