@@ -174,7 +174,7 @@ func (k *killed) check(t *testing.T) {
 	t.Helper()
 	wantDigest(t, k.sealed, k.s.SealedSHA256)
 	wantDigest(t, filepath.Join(k.cacheDir, "sc-02-data-tree-d.dat"), k.s.TreeDSHA256)
-	wantLayers(t, k.cacheDir, k.s, "sc-02-data-tree-d.dat")
+	wantLayers(t, k.cacheDir, k.s, "sc-02-data-tree-d.dat", manifest.Name)
 	m, err := manifest.Read(t.Context(), k.cacheDir)
 	if err != nil || len(m.Layers) != 2 || len(m.Parts) != 0 || m.ReplicaID.String() != k.s.ReplicaID {
 		t.Errorf("manifest %+v, %v", m, err)

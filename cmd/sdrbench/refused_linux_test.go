@@ -17,6 +17,7 @@ import (
 	"unsafe"
 
 	"github.com/sdr-engine/sdr/internal/golden"
+	"github.com/sdr-engine/sdr/internal/manifest"
 	"github.com/sdr-engine/sdr/topology"
 )
 
@@ -84,7 +85,7 @@ func TestUnbound(t *testing.T) {
 			!strings.Contains(stderr.String(), "threads ran wherever the system put them: engine: binding to a CPU") {
 			t.Errorf("%v: %v, standard error %q", errno, err, stderr.String())
 		}
-		wantLayers(t, dir, sector)
+		wantLayers(t, dir, sector, manifest.Name)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/sdr-engine/sdr/internal/golden"
+	"github.com/sdr-engine/sdr/internal/manifest"
 	"github.com/sdr-engine/sdr/seal"
 )
 
@@ -113,7 +114,7 @@ func TestPC1Sectors(t *testing.T) {
 		if !ok || l.Error != "" || string(l.Phase1) != want {
 			t.Errorf("sector %d: %+v, want %s", i, l, want)
 		}
-		wantLayers(t, fields["cache-dir"].(string), g, "sc-02-data-tree-d.dat")
+		wantLayers(t, fields["cache-dir"].(string), g, "sc-02-data-tree-d.dat", manifest.Name)
 		wantDigest(t, fields["sealed"].(string), g.SealedSHA256)
 		if i == 2 {
 			if text, err := os.ReadFile(output); err != nil || string(text) != want {
@@ -139,7 +140,7 @@ func TestSDRSectors(t *testing.T) {
 		if l := ended[i]; l.Error != "" || len(l.Layers) != 2 || filepath.Dir(l.Layers[1]) != fields["cache-dir"] {
 			t.Errorf("sector %d: %+v", i, l)
 		}
-		wantLayers(t, fields["cache-dir"].(string), g)
+		wantLayers(t, fields["cache-dir"].(string), g, manifest.Name)
 	}
 }
 

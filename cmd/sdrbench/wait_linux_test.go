@@ -16,6 +16,7 @@ import (
 
 	"github.com/sdr-engine/sdr/internal/golden"
 	"github.com/sdr-engine/sdr/internal/linux"
+	"github.com/sdr-engine/sdr/internal/manifest"
 	"github.com/sdr-engine/sdr/internal/testkit"
 	"github.com/sdr-engine/sdr/topology"
 )
@@ -101,7 +102,7 @@ func TestWait(t *testing.T) {
 	ended(waiters[0], "")
 	ended(waiters[2], "")
 	for _, i := range []int{0, 2} {
-		wantLayers(t, waiters[i].dir, g)
+		wantLayers(t, waiters[i].dir, g, manifest.Name)
 	}
 	if turns, err := filepath.Glob(filepath.Join(locks, "turn-*")); err != nil || len(turns) != 0 {
 		t.Errorf("left: %v, %v", turns, err)
