@@ -131,7 +131,11 @@ func TestFileSizeLimit(t *testing.T) {
 	if os.Getenv(child) == "" { // the limit is a process's, and this one writes a log
 		cmd := exec.Command(os.Args[0], "-test.run=^TestFileSizeLimit$", "-test.count=1")
 		cmd.Env = append(os.Environ(), child+"=1")
-		if out, err := cmd.CombinedOutput(); err != nil || !bytes.Contains(out, []byte("PASS")) {
+		out, err := cmd.CombinedOutput()
+		if errors.Is(err, syscall.ENOEXEC) {
+			t.Skip("an emulated program cannot be begun by its own name")
+		}
+		if err != nil || !bytes.Contains(out, []byte("PASS")) {
 			t.Errorf("%v: %s", err, out)
 		}
 		return
