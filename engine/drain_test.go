@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"errors"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -24,9 +25,10 @@ func TestDrain(t *testing.T) {
 			if at == 0 {
 				close(drain)
 			} else {
-				hooks.Stage = func(hasher int, span uint64) {
-					if hasher == 1 && span == uint64(at-1)*nodes+20 {
-						close(drain)
+				var once sync.Once
+				hooks.Labels = func(hasher, layer int, _ uint64, _ []byte) {
+					if hasher == 1 && layer == at {
+						once.Do(func() { close(drain) })
 					}
 				}
 			}
@@ -50,7 +52,7 @@ func TestDrain(t *testing.T) {
 			if made != whole*nodes {
 				t.Errorf("%v, layer %d: %d labels were made, and %d layers are there", mode, at, made, whole)
 			}
-			c.Drain, c.Progress, hooks.Stage = nil, new(engine.Progress), nil
+			c.Drain, c.Progress, hooks.Labels = nil, new(engine.Progress), nil
 			if _, err := hooks.Run(t.Context(), c); err != nil {
 				t.Fatal(err)
 			}
