@@ -53,6 +53,9 @@ func (e *WrongLabelError) Is(target error) bool { return target == failure.ErrHa
 
 // recheck looks at labels until the hasher has ended.
 func (p *pipeline) recheck(ctx context.Context) {
+	if p.unnoted {
+		return // a measurement's parents are no labels, and not in files
+	}
 	look := p.job.hooks.Look
 	if look == nil && p.store.nodes < recheckNodes {
 		return
