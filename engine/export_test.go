@@ -22,6 +22,15 @@ func (h *hooks) Run(ctx context.Context, c Config) (Result, error) {
 	return r.Run(ctx)
 }
 
+// Measure is Measure of c with the hooks.
+func (h *hooks) Measure(ctx context.Context, c Config, window time.Duration) (Measurement, error) {
+	r, err := c.resolve(true, *h)
+	if err != nil {
+		return Measurement{}, err
+	}
+	return r.Measure(ctx, window)
+}
+
 // SegmentsKept and Segments are OneLayer mode's.
 const (
 	SegmentsKept = memorymode.SegmentsKept

@@ -39,6 +39,30 @@ func TestMeasure(t *testing.T) {
 	}
 }
 
+// TestMeasureIsNotRechecked: what a measurement labels has parents that are no labels, and no
+// files: nobody looks at its labels meanwhile, as is done where a layer takes long.
+func TestMeasureIsNotRechecked(t *testing.T) {
+	t.Parallel()
+	for _, mode := range []engine.MemoryMode{engine.TwoLayers, engine.OneLayer} {
+		hooks := engine.Hooks{Look: func(written uint64) { t.Errorf("%v: looked at %d nodes", mode, written) }}
+		c := engine.Config{Proof: porep.StackedDrg8MiBV1_1, Sectors: sectors(t, 1), MemoryMode: mode}
+		if _, err := hooks.Measure(t.Context(), c, 20*time.Millisecond); err != nil {
+			t.Errorf("%v: %v", mode, err)
+		}
+	}
+}
+
+// TestMeasureLarge: layers that take long to label are measured like small ones.
+func TestMeasureLarge(t *testing.T) {
+	testkit.NeedsLong(t, "layers of 512 MiB in memory")
+	for _, mode := range []engine.MemoryMode{engine.TwoLayers, engine.OneLayer} {
+		c := engine.Config{Proof: porep.StackedDrg512MiBV1_1, Sectors: sectors(t, 1), MemoryMode: mode}
+		if _, err := engine.Measure(t.Context(), c, 200*time.Millisecond); err != nil {
+			t.Errorf("%v: %v", mode, err)
+		}
+	}
+}
+
 // TestMeasureWhole: a part that goes to the layer's end is measured as well. There is a
 // pause before the next only where that has to be read.
 func TestMeasureWhole(t *testing.T) {
