@@ -133,10 +133,10 @@ func (j *job) measure(ctx context.Context, h int, r *regions, window time.Durati
 	if p.err != nil {
 		return p.err
 	}
-	if err := p.verifyMemory(p.begin, p.flow.Labelled.Load()); err != nil || p.store.one == nil {
+	if err := (measured{p}).verify(p.begin, p.flow.Labelled.Load()); err != nil || p.store.one == nil {
 		return err
 	}
-	m.Pause, err = p.measurePause(ctx, m)
+	m.Pause, err = measured{p}.pause(ctx, m)
 	return err
 }
 
@@ -172,9 +172,12 @@ func (m *HasherMeasurement) sample(hashed <-chan struct{}, labelled func() uint6
 	}
 }
 
-// measurePause reads what was labelled back, or as much of it as tells how fast the disk
+// A measured is a batch of which a part was labelled, to measure it.
+type measured struct{ *pipeline }
+
+// pause reads what was labelled back, or as much of it as tells how fast the disk
 // is.
-func (p *pipeline) measurePause(ctx context.Context, m *HasherMeasurement) (time.Duration, error) {
+func (p measured) pause(ctx context.Context, m *HasherMeasurement) (time.Duration, error) {
 	const most = 2 << 30 // bytes
 	s, part := p.store, p.store.oneLayer.Part
 	from, end := roundup.To(p.begin, part)/part, p.flow.Written.Load()/part
@@ -262,9 +265,9 @@ func fillRandom(ctx context.Context, mem []byte, seed uint64) {
 	wg.Wait()
 }
 
-// verifyMemory recomputes, by way of the standard library, a sample of the labels
+// verify recomputes, by way of the standard library, a sample of the labels
 // of nodes from to to−1 of layer index 0 from the labels that are in memory.
-func (p *pipeline) verifyMemory(from, to uint64) error {
+func (p measured) verify(from, to uint64) error {
 	const samples = 64
 	s := p.store
 	parents := make([]uint32, porep.Degree)
@@ -286,7 +289,7 @@ func (p *pipeline) verifyMemory(from, to uint64) error {
 		}
 		checked++
 		for lane, l := range p.lanes {
-			want, err := p.labelFromMemory(lane, l.id, node)
+			want, err := p.label(lane, l.id, node)
 			if err != nil {
 				return err
 			}
@@ -305,8 +308,8 @@ func (p *pipeline) verifyMemory(from, to uint64) error {
 	return nil
 }
 
-// labelFromMemory is a label made of what memory says that its parents are.
-func (p *pipeline) labelFromMemory(lane int, id porep.ReplicaID, node uint64) ([porep.NodeSize]byte, error) {
+// label is a label made of what memory says that its parents are.
+func (p measured) label(lane int, id porep.ReplicaID, node uint64) ([porep.NodeSize]byte, error) {
 	s := p.store
 	return plain.Label(p.job.c.Proof, id, s.first, node, func(layer int, parent uint64) (label [porep.NodeSize]byte, err error) {
 		labels := s.out(0, parent, 1)

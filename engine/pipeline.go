@@ -141,7 +141,7 @@ func (p *pipeline) run(ctx context.Context) {
 	w := p.startWriting(ctx, &others)
 	ended := make(chan struct{})
 	failure.Go(&checkpoints, p.fail, func() { p.keepCheckpoints(ctx, w, ended) })
-	failure.Go(&others, p.fail, func() { p.recheck(ctx) })
+	failure.Go(&others, p.fail, func() { rechecker{p}.run(ctx) })
 	if p.store.one != nil {
 		p.store.one.Start(ctx, &others, p.fail)
 	}

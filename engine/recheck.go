@@ -51,8 +51,11 @@ func (e *WrongLabelError) Error() string {
 // Is reports whether target is the kind ErrHardwareSuspect.
 func (e *WrongLabelError) Is(target error) bool { return target == failure.ErrHardwareSuspect }
 
-// recheck looks at labels until the hasher has ended.
-func (p *pipeline) recheck(ctx context.Context) {
+// A rechecker is the goroutine that does so.
+type rechecker struct{ *pipeline }
+
+// run looks at labels until the hasher has ended.
+func (p rechecker) run(ctx context.Context) {
 	if p.unnoted {
 		return // a measurement's parents are no labels, and not in files
 	}
@@ -82,14 +85,14 @@ func (p *pipeline) recheck(ctx context.Context) {
 		}
 		if to := p.flow.Written.Load(); to > from {
 			began := time.Now()
-			p.recheckAt(ctx, from+rand.Uint64N(to-from))
+			p.look(ctx, from+rand.Uint64N(to-from))
 			from, pause = to, min(recheckRest*time.Since(began), recheckMost)
 		}
 	}
 }
 
-// recheckAt recomputes the label at a position, of one lane. What is wrong twice ends the lane.
-func (p *pipeline) recheckAt(ctx context.Context, pos uint64) {
+// look recomputes the label at a position, of one lane. What is wrong twice ends the lane.
+func (p rechecker) look(ctx context.Context, pos uint64) {
 	s := p.store
 	layer, node := s.first+int(pos/s.nodes), pos%s.nodes
 	l := p.lanes[rand.IntN(len(p.lanes))]

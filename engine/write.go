@@ -18,6 +18,7 @@ import (
 // apart, and writes each to its file. The one that ends a layer waits until the
 // layer is on the disk.
 type writing struct {
+	p      *pipeline
 	mu     sync.Mutex
 	next   uint64   // the chunk that nobody has taken
 	done   []bool   // chunks written, from low on
@@ -30,7 +31,8 @@ type writing struct {
 
 // write is one of the goroutines. Buffer is nil if a chunk's labels can be written from
 // where they lie.
-func (p *pipeline) write(ctx context.Context, w *writing, buffer []byte) {
+func (w *writing) write(ctx context.Context, buffer []byte) {
+	p := w.p
 	defer p.job.keepOff()()
 	chunk := p.store.chunk(p.kernel)
 	inLayer := p.store.nodes / chunk
@@ -46,12 +48,12 @@ func (p *pipeline) write(ctx context.Context, w *writing, buffer []byte) {
 		if !p.flow.Wait(&p.flow.Made, func() bool { return p.flow.Labelled.Load() >= (n+1)*chunk }) {
 			return
 		}
-		if !p.beginLayer(w, index) {
+		if !w.beginLayer(index) {
 			return
 		}
-		p.writeChunk(buffer, index, node, chunk)
+		w.writeChunk(buffer, index, node, chunk)
 		if w.wrote(&p.flow, n, chunk, index) {
-			p.commit(ctx, index)
+			w.commit(ctx, index)
 			w.committed.Add(1)
 			p.flow.Made.Wake()
 		}
@@ -65,7 +67,8 @@ func (p *pipeline) write(ctx context.Context, w *writing, buffer []byte) {
 // beginLayer readies a layer's files, where not all of them were when the batch began: there is room
 // for them when the layer before is on the disk, and one before that was dropped. False means that
 // the batch was stopped.
-func (p *pipeline) beginLayer(w *writing, index int) bool {
+func (w *writing) beginLayer(index int) bool {
+	p := w.p
 	if p.job.c.Keep != KeepLast {
 		return true
 	}
@@ -85,7 +88,8 @@ func (p *pipeline) beginLayer(w *writing, index int) bool {
 }
 
 // writeChunk writes the labels of all lanes from a node on.
-func (p *pipeline) writeChunk(buffer []byte, index int, node, n uint64) {
+func (w *writing) writeChunk(buffer []byte, index int, node, n uint64) {
+	p := w.p
 	layer := p.store.first + index
 	nodes := p.store.out(index, node, int(n))
 	size := n * porep.NodeSize
@@ -131,7 +135,8 @@ func (w *writing) wrote(flow *ring.Flow, n, chunk uint64, index int) (last bool)
 }
 
 // commit gives a layer's files their names.
-func (p *pipeline) commit(ctx context.Context, index int) {
+func (w *writing) commit(ctx context.Context, index int) {
+	p := w.p
 	layer := p.store.first + index
 	for _, l := range p.lanes {
 		file := l.whole(layer)
@@ -180,6 +185,7 @@ func (p *pipeline) startWriting(ctx context.Context, wg *sync.WaitGroup) *writin
 	chunk := p.store.chunk(p.kernel)
 	perLayer := p.store.nodes / chunk
 	w := &writing{
+		p: p,
 		// No more than what is in memory, and in hand, can be written out of order.
 		done:   make([]bool, p.store.inMemory/chunk+writers+2),
 		inHand: make([]uint64, p.layers),
@@ -194,7 +200,7 @@ func (p *pipeline) startWriting(ctx context.Context, wg *sync.WaitGroup) *writin
 		w.inHand[0] -= w.next
 	}
 	for _, buffer := range p.buffers {
-		failure.Go(wg, p.fail, func() { p.write(ctx, w, buffer) })
+		failure.Go(wg, p.fail, func() { w.write(ctx, buffer) })
 	}
 	return w
 }

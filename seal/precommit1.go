@@ -683,8 +683,8 @@ func (s *Sector) existingTree(ctx context.Context, r *durable.Reader, data io.Re
 	return &existingTree{r, s.treeDPath(), s.Proof.SectorSize(), mark}, s.checkPieces(r, root, commD)
 }
 
-func (t *existingTree) Commit(context.Context) error {
-	if err := errors.Join(linux.Datasync(t.File()), linux.SyncDir(filepath.Dir(t.path))); err != nil {
+func (t *existingTree) Commit(ctx context.Context) error {
+	if err := errors.Join(durable.SyncFile(ctx, t.File()), durable.SyncDir(ctx, filepath.Dir(t.path))); err != nil {
 		return fmt.Errorf("seal: syncing existing tree-d: %w", err)
 	}
 	return nil

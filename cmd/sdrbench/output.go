@@ -272,7 +272,7 @@ func (a *app) beforeWork(cmd *cobra.Command, args []string) error {
 
 // checkStandardOutput refuses to work for a result that has nowhere to go: with standard
 // output closed, what is written there is lost, and no write fails. Commands whose result
-// is in files, or in the exit code, go on. Where it cannot be told whether it was closed, or
+// is elsewhere go on. Where it cannot be told whether it was closed, or
 // whether somebody wants no result, the result is printed on standard error, too.
 func (a *app) checkStandardOutput(cmd *cobra.Command) error {
 	f, ok := a.out.(*os.File)
@@ -283,8 +283,7 @@ func (a *app) checkStandardOutput(cmd *cobra.Command) error {
 	if stream == linux.StreamOpen {
 		return nil
 	}
-	switch cmd.Name() {
-	case "sdr", "build", "verify", "tune":
+	if a.resultElsewhere(cmd) {
 		return nil
 	}
 	instead := ""
@@ -304,4 +303,20 @@ func (a *app) checkStandardOutput(cmd *cobra.Command) error {
 		return nil
 	}
 	return fmt.Errorf("standard output is closed, and the result would be lost: send it to a file%s or to >/dev/null if nobody wants it", instead)
+}
+
+// resultElsewhere reports whether a command's result is in files, or in the exit code: what it
+// prints is for people then, and the work is not lost with it.
+func (a *app) resultElsewhere(cmd *cobra.Command) bool {
+	given := cmd.Flags().Changed
+	switch cmd.Name() {
+	case "sdr":
+		return !given("sectors") // what became of each is on a line of its own
+	case "build", "verify":
+		return !given("json")
+	case "tune":
+		path, _ := a.profilePath(cmd.Flags().Lookup("profile").Value.String())
+		return path != "" && !given("json") && !given("dry-run")
+	}
+	return false
 }

@@ -67,6 +67,7 @@ func TestBuiltByMake(t *testing.T) {
 	pc1 := "pc1 --proof StackedDrg2KiBV1_1 --cache-dir " + cache + " --staged /dev/zero --sealed " + sealed + " --miner 1000 --sector 1 --ticket " + strings.Repeat("01", 32)
 	for _, args := range []string{
 		pc1, pc1 + " --output -", pc1 + " --output /dev/stdout", pc1 + " <&-", "topo", "plan", "commp --piece " + piece,
+		"sdr --sectors " + piece, "tune --dry-run", "tune --profile none", "tune --json", "verify --json",
 		"addpiece --proof StackedDrg2KiBV1_1 --piece " + piece + " --piece-size 127 --staged " + staged,
 	} {
 		closed := exec.Command("sh", "-c", `exec "$0" `+args+` >&-`, program)

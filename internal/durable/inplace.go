@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
 
 	"github.com/sdr-engine/sdr/internal/linux"
 )
@@ -93,9 +95,18 @@ func (t *InPlace) copy(ctx context.Context, src *os.File) error {
 	})
 }
 
-// Sync waits until the file is on the disk.
+// Sync waits until the file is on the disk, and its name, which somebody may have just
+// given it.
 func (t *InPlace) Sync() error {
-	return t.do(OpSync, t.path, func() error { return linux.Datasync(t.f) })
+	if err := t.do(OpSync, t.path, func() error { return linux.Datasync(t.f) }); err != nil {
+		return err
+	}
+	dir := filepath.Dir(Target(t.path))
+	err := t.do(OpSyncDir, dir, func() error { return linux.SyncDir(dir) })
+	if errors.Is(err, fs.ErrPermission) {
+		return nil // who may use the file but not list the directory can do no more
+	}
+	return err
 }
 
 // Compare holds the whole file, as the disk yields it, against sums.

@@ -186,6 +186,56 @@ func checkResolved(t tree) (problems []string) {
 	return problems
 }
 
+// fewMethods are types that are to be readable at the first pass, and how many methods each
+// may have.
+var fewMethods = []struct {
+	directory, name string
+	most            int
+}{{"engine", "pipeline", 25}}
+
+func checkMethods(t tree) (problems []string) {
+	for _, of := range fewMethods {
+		method := regexp.MustCompile(`(?m)^func \(\w+ \*?` + of.name + `\) `)
+		n := 0
+		for _, f := range t.goSources() {
+			if path.Dir(f.name) == of.directory && !strings.HasSuffix(f.name, "_test.go") {
+				n += len(method.FindAll(f.data, -1))
+			}
+		}
+		if n > of.most {
+			problems = append(problems, fmt.Sprintf("%s:1: %s has %d methods, %d at most: give some to a type that has fewer", of.directory, of.name, n, of.most))
+		}
+	}
+	return problems
+}
+
+var variable = regexp.MustCompile(`\b(?:Getenv|LookupEnv)\("(\w+)"\)`)
+
+// checkVariables wants every variable that tests read in CONTRIBUTING.md, unless a test sets it.
+func checkVariables(t tree) (problems []string) {
+	doc, _ := t.find("CONTRIBUTING.md")
+	var tests []file
+	for _, f := range t.goSources() {
+		if strings.HasSuffix(f.name, "_test.go") || path.Dir(f.name) == "internal/testkit" {
+			tests = append(tests, f)
+		}
+	}
+	for _, f := range tests {
+		for n, line := range lines(f.data) {
+			for _, found := range variable.FindAllStringSubmatch(line, -1) {
+				name := found[1]
+				set := slices.ContainsFunc(tests, func(f file) bool {
+					return bytes.Contains(f.data, []byte(`"`+name+`=`)) || bytes.Contains(f.data, []byte(`Setenv("`+name+`"`))
+				})
+				if !set && !bytes.Contains(doc.data, []byte("`"+name)) {
+					problems = append(problems, fmt.Sprintf("%s:%d: reads %s, which the table in CONTRIBUTING.md lacks", f.name, n, name))
+				}
+			}
+		}
+	}
+	return problems
+}
+
 // Words are spelled in parts here, or this file would not pass its own check.
 var (
 	machinePath = "/wo" + "rk/"
