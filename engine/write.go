@@ -133,10 +133,10 @@ func (w *writing) wrote(flow *ring.Flow, n, chunk uint64, index int) (last bool)
 // commit gives a layer's files their names.
 func (p *pipeline) commit(ctx context.Context, index int) {
 	layer := p.store.first + index
-	for _, l := range p.lanes {
+	p.eachLane(func(l *lane) {
 		file := l.whole(layer)
 		if file == nil {
-			continue
+			return
 		}
 		digest := sha256.New()
 		if p.job.c.Digests {
@@ -155,7 +155,7 @@ func (p *pipeline) commit(ctx context.Context, index int) {
 		case p.job.c.Digests:
 			l.digests[layer-l.first] = LayerDigest(digest.Sum(nil))
 		}
-	}
+	})
 	p.committed.Add(1)
 	p.flow.Back.Wake()
 	// In OneLayer mode the layer is read once more, as the next one's layer before.
