@@ -117,29 +117,35 @@ func (j *job) runBatch(ctx context.Context, h, n int, r *regions) error {
 	opening, unwait := context.WithCancel(ctx)
 	defer unwait()
 	p.unwait = unwait
-	first := j.last + 1 // of the lanes that are made
 	unit := lcm(j.shape.chunk(p.kernel), uint64(j.shape.stride))
-	for _, l := range p.lanes {
-		s := j.c.Sectors[l.sector]
+	p.eachLane(func(l *lane) {
 		// Opened even if ctx is done: what an earlier job left, and nothing proves, must go.
-		if err := l.open(opening, s, j.Resolved, unit); err != nil && ctx.Err() == nil {
+		if err := l.open(opening, j.c.Sectors[l.sector], j.Resolved, unit); err != nil && ctx.Err() == nil {
 			l.fail(err)
-		} else {
+		}
+	})
+	first := j.last + 1 // of the lanes that are made
+	for _, l := range p.lanes {
+		if l.failure() == nil {
 			first = min(first, l.first)
 		}
 	}
-	if ctx.Err() != nil {
+	if p.err == nil {
 		p.err = context.Cause(ctx)
-	} else if begin, layers := p.agree(first), j.last-first+1; layers > 0 {
-		// The stint is of all its sectors: layers of only those that failed are not made.
-		p.start = stint.start + uint64(first-stint.first)*p.counters.perLayer + begin
-		p.counters.at.Store(p.start)
-		p.resumed = begin > 0
-		p.layOut(first, layers, begin)
-		p.run(ctx)
 	}
-	for _, l := range p.lanes {
-		if p.err == nil && l.failure() == nil {
+	if p.err == nil {
+		if begin, layers := p.agree(first), j.last-first+1; layers > 0 {
+			// The stint is of all its sectors: layers of only those that failed are not made.
+			p.start = stint.start + uint64(first-stint.first)*p.counters.perLayer + begin
+			p.counters.at.Store(p.start)
+			p.resumed = begin > 0
+			p.layOut(first, layers, begin)
+			p.run(ctx)
+		}
+	}
+	ended := p.err
+	p.eachLane(func(l *lane) {
+		if ended == nil && l.failure() == nil {
 			if err := l.recheck(ctx, j.c.Sectors[l.sector], j.Resolved); err != nil {
 				l.fail(err)
 			} else if err := l.record.complete(ctx, j.c.DropManifest); err != nil {
@@ -151,11 +157,11 @@ func (j *job) runBatch(ctx context.Context, h, n int, r *regions) error {
 		result := &j.results[l.sector]
 		result.err = failure.Returned(ctx, l.failure())
 		result.digests = l.digests
-		result.done = result.err == nil && p.err == nil
+		result.done = result.err == nil && ended == nil
 		if j.c.Done != nil && (result.done || result.err != nil) {
 			j.c.Done(l.sector, j.sectorError(l.sector))
 		}
-	}
+	})
 	if p.err == nil {
 		p.counters.at.Store(stint.end) // what a sector that failed leaves undone will not be done
 	}

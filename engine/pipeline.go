@@ -203,6 +203,29 @@ func (p *pipeline) stop() {
 	p.unwait()
 }
 
+// lanesAtOnce is of how many lanes files are synced, read back and compared at a time: a disk
+// takes several requests at once as soon as one, and each of them takes a buffer.
+const lanesAtOnce = 4
+
+// eachLane does something with the files of all lanes, a few at a time.
+func (p *pipeline) eachLane(do func(l *lane)) {
+	if len(p.lanes) == 1 {
+		do(p.lanes[0])
+		return
+	}
+	var wg sync.WaitGroup
+	var next atomic.Int64
+	for range min(lanesAtOnce, len(p.lanes)) {
+		failure.Go(&wg, p.fail, func() {
+			defer p.job.keepOff()()
+			for i := next.Add(1) - 1; i < int64(len(p.lanes)); i = next.Add(1) - 1 {
+				do(p.lanes[i])
+			}
+		})
+	}
+	wg.Wait()
+}
+
 func (p *pipeline) allDead() bool {
 	for _, l := range p.lanes {
 		if !l.dead.Load() {

@@ -138,10 +138,10 @@ func (w *writing) wrote(flow *ring.Flow, n, chunk uint64, index int) (last bool)
 func (w *writing) commit(ctx context.Context, index int) {
 	p := w.p
 	layer := p.store.first + index
-	for _, l := range p.lanes {
+	p.eachLane(func(l *lane) {
 		file := l.whole(layer)
 		if file == nil {
-			continue
+			return
 		}
 		digest := sha256.New()
 		if p.job.c.Digests {
@@ -160,7 +160,7 @@ func (w *writing) commit(ctx context.Context, index int) {
 		case p.job.c.Digests:
 			l.digests[layer-l.first] = LayerDigest(digest.Sum(nil))
 		}
-	}
+	})
 	p.committed.Add(1)
 	p.flow.Back.Wake()
 	// In OneLayer mode the layer is read once more, as the next one's layer before.

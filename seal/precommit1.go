@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sdr-engine/sdr/engine"
@@ -161,22 +162,27 @@ func preCommit1Together(ctx context.Context, sectors []Sector, o Options) ([]Out
 		return ends.outs, errors.Join(errs...)
 	}
 
-	// Labels are the hashers' work. Meanwhile another goroutine copies staged to
-	// sealed, sector by sector, and sees to it that sealed and tree-d reach the disk.
-	go func() {
-		for i, w := range ends.works {
-			if w.err = w.finish(copying); w.err != nil && len(ends.works) == 1 {
-				cancel(failure.Inner(w.err))
+	// Labels are the hashers' work. Meanwhile other goroutines copy staged to sealed, a few
+	// sectors at a time, and see to it that sealed and tree-d reach the disk.
+	var finishing sync.WaitGroup
+	var next atomic.Int64
+	for range min(finishedAtOnce, len(ends.works)) {
+		finishing.Go(func() {
+			for i := next.Add(1) - 1; i < int64(len(ends.works)); i = next.Add(1) - 1 {
+				w := ends.works[i]
+				if w.err = w.finish(copying); w.err != nil && len(ends.works) == 1 {
+					cancel(failure.Inner(w.err))
+				}
+				close(ends.copied[i])
 			}
-			close(ends.copied[i])
-		}
-	}()
+		})
+	}
 	o.Progress.enter(StageLabels, 0)
 	result, err := resolved.Run(copying)
 	if err != nil && !slices.ContainsFunc(result.Sectors, func(s engine.SectorResult) bool { return s.Err == nil }) {
 		cancel(failure.Inner(err)) // nobody needs the rest
 	}
-	<-ends.copied[len(ends.copied)-1]
+	finishing.Wait()
 	outs := ends.all(result, err)
 	errs = nil
 	for _, out := range outs {
@@ -193,6 +199,10 @@ func preCommit1Together(ctx context.Context, sectors []Sector, o Options) ([]Out
 	}
 	return outs, errors.Join(errs...)
 }
+
+// finishedAtOnce is of how many sectors sealed and tree-d get to the disk at a time: a disk
+// takes several requests at once as soon as one.
+const finishedAtOnce = 4
 
 // endings are where it is decided what became of each sector: early, for a caller who wants
 // to know, or at the end.

@@ -172,3 +172,19 @@ func TestParseProfile(t *testing.T) {
 		}
 	}
 }
+
+// Kernels that could not be timed the first time are timed again, and then no more.
+func TestKeptOnce(t *testing.T) {
+	calls := 0
+	cycles := keptOnce(func() map[string]float64 {
+		if calls++; calls < 3 {
+			return nil
+		}
+		return map[string]float64{"generic/1": float64(calls)}
+	})
+	for i, want := range []float64{0, 0, 3, 3} {
+		if got := cycles()["generic/1"]; got != want {
+			t.Errorf("call %d: %v, want %v", i, got, want)
+		}
+	}
+}

@@ -41,7 +41,7 @@ import (
 type Machine struct {
 	options Options
 	dir     string                    // of locks
-	cycles  func() map[string]float64 // of kernels, where no profile has them
+	cycles  func() map[string]float64 // of kernels, where no profile has them; nil: not known yet
 	line    line
 	close   func()
 	parents parentStore
@@ -58,7 +58,7 @@ type Machine struct {
 // Open checks the options and returns a machine. The error joins all that is wrong with
 // them, each a *OptionError, or an error of reserve about the lock directory.
 func Open(ctx context.Context, o Options) (*Machine, error) {
-	m := &Machine{options: o, dir: cmp.Or(o.LockDir, reserve.DefaultDir), cycles: sync.OnceValue(engine.TimeKernels), holds: map[*Hold]struct{}{}, suspects: map[topology.CPU]*engine.CoreError{}, testCores: func(ctx context.Context, c engine.Config, sectors int) error { return c.TestCores(ctx, sectors) }, turns: map[string]bool{}, parents: parentStore{lock: make(chan struct{}, 1)}}
+	m := &Machine{options: o, dir: cmp.Or(o.LockDir, reserve.DefaultDir), cycles: keptOnce(engine.TimeKernels), holds: map[*Hold]struct{}{}, suspects: map[topology.CPU]*engine.CoreError{}, testCores: func(ctx context.Context, c engine.Config, sectors int) error { return c.TestCores(ctx, sectors) }, turns: map[string]bool{}, parents: parentStore{lock: make(chan struct{}, 1)}}
 	if path, err := os.Executable(); err == nil && o.Program == "" {
 		m.options.Program = filepath.Base(path)
 	}
@@ -103,6 +103,21 @@ func Open(ctx context.Context, o Options) (*Machine, error) {
 		return nil, errors.Join(errs...)
 	}
 	return m, nil
+}
+
+// keptOnce is measure's first result that is not nil, kept from then on: a core that has too much
+// else to do when the first call comes need not have when the next one does.
+func keptOnce(measure func() map[string]float64) func() map[string]float64 {
+	var mu sync.Mutex
+	var known map[string]float64
+	return func() map[string]float64 {
+		mu.Lock()
+		defer mu.Unlock()
+		if known == nil {
+			known = measure()
+		}
+		return known
+	}
 }
 
 // Close refuses calls from now on, and ends those that wait. Calls at work go on.

@@ -90,18 +90,24 @@ func (f *pc1Processor) checkMachine(ctx context.Context, c *checkup, o sealer.Op
 			}
 		}
 	}
-	if f.tuned != nil {
+	switch {
+	case f.tuned != nil:
 		c.ok("profile %q", f.tuned.Path())
-	} else {
+	case f.wrongProfile == nil:
 		c.note("no profile: kernels are timed when the first sector comes; 'sdrbench tune' makes one")
 	}
 	o.Notes = func(n sealer.Note) { c.note("%v%s", n, forAll(n.Err)) }
 	m, err := sealer.Open(ctx, o)
-	if err != nil {
+	opened := err == nil
+	if !opened {
 		for _, err := range words.Errors(optionErrors(err)) {
-			c.fail("%s", oneLine(err))
+			c.fail("%s%s", oneLine(err), forAll(err))
 		}
-		return
+		// What there is on the machine can be told without what is wrong.
+		o = sealer.Options{Settings: sealer.Settings{MemoryMode: o.MemoryMode, MemoryNodes: o.MemoryNodes, Budget: o.Budget}, HugeFiles: o.HugeFiles, Notes: o.Notes}
+		if m, err = sealer.Open(ctx, o); err != nil {
+			return
+		}
 	}
 	defer m.Close()
 	view, err := m.Look(ctx)
@@ -109,9 +115,10 @@ func (f *pc1Processor) checkMachine(ctx context.Context, c *checkup, o sealer.Op
 		c.fail("%s", oneLine(err))
 		return
 	}
-	if o.Policy == sealer.PolicyNone {
+	switch {
+	case o.Policy == sealer.PolicyNone:
 		c.note("--policy none: cores are neither chosen nor reserved")
-	} else {
+	case opened:
 		f.checkLocks(c, &o)
 	}
 	cores, freeCores := len(view.Machine.Cores()), view.FreeCores()

@@ -71,6 +71,8 @@ type pc1Processor struct {
 	batch int
 	wait  time.Duration
 	proof porep.SealProof // of --check; noProof if none was given
+
+	wrongProfile error // why there is none, for --check
 }
 
 func (a *app) processorPC1() *cobra.Command {
@@ -105,6 +107,14 @@ file, is refused.`,
 	f.hugeFiles.add(a, cmd)
 	f.engineFlags.add(a, cmd)
 	_ = cmd.Flags().MarkHidden("wait") // it always does
+	load := cmd.PreRunE
+	cmd.PreRunE = func(cmd *cobra.Command, args []string) error {
+		err := load(cmd, args)
+		if f.check { // it says what else is wrong, too
+			f.wrongProfile, err = err, nil
+		}
+		return err
+	}
 	return cmd
 }
 
@@ -239,7 +249,7 @@ func (a *app) runProcessorPC1(ctx context.Context, f *pc1Processor) error {
 	if err = errors.Join(err, a.checkReference(ctx)); err != nil && !f.check {
 		return err
 	}
-	check := func(ctx context.Context, c *checkup) { f.checkMachine(ctx, c, o, err) }
+	check := func(ctx context.Context, c *checkup) { f.checkMachine(ctx, c, o, errors.Join(f.wrongProfile, err)) }
 	return runProcessor(ctx, a, "pc1", &f.processorFlags, check, processor.PC1, func(ctx context.Context, a *app) func(context.Context, seal.Sector) ([]byte, error) {
 		o := o
 		o.Program = "sdrbench processor pc1"

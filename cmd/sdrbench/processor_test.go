@@ -668,6 +668,19 @@ func TestProcessorCheck(t *testing.T) {
 			t.Errorf("%v %v: exit code %d, want %d, and %q in\n%s", tt.env, tt.args, exit, tt.exit, tt.want, out)
 		}
 	}
+	// One thing that is wrong does not hide another, nor what is right.
+	cmd := exec.Command("sdrbench", "processor", "pc1", "--check", "--profile", filepath.Join(dir, "none.toml"), "--lock-dir", "/proc/nowhere", "--proof", "StackedDrg2KiBV1_1")
+	cmd.Env = append(os.Environ(), "VC_CG_CPUSET=8000", "SDR_KERNEL=none", "HUGEPAGE_FILES_PATH="+dir)
+	out, _ := cmd.Output()
+	for _, want := range []string{"wrong VC_CG_CPUSET=8000: ", "none.toml", "/proc/nowhere", "wrong SDR_KERNEL: ", "wrong huge page files: ", "ok    NUMA node ", "2KiB sectors: room for "} {
+		if !strings.Contains(string(out), want) {
+			t.Errorf("%q is not in\n%s", want, out)
+		}
+	}
+	if exit := cmd.ProcessState.ExitCode(); exit != exitFailed {
+		t.Errorf("exit code %d, want %d", exit, exitFailed)
+	}
+
 	// What is wrong with the command line shows before the first line.
 	for _, args := range [][]string{{"pc1", "--batch", "0"}, {"pc1", "--batch-wait", "-1s"}, {"pc1", "--hashers", "2", "--batch", "1"}, {"pc1", "extra"}, {"other"}} {
 		if r := sdrbench(t, nil, append([]string{"processor"}, args...)...); r.exit != exitUsage || r.stdout != "" {
