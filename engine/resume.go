@@ -44,7 +44,7 @@ type proved struct {
 func (l *lane) resume(ctx context.Context, s Sector, r *Resolved, unit uint64) error {
 	c := &r.c
 	l.record = newRecord(l.files, c.Proof, s.ReplicaID)
-	l.record.off = c.Keep == KeepLast
+	l.record.off = c.Keep == KeepLast || c.Bare
 	m, err := manifestOf(l.files.Dir(), c, &s)
 	if err != nil {
 		return err
