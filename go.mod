@@ -23,6 +23,8 @@ require (
 
 require golang.org/x/mod v0.41.0
 
+require github.com/hanwen/go-fuse/v2 v2.12.1
+
 require (
 	github.com/aclements/go-moremath v0.0.0-20210112150236-f10218a38794 // indirect
 	github.com/charmbracelet/colorprofile v0.4.3 // indirect

@@ -112,6 +112,12 @@ type Config struct {
 	// dir that they do not know. Default: it stays, for who verifies the sector.
 	DropManifest bool
 
+	// Bare leaves out what guards labels while they are made: hashes of the layers, the manifest,
+	// checkpoints, and the recomputing of some labels on another core. It is for measuring what
+	// these cost: nothing goes on from such a job, nor does it find a core that computes wrong
+	// before its end. Default: none of it is left out.
+	Bare bool
+
 	// Drain, if not nil, has the job end, when it is closed, as soon as the layers that are being
 	// made have their names: with ErrDrained, unless all are done. Default: it does not.
 	Drain <-chan struct{}

@@ -37,6 +37,9 @@ const (
 	Segments     = memorymode.Segments
 )
 
+// RecheckPause is how long nobody looks at labels after a look.
+var RecheckPause = recheckPause
+
 // VerifySampleUntil is VerifySample until ctx is done.
 var VerifySampleUntil = verifySample
 

@@ -148,7 +148,7 @@ func (j *job) runBatch(ctx context.Context, h, n int, r *regions) error {
 		if ended == nil && l.failure() == nil {
 			if err := l.recheck(ctx, j.c.Sectors[l.sector], j.Resolved); err != nil {
 				l.fail(err)
-			} else if err := l.record.complete(ctx, j.c.DropManifest); err != nil {
+			} else if err := l.record.complete(ctx, j.c.DropManifest || j.c.Bare); err != nil {
 				l.fail(err)
 			} else if err := j.verifyEnd(ctx, l); err != nil {
 				l.fail(err)

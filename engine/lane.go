@@ -61,7 +61,7 @@ func (l *lane) open(ctx context.Context, s Sector, r *Resolved, unit uint64) (er
 	if err := l.trustBefore(ctx, s, c, block); err != nil {
 		return err
 	}
-	return verifySample(ctx, c.Proof, s, s.First-1, samplesBefore, rand.Uint64())
+	return verifySample(ctx, c.Proof, s, s.First-1, samplesBefore, rand.Uint64()) // #nosec G404 -- no secret: which labels are looked at
 }
 
 // samplesBefore is of how many labels the layer that a sector goes on from must be right,

@@ -271,7 +271,7 @@ func (p measured) verify(from, to uint64) error {
 	const samples = 64
 	s := p.store
 	parents := make([]uint32, porep.Degree)
-	r := rand.New(rand.NewPCG(from, to))
+	r := rand.New(rand.NewPCG(from, to)) // #nosec G404 -- no secret: which labels are looked at
 	from = max(from, to-min(to, s.inMemory/2))
 	kept := to - min(to, s.inMemory) // base parents before this node are no longer in memory
 	checked := 0

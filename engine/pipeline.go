@@ -42,7 +42,7 @@ type pipeline struct {
 	begin  uint64 // the position of the first node to label
 	// resumed says that the labels of those before are in the files.
 	resumed bool
-	unnoted bool   // there are no checkpoints
+	unnoted bool   // there are no checkpoints, and nothing is recomputed
 	start   uint64 // what the hasher has behind it then, in nodes
 
 	flow ring.Flow
@@ -61,7 +61,7 @@ func (j *job) newPipeline(h int, b batch, r *regions) *pipeline {
 		ring:   ring.New(j.shape.slots),
 		rows:   sha256.NewRows(j.shape.slots*j.shape.stride + sha256.Ahead),
 		hashed: make(chan struct{}),
-		unwait: func() {},
+		unwait: func() {}, unnoted: j.c.Bare,
 	}
 	p.flow.Before.Store(-1)
 	p.counters.kernel.Store(&b.kernel.Name)

@@ -48,6 +48,20 @@ type Progress struct {
 	slowed  atomic.Pointer[error]
 	unbound atomic.Pointer[error]
 	pauses  pauses
+
+	rechecked   atomic.Uint64
+	recheckTime atomic.Int64
+}
+
+// Rechecked is what was recomputed of labels while they were made: see Config.Bare.
+type Rechecked struct {
+	Labels uint64
+	CPU    time.Duration // time of a CPU that it took; at most 0.5 % of the job's
+}
+
+// Rechecked is how many labels were recomputed while they were made, and what that took.
+func (p *Progress) Rechecked() Rechecked {
+	return Rechecked{p.rechecked.Load(), time.Duration(p.recheckTime.Load())}
 }
 
 // Slowed is why a job is slower than it could be, though right, if it is: in OneLayer mode

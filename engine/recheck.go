@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"time"
 
 	"github.com/sdr-engine/sdr/internal/durable"
 	"github.com/sdr-engine/sdr/internal/failure"
+	"github.com/sdr-engine/sdr/internal/linux"
 	"github.com/sdr-engine/sdr/internal/plain"
 	"github.com/sdr-engine/sdr/porep"
 )
@@ -17,11 +19,15 @@ import (
 // from it is still being made. At the sector's end a sample of all its layers follows.
 
 const (
-	// Of what a look took, so much longer passes until the next: a third of a percent of one
-	// core. It begins with the first.
-	recheckRest  = 300
+	// The first look comes after a while.
 	recheckFirst = time.Second
-	recheckMost  = 2 * time.Second // so that a minute has 30
+	// Of the CPU time that a look took, so much longer passes until the next: a third of a
+	// percent of one core.
+	recheckRest = 300
+	// Of the time that it took in all, on a slow disk most of it waiting, so much, up to a bound,
+	// so that a minute has 30 looks at least.
+	recheckApart = 20
+	recheckMost  = 2 * time.Second
 	// Smaller layers are made before anybody would look.
 	recheckNodes = 1 << 20
 
@@ -57,14 +63,18 @@ type rechecker struct{ *pipeline }
 // run looks at labels until the hasher has ended.
 func (p rechecker) run(ctx context.Context) {
 	if p.unnoted {
-		return // a measurement's parents are no labels, and not in files
+		return // of a measurement, parents are no labels, and not in files
 	}
 	look := p.job.hooks.Look
 	if look == nil && p.store.nodes < recheckNodes {
 		return
 	}
 	defer p.job.keepOff()()
-	from, pause := p.begin, recheckFirst
+	runtime.LockOSThread() // whose CPU time is counted
+	defer runtime.UnlockOSThread()
+	// What was written since the look before; if nothing was, what that one chose from.
+	from, to := p.begin, p.begin
+	pause := recheckFirst
 	for {
 		if look != nil {
 			look(p.flow.Written.Load())
@@ -83,19 +93,35 @@ func (p rechecker) run(ctx context.Context) {
 		if p.flow.Stopped() {
 			return
 		}
-		if to := p.flow.Written.Load(); to > from {
-			began := time.Now()
-			p.look(ctx, from+rand.Uint64N(to-from))
-			from, pause = to, min(recheckRest*time.Since(began), recheckMost)
+		if written := p.flow.Written.Load(); written > to {
+			from, to = to, written
 		}
+		if from == to {
+			continue
+		}
+		began := time.Now()
+		before, _ := linux.ThreadTime()
+		p.look(ctx, from+rand.Uint64N(to-from)) // #nosec G404 -- no secret: which labels are looked at
+		took := time.Since(began)
+		cpu, known := linux.ThreadTime()
+		if cpu -= before; !known {
+			cpu = took
+		}
+		p.job.c.Progress.recheckTime.Add(int64(cpu))
+		pause = recheckPause(cpu, took)
 	}
+}
+
+// recheckPause is how long nobody looks after a look that took so much CPU time, and so long.
+func recheckPause(cpu, took time.Duration) time.Duration {
+	return max(recheckRest*cpu, min(recheckApart*took, recheckMost))
 }
 
 // look recomputes the label at a position, of one lane. What is wrong twice ends the lane.
 func (p rechecker) look(ctx context.Context, pos uint64) {
 	s := p.store
 	layer, node := s.first+int(pos/s.nodes), pos%s.nodes
-	l := p.lanes[rand.IntN(len(p.lanes))]
+	l := p.lanes[rand.IntN(len(p.lanes))] // #nosec G404 -- no secret: which labels are looked at
 	if l.writer(layer) == nil {
 		return
 	}
@@ -111,7 +137,10 @@ func (p rechecker) look(ctx context.Context, pos uint64) {
 			}
 			return l.peek(of, parent)
 		})
-		if err != nil || found == want {
+		if err != nil {
+			return
+		}
+		if p.job.c.Progress.rechecked.Add(1); found == want {
 			return
 		}
 		wrong = &WrongLabelError{p.counters.cpu, p.kernel.Name, layer, node, found, want}
@@ -141,7 +170,7 @@ func (j *job) verifyEnd(ctx context.Context, l *lane) error {
 		first++ // its own layer before is gone
 	}
 	for layer := max(l.first, first); layer <= j.last; layer++ {
-		if err := verifySample(ctx, j.c.Proof, s, layer, j.c.VerifySample, rand.Uint64()); err != nil {
+		if err := verifySample(ctx, j.c.Proof, s, layer, j.c.VerifySample, rand.Uint64()); err != nil { // #nosec G404 -- no secret: which labels are looked at
 			return err
 		}
 	}

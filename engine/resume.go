@@ -44,7 +44,7 @@ type proved struct {
 func (l *lane) resume(ctx context.Context, s Sector, r *Resolved, unit uint64) error {
 	c := &r.c
 	l.record = newRecord(l.files, c.Proof, s.ReplicaID)
-	l.record.off = c.Keep == KeepLast
+	l.record.off = c.Keep == KeepLast || c.Bare
 	m, err := manifestOf(l.files.Dir(), c, &s)
 	if err != nil {
 		return err
@@ -305,7 +305,7 @@ func (r *resuming) sample() error {
 		hash, sums, mark, err := r.read(file, layer)
 		wrong := false
 		if err == nil {
-			err = verifySample(r.ctx, r.c.Proof, r.sector, layer, samplesUnproven, rand.Uint64())
+			err = verifySample(r.ctx, r.c.Proof, r.sector, layer, samplesUnproven, rand.Uint64()) // #nosec G404 -- no secret: which labels are looked at
 			wrong = errors.As(err, new(*LabelError))
 		}
 		if err != nil {

@@ -21,6 +21,8 @@ type Result struct {
 	Layers []LayerStats
 	// Memory is what each hasher got.
 	Memory []MemoryStats
+	// Rechecked is what was recomputed while labels were made.
+	Rechecked Rechecked
 	// Sectors is what became of each of Config.Sectors, if there were no errors in those.
 	Sectors []SectorResult
 }
@@ -105,6 +107,8 @@ func (r *Resolved) Run(ctx context.Context) (result Result, err error) {
 	}
 	r.c.Progress.slowed.Store(nil)
 	r.c.Progress.unbound.Store(nil)
+	r.c.Progress.rechecked.Store(0)
+	r.c.Progress.recheckTime.Store(0)
 	r.c.Progress.total.Store(total)
 	r.c.Progress.hashers.Store(&j.counters)
 
@@ -155,7 +159,7 @@ type sectorResult struct {
 // each sector: here, and nowhere else, that is decided. The error is that of single sectors
 // and, if it left any undone, of the job.
 func (j *job) result(regions []*regions, ended error) (Result, error) {
-	r := Result{Kernel: j.split[0][0].kernel.Name, Memory: statsOf(regions)}
+	r := Result{Kernel: j.split[0][0].kernel.Name, Memory: statsOf(regions), Rechecked: j.c.Progress.Rechecked()}
 	if ended == nil {
 		ended = errors.New("not all sectors were labelled") // cannot be
 	}

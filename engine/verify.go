@@ -62,7 +62,7 @@ func verifySample(ctx context.Context, p porep.SealProof, s Sector, layer, sampl
 		files[i] = f
 	}
 	nodes := p.SectorSize().Nodes()
-	r := rand.New(rand.NewPCG(seed, uint64(layer)))
+	r := rand.New(rand.NewPCG(seed, uint64(layer))) // #nosec G404 -- no secret: which labels are looked at
 	for i := range samples {
 		if ctx.Err() != nil {
 			return fail(context.Cause(ctx))

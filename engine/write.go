@@ -109,7 +109,7 @@ func (w *writing) writeChunk(buffer []byte, index int, node, n uint64) {
 			labels = buffer[uint64(i)*size:][:size]
 		}
 		err := file.Write(p.job.c.way(), labels, int64(node)*porep.NodeSize)
-		if err == nil {
+		if err == nil && !p.job.c.Bare {
 			err = l.record.tree(layer).Add(labels, int64(node)*porep.NodeSize)
 		}
 		if err != nil {
@@ -148,7 +148,13 @@ func (w *writing) commit(ctx context.Context, index int) {
 			file.Hash(digest)
 		}
 		slow := p.store.nodes*porep.NodeSize > slowCommit || p.job.c.CheckpointEvery > 0
-		err := l.record.finish(ctx, layer, p.kernel.Name, slow, func() error { return file.Commit(ctx) })
+		commit := func() error { return file.Commit(ctx) }
+		var err error
+		if p.job.c.Bare {
+			err = commit()
+		} else {
+			err = l.record.finish(ctx, layer, p.kernel.Name, slow, commit)
+		}
 		if err == nil && p.job.c.Keep == KeepLast {
 			err = l.dropOld(layer)
 		}

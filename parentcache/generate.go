@@ -84,7 +84,7 @@ func provide(ctx context.Context, p porep.SealProof, dir string, hook func(Event
 	failed := func(err error) error {
 		return fmt.Errorf("parentcache: generating %s for %v: %w", path, p, err)
 	}
-	if err := os.MkdirAll(dir, 0o777); err != nil {
+	if err := os.MkdirAll(dir, 0o777); err != nil { // #nosec G301 -- the umask decides, as for what any command makes
 		return nil, failed(err)
 	}
 	lock, err := takeLock(ctx, path+".lock", func() { notify(hook, Event{Step: StepWait, Path: path}) })

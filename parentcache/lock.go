@@ -62,7 +62,7 @@ func openLock(path string) (*os.File, error) {
 		info, err := os.Lstat(path)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
-			f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
+			f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666) // #nosec G302 -- the umask decides, as for what any command makes
 			if errors.Is(err, fs.ErrExist) {
 				continue // others make it at the same time
 			}

@@ -123,9 +123,9 @@ func openDirectory(path string, taking bool) (*directory, error) {
 }
 
 func makeDirectory(path string) (fs.FileInfo, error) {
-	err := os.Mkdir(path, 0o755)
+	err := os.Mkdir(path, 0o755) // #nosec G301 -- others read it
 	if err == nil {
-		err = os.Chmod(path, 0o755) // whatever the umask: others look at it
+		err = os.Chmod(path, 0o755) // #nosec G302 -- others read it; whatever the umask: others look at it
 	}
 	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, err

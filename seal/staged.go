@@ -312,7 +312,7 @@ func openStaged(path string) (f *os.File, created bool, err error) {
 	}
 	switch info, err := os.Stat(path); {
 	case errors.Is(err, fs.ErrNotExist):
-		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
+		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666) // #nosec G302 -- the umask decides, as for what any command makes
 		if errors.Is(err, fs.ErrExist) {
 			return nil, false, nil
 		}

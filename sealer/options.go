@@ -66,6 +66,9 @@ type Options struct {
 	// CheckpointEvery is engine.Config's. Default: 3 seconds.
 	CheckpointEvery time.Duration
 
+	// Bare is engine.Config's, for measurements.
+	Bare bool
+
 	// Program is what people see of this process beside its jobs, in `sdrbench jobs` for example.
 	// Default: the base name of its executable.
 	Program string
@@ -270,6 +273,7 @@ func (o *Options) setup(proof porep.SealProof, sectors int) *setup {
 	c := &s.config
 	c.HugeTLBFS, c.RaisePages, c.StrictNUMA = o.HugeTLBFS, o.RaisePages, o.StrictNUMA
 	c.Resume, c.CheckpointEvery, c.DropManifest = o.Resume, o.CheckpointEvery, o.DropManifest
+	c.Bare = o.Bare
 	c.Patience = max(0, cmp.Or(o.Patience, time.Hour))
 	c.Hashers = min(c.Hashers, sectors)
 	if o.Profile == nil {

@@ -39,7 +39,7 @@ func newBenchReport(f *benchFlags) *benchReport {
 			Arch: runtime.GOARCH,
 			Go:   runtime.Version(),
 		},
-		Config: view.BenchConfig{Proof: f.proof.String(), Sectors: f.sectors, Layers: cmp.Or(f.layers, f.proof.Layers()), CPUs: []int{}},
+		Config: view.BenchConfig{Bare: f.bare, Proof: f.proof.String(), Sectors: f.sectors, Layers: cmp.Or(f.layers, f.proof.Layers()), CPUs: []int{}},
 		Steps:  []view.BenchStep{},
 		Layers: []view.BenchLayer{},
 		Nodes:  f.proof.SectorSize().Nodes(),
@@ -90,6 +90,7 @@ func (r *benchReport) setOutputs(outs []seal.Outcome, addPiece time.Duration) {
 // one batch went together, batches of one hasher one after another.
 func (r *benchReport) setLayers(result engine.Result) {
 	r.setMemory(result.Memory)
+	r.Rechecked = view.BenchRecheck{Labels: result.Rechecked.Labels, Seconds: result.Rechecked.CPU.Seconds()}
 	n := r.Config.Layers
 	type sum struct {
 		seconds, pause float64

@@ -41,7 +41,7 @@ func benchSectorOf(dir string, p porep.SealProof, i int) (seal.Sector, error) {
 		Number:   benchSector + uint64(i),
 		Ticket:   benchTicket,
 	}
-	if err := errors.Join(os.MkdirAll(s.CacheDir, 0o777), os.WriteFile(s.Sealed, nil, 0o666)); err != nil {
+	if err := errors.Join(os.MkdirAll(s.CacheDir, 0o777), os.WriteFile(s.Sealed, nil, 0o666)); err != nil { // #nosec G301 G306 -- the umask decides, as for what any command makes
 		return s, fmt.Errorf("making the sector's files: %w", err)
 	}
 	return s, nil
@@ -53,7 +53,7 @@ func madeUpSectors(dir string, n int) (all []engine.Sector, err error) {
 		s := engine.Sector{CacheDir: filepath.Join(dir, fmt.Sprint(i))}
 		s.ReplicaID = sha256.Sum256(fmt.Appendf(nil, "sdrbench bench sector %d", i))
 		s.ReplicaID[porep.NodeSize-1] &= 0x3f
-		if err := os.Mkdir(s.CacheDir, 0o777); err != nil {
+		if err := os.Mkdir(s.CacheDir, 0o777); err != nil { // #nosec G301 -- the umask decides, as for what any command makes
 			return nil, fmt.Errorf("making a sector's directory: %w", err)
 		}
 		all = append(all, s)

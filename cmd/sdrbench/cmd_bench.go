@@ -46,6 +46,7 @@ func (f *benchFlags) check() error {
 	wrong(f.window > 0 && size.Nodes() < engine.MinMeasured, "--window: sectors of %v are too small to measure a part of", size)
 	wrong(f.window > 0 && f.layers == 1, "--layers: 1, but --window measures a part of layer 2")
 	wrong(f.full && f.layers > 0, "--full is all layers: without --layers")
+	wrong(f.bare && f.window > 0, "--bare is of whole layers: without --window, which has none of that but the hashes")
 	wrong(f.json && f.gobench, "--json or --gobench, not both")
 	return errors.Join(errs...)
 }
@@ -88,6 +89,7 @@ multiplied with the core's clock, as measured in the same run.`,
 	flagVar(cmd, &f.layers, "layers", "N", "label only the first N layers (default all)", parseNumber)
 	flagVar(cmd, &f.window, "window", "TIME", "measure only a part of layer 2, for this time, like 60s, at most until the layer's end", parseWhile)
 	cmd.Flags().BoolVar(&f.full, "full", false, "AddPiece and tree-d of all sectors, too")
+	cmd.Flags().BoolVar(&f.bare, "bare", false, "label without a manifest, its hashes, checkpoints, and labels recomputed meanwhile, to see what these cost")
 	cmd.Flags().BoolVar(&f.json, "json", false, "print JSON")
 	cmd.Flags().BoolVar(&f.gobench, "gobench", false, "print lines as Go benchmarks do, for benchstat")
 	f.add(a, cmd)

@@ -158,7 +158,7 @@ func (a *app) runTune(ctx context.Context, f tuneFlags) (err error) {
 	}
 	if path != "" {
 		if !named {
-			if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+			if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil { // #nosec G301 -- the umask decides, as for what any command makes
 				return fmt.Errorf("writing the profile: %w", err)
 			}
 		}

@@ -77,7 +77,7 @@ themselves. Exit codes: 0 right, 1 it could not be told, 2 wrong usage, 3 wrong 
 	})
 	f.sample = sampledLabels
 	flagVar(cmd, &f.sample, "sample", "N", "random nodes of each layer (default 1000)", input.NumberFrom(0, maxNumber))
-	f.seed = rand.Uint64()
+	f.seed = rand.Uint64() // #nosec G404 -- no secret: which labels are looked at
 	flagVar(cmd, &f.seed, "seed", "N", "which nodes are the random ones (default: others each time)", input.SectorNumber)
 	flagVar(cmd, &f.subset, "subset", "n/t|P%", "all nodes of a part of each layer", func(text string) (*verify.Subset, error) {
 		s, err := verify.ParseSubset(text)

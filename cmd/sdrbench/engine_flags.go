@@ -47,6 +47,7 @@ type engineFlags struct {
 	resumeFlags
 	patience time.Duration // 0: the default; below: none
 	sample   int           // labels of each layer at the end
+	bare     bool          // no manifest, no labels recomputed meanwhile
 
 	program string                 // the command, for those who look at its jobs
 	changed func(name string) bool // whether a flag was given
@@ -144,7 +145,7 @@ func (f *engineFlags) options(a *app) (o sealer.Options, err error) {
 	o.Program, o.Patience = f.program, f.patience
 	o.Profile, o.ParentCache, o.ParentsInMemory = f.tuned, f.parentCache, a.settings.maximizeCaching
 	o.HugeTLBFS, o.RaisePages, o.StrictNUMA = f.hugeTLBFS, f.raisePages, f.strictNUMA
-	o.Resume, o.CheckpointEvery = f.resume(), f.checkpoint
+	o.Resume, o.CheckpointEvery, o.Bare = f.resume(), f.checkpoint, f.bare
 	if f.changed("lock-dir") || f.lockDir != reserve.DefaultDir {
 		o.LockDir = f.lockDir
 	}

@@ -113,7 +113,7 @@ func newDisassembler(t *testing.T, importPath string) *disassembler {
 	t.Helper()
 	d := &disassembler{importPath: importPath}
 	for _, tool := range []string{"objdump", gnuName + "-linux-gnu-objdump"} {
-		if known, err := exec.Command(tool, "-i").Output(); err == nil && bytes.Contains(known, []byte(elfFormat+"\n")) {
+		if known, err := exec.Command(tool, "-i").Output(); err == nil && bytes.Contains(known, []byte(elfFormat+"\n")) { // #nosec G204 -- a tool that its own tests name
 			d.objdump = tool
 			break
 		}
@@ -234,7 +234,7 @@ func (d *disassembler) disassemble(t *testing.T, f *gosym.Func) (instructions []
 		t.Fatal(err)
 	}
 	args := slices.Concat(objdumpArgs, []string{"-D", "-w", "-z", "-b", "binary", fmt.Sprintf("--adjust-vma=%#x", f.Entry), file})
-	out, err := exec.Command(d.objdump, args...).Output()
+	out, err := exec.Command(d.objdump, args...).Output() // #nosec G204 -- a tool that its own tests name
 	if err != nil {
 		t.Fatal(err)
 	}

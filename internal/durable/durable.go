@@ -337,8 +337,10 @@ func (d *File) commit(ctx context.Context, replace bool) error {
 	if d.f == nil {
 		return fmt.Errorf("durable: committing %s: %w", d.path, os.ErrClosed)
 	}
+	doing := "syncing: "
 	err := d.do(OpSync, d.path, func() error { return linux.Datasync(d.f) })
 	if err == nil {
+		doing = "" // what follows says it itself
 		// Before it is read back: who writes to it from now on is either seen in what is
 		// read, or in the file's time.
 		d.mark, err = markOf(ctx, d.path, d.f)
@@ -347,6 +349,7 @@ func (d *File) commit(ctx context.Context, replace bool) error {
 		err = d.verify(ctx)
 	}
 	if err == nil {
+		doing = "giving it its name: "
 		err = d.patiently(func() error {
 			return d.do(OpPublish, d.path, func() error { return d.dir.publish(d.f, TempName(d.name), d.name, replace) })
 		})
@@ -361,7 +364,7 @@ func (d *File) commit(ctx context.Context, replace bool) error {
 		if said := (*LostError)(nil); errors.As(err, &said) {
 			return err
 		}
-		return fmt.Errorf("durable: committing %s: %w", d.path, err)
+		return fmt.Errorf("durable: committing %s: %s%w", d.path, doing, err)
 	}
 	err = d.dir.sync()
 	d.close()

@@ -1,6 +1,7 @@
 package linux
 
 import (
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -19,6 +20,15 @@ func NameThread(name string) (restore func()) {
 	}
 	setThreadName([]byte(name))
 	return func() { setThreadName(before[:]) }
+}
+
+// ThreadTime is how much CPU time the calling thread has had; false: that is not known.
+func ThreadTime() (time.Duration, bool) {
+	var t unix.Timespec
+	if unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &t) != nil {
+		return 0, false
+	}
+	return time.Duration(t.Nano()), true
 }
 
 func setThreadName(name []byte) {

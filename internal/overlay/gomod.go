@@ -155,7 +155,7 @@ func ffiReplacement(f *modfile.File) (path, version string) {
 }
 
 func sameDir(host, named string) error {
-	h, err := os.Stat(host)
+	h, err := os.Stat(host) // #nosec G703 -- a path that the user names
 	if err != nil {
 		return err
 	}

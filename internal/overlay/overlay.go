@@ -398,11 +398,11 @@ func (o *Options) publish(files map[string][]byte) (err error) {
 		}
 	}()
 	next, old := filepath.Join(work, "next"), filepath.Join(work, "old")
-	if err := os.Mkdir(next, 0o777); err != nil {
+	if err := os.Mkdir(next, 0o777); err != nil { // #nosec G301 -- the umask decides, as for what any command makes
 		return fmt.Errorf("overlay: writing the output: %w", err)
 	}
 	for name, text := range files {
-		if err := os.WriteFile(filepath.Join(next, name), text, 0o666); err != nil {
+		if err := os.WriteFile(filepath.Join(next, name), text, 0o666); err != nil { // #nosec G306 -- the umask decides, as for what any command makes
 			return fmt.Errorf("overlay: writing the output: %w", err)
 		}
 	}

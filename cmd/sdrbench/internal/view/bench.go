@@ -22,9 +22,10 @@ type Bench struct {
 	Layers  []BenchLayer `json:"layers"`
 	Window  *BenchWindow `json:"window"` // null but for --window
 	// PC1 is PreCommit 1, or as much of it as was done, from call to return.
-	PC1           float64 `json:"pc1_seconds"`
-	ParentsCycles float64 `json:"parents_cycles_per_node"`
-	MemoryPeak    uint64  `json:"memory_peak_bytes"` // without huge pages that were reserved at boot; 0 where unknown
+	PC1           float64      `json:"pc1_seconds"`
+	ParentsCycles float64      `json:"parents_cycles_per_node"`
+	MemoryPeak    uint64       `json:"memory_peak_bytes"` // without huge pages that were reserved at boot; 0 where unknown
+	Rechecked     BenchRecheck `json:"rechecked"`
 	// PerDay is how many 32 GiB sectors' labels these sectors' rates make in a day.
 	PerDay float64 `json:"sectors_per_day_32GiB"`
 
@@ -61,6 +62,13 @@ type BenchConfig struct {
 	Writing    string   `json:"writing"`
 	Pages      []string `json:"pages"`   // by hasher
 	Profile    string   `json:"profile"` // the file; "" for none
+	Bare       bool     `json:"bare"`    // no manifest, and no labels recomputed meanwhile
+}
+
+// A BenchRecheck is what was recomputed of labels while they were made.
+type BenchRecheck struct {
+	Labels  uint64  `json:"labels"`
+	Seconds float64 `json:"cpu_seconds"`
 }
 
 type BenchStep struct {
@@ -137,6 +145,11 @@ func (r *Bench) Text() string {
 	}
 	if w := r.Window; w != nil {
 		line("32 GiB", "%s for all labels of %s (%s to %s)", hours(w.PC1), words.Count(c.Sectors, "sector"), hours(w.PC1Range[0]), hours(w.PC1Range[1]))
+	}
+	if c.Bare {
+		line("guards", "none: no manifest, no labels recomputed meanwhile")
+	} else if n := r.Rechecked.Labels; n > 0 {
+		line("guards", "%s recomputed meanwhile, in %.3f s of a CPU", words.Count(int(n), "label"), r.Rechecked.Seconds)
 	}
 	line("a day", "%.1f sectors of 32 GiB, labels only", r.PerDay)
 	b.WriteByte('\n')
