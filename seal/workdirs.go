@@ -21,7 +21,7 @@ func withWorkDirs(sectors []Sector, parent string) (all []Sector, remove func(),
 	w := workDirs{parent: parent}
 	for i := range all {
 		s := &all[i]
-		w.give(&s.WorkDir, fmt.Sprintf("sector-%x-%d", s.ProverID, s.Number))
+		w.give(&s.WorkDir, fmt.Sprintf("sector-%v-%d", s.ProverID, s.Number))
 	}
 	return all, w.remove, w.err()
 }

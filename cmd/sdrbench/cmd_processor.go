@@ -70,7 +70,7 @@ type pc1Processor struct {
 	hugeFiles
 	batch int
 	wait  time.Duration
-	work  string // for work dirs
+	work  string          // for work dirs
 	proof porep.SealProof // of --check; noProof if none was given
 }
 
