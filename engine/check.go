@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 
 	"github.com/sdr-engine/sdr/engine/internal/onelayer"
@@ -121,6 +122,7 @@ func (c *Config) checkPlaces() (errs []error) {
 func (r *Resolved) checkSectors() (errs []error) {
 	c := &r.c
 	dirs := newDirSet()
+	var roles []string // of those in dirs
 	for i, s := range c.Sectors {
 		fail := func(part, format string, args ...any) {
 			errs = append(errs, &ConfigError{fmt.Sprintf("%s of sector %d", part, i), fmt.Sprintf(format, args...)})
@@ -128,10 +130,30 @@ func (r *Resolved) checkSectors() (errs []error) {
 		if s.First < 0 || s.First > r.last {
 			fail("first layer", "%d is not between 1 and %d", s.First, r.last)
 		}
+		one := func(role, path string, dir os.FileInfo) {
+			roles = append(roles, fmt.Sprintf("%s of sector %d", role, i))
+			if j, found := dirs.add(dir, len(roles)-1); found {
+				fail(role, "%s is also the %s", path, roles[j])
+			}
+		}
 		dir, err := statDir(s.CacheDir)
 		if err != nil {
 			fail("cache dir", "%v", err)
 			continue
+		}
+		if s.WorkDir != "" {
+			work, err := statDir(s.WorkDir)
+			if err == nil && lies(s.WorkDir, dir) {
+				err = fmt.Errorf("%s lies in the cache dir, %s, and goes with it", s.WorkDir, s.CacheDir)
+			}
+			if err != nil {
+				fail("work dir", "%v", err)
+				continue
+			}
+			one("work dir", s.WorkDir, work)
+			if s.First > 1 || c.Digests {
+				fail("work dir", "%s, but who goes on by himself, with digests, has layers in the cache dir", s.WorkDir)
+			}
 		}
 		if err := checkManifest(c, &s); err != nil {
 			errs = append(errs, err)
@@ -139,9 +161,7 @@ func (r *Resolved) checkSectors() (errs []error) {
 		if s.First > 1 && s.Before == (LayerDigest{}) {
 			fail("first layer", "%d, but without the digest of layer %d, which it goes on from", s.First, s.First-1)
 		}
-		if j, found := dirs.add(dir, i); found {
-			fail("cache dir", "%s is also the cache dir of sector %d", s.CacheDir, j)
-		}
+		one("cache dir", s.CacheDir, dir)
 		for layer := 1; layer <= r.last; layer++ {
 			path := layers.Path(s.CacheDir, layer)
 			switch fi, err := os.Stat(path); {
@@ -251,6 +271,22 @@ func (d *dirSet) add(dir os.FileInfo, i int) (first int, found bool) {
 	}
 	d.other, d.index = append(d.other, dir), append(d.index, i)
 	return 0, false
+}
+
+// lies reports whether a path leads to somewhere inside of a directory, but not to it.
+func lies(path string, in os.FileInfo) bool {
+	real, err := filepath.EvalSymlinks(path)
+	if err == nil {
+		real, err = filepath.Abs(real)
+	}
+	for err == nil && filepath.Dir(real) != real {
+		real = filepath.Dir(real)
+		above, err := os.Stat(real)
+		if err == nil && os.SameFile(above, in) {
+			return true
+		}
+	}
+	return false
 }
 
 func statDir(path string) (os.FileInfo, error) {

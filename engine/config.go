@@ -7,6 +7,7 @@
 package engine
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -118,6 +119,11 @@ type Config struct {
 	// before its end. Default: none of it is left out.
 	Bare bool
 
+	// Ready, if not nil, is called when all layers of a sector with a WorkDir are done, and waits for
+	// what else belongs to the sector. After an error, which becomes the sector's, its layers stay
+	// in the work dir: another job goes on from them. Default: they are delivered at once.
+	Ready func(sector int) error
+
 	// Drain, if not nil, has the job end, when it is closed, as soon as the layers that are being
 	// made have their names: with ErrDrained, unless all are done. Default: it does not.
 	Drain <-chan struct{}
@@ -162,6 +168,13 @@ type Sector struct {
 	ReplicaID porep.ReplicaID
 	// CacheDir is an existing directory; the layer files appear in it.
 	CacheDir string
+	// WorkDir is another one, of this sector alone, in which layers and the manifest are while the job
+	// is at work, for hosts that empty the cache dir before they begin again. When all of the
+	// sector is done its layers get their names in CacheDir, by one more name for each where both are
+	// on one file system, otherwise as copies, which share blocks where that can be done; then
+	// nothing of it is left in WorkDir. A job goes on from whole layers in CacheDir, too. It does
+	// not go with First or Config.Digests. Default: none, CacheDir.
+	WorkDir string
 	// First is the layer to begin with. Those before must be there. Default: what Config.Resume
 	// finds, or 1.
 	First int
@@ -170,6 +183,9 @@ type Sector struct {
 	// against it, and a sample of its labels is recomputed.
 	Before LayerDigest
 }
+
+// dir is where the sector's layers are made.
+func (s *Sector) dir() string { return cmp.Or(s.WorkDir, s.CacheDir) }
 
 // A Place is where one hasher runs.
 type Place struct {

@@ -11,6 +11,7 @@ import (
 	"github.com/sdr-engine/sdr/graph"
 	"github.com/sdr-engine/sdr/internal/failure"
 	"github.com/sdr-engine/sdr/internal/layers"
+	"github.com/sdr-engine/sdr/internal/manifest"
 	"github.com/sdr-engine/sdr/porep"
 )
 
@@ -146,11 +147,7 @@ func (j *job) runBatch(ctx context.Context, h, n int, r *regions) error {
 	ended := p.err
 	p.eachLane(func(l *lane) {
 		if ended == nil && l.failure() == nil {
-			if err := l.recheck(ctx, j.c.Sectors[l.sector], j.Resolved); err != nil {
-				l.fail(err)
-			} else if err := l.record.complete(ctx, j.c.DropManifest || j.c.Bare); err != nil {
-				l.fail(err)
-			} else if err := j.verifyEnd(ctx, l); err != nil {
+			if err := j.finish(ctx, l); err != nil {
 				l.fail(err)
 			}
 		}
@@ -166,6 +163,51 @@ func (j *job) runBatch(ctx context.Context, h, n int, r *regions) error {
 		p.counters.at.Store(stint.end) // what a sector that failed leaves undone will not be done
 	}
 	return p.err
+}
+
+// finish sees to it that a sector whose layers are labelled is as it should be, and in its cache dir.
+func (j *job) finish(ctx context.Context, l *lane) error {
+	if err := l.recheck(ctx, j.c.Sectors[l.sector], j.Resolved); err != nil {
+		return err
+	}
+	if err := l.record.complete(ctx, (j.c.DropManifest || j.c.Bare) && l.files.Cache() == nil); err != nil {
+		return err
+	}
+	if err := j.deliver(ctx, l); err != nil {
+		return err
+	}
+	return j.verifyEnd(ctx, l)
+}
+
+// deliver brings a sector from its work dir to its cache dir, if it has one. Until all of it is there,
+// on the disk, nothing goes from the work dir.
+func (j *job) deliver(ctx context.Context, l *lane) error {
+	cache := l.files.Cache()
+	if cache == nil {
+		return nil
+	}
+	if j.c.Ready != nil {
+		if err := j.c.Ready(l.sector); err != nil {
+			return err
+		}
+	}
+	others := map[int]layers.Source{}
+	for _, p := range l.proved {
+		others[p.layer] = p.Source
+	}
+	first, last := j.c.Keep.Kept(j.last)
+	err := l.files.Deliver(ctx, first, last, others)
+	switch {
+	case err != nil:
+	case j.c.DropManifest:
+		err = cache.Remove(manifest.Name)
+	default:
+		err = l.record.m.Write(ctx, cache)
+	}
+	if err != nil {
+		return fmt.Errorf("bringing layers from the work dir, where they stay, to the cache dir: %w", err)
+	}
+	return l.files.Clear(1, j.last, manifest.Name)
 }
 
 // agree is the node of layer first that all lanes go on from which begin there: what some have
@@ -211,7 +253,7 @@ func (j *job) startIndex(ctx context.Context) {
 	}
 	var dirs []string
 	for _, s := range j.c.Sectors {
-		dirs = append(dirs, s.CacheDir)
+		dirs = append(dirs, s.dir())
 	}
 	j.index = onelayer.StartIndex(ctx, j.surroundings(), dirs)
 }
@@ -233,10 +275,10 @@ func (j *job) removeLayers(ctx context.Context, batches []batch) {
 	for _, b := range batches {
 		for _, i := range b.sectors {
 			s := j.c.Sectors[i]
-			if isProved(&j.c, &s) {
+			if m, _, err := left(&j.c, &s); m != nil || err != nil {
 				continue // it goes on another time, or was refused
 			}
-			if err := layers.Remove(ctx, s.CacheDir, s.First, j.last); err != nil {
+			if err := layers.Remove(ctx, s.CacheDir, s.WorkDir, s.First, j.last); err != nil {
 				j.results[i].err = failure.Returned(ctx, err)
 			}
 		}

@@ -42,7 +42,7 @@ func (l *lane) open(ctx context.Context, s Sector, r *Resolved, unit uint64) (er
 	if c.Digests {
 		l.digests = make([]LayerDigest, r.last-l.first+1)
 	}
-	if l.files, err = layers.Open(ctx, s.CacheDir); err != nil {
+	if l.files, err = layers.Open(ctx, s.CacheDir, s.WorkDir); err != nil {
 		return err
 	}
 	if err := l.resume(ctx, s, r, unit); err != nil {

@@ -59,10 +59,36 @@ func (r *Resolved) files() (all []File) {
 			if r.c.Keep == KeepLast && layer >= max(1, s.First)+layers.FewBegun(max(1, s.First)) {
 				size = 0 // its room is that of one that is dropped
 			}
-			all = append(all, File{layers.Path(s.CacheDir, layer), size})
+			if s.WorkDir != "" && oneFile(layers.Path(s.WorkDir, layer), layers.Path(s.CacheDir, layer)) {
+				size = 0 // a job was killed while it gave it its other name
+			}
+			all = append(all, File{layers.Path(s.dir(), layer), size})
+			if s.elsewhere() { // a copy of each is made at the end
+				if first, _ := r.c.Keep.Kept(r.last); layer >= first {
+					all = append(all, File{layers.Path(s.CacheDir, layer), uint64(r.c.Proof.SectorSize())})
+				}
+			}
 		}
 	}
 	return all
+}
+
+// oneFile reports whether two paths lead to one file.
+func oneFile(a, b string) bool {
+	x, err := os.Lstat(a)
+	if err != nil {
+		return false
+	}
+	y, err := os.Lstat(b)
+	return err == nil && os.SameFile(x, y)
+}
+
+// elsewhere reports whether the sector's layers are made on another file system than where they
+// are to be.
+func (s *Sector) elsewhere() bool {
+	_, made, ok := linux.FreeSpace(s.dir())
+	_, wanted, known := linux.FreeSpace(s.CacheDir)
+	return ok && known && made != wanted
 }
 
 func checkSpace(files []File) error {

@@ -85,7 +85,7 @@ func (p *pipeline) layOut(first, layers int, begin uint64) {
 	p.buffers = buffers.write
 	p.files = &reading{
 		lanes: p.lanes, kernel: p.kernel, way: j.c.way(), buffers: buffers.read, flow: &p.flow, keepOff: j.keepOff,
-		dirOf: func(l *lane) string { return j.c.Sectors[l.sector].CacheDir },
+		dirOf: func(l *lane) string { return j.c.Sectors[l.sector].dir() },
 	}
 	p.store = &store{shape: j.shape, kernel: p.kernel, first: first}
 	if j.shape.oneLayer == nil {

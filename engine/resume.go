@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"math/rand/v2"
+	"path/filepath"
 	"runtime"
 
 	"github.com/sdr-engine/sdr/internal/durable"
@@ -29,6 +30,7 @@ type resuming struct {
 	block   int
 	last    int
 	unit    uint64 // nodes: a batch begins at a multiple of it
+	cached  bool   // a layer in the cache dir is gone on from, though layers are made elsewhere
 	buffers [][]byte
 }
 
@@ -36,16 +38,16 @@ type resuming struct {
 type proved struct {
 	layer int
 	hash  manifest.Hash
-	mark  durable.Mark
+	layers.Source
 }
 
-// resume looks at what is in the cache dir, which is locked, and finds the layer and the node
-// that the lane goes on from. What it does not believe it leaves to Create, which removes it.
+// resume looks at what is in the sector's directories, which are locked, and finds the layer and the
+// node that the lane goes on from. What it does not believe it leaves to Create, which removes it.
 func (l *lane) resume(ctx context.Context, s Sector, r *Resolved, unit uint64) error {
 	c := &r.c
 	l.record = newRecord(l.files, c.Proof, s.ReplicaID)
 	l.record.off = c.Keep == KeepLast || c.Bare
-	m, err := manifestOf(l.files.Dir(), c, &s)
+	m, err := leftIn(c, &s, l.files.Dir(), l.files.Cache())
 	if err != nil {
 		return err
 	}
@@ -66,14 +68,43 @@ func (l *lane) resume(ctx context.Context, s Sector, r *Resolved, unit uint64) e
 	if err != nil {
 		return err
 	}
-	if m == nil || l.first == 1 && l.begin == 0 {
-		return l.files.Dir().Remove(manifest.Name) // none, or one that proves nothing any more
+	if m == nil || l.first == 1 && l.begin == 0 { // none, or one that proves nothing any more
+		err = l.files.Dir().Remove(manifest.Name)
 	}
-	return nil
+	if cache := l.files.Cache(); cache != nil && err == nil && !rs.cached {
+		err = cache.Remove(manifest.Name)
+	}
+	return err
 }
 
-// manifestOf is the manifest to go on from, or nil; the error is of one that is refused.
+// leftIn is what manifests say that an earlier job has left where layers are made, and in the cache dir,
+// if that is elsewhere; or nil. The error is of one that is refused.
+func leftIn(c *Config, s *Sector, made, cache *durable.Dir) (m *manifest.Manifest, err error) {
+	if m, err = manifestOf(made, c, s); err != nil || cache == nil {
+		return m, err
+	}
+	there, err := manifestOf(cache, c, s)
+	switch {
+	case err != nil || there == nil:
+		return m, err
+	case m == nil:
+		there.Parts = nil // they are where layers were made then
+		return there, nil
+	}
+	for _, known := range there.Layers {
+		if _, ok := m.Layer(known.Number); !ok {
+			m.Layers = append(m.Layers, known)
+		}
+	}
+	return m, nil
+}
+
+// manifestOf is the manifest in a directory to go on from, or nil; the error is of one that is refused.
 func manifestOf(dir *durable.Dir, c *Config, s *Sector) (*manifest.Manifest, error) {
+	path := dir.PathOf(manifest.Name)
+	if dir.IsDir(manifest.Name) { // which no job has made, and none removes
+		return nil, refused(&ManifestError{path, &manifest.DamagedError{Path: path, Reason: "it is a directory"}})
+	}
 	if c.Resume == Restart {
 		return nil, nil
 	}
@@ -82,7 +113,7 @@ func manifestOf(dir *durable.Dir, c *Config, s *Sector) (*manifest.Manifest, err
 		return nil, nil
 	}
 	if err == nil {
-		err = m.Of(s.CacheDir, c.Proof, s.ReplicaID)
+		err = m.Of(filepath.Dir(path), c.Proof, s.ReplicaID)
 	}
 	if err == nil {
 		if c.Keep == KeepLast { // not all of its layers can be there
@@ -95,7 +126,7 @@ func manifestOf(dir *durable.Dir, c *Config, s *Sector) (*manifest.Manifest, err
 	case errors.As(err, &other):
 		err = &OtherSectorError{other.Path, other.Proof, other.WantProof, other.ReplicaID, other.WantID}
 	case errors.As(err, new(*manifest.SchemaError)), errors.As(err, new(*manifest.DamagedError)):
-		err = &ManifestError{manifest.Path(s.CacheDir), err}
+		err = &ManifestError{path, err}
 	default:
 		known = false // it cannot be read
 	}
@@ -105,32 +136,39 @@ func manifestOf(dir *durable.Dir, c *Config, s *Sector) (*manifest.Manifest, err
 	return nil, refused(err)
 }
 
+// left is leftIn of a sector whose directories nobody has taken. One of them that cannot be opened
+// has nothing: others say so. Of a job that is at work there it is what that has noted.
+func left(c *Config, s *Sector) (m *manifest.Manifest, busy bool, err error) {
+	var dirs []*durable.Dir
+	for _, path := range []string{s.dir(), s.CacheDir} {
+		dir, err := durable.OpenDir(context.Background(), path)
+		if err != nil {
+			return nil, false, nil
+		}
+		defer dir.Close()
+		dirs = append(dirs, dir)
+	}
+	if s.WorkDir == "" {
+		dirs[1] = nil
+	}
+	if m, err = leftIn(c, s, dirs[0], dirs[1]); err == nil {
+		return m, false, nil
+	}
+	for _, dir := range dirs {
+		busy = busy || dir != nil && errors.Is(dir.Lock(), linux.ErrLocked)
+	}
+	return nil, busy, err
+}
+
 // checkManifest finds a manifest that will be refused, before anything is done.
 func checkManifest(c *Config, s *Sector) error {
 	if s.ReplicaID == (porep.ReplicaID{}) {
 		return nil // it is not known yet
 	}
-	dir, err := durable.OpenDir(context.Background(), s.CacheDir)
-	if err != nil {
-		return nil // others say so
+	if _, busy, err := left(c, s); !busy {
+		return err
 	}
-	defer dir.Close()
-	_, err = manifestOf(dir, c, s)
-	if err != nil && errors.Is(dir.Lock(), linux.ErrLocked) {
-		return nil // of another job that is at work: others say so
-	}
-	return err
-}
-
-// isProved reports whether there is a manifest that a job would go on from, or be refused for.
-func isProved(c *Config, s *Sector) bool {
-	dir, err := durable.OpenDir(context.Background(), s.CacheDir)
-	if err != nil {
-		return false
-	}
-	defer dir.Close()
-	m, err := manifestOf(dir, c, s)
-	return m != nil || err != nil
+	return nil // another job is at work: others say so
 }
 
 // prove goes through layers as long as they are what the manifest says.
@@ -167,7 +205,7 @@ func (r *resuming) prove(m *manifest.Manifest) error {
 // finished reports whether a layer is there, as it was when it was made. A temporary name that
 // it has, too, goes: a kill leaves both.
 func (r *resuming) finished(known manifest.Layer) (bool, error) {
-	file, err := r.files.Dir().Open(layers.Name(known.Number))
+	file, cached, err := r.files.Find(known.Number)
 	if err != nil {
 		return false, nil
 	}
@@ -175,7 +213,7 @@ func (r *resuming) finished(known manifest.Layer) (bool, error) {
 	var sums *durable.Sums
 	var mark durable.Mark
 	for try := 0; try < 2 && err == nil && hash != known.Hash; try++ { // a disk may err once
-		hash, sums, mark, err = r.read(file, known.Number)
+		hash, sums, mark, err = r.read(file)
 	}
 	if err == nil && hash == known.Hash {
 		err = r.files.Dir().Remove(durable.TempName(layers.Name(known.Number)))
@@ -185,7 +223,7 @@ func (r *resuming) finished(known manifest.Layer) (bool, error) {
 		return false, r.unless(err, known.Number)
 	}
 	file.Trust(sums)
-	r.goOn(known, file, mark)
+	r.goOn(known, file, mark, sums, cached)
 	return true, nil
 }
 
@@ -202,18 +240,22 @@ func (r *resuming) unless(err error, layer int) error {
 }
 
 // goOn notes that a layer is there, and is the layer before.
-func (r *resuming) goOn(known manifest.Layer, before *durable.Reader, mark durable.Mark) {
+func (r *resuming) goOn(known manifest.Layer, before *durable.Reader, mark durable.Mark, sums *durable.Sums, cached bool) {
 	if r.before != nil {
 		r.before.Close()
+	}
+	if cached {
+		r.cached = true
+		r.files.Stays(known.Number)
 	}
 	r.before, r.first = before, known.Number+1
 	r.record.setLayer(known)
 	r.record.unsaved = true // it may not have been in there
-	r.proved = append(r.proved, proved{known.Number, known.Hash, mark})
+	r.proved = append(r.proved, proved{known.Number, known.Hash, layers.Source{Mark: mark, Sums: sums}})
 }
 
 // read reads a layer whole. One that can be no layer is fs.ErrInvalid.
-func (r *resuming) read(file *durable.Reader, layer int) (hash manifest.Hash, sums *durable.Sums, mark durable.Mark, err error) {
+func (r *resuming) read(file *durable.Reader) (hash manifest.Hash, sums *durable.Sums, mark durable.Mark, err error) {
 	size := r.c.Proof.SectorSize()
 	info, err := file.File().Stat()
 	if err != nil {
@@ -222,7 +264,7 @@ func (r *resuming) read(file *durable.Reader, layer int) (hash manifest.Hash, su
 	if !info.Mode().IsRegular() || info.Size() != int64(size) {
 		return hash, nil, mark, fs.ErrInvalid
 	}
-	if mark, err = durable.MarkOf(layers.Path(r.sector.CacheDir, layer), file.File()); err != nil {
+	if mark, err = durable.MarkOf(file.Path(), file.File()); err != nil {
 		return hash, nil, mark, err
 	}
 	tree := manifest.NewTree(size)
@@ -297,15 +339,23 @@ func (r *resuming) part(part manifest.Part, known manifest.Layer) (whole bool, e
 // sample goes on from layers that no manifest proves, as long as a sample of their labels is
 // right.
 func (r *resuming) sample() error {
+	s := r.sector
 	for layer := 1; layer <= r.last; layer++ {
-		file, err := r.files.Dir().Open(layers.Name(layer))
+		file, cached, err := r.files.Find(layer)
 		if err != nil {
 			return nil
 		}
-		hash, sums, mark, err := r.read(file, layer)
+		if layer > 1 && cached != r.cached { // they are not of one job
+			file.Close()
+			return nil
+		}
+		if !cached {
+			s.CacheDir = s.dir()
+		}
+		hash, sums, mark, err := r.read(file)
 		wrong := false
 		if err == nil {
-			err = verifySample(r.ctx, r.c.Proof, r.sector, layer, samplesUnproven, rand.Uint64()) // #nosec G404 -- no secret: which labels are looked at
+			err = verifySample(r.ctx, r.c.Proof, s, layer, samplesUnproven, rand.Uint64()) // #nosec G404 -- no secret: which labels are looked at
 			wrong = errors.As(err, new(*LabelError))
 		}
 		if err != nil {
@@ -316,7 +366,7 @@ func (r *resuming) sample() error {
 			return r.unless(err, layer)
 		}
 		file.Trust(sums)
-		r.goOn(manifest.Layer{Number: layer, Hash: hash, Kernel: "unknown", Checked: manifest.CheckedSample}, file, mark)
+		r.goOn(manifest.Layer{Number: layer, Hash: hash, Kernel: "unknown", Checked: manifest.CheckedSample}, file, mark, sums, cached)
 	}
 	return nil
 }
@@ -324,7 +374,7 @@ func (r *resuming) sample() error {
 // recheck makes sure that layers that the lane went on from are still there, as they were.
 func (l *lane) recheck(ctx context.Context, s Sector, r *Resolved) error {
 	for _, p := range l.proved {
-		same, err := p.mark.Same()
+		same, err := p.Mark.Same()
 		if err != nil {
 			return err
 		}

@@ -22,6 +22,7 @@
 //	SDR_PAGES          for layers: 1GiB, 2MiB, transparent or small, and what is smaller, or any (default: the profile's, or any)
 //	SDR_HUGETLBFS      a directory on a mounted hugetlbfs to take layers' memory from
 //	SDR_PARENT_CACHE   a directory with the parent cache files of the reference (default: parents are computed)
+//	SDR_WORK_DIR       a directory in which each sector's layers are while they are made, in one of its own, and from which they go on
 //	SDR_NOTES          stderr: what is not as it might be, and how long each sector took, in lines that begin with "sdr:"; or off (default stderr)
 //
 // FIL_PROOFS variables are filcrypto's, and mean nothing here.

@@ -114,6 +114,10 @@ var variables = []struct {
 		}
 		return err
 	}},
+	{"SDR_WORK_DIR", func(s *settings, text string) error {
+		s.machine.WorkDirs = text // which sealer looks at
+		return nil
+	}},
 	{"SDR_NOTES", func(s *settings, text string) error {
 		if text != "stderr" && text != "off" {
 			return errors.New("neither stderr nor off")
@@ -167,7 +171,7 @@ func openError(err error) error {
 	if !errors.As(err, &wrong) {
 		return err
 	}
-	for _, v := range []struct{ option, name string }{{"Kernel", "SDR_KERNEL"}, {"HugeTLBFS", "SDR_HUGETLBFS"}} {
+	for _, v := range []struct{ option, name string }{{"Kernel", "SDR_KERNEL"}, {"HugeTLBFS", "SDR_HUGETLBFS"}, {"WorkDirs", "SDR_WORK_DIR"}} {
 		if v.option == wrong.Option {
 			return &SettingError{v.name, os.Getenv(v.name), err}
 		}

@@ -112,7 +112,7 @@ func (j *Joiner) PreCommit1(ctx context.Context, s seal.Sector, name string) (*s
 
 // GenerateSDR is seal.GenerateSDR in the same way.
 func (j *Joiner) GenerateSDR(ctx context.Context, p porep.SealProof, s engine.Sector, name string) error {
-	_, err := j.do(ctx, &call{kind: kind{p, true}, sector: seal.Sector{Proof: p, CacheDir: s.CacheDir}, id: s.ReplicaID, name: name})
+	_, err := j.do(ctx, &call{kind: kind{p, true}, sector: seal.Sector{Proof: p, CacheDir: s.CacheDir, WorkDir: s.WorkDir}, id: s.ReplicaID, name: name})
 	return err
 }
 
@@ -304,7 +304,7 @@ func (b *job) seal(hold *sealer.Hold, calls []*call) (err error) {
 	if b.kind.sdr {
 		sectors := make([]engine.Sector, len(calls))
 		for i, c := range calls {
-			sectors[i] = engine.Sector{CacheDir: c.sector.CacheDir, ReplicaID: c.id}
+			sectors[i] = engine.Sector{CacheDir: c.sector.CacheDir, WorkDir: c.sector.WorkDir, ReplicaID: c.id}
 		}
 		_, err = hold.GenerateSDR(b.ctx, sectors)
 		return err

@@ -64,10 +64,11 @@ func (e *SamePathError) Error() string {
 // device and inode, paths without links stand for them, and hard links are not noticed.
 // Devices, pipes and sockets are never the same as anything.
 func CheckPaths(sectors []Sector, others ...File) error {
-	c := comparison{used: map[identity][]File{}, cacheDirs: map[identity]int{}, sectors: sectors}
-	// Cache dirs first: whether other files lie in one depends on them.
-	for i := range sectors {
-		c.addCacheDir(i)
+	c := comparison{used: map[identity][]File{}, dirs: map[identity]sectorDir{}, sectors: sectors}
+	// Directories first: whether other files lie in one depends on them.
+	for i, s := range sectors {
+		c.addDir(sectorDir{"cache dir", s.CacheDir, i})
+		c.addDir(sectorDir{"work dir", s.WorkDir, i})
 	}
 	for i, s := range sectors {
 		c.add(File{Role: c.role("staged", i), Path: s.Staged, Use: Reads})
@@ -88,11 +89,17 @@ type identity struct {
 
 // A comparison goes through files one by one, and looks each up among those before.
 type comparison struct {
-	sectors   []Sector
-	used      map[identity][]File // of each use one
-	cacheDirs map[identity]int
-	same      []error
-	more      int // errors that are not in same
+	sectors []Sector
+	used    map[identity][]File // of each use one
+	dirs    map[identity]sectorDir
+	same    []error
+	more    int // errors that are not in same
+}
+
+// A sectorDir is a directory in which a sector's files get names that follow from what they are.
+type sectorDir struct {
+	role, path string
+	sector     int
 }
 
 const mostErrors = 8
@@ -120,20 +127,20 @@ func (c *comparison) role(name string, sector int) string {
 	return fmt.Sprintf("%s of sector %d", name, sector)
 }
 
-// addCacheDir takes a sector's cache dir, and those files in it that are there and
-// that the job replaces or removes.
-func (c *comparison) addCacheDir(sector int) {
-	dir := c.sectors[sector].CacheDir
+// addDir takes a sector's directory, and those files in it that are there and that the job replaces
+// or removes.
+func (c *comparison) addDir(d sectorDir) {
+	dir, sector := d.path, d.sector
 	info, err := os.Stat(dir)
 	if dir == "" || err != nil || !info.IsDir() {
 		return
 	}
 	id := identityOf(dir, info)
-	if other, ok := c.cacheDirs[id]; ok {
-		c.fail(File{Role: c.role("cache dir", sector), Path: dir}, File{Role: c.role("cache dir", other), Path: c.sectors[other].CacheDir})
+	if other, ok := c.dirs[id]; ok {
+		c.fail(File{Role: c.role(d.role, sector), Path: dir}, File{Role: c.role(other.role, other.sector), Path: other.path})
 		return
 	}
-	c.cacheDirs[id] = sector
+	c.dirs[id] = d
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return // the job finds out when it writes there
@@ -151,11 +158,22 @@ func (c *comparison) addCacheDir(sector int) {
 			f.Use = Reads // several sectors may share one that is there
 		}
 		id, name := identityOf(path, info), finalName(fold(e.Name()))
-		if !slices.Contains(named[name], id) { // see isKept
+		if !slices.Contains(named[name], id) && !c.isDelivered(d, name, id) { // see isKept
 			c.put(id, f)
 		}
 		named[name] = append(named[name], id)
 	}
+}
+
+// isDelivered reports whether a file in a work dir has the same name in the sector's cache dir: a job
+// was killed while it gave it that.
+func (c *comparison) isDelivered(d sectorDir, name string, id identity) bool {
+	cacheDir := c.sectors[d.sector].CacheDir
+	if d.path == cacheDir {
+		return false
+	}
+	info, err := os.Lstat(filepath.Join(cacheDir, name))
+	return err == nil && identityOf(filepath.Join(cacheDir, name), info) == id
 }
 
 // add compares a file, and all that is written with it, with those before.
@@ -221,9 +239,9 @@ func (c *comparison) inCacheDir(f File, path string) bool {
 	if err != nil {
 		return false
 	}
-	sector, ok := c.cacheDirs[identityOf(filepath.Dir(path), info)]
+	d, ok := c.dirs[identityOf(filepath.Dir(path), info)]
 	if ok {
-		c.fail(f, File{Role: c.role(what, sector), Path: filepath.Join(c.sectors[sector].CacheDir, filepath.Base(path))})
+		c.fail(f, File{Role: c.role(what, d.sector), Path: filepath.Join(d.path, filepath.Base(path))})
 	}
 	return ok
 }

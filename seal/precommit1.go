@@ -120,6 +120,12 @@ func preCommit1Together(ctx context.Context, sectors []Sector, o Options) ([]Out
 	if o.Done != nil {
 		o.Engine.Done = ends.labelled
 	}
+	o.Engine.Ready = ends.ready
+	sectors, removeWorkDirs, err := withWorkDirs(sectors, o.WorkDirs)
+	if err != nil {
+		return nil, err
+	}
+	defer removeWorkDirs()
 	resolved, err := checkAll(sectors, &o)
 	if err != nil {
 		return nil, err
@@ -236,11 +242,20 @@ func (e *endings) labelling(all *engine.Resolved) (*engine.Resolved, error) {
 	c := all.Config()
 	c.Sectors = nil
 	for i, w := range e.works {
-		c.Sectors = append(c.Sectors, engine.Sector{ReplicaID: ids[i], CacheDir: w.sector.CacheDir})
+		c.Sectors = append(c.Sectors, engine.Sector{ReplicaID: ids[i], CacheDir: w.sector.CacheDir, WorkDir: w.sector.WorkDir})
 	}
 	c.Hashers = min(c.Hashers, len(c.Sectors))
 	c.Places = c.Places[:min(len(c.Places), len(c.Sectors))]
 	return c.Resolve()
+}
+
+// ready waits until all of a sector but its labels is done, and right.
+func (e *endings) ready(i int) error {
+	<-e.copied[i]
+	if err := e.works[i].err; err != nil {
+		return err
+	}
+	return e.works[i].recheck(e.ctx)
 }
 
 // labelled is told by the engine, whose next batch waits for it to return.
@@ -312,7 +327,7 @@ func checkAll(sectors []Sector, o *Options) (*engine.Resolved, error) {
 	for i := range sectors {
 		s := &sectors[i]
 		files = append(files, s.files()...)
-		c.Sectors = append(c.Sectors, engine.Sector{CacheDir: s.CacheDir, ReplicaID: s.replicaID()})
+		c.Sectors = append(c.Sectors, engine.Sector{CacheDir: s.CacheDir, WorkDir: s.WorkDir, ReplicaID: s.replicaID()})
 	}
 	resolved, err := c.Resolve()
 	if err == nil {
@@ -476,7 +491,12 @@ func GenerateSDR(ctx context.Context, p porep.SealProof, cacheDir string, id por
 // together.
 func GenerateSDRTogether(ctx context.Context, p porep.SealProof, sectors []engine.Sector, o Options) (engine.Result, error) {
 	c := engineConfig(p, o)
-	c.Sectors = sectors
+	var err error
+	var removeWorkDirs func()
+	if c.Sectors, removeWorkDirs, err = keyWorkDirs(sectors, o.WorkDirs); err != nil {
+		return engine.Result{}, err
+	}
+	defer removeWorkDirs()
 	resolved, err := c.Resolve()
 	if err != nil {
 		return engine.Result{}, err
@@ -515,6 +535,11 @@ func (s *Sector) Check() error {
 		return errors.Join(err, &PathError{Role: "cache dir", Path: s.CacheDir, Err: statErr})
 	case !info.IsDir():
 		return errors.Join(err, &PathError{Role: "cache dir", Path: s.CacheDir, Reason: "is not a directory"})
+	}
+	if s.WorkDir != "" {
+		if _, statErr := os.Stat(s.WorkDir); statErr != nil {
+			return errors.Join(err, &PathError{Role: "work dir", Path: s.WorkDir, Err: statErr})
+		}
 	}
 	return err
 }

@@ -20,6 +20,10 @@ type Options struct {
 	// Engine is how labels are made: kernel, places, memory and so on. Its Proof,
 	// Sectors and Progress are not used, nor is PreCommit1's Done.
 	Engine engine.Config
+	// WorkDirs is an existing directory in which each sector that has no WorkDir has one, which is
+	// made, named after the prover and the sector's number, or, in GenerateSDR, the replica id, and
+	// removed when it is empty at the end. Default: none.
+	WorkDirs string
 	// Progress, if not nil, is kept up to date.
 	Progress *Progress
 	// Begin, if not nil, is called by PreCommit1 once, when all checks have passed, those
@@ -100,6 +104,10 @@ type Timings struct {
 type Sector struct {
 	Proof    porep.SealProof
 	CacheDir string // an existing directory; tree-d and layer files appear in it
+	// WorkDir is an existing directory of this sector alone, where layers are while they are made: see
+	// engine.Sector. They get to CacheDir when sealed and tree-d are right, too, and all of them are
+	// there. Default: CacheDir, or one in Options.WorkDirs.
+	WorkDir  string
 	Staged   string // the sector's padded pieces, or DevZero
 	Sealed   string // an existing file; takes the staged data and the sector's length
 	ProverID porep.ProverID

@@ -80,6 +80,7 @@ func (h *Hold) seal(ctx context.Context, o *seal.Options, run func() error) erro
 	if o.Progress = h.job.Progress; o.Progress == nil {
 		o.Progress = new(seal.Progress)
 	}
+	o.WorkDirs = h.m.options.WorkDirs
 	return h.run(ctx, h.config, o.Progress, false, func(c engine.Config) error {
 		c.Drain = h.job.Drain
 		o.Engine = c

@@ -58,6 +58,8 @@ type Options struct {
 	// StrictNUMA makes a page on the wrong NUMA node an error.
 	StrictNUMA bool
 
+	// WorkDirs is seal.Options.WorkDirs.
+	WorkDirs string
 	// DropManifest is engine.Config.DropManifest.
 	DropManifest bool
 	// Resume is what becomes of what an earlier job has left in a sector's cache dir. Default:

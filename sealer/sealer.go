@@ -90,6 +90,15 @@ func Open(ctx context.Context, o Options) (*Machine, error) {
 			errs = append(errs, err)
 		}
 	}
+	if o.WorkDirs != "" {
+		info, err := os.Stat(o.WorkDirs)
+		if err == nil && !info.IsDir() {
+			err = fmt.Errorf("%s is not a directory", o.WorkDirs)
+		}
+		if err != nil {
+			wrong("WorkDirs", err)
+		}
+	}
 	if o.HugeTLBFS != "" { // be a page free there or not
 		r, err := hugepages.Alloc(ctx, hugepages.Options{Size: 1, HugeTLBFS: o.HugeTLBFS, Purpose: "a look at the directory"})
 		if err == nil {

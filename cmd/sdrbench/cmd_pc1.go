@@ -39,7 +39,7 @@ than staged data or zeros, the replica that phase 2 makes of it for example, is
 not touched without --overwrite.
 
 With --sectors it does so for all sectors of a file, in lock-step over the machine. Each
-line is a JSON object with fields named as the flags are: proof, cache-dir, staged,
+line is a JSON object with fields named as the flags are: proof, cache-dir, work-dir, staged,
 sealed, miner or prover-id, sector, ticket, piece (a list) or pieces, output. All of them
 have one proof. All that is wrong with the file is told by line, before any work. As each
 sector ends a line is printed, {"index":0,"phase1":{…}} or {"index":0,"error":"…"}, where index
@@ -90,7 +90,7 @@ written at the end is printed on standard error, and the exit code is 1.
 	cmd.MarkFlagsOneRequired("miner", "prover-id")
 	cmd.MarkFlagsMutuallyExclusive("miner", "prover-id")
 	_ = cmd.MarkFlagDirname("cache-dir")
-	sectorsFlag(cmd, &f.sectors, "proof", "cache-dir", "staged", "sealed", "miner", "prover-id", "sector", "ticket", "piece", "pieces", "output")
+	sectorsFlag(cmd, &f.sectors, "proof", "cache-dir", "work-dir", "staged", "sealed", "miner", "prover-id", "sector", "ticket", "piece", "pieces", "output")
 	return cmd
 }
 
@@ -101,6 +101,7 @@ func (a *app) runPC1(ctx context.Context, f pc1Flags) error {
 			return err
 		}
 	}
+	f.sector.WorkDir = f.workDir
 	m, err := f.prepare(ctx, a, f.sector.Proof, 1)
 	// Nothing is created before it is known to destroy nothing, and all that is wrong is
 	// told at once; only a reader is not waited for in vain.
@@ -198,6 +199,7 @@ func (l *pc1Line) fields() *sectorLine {
 		fields: map[string]sectorField{
 			"proof":     set(&s.Proof, porep.ParseSealProof),
 			"cache-dir": set(&s.CacheDir, asText),
+			"work-dir":  set(&s.WorkDir, asText),
 			"staged":    set(&s.Staged, asText),
 			"sealed":    set(&s.Sealed, asText),
 			"miner":     set(&s.ProverID, input.Miner),

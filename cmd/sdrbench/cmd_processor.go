@@ -70,6 +70,7 @@ type pc1Processor struct {
 	hugeFiles
 	batch int
 	wait  time.Duration
+	work  string          // for work dirs
 	proof porep.SealProof // of --check; noProof if none was given
 
 	wrongProfile error // why there is none, for --check
@@ -104,6 +105,8 @@ file, is refused.`,
 	proofFlag(cmd, &f.proof, "with --check: there must be room for --batch sectors of this seal proof, or for one")
 	flagVar(cmd, &f.batch, "batch", "N", "most sectors that are labelled together (default: as many as there is room for)", input.NumberFrom(1, engine.MaxSectors))
 	flagVar(cmd, &f.wait, "batch-wait", "TIME", "how long a sector waits for others to be labelled with, 0 or like 2m (default 0: each begins at once)", parseBatchWait)
+	cmd.Flags().StringVar(&f.work, "work-dir", "", "`DIR` in which each sector's layers are while they are made, in one of its own; damocles empties the cache dir before it begins a sector again (default: the cache dir)")
+	_ = cmd.MarkFlagDirname("work-dir")
 	f.hugeFiles.add(a, cmd)
 	f.engineFlags.add(a, cmd)
 	_ = cmd.Flags().MarkHidden("wait") // it always does
@@ -254,7 +257,7 @@ func (a *app) runProcessorPC1(ctx context.Context, f *pc1Processor) error {
 		o := o
 		o.Program = "sdrbench processor pc1"
 		// A host that seals a sector again in the same directories, with another ticket, means it.
-		o.Resume, o.DropManifest = engine.ResumeOrReplace, true
+		o.Resume, o.DropManifest, o.WorkDirs = engine.ResumeOrReplace, true, f.work
 		o.Notes = func(n sealer.Note) {
 			about := ""
 			if n.Job != "" {

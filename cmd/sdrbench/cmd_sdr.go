@@ -65,7 +65,7 @@ are two, 64 GiB instead of 352: the last, which is the key, and the one before i
 which the key can be verified. One that was canceled leaves up to two whole layers.
 
 With --sectors it does so for all of a file, in lock-step over the machine. Each line is a
-JSON object with the fields proof, cache-dir and replica-id, or, in the place of that, miner
+JSON object with the fields proof, cache-dir, perhaps work-dir, and replica-id, or, in the place of that, miner
 or prover-id, sector, ticket and comm-d. As each ends a line is printed,
 {"index":0,"layers":["…"]} or {"index":0,"error":"…"}: see pc1.
 ` + resumeHelp,
@@ -100,7 +100,7 @@ or prover-id, sector, ticket and comm-d. As each ends a line is printed,
 	for _, name := range inputFields {
 		cmd.MarkFlagsMutuallyExclusive("replica-id", name)
 	}
-	sectorsFlag(cmd, &f.sectors, append([]string{"proof", "cache-dir"}, of...)...)
+	sectorsFlag(cmd, &f.sectors, append([]string{"proof", "cache-dir", "work-dir"}, of...)...)
 	next := cmd.PreRunE
 	cmd.PreRunE = func(cmd *cobra.Command, args []string) error {
 		changed := cmd.Flags().Changed
@@ -131,10 +131,13 @@ func (a *app) runSDR(ctx context.Context, f sdrFlags) error {
 		}
 	}
 	m, err := f.prepare(ctx, a, f.proof, 1)
-	sector := seal.Sector{Proof: f.proof, CacheDir: f.cacheDir}
+	sector := seal.Sector{Proof: f.proof, CacheDir: f.cacheDir, WorkDir: f.workDir}
 	err = errors.Join(err, seal.CheckPaths([]seal.Sector{sector}, append(a.printedFiles(), f.readFiles(f.proof)...)...), checkCacheDir(f.cacheDir, f.overwrite))
 	if f.wait { // else the job itself finds it, no later
 		_, statErr := os.Stat(f.cacheDir)
+		if f.workDir != "" && statErr == nil {
+			_, statErr = os.Stat(f.workDir)
+		}
 		err = errors.Join(err, statErr)
 	}
 	if err != nil {
@@ -146,7 +149,7 @@ func (a *app) runSDR(ctx context.Context, f sdrFlags) error {
 	job := sealer.Job{Name: "sdr", Wait: f.wait, Progress: progress, Drain: drain, Keep: f.keep}
 	err = m.hold(ctx, f.proof, 1, job, func(h *sealer.Hold) error {
 		return m.labelling(h, func() view.Sample { return sealSample(progress, f.proof) }, func() error {
-			_, err := h.GenerateSDR(ctx, []engine.Sector{{ReplicaID: f.id, CacheDir: f.cacheDir}})
+			_, err := h.GenerateSDR(ctx, []engine.Sector{{ReplicaID: f.id, CacheDir: f.cacheDir, WorkDir: f.workDir}})
 			return err
 		})
 	})
@@ -178,7 +181,7 @@ func (a *app) runSDRSectors(ctx context.Context, f sdrFlags) error {
 		in := &l.inputs
 		line := &sectorLine{
 			fields: map[string]sectorField{
-				"proof": set(&l.proof, porep.ParseSealProof), "cache-dir": set(&l.cacheDir, asText), "replica-id": set(&l.id, porep.ParseReplicaID),
+				"proof": set(&l.proof, porep.ParseSealProof), "cache-dir": set(&l.cacheDir, asText), "work-dir": set(&l.workDir, asText), "replica-id": set(&l.id, porep.ParseReplicaID),
 				"miner": derived(set(&in.prover, input.Miner)), "prover-id": derived(set(&in.prover, porep.ParseProverID)),
 				"sector": set(&in.number, input.SectorNumber), "ticket": set(&in.ticket, porep.ParseTicket), "comm-d": set(&in.commD, input.CommD),
 			},
@@ -209,8 +212,8 @@ func (a *app) runSDRSectors(ctx context.Context, f sdrFlags) error {
 		} else if err := checkCacheDir(l.cacheDir, f.overwrite); l.cacheDir != "" && err != nil {
 			r.fail(i+1, "%v", err)
 		}
-		sectors = append(sectors, seal.Sector{Proof: l.proof, CacheDir: l.cacheDir})
-		toLabel = append(toLabel, engine.Sector{ReplicaID: l.id, CacheDir: l.cacheDir})
+		sectors = append(sectors, seal.Sector{Proof: l.proof, CacheDir: l.cacheDir, WorkDir: l.workDir})
+		toLabel = append(toLabel, engine.Sector{ReplicaID: l.id, CacheDir: l.cacheDir, WorkDir: l.workDir})
 		proofs = append(proofs, l.proof)
 	}
 	r.sameProof(proofs)

@@ -15,6 +15,7 @@ import (
 
 // ResumeFlags are the flags of commands whose layers stay.
 type resumeFlags struct {
+	workDir    string
 	restart    bool
 	sampled    bool
 	checkpoint time.Duration
@@ -29,12 +30,19 @@ that was being made. A manifest of another sector is refused, and nothing is tou
 makes the layers anew. Without a manifest they are made anew, too, unless --believe-sampled has
 those believed of which a sample of labels is right.
 
+With --work-dir layers and the manifest are in another directory, of this sector alone, until all of
+it is done. Then the layers get their names in the cache dir, too, or, on another file system, copies
+do, and the work dir is empty again. A cache dir that a host empties between two attempts loses
+none of them. In a file for --sectors each line has a work-dir of its own.
+
 The first SIGINT, SIGTERM or SIGHUP has what is labelled brought to the disk, and ends the job; a
 second one ends the process at once. With --drain the first one has the layer finished before,
 the second is as the first without, and the third ends the process.`
 
 func (f *resumeFlags) addTo(cmd *cobra.Command) {
 	flags := cmd.Flags()
+	flags.StringVar(&f.workDir, "work-dir", "", "`DIR` of this sector for layers while they are made, for hosts that empty the cache dir (default: the cache dir)")
+	_ = cmd.MarkFlagDirname("work-dir")
 	flags.BoolVar(&f.restart, "restart", false, "make all layers anew, whatever an earlier job, or another sector's, has left in the cache dir")
 	flags.BoolVar(&f.sampled, "believe-sampled", false, "go on from layers that no manifest proves, if a sample of their labels is right")
 	flagVar(cmd, &f.checkpoint, "checkpoint-every", "DURATION", "how much work a crash may cost, like 10s (default 3s)", parseCheckpoint)

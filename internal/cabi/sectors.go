@@ -72,6 +72,7 @@ func readSector(f Function, r *reader, at string, raw []byte) sector {
 	fields := map[string]field{
 		"proof":     text(&s.Proof, porep.ParseSealProof),
 		"cache-dir": text(&s.CacheDir, asText),
+		"work-dir":  text(&s.WorkDir, asText),
 	}
 	if f == Generate {
 		fields["replica-id"] = text(&s.id, porep.ParseReplicaID)
@@ -217,7 +218,7 @@ func (c *Call) join(ctx context.Context, j *lockstep.Joiner, q *sectorsRequest, 
 	if c.function == PreCommit1 {
 		o.Output, o.Err = j.PreCommit1(ctx, s.Sector, c.name)
 	} else {
-		o.Err = j.GenerateSDR(ctx, s.Proof, engine.Sector{CacheDir: s.CacheDir, ReplicaID: s.id}, c.name)
+		o.Err = j.GenerateSDR(ctx, s.Proof, engine.Sector{CacheDir: s.CacheDir, WorkDir: s.WorkDir, ReplicaID: s.id}, c.name)
 	}
 	outs.done(0, o)
 	return o.Err
@@ -236,7 +237,7 @@ func (c *Call) together(ctx context.Context, m *machine, q *sectorsRequest, outs
 	if c.function == Generate {
 		var sectors []engine.Sector
 		for _, s := range q.sectors {
-			sectors = append(sectors, engine.Sector{CacheDir: s.CacheDir, ReplicaID: s.id})
+			sectors = append(sectors, engine.Sector{CacheDir: s.CacheDir, WorkDir: s.WorkDir, ReplicaID: s.id})
 		}
 		_, err = h.GenerateSDR(ctx, sectors)
 		return err

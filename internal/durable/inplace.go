@@ -83,16 +83,7 @@ func (t *InPlace) Copy(ctx context.Context, src *os.File) error {
 }
 
 func (t *InPlace) copy(ctx context.Context, src *os.File) error {
-	return t.do(OpCopy, t.path, func() error {
-		if _, err := t.f.Seek(0, io.SeekStart); err != nil { // an attempt may have failed in the middle
-			return err
-		}
-		err := linux.Clone(t.f, src)
-		if !errors.Is(err, errors.ErrUnsupported) {
-			return err
-		}
-		return copySparse(ctx, t.f, src)
-	})
+	return t.do(OpCopy, t.path, func() error { return fill(ctx, t.f, src) })
 }
 
 // Sync waits until the file is on the disk, and its name, which somebody may have just

@@ -37,6 +37,9 @@ func Open(ctx context.Context, path string) (*Reader, error) {
 // was. It comes before ReadBack.
 func (r *Reader) Trust(sums *Sums) { r.sums = sums }
 
+// Path is where the file was opened.
+func (r *Reader) Path() string { return r.path }
+
 // File is the file itself, for what needs no data.
 func (r *Reader) File() *os.File { return r.f }
 

@@ -124,8 +124,18 @@ func (r *Recorder) After(op *durable.Op) error {
 		r.steps = append(r.steps, step{node: r.node(op.Path), off: op.Off, data: append([]byte(nil), op.Buf...)})
 	case durable.OpSync:
 		r.steps = append(r.steps, step{node: r.begun[op.Path][1], covers: r.begun[op.Path][0]})
+	case durable.OpCopy:
+		b, err := os.ReadFile(filepath.Join(r.dir, durable.TempName(name)))
+		if err == nil {
+			r.nodes[r.node(op.Path)].size = int64(len(b))
+			r.steps = append(r.steps, step{node: r.node(op.Path), data: b})
+		}
 	case durable.OpPublish:
 		n := r.node(op.Path)
+		if b, err := os.ReadFile(op.Path); n == everyName && err == nil { // on the disk, and in another directory till now
+			n = len(r.nodes)
+			r.nodes = append(r.nodes, &inode{int64(len(b)), b})
+		}
 		r.link(name, n)
 		r.unlink(durable.TempName(name))
 	case durable.OpRemove:

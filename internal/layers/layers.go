@@ -65,10 +65,12 @@ func IsStale(name string, first int) bool {
 // ErrIncomplete is Commit's error when not all of the layer was written.
 var ErrIncomplete = errors.New("layers: finishing layer: not all of it was written")
 
-// A Set is the layers of a sector that a job makes. It holds the sector's cache dir, which
-// no other job then has.
+// A Set is the layers of a sector that a job makes. It holds the sector's cache dir, and its work
+// dir, which no other job then has.
 type Set struct {
-	dir     *durable.Dir
+	dir     *durable.Dir // where layers are made
+	cache   *durable.Dir // the cache dir, if that is another one; else nil
+	stays   map[int]bool // by layer: it is in cache already
 	first   int
 	block   int
 	writers []*Writer
@@ -91,9 +93,29 @@ type Writer struct {
 }
 
 // Open takes the sector's cache dir, and touches nothing in it. If another job has it, it
-// is linux.ErrLocked.
-func Open(ctx context.Context, cacheDir string) (*Set, error) {
-	dir, err := durable.OpenDir(ctx, cacheDir)
+// is linux.ErrLocked. With a work dir, which is taken, too, layers are made there: see Deliver.
+func Open(ctx context.Context, cacheDir, workDir string) (*Set, error) {
+	s := &Set{stays: map[int]bool{}, adopted: map[int]*Writer{}, kept: map[int]bool{}}
+	var err error
+	if s.dir, err = lock(ctx, cacheDir); err != nil || workDir == "" {
+		return s.orNil(err)
+	}
+	s.cache = s.dir
+	if s.dir, err = lock(ctx, workDir); err != nil {
+		s.cache.Close()
+	}
+	return s.orNil(err)
+}
+
+func (s *Set) orNil(err error) (*Set, error) {
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func lock(ctx context.Context, path string) (*durable.Dir, error) {
+	dir, err := durable.OpenDir(ctx, path)
 	if err != nil {
 		return nil, err
 	}
@@ -101,11 +123,18 @@ func Open(ctx context.Context, cacheDir string) (*Set, error) {
 		dir.Close()
 		return nil, err
 	}
-	return &Set{dir: dir, adopted: map[int]*Writer{}, kept: map[int]bool{}}, nil
+	return dir, nil
 }
 
-// Dir is the cache dir.
+// Dir is where layers are made: the work dir, if there is one, else the cache dir.
 func (s *Set) Dir() *durable.Dir { return s.dir }
+
+// Cache is the cache dir, if layers are made elsewhere; else nil.
+func (s *Set) Cache() *durable.Dir { return s.cache }
+
+// Stays says that a layer in the cache dir, which is made elsewhere, is right: Create does not remove
+// it, and Deliver has nothing to do for it.
+func (s *Set) Stays(layer int) { s.stays[layer] = true }
 
 // Adopt goes on with the unfinished file of a layer that an earlier job has left. What is in it
 // is told by Writer.Raw, and then by Trust; Drop removes it again.
@@ -184,6 +213,9 @@ func (s *Set) create(first, begun, last int, size porep.SectorSize, block int) (
 			}
 		}
 	}
+	if err := s.clearCache(); err != nil {
+		return err
+	}
 	if block == 0 {
 		return nil
 	}
@@ -200,7 +232,11 @@ func (s *Set) create(first, begun, last int, size porep.SectorSize, block int) (
 
 // Create is Open and Set.Create.
 func Create(ctx context.Context, cacheDir string, first, last int, size porep.SectorSize, block int) (*Set, error) {
-	s, err := Open(ctx, cacheDir)
+	return createIn(ctx, cacheDir, "", first, last, size, block)
+}
+
+func createIn(ctx context.Context, cacheDir, workDir string, first, last int, size porep.SectorSize, block int) (*Set, error) {
+	s, err := Open(ctx, cacheDir, workDir)
 	if err != nil {
 		return nil, err
 	}
@@ -274,10 +310,10 @@ func (s *Set) drop(layer int) error {
 	return err
 }
 
-// Remove removes what is stale of the sector in cacheDir as Create does,
-// unless another job has the cache dir: then it is linux.ErrLocked.
-func Remove(ctx context.Context, cacheDir string, first, last int) error {
-	s, err := Create(ctx, cacheDir, first, last, 0, 0)
+// Remove removes what is stale of the sector in cacheDir, and in its work dir if it has one, as
+// Create does, unless another job has one of them: then it is linux.ErrLocked.
+func Remove(ctx context.Context, cacheDir, workDir string, first, last int) error {
+	s, err := createIn(ctx, cacheDir, workDir, first, last, 0, 0)
 	if err == nil {
 		s.Close()
 	}
@@ -318,6 +354,9 @@ func (s *Set) keep(layer int, w *Writer) {
 func (s *Set) Close() {
 	s.end()
 	s.dir.Close()
+	if s.cache != nil {
+		s.cache.Close()
+	}
 }
 
 // end ends all files.

@@ -89,7 +89,7 @@ func TestDropReplaced(t *testing.T) {
 
 // createFew takes a cache dir and begins layers of which only the last stay.
 func createFew(ctx context.Context, dir string, last int) (*layers.Set, error) {
-	s, err := layers.Open(ctx, dir)
+	s, err := layers.Open(ctx, dir, "")
 	if err == nil {
 		err = s.CreateFew(1, last, size, 32)
 	}
