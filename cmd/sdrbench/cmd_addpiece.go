@@ -165,12 +165,9 @@ func (a *app) appendPayload(ctx context.Context, f addPieceFlags, to seal.Append
 	if f.expect != nil {
 		to.Expect = &f.expect.CommP
 	}
-	if f.fills() {
-		added, err := seal.AppendPiece(ctx, to, p.filled(), p.size)
-		return added, p.read, err
-	}
-	added, err := seal.AppendPiece(ctx, to, p.source, p.size)
-	return added, p.size, err
+	to.Fill = f.fills()
+	added, err := seal.AppendPiece(ctx, to, p.reader(), p.size)
+	return added, added.Payload, err
 }
 
 // An addedReport is what is printed of pieces that are in staged now.
