@@ -48,6 +48,13 @@ func (p *PieceProgress) enter(s PieceStage, total uint64) {
 	p.stage.Store(int32(s))
 }
 
+// sync is when all is padded.
+func (p *PieceProgress) sync() {
+	if p != nil {
+		p.stage.Store(int32(StageSync))
+	}
+}
+
 func (p *PieceProgress) add(n uint64) {
 	if p != nil {
 		p.done.Add(n)

@@ -1,6 +1,7 @@
 package seal
 
 import (
+	"errors"
 	"io"
 	"os"
 	"sync"
@@ -95,6 +96,8 @@ func (s *streamSource) claim(r *reading) (block int64, ok bool, err error) {
 			return block, r.n > 0, nil
 		}
 		s.err = &SourceError{Path: pathOf(s.r), Want: s.size, Got: s.done}
+	case errors.As(err, new(*SourceError)): // which knows better
+		s.err = err
 	case err != nil:
 		s.err = &SourceError{Path: pathOf(s.r), Want: s.size, Got: s.done, Err: err}
 	}
@@ -133,6 +136,8 @@ func endOf(r io.Reader, size porep.UnpaddedSize) error {
 	switch _, err := io.ReadFull(r, more[:]); {
 	case err == nil:
 		return &SourceError{Path: pathOf(r), Want: size, Got: size + 1}
+	case errors.As(err, new(*SourceError)):
+		return err
 	case err != io.EOF:
 		return &SourceError{Path: pathOf(r), Want: size, Got: size, Err: err}
 	}

@@ -224,7 +224,7 @@ func AppendPiece(ctx context.Context, a Append, source io.Reader, size porep.Unp
 		return AddedPiece{}, err
 	}
 	written = true
-	a.Progress.enter(StageSync, 0)
+	a.Progress.sync()
 	if a.Expect != nil && added.CommP != *a.Expect {
 		return AddedPiece{}, &OtherPieceError{added.Piece, *a.Expect}
 	}

@@ -151,7 +151,11 @@ func (p *payload) Read(b []byte) (int, error) {
 	}
 	switch {
 	case (p.known || p.size != 0) && p.read > most || p.known && err == io.EOF && p.read < most:
-		return n, &seal.SourceError{Path: p.path, Want: most, Got: min(p.read, most+1)}
+		wrong := &seal.SourceError{Want: most, Got: min(p.read, most+1)}
+		if p.path != "-" {
+			wrong.Path = p.path
+		}
+		return n, wrong
 	case err == io.EOF && p.size != 0 && p.read > 0:
 		if wrong := p.checkLength(p.read); wrong != nil {
 			return n, wrong
