@@ -16,30 +16,28 @@ import (
 )
 
 const (
-	// pieceBlock is how much of a piece, padded, a goroutine writes at a time: a piece is one
-	// block, smaller, or a power of two of them.
-	pieceBlock porep.PaddedSize = 1 << 20
-	// pieceChunk is how much it reads, pads and hashes at a time. What it was read into, the
-	// padded bytes and the nodes above them stay in a core's second cache.
-	pieceChunk porep.PaddedSize = 256 << 10
+	// pieceBlock is how much of a piece, padded, a goroutine reads, pads, hashes and writes at
+	// a time: a piece is one block, smaller, or a power of two of them. What it was read into,
+	// the padded bytes and the nodes above them stay in a core's second cache until they are
+	// written.
+	pieceBlock porep.PaddedSize = 256 << 10
 	// passMemory is what the goroutines of a pass take at most.
 	passMemory = 96 << 20
 )
 
 // A pass takes a piece from its source to where it goes in one go. Goroutines, one for each
-// CPU, read, pad and hash chunks while these are in the caches of their core, and write block
-// by block.
+// CPU, read, pad, hash and write block by block: nothing is handed over, and nothing leaves the
+// caches of its core meanwhile.
 type pass struct {
-	size        porep.UnpaddedSize // the piece's; 0: the smallest that holds what the source has
-	part, block porep.PaddedSize   // bytes of a chunk, of a block
-	from        pieceSource
-	read        porep.UnpaddedSize // at a time
-	to          pieceSink          // nil: nowhere
-	tree        *treePart          // nil: its nodes are not kept
-	progress    *PieceProgress     // nil: nobody watches
+	size     porep.UnpaddedSize // the piece's; 0: the smallest that holds what the source has
+	block    porep.PaddedSize   // its bytes
+	from     pieceSource
+	to       pieceSink      // nil: nowhere
+	tree     *treePart      // nil: its nodes are not kept
+	progress *PieceProgress // nil: nobody watches
 
 	mu     sync.Mutex
-	roots  []byte // of all chunks so far
+	roots  []byte // of all blocks so far
 	failed int64  // the block that err is of
 	err    error  // the first in the piece's order; it ends the pass
 	stop   chan struct{}
@@ -58,15 +56,12 @@ type passing struct {
 
 // readPiece pads, commits to and writes a piece, and says how much of it was the source's.
 func readPiece(ctx context.Context, source io.Reader, size porep.UnpaddedSize, o passing) (porep.Commitment, porep.UnpaddedSize, error) {
-	p := &pass{size: size, part: pieceChunk, block: pieceBlock, to: o.to, tree: o.tree, progress: o.progress, stop: make(chan struct{})}
+	p := &pass{size: size, block: pieceBlock, to: o.to, tree: o.tree, progress: o.progress, stop: make(chan struct{})}
 	if p.tree != nil {
-		p.part = p.block
-	}
-	if o.to == nil {
-		p.block = p.part
+		p.block = p.tree.Chunk()
 	}
 	if size == 0 {
-		// What is no block long shows here: its piece may be smaller than a chunk.
+		// What is no block long shows here: its piece may be smaller than a block.
 		first := make([]byte, p.block.Unpadded())
 		n, err := io.ReadFull(source, first)
 		if err == io.EOF || err == io.ErrUnexpectedEOF {
@@ -78,9 +73,12 @@ func readPiece(ctx context.Context, source io.Reader, size porep.UnpaddedSize, o
 		}
 	}
 	if p.size != 0 {
-		p.part, p.block = min(p.part, p.size.Padded()), min(p.block, p.size.Padded())
+		p.block = min(p.block, p.size.Padded())
 	}
-	p.from, p.read = sourceOf(source, p, o)
+	if p.to != nil {
+		p.to.blocks(int64(p.size.Padded() / p.block))
+	}
+	p.from = sourceOf(source, p, o)
 	if c, ok := p.from.(io.Closer); ok {
 		defer c.Close()
 	}
@@ -112,10 +110,10 @@ func readPiece(ctx context.Context, source io.Reader, size porep.UnpaddedSize, o
 	return commP, payload, err
 }
 
-// workers is how many goroutines there are: more than cores would push each other's chunks
+// workers is how many goroutines there are: more than cores would push each other's blocks
 // out of the caches.
 func (p *pass) workers() int {
-	each := int(p.read) + int(p.block) + int(p.part)
+	each := 3 * int(p.block) // unpadded, padded, and the nodes above
 	n := min(runtime.GOMAXPROCS(0), max(1, passMemory/each))
 	if p.size != 0 {
 		n = min(n, int((p.size.Padded()+p.block-1)/p.block))
@@ -127,7 +125,7 @@ func (p *pass) workers() int {
 // whole piece's commitment.
 func (p *pass) finish() (porep.Commitment, error) {
 	size := p.size.Padded()
-	done := porep.PaddedSize(len(p.roots)/porep.NodeSize) * p.part
+	done := porep.PaddedSize(len(p.roots)/porep.NodeSize) * p.block
 	if done < size && p.to != nil {
 		if err := p.to.zeros(int64(done), int64(size-done)); err != nil {
 			return porep.Commitment{}, p.writeError(int64(done), int64(size-done), err)
@@ -138,7 +136,7 @@ func (p *pass) finish() (porep.Commitment, error) {
 	}
 	var a merkle.Accumulator
 	for at := 0; at < len(p.roots); at += porep.NodeSize {
-		if err := a.Add(porep.Commitment(p.roots[at:]), p.part); err != nil {
+		if err := a.Add(porep.Commitment(p.roots[at:]), p.block); err != nil {
 			return porep.Commitment{}, err
 		}
 	}
@@ -173,13 +171,7 @@ func (p *pass) stopped() bool {
 }
 
 func (p *pass) work(ctx context.Context) {
-	w := worker{
-		pass:    p,
-		reading: reading{buf: make([]byte, p.read), chunk: int(p.part.Unpadded())},
-		padded:  make([]byte, p.block),
-		zero:    make([]bool, p.block/p.part),
-		roots:   make([]byte, p.block/p.part*porep.NodeSize),
-	}
+	w := worker{pass: p, reading: reading{buf: make([]byte, p.block.Unpadded())}, padded: make([]byte, p.block)}
 	for !p.stopped() {
 		if ctx.Err() != nil {
 			p.fail(-1, context.Cause(ctx))
@@ -189,12 +181,13 @@ func (p *pass) work(ctx context.Context) {
 		if err == nil && !ok {
 			return
 		}
+		zero := false
 		if err == nil {
-			err = w.hash(block)
+			zero, err = w.hash(block)
 		}
 		if err == nil && p.to != nil {
 			var over bool
-			if over, err = w.write(block); over {
+			if over, err = w.write(block, zero); over {
 				return
 			}
 		}
@@ -211,79 +204,59 @@ type worker struct {
 	*pass
 	reading
 	hasher merkle.Hasher
-	padded []byte // of a block
-	zero   []bool // of its chunks: their bytes are not in padded
-	roots  []byte // of its chunks
+	padded []byte // a block
 }
 
-// hash reads, pads and hashes a block.
-func (w *worker) hash(block int64) error {
-	for i := range w.zero {
-		unpadded, zero, err := w.from.read(&w.reading, block, i)
-		if err != nil {
-			return err
+// hash reads, pads and hashes a block. Of one that is zeros there is nothing in padded.
+func (w *worker) hash(block int64) (zero bool, err error) {
+	unpadded, zero, err := w.from.read(&w.reading, block)
+	if err != nil {
+		return false, err
+	}
+	zero = zero || allZero(unpadded)
+	var root porep.Commitment
+	switch {
+	case zero:
+		root, err = merkle.ZeroCommitment(w.block)
+	default:
+		if err = fr32.Pad(w.padded, unpadded); err != nil {
+			break
 		}
-		w.zero[i] = zero || allZero(unpadded)
-		padded := w.padded[i*int(w.part):][:w.part]
-		var root porep.Commitment
-		if w.zero[i] {
-			root, err = merkle.ZeroCommitment(w.part)
-		} else if err = fr32.Pad(padded, unpadded); err == nil {
-			root, err = w.root(padded, porep.PaddedSize(block)*w.block+porep.PaddedSize(i)*w.part)
+		if w.tree != nil {
+			root, err = w.tree.add(&w.hasher, w.padded, porep.PaddedSize(block)*w.block)
+		} else {
+			root, err = w.hasher.Root(w.padded)
 		}
-		if err != nil {
-			return fmt.Errorf("seal: padding piece: %w", err)
-		}
-		copy(w.roots[i*porep.NodeSize:], root[:])
+	}
+	if err != nil {
+		return false, fmt.Errorf("seal: padding piece: %w", err)
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	at := int(block) * len(w.roots)
-	if missing := at + len(w.roots) - len(w.pass.roots); missing > 0 {
-		w.pass.roots = append(w.pass.roots, make([]byte, missing)...)
+	at := int(block) * porep.NodeSize
+	if missing := at + porep.NodeSize - len(w.roots); missing > 0 {
+		w.roots = append(w.roots, make([]byte, missing)...)
 	}
-	copy(w.pass.roots[at:], w.roots)
-	return nil
-}
-
-// root is that of a chunk, which lies there in the piece.
-func (w *worker) root(padded []byte, off porep.PaddedSize) (porep.Commitment, error) {
-	if w.tree != nil {
-		return w.tree.add(&w.hasher, padded, off)
-	}
-	return w.hasher.Root(padded)
+	copy(w.roots[at:], root[:])
+	return zero, nil
 }
 
 // write writes a block when it is its turn, unless the pass is over.
-func (w *worker) write(block int64) (over bool, err error) {
+func (w *worker) write(block int64, zero bool) (over bool, err error) {
 	if !w.to.begin(block) {
 		return true, nil
 	}
 	defer w.to.end()
-	return false, w.writeChunks(block)
-}
-
-// writeChunks writes the chunks of a block, those that are zeros, and those that are not, together.
-func (w *worker) writeChunks(block int64) error {
-	for from := 0; from < len(w.zero); {
-		to := from
-		for to < len(w.zero) && w.zero[to] == w.zero[from] {
-			to++
-		}
-		at, end := int64(from)*int64(w.part), int64(to)*int64(w.part)
-		off := block*int64(w.block) + at
-		var err error
-		if w.zero[from] {
-			err = w.to.zeros(off, end-at)
-		} else {
-			err = w.to.write(w.padded[at:end], off)
-		}
-		if err != nil {
-			return w.writeError(off, end-at, err)
-		}
-		from = to
+	off := block * int64(w.block)
+	if zero {
+		err = w.to.zeros(off, int64(w.block))
+	} else {
+		err = w.to.write(w.padded, off)
 	}
-	return nil
+	if err != nil {
+		err = w.writeError(off, int64(w.block), err)
+	}
+	return false, err
 }
 
 func (p *pass) writeError(off, n int64, err error) error {

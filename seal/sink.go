@@ -13,6 +13,8 @@ import (
 
 // A pieceSink takes padded bytes. It says itself whose turn it is.
 type pieceSink interface {
+	// blocks comes first: so many there are at most.
+	blocks(n int64)
 	// begin waits until a block may be written, and end lets the next one. It reports false,
 	// and then end is not called, when stop ends all waiting.
 	begin(block int64) bool
@@ -39,7 +41,7 @@ func fileSink(ctx context.Context, f *os.File, size porep.UnpaddedSize, waited b
 		return nil, nil, err
 	}
 	tail := durable.TailOf(ctx, f, start, start+int64(size.Padded()), info.Size(), waited)
-	return newTailSink(tail, start, int64(size.Padded()/min(pieceBlock, size.Padded()))), tail.Finish, nil
+	return newTailSink(tail, start), tail.Finish, nil
 }
 
 // A tailSink writes to where a piece goes in a file, one block at a time: the kernel lets no two
@@ -57,11 +59,13 @@ type tailSink struct {
 	over bool
 }
 
-func newTailSink(tail *durable.Tail, start, blocks int64) *tailSink {
-	s := &tailSink{tail: tail, start: start, last: blocks - 1}
+func newTailSink(tail *durable.Tail, start int64) *tailSink {
+	s := &tailSink{tail: tail, start: start}
 	s.turn.L = &s.mu
 	return s
 }
+
+func (s *tailSink) blocks(n int64) { s.last = n - 1 }
 
 func (s *tailSink) begin(block int64) bool {
 	s.mu.Lock()
@@ -124,6 +128,8 @@ func newStreamSink(w io.Writer) *streamSink {
 	s.turn.L = &s.mu
 	return s
 }
+
+func (s *streamSink) blocks(int64) {}
 
 func (s *streamSink) begin(block int64) bool {
 	s.mu.Lock()

@@ -19,44 +19,41 @@ type pieceSource interface {
 	// claim returns the number of the next block; ok false is the source's end. What comes in
 	// order is read now.
 	claim(r *reading) (block int64, ok bool, err error)
-	// read returns a chunk of a block that was claimed, zeros behind the payload, or that it
-	// is zeros, and no bytes.
-	read(r *reading, block int64, chunk int) (unpadded []byte, zero bool, err error)
+	// read returns a block that was claimed, zeros behind the payload, or that it is zeros, and
+	// no bytes.
+	read(r *reading, block int64) (unpadded []byte, zero bool, err error)
 	// end makes sure that the source ends behind the payload.
 	end() error
 	// length is the payload's: as far as it is known, and all of it after end.
 	length() porep.UnpaddedSize
 }
 
-// A reading is the memory that a goroutine reads into: a block of what comes in order, else a
-// chunk.
+// A reading is the memory that a goroutine reads a block into.
 type reading struct {
-	buf   []byte
-	chunk int // unpadded bytes
-	n     int // bytes in buf, of what comes in order; zeros follow
+	buf []byte
+	n   int // bytes in buf, of what comes in order; zeros follow
 }
 
-// sourceOf is how a piece is read, and how much of it at a time.
-func sourceOf(r io.Reader, p *pass, o passing) (pieceSource, porep.UnpaddedSize) {
+// sourceOf is how a piece is read.
+func sourceOf(r io.Reader, p *pass, o passing) pieceSource {
 	stream := &streamSource{r: r, size: p.size, passing: o}
 	f, ok := r.(*os.File)
 	if !ok || p.size == 0 {
-		return stream, p.block.Unpadded()
+		return stream
 	}
 	info, err := f.Stat()
 	if err != nil || !info.Mode().IsRegular() {
-		return stream, p.block.Unpadded()
+		return stream
 	}
 	start, err := f.Seek(0, io.SeekCurrent)
 	if err != nil {
-		return stream, p.block.Unpadded()
+		return stream
 	}
-	file := &fileSource{f: f, start: start, size: int64(p.size), block: int64(p.block.Unpadded()), holes: durable.HolesOf(f)}
+	file := &fileSource{f: f, start: start, size: int64(p.size), block: int64(p.block.Unpadded()), holes: durable.HolesOf(f), mayBeEmpty: o.empty}
 	if o.fill {
 		file.size = min(file.size, max(0, info.Size()-start))
 	}
-	file.mayBeEmpty = o.empty
-	return file, p.part.Unpadded()
+	return file
 }
 
 // pathOf is what a piece's source is called, if it is a file.
@@ -104,14 +101,9 @@ func (s *streamSource) claim(r *reading) (block int64, ok bool, err error) {
 	return block, true, s.err
 }
 
-func (s *streamSource) read(r *reading, _ int64, chunk int) ([]byte, bool, error) {
-	from := chunk * r.chunk
-	if r.n <= from {
-		return nil, true, nil
-	}
-	b := r.buf[from:][:r.chunk]
-	clear(b[min(r.chunk, r.n-from):])
-	return b, false, nil
+func (s *streamSource) read(r *reading, _ int64) ([]byte, bool, error) {
+	clear(r.buf[r.n:])
+	return r.buf, false, nil
 }
 
 func (s *streamSource) end() error {
@@ -177,14 +169,11 @@ func (s *fileSource) claim(*reading) (block int64, ok bool, err error) {
 	return block, true, nil
 }
 
-func (s *fileSource) read(r *reading, block int64, chunk int) (unpadded []byte, zero bool, err error) {
-	done := block*s.block + int64(chunk*r.chunk)
-	want := min(int64(r.chunk), s.size-done)
-	if want <= 0 {
-		return nil, true, nil
-	}
+func (s *fileSource) read(r *reading, block int64) (unpadded []byte, zero bool, err error) {
+	done := block * s.block
+	want := min(s.block, s.size-done)
 	off := s.start + done
-	unpadded = r.buf[:r.chunk]
+	unpadded = r.buf
 	if s.holes.Has(off, want) {
 		// Behind the file's end there is no data either.
 		if info, err := s.f.Stat(); err == nil && info.Size() >= off+want {

@@ -75,7 +75,7 @@ func (t *StagedTree) part(start porep.PaddedSize, size porep.UnpaddedSize) *tree
 	if t == nil {
 		return nil
 	}
-	if chunk := t.tree.Chunk(); chunk != pieceBlock || size.Padded() < chunk || start%chunk != 0 {
+	if chunk := t.tree.Chunk(); size.Padded() < chunk || start%chunk != 0 {
 		return nil
 	}
 	return &treePart{t.tree, start}
