@@ -81,6 +81,27 @@ func (a *Accumulator) Root() (porep.Commitment, porep.PaddedSize, error) {
 	return top.root, nodeSize << top.height, nil
 }
 
+// RootOf is the root of the tree over size bytes that begins with the subtrees, zeros after the
+// last of them. Its error is ErrEmpty when nothing was added, or a *SizeError if size is not a
+// power of two that holds them.
+func (a *Accumulator) RootOf(size porep.PaddedSize) (porep.Commitment, error) {
+	const doing = "filling a tree with zeros"
+	root, covered, err := a.Root()
+	if err != nil {
+		return porep.Commitment{}, err
+	}
+	if err := checkSize(doing, uint64(size), maxSize); err != nil {
+		return porep.Commitment{}, err
+	}
+	if covered > size {
+		return porep.Commitment{}, &SizeError{doing, uint64(size), fmt.Sprintf("less than the %d of the subtrees", covered)}
+	}
+	for h := height(uint64(covered)); h < height(uint64(size)); h++ {
+		root = parent(root, zeros[h])
+	}
+	return root, nil
+}
+
 // A PieceError says which piece does not fit into a sector's tree.
 type PieceError struct {
 	Index int

@@ -53,26 +53,11 @@ func NodeOffset(size porep.SectorSize, start, length porep.PaddedSize) int64 {
 // each chunk; then some of the tree may have been written. No goroutine outlives
 // the call.
 func BuildTree(ctx context.Context, w io.WriterAt, data io.ReaderAt, size porep.SectorSize, workers int, progress func(done uint64)) (porep.Commitment, error) {
-	const doing = "building tree"
-	puncher, _ := w.(Puncher)
-	write := func(r span) error {
-		if r.zero && puncher != nil {
-			if err := puncher.Punch(r.offset, int64(len(r.nodes))); err != nil {
-				return fmt.Errorf("merkle: %s: leaving out %v: %w", doing, r, err)
-			}
-			return nil
-		}
-		n, err := w.WriteAt(r.nodes, r.offset)
-		if err == nil && n < len(r.nodes) {
-			err = io.ErrShortWrite
-		}
-		if err != nil {
-			return fmt.Errorf("merkle: %s: writing %v: %w", doing, r, err)
-		}
-		return nil
+	b, err := NewBuilder(w, size)
+	if err != nil {
+		return porep.Commitment{}, err
 	}
-	b := walk{doing: doing, data: data, size: size, progress: progress}
-	return b.all(ctx, workers, func() sink { return write })
+	return b.Finish(ctx, data, workers, progress)
 }
 
 // A Sparse is data that knows where it is zeros without being read.
@@ -203,8 +188,11 @@ type walk struct {
 	data     io.ReaderAt
 	size     porep.SectorSize
 	progress func(done uint64)
+	chunk    uint64 // bytes of leaves
+	roots    []byte // of all chunks
 
 	mu     sync.Mutex
+	added  []bool // chunks that are not to be read
 	next   uint64 // start of the next chunk that nobody claimed
 	done   uint64 // bytes of leaves
 	err    error  // the first; it ends the walk
@@ -227,24 +215,36 @@ type group struct {
 }
 
 func (w *walk) all(ctx context.Context, workers int, newSink func() sink) (porep.Commitment, error) {
-	if err := checkSize(w.doing, uint64(w.size), maxTreeSize); err != nil {
+	if err := w.begin(); err != nil {
 		return porep.Commitment{}, err
 	}
-	chunk := min(uint64(w.size), chunkSize)
-	roots := make([]byte, uint64(w.size)/chunk*nodeSize)
-	w.groups = map[uint64]*group{}
-	sparse, _ := w.data.(Sparse)
+	return w.rest(ctx, workers, newSink)
+}
 
+// begin makes a walk ready, of which no chunk is done.
+func (w *walk) begin() error {
+	if err := checkSize(w.doing, uint64(w.size), maxTreeSize); err != nil {
+		return err
+	}
+	w.chunk = min(uint64(w.size), chunkSize)
+	w.roots = make([]byte, uint64(w.size)/w.chunk*nodeSize)
+	w.added = make([]bool, uint64(w.size)/w.chunk)
+	w.groups = map[uint64]*group{}
+	return nil
+}
+
+// rest does all chunks that were not added, and what is above them all.
+func (w *walk) rest(ctx context.Context, workers int, newSink func() sink) (porep.Commitment, error) {
+	sparse, _ := w.data.(Sparse)
 	var wg sync.WaitGroup
-	for range min(max(workers, 1), len(roots)/nodeSize) {
+	for range min(max(workers, 1), len(w.added)) {
 		wg.Go(func() {
 			var h Hasher
 			put := newSink()
-			leaves := make([]byte, chunk)
-			for off, ok := w.claim(ctx, chunk); ok; off, ok = w.claim(ctx, chunk) {
-				root := roots[off/chunk*nodeSize:][:nodeSize]
-				hole := sparse != nil && sparse.DataFrom(int64(off)) >= int64(off+chunk)
-				w.finish(chunk, w.chunk(&h, put, off, leaves, hole, root))
+			leaves := make([]byte, w.chunk)
+			for off, ok := w.claim(ctx); ok; off, ok = w.claim(ctx) {
+				hole := sparse != nil && sparse.DataFrom(int64(off)) >= int64(off+w.chunk)
+				w.finish(w.read(&h, put, off, leaves, hole))
 			}
 		})
 	}
@@ -254,24 +254,28 @@ func (w *walk) all(ctx context.Context, workers int, newSink func() sink) (porep
 	}
 
 	var h Hasher
-	above, err := h.levels(roots)
+	above, err := h.levels(w.roots)
 	if err != nil {
 		return porep.Commitment{}, fmt.Errorf("merkle: %s: %w", w.doing, err)
 	}
-	if err := w.emit(newSink(), height(chunk), 0, roots, above); err != nil {
+	if err := w.emit(newSink(), height(w.chunk), 0, w.roots, above); err != nil {
 		return porep.Commitment{}, err
 	}
 	if len(above) == 0 { // a single chunk
-		return last(roots), nil
+		return last(w.roots), nil
 	}
 	return last(above), nil
 }
 
-// claim returns where the next chunk starts, unless there is none or something
-// ended the walk.
-func (w *walk) claim(ctx context.Context, chunk uint64) (off uint64, ok bool) {
+// claim returns where the next chunk starts that is not done, unless there is none or
+// something ended the walk.
+func (w *walk) claim(ctx context.Context) (off uint64, ok bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	for w.next < uint64(w.size) && w.added[w.next/w.chunk] {
+		w.next += w.chunk
+		w.done += w.chunk
+	}
 	if w.err != nil || w.next == uint64(w.size) {
 		return 0, false
 	}
@@ -280,12 +284,12 @@ func (w *walk) claim(ctx context.Context, chunk uint64) (off uint64, ok bool) {
 		return 0, false
 	}
 	off = w.next
-	w.next += chunk
+	w.next += w.chunk
 	return off, true
 }
 
 // finish reports a chunk as done, or as what ends the walk.
-func (w *walk) finish(chunk uint64, err error) {
+func (w *walk) finish(err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err != nil {
@@ -294,16 +298,14 @@ func (w *walk) finish(chunk uint64, err error) {
 		}
 		return
 	}
-	w.done += chunk
+	w.done += w.chunk
 	if w.progress != nil {
 		w.progress(w.done)
 	}
 }
 
-// chunk reads the leaves from byte off of the data, puts them and the levels
-// above, and sets root instead of putting it.
-func (w *walk) chunk(h *Hasher, put sink, off uint64, leaves []byte, hole bool, root []byte) error {
-	var levels []byte
+// read reads the leaves from byte off of the data, and takes them.
+func (w *walk) read(h *Hasher, put sink, off uint64, leaves []byte, hole bool) error {
 	zero := hole
 	if !hole {
 		n, err := readFull(w.data, leaves, int64(off))
@@ -313,6 +315,12 @@ func (w *walk) chunk(h *Hasher, put sink, off uint64, leaves []byte, hole bool, 
 		clear(leaves[n:])
 		zero = isZero(leaves)
 	}
+	return w.take(h, put, off, leaves, zero)
+}
+
+// take puts a chunk of leaves and the levels above, and keeps its root instead of putting it.
+func (w *walk) take(h *Hasher, put sink, off uint64, leaves []byte, zero bool) error {
+	var levels []byte
 	if zero {
 		leaves, levels = zeroChunk(len(leaves))
 	} else {
@@ -322,7 +330,7 @@ func (w *walk) chunk(h *Hasher, put sink, off uint64, leaves []byte, hole bool, 
 		}
 	}
 	below := len(levels) - nodeSize
-	copy(root, levels[below:])
+	copy(w.roots[off/w.chunk*nodeSize:], levels[below:])
 	levels = levels[:below]
 	nodes, first := leaves, off/nodeSize
 	for level := 0; ; level++ {

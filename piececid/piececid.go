@@ -33,6 +33,12 @@ const (
 	maxHeight = 45 // of what porep takes for a piece's size at most
 )
 
+// noPayload is comm_p of the smallest piece, of zeros alone: that of a payload of 0 bytes.
+var noPayload = porep.Commitment{
+	0x37, 0x31, 0xbb, 0x99, 0xac, 0x68, 0x9f, 0x66, 0xee, 0xf5, 0x97, 0x3e, 0x4a, 0x94, 0xda, 0x18,
+	0x8f, 0x4d, 0xdc, 0xae, 0x58, 0x07, 0x24, 0xfc, 0x6f, 0x3f, 0xd6, 0x0d, 0xfd, 0x48, 0x83, 0x33,
+}
+
 // A CID is what a piece CID says.
 type CID struct {
 	Version int // 1 or 2
@@ -132,6 +138,9 @@ func parseDigest(text string, digest []byte) (CID, error) {
 		return failed("padding of %d bytes is not less than the payload of %d: a piece of height %d would do, it says %d",
 			padding, c.Payload, heightOf(least), h)
 	}
+	if c.Payload == 0 && c.CommP != noPayload {
+		return failed("a payload of 0 bytes, of which comm_p is %v, but comm_p is %v", noPayload, c.CommP)
+	}
 	return c, nil
 }
 
@@ -165,7 +174,7 @@ func V1(commP porep.Commitment) string {
 // V2 is the text of version 2, "bafkzcib…", of a piece whose payload zeros fill up to its
 // size. The error is a *porep.PieceSizeError, or an *Error if the payload is larger, or a
 // smaller piece would hold it: version 2 has no such padding, so the zeros that fill it to
-// size count as payload.
+// size count as payload; or if it is of 0 bytes, and comm_p is not.
 func V2(piece porep.Piece, payload porep.UnpaddedSize) (string, error) {
 	if err := piece.Size.CheckPieceSize(); err != nil {
 		return "", err
@@ -175,6 +184,9 @@ func V2(piece porep.Piece, payload porep.UnpaddedSize) (string, error) {
 	}
 	if least := payload.NextPieceSize(); least != piece.Size {
 		return "", &Error{Reason: fmt.Sprintf("a payload of %d bytes fills a piece of %d, not of %d: let the zeros behind it count as payload", payload, least, piece.Size)}
+	}
+	if payload == 0 && piece.CommP != noPayload {
+		return "", &Error{Reason: fmt.Sprintf("comm_p of a payload of 0 bytes is %v, the piece's is %v: it has some", noPayload, piece.CommP)}
 	}
 	digest := binary.AppendUvarint(nil, uint64(piece.Size-payload))
 	digest = append(digest, byte(heightOf(piece.Size)))

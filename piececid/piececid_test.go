@@ -115,6 +115,7 @@ func TestRefused(t *testing.T) {
 		{hexCID(0x55, 0x1011, digest(128, 2, 32)...), "padding of 128 bytes, more than the whole piece of height 2 has, 127"},
 		{hexCID(0x55, 0x1011, digest(1<<63, 30, 32)...), "padding of 9223372036854775808 bytes, more than the whole piece"},
 		{hexCID(0x55, 0x1011, digest(508, 5, 32)...), "padding of 508 bytes is not less than the payload of 508: a piece of height 4 would do, it says 5"},
+		{hexCID(0x55, 0x1011, digest(127, 2, 32)...), "a payload of 0 bytes, of which comm_p is 3731bb99"},
 		{hexCID(0x55, 0x1011, digest(1016, 5, 32)...), "padding of 1016 bytes is not less than the payload of 0: a piece of height 2 would do"},
 	} {
 		got, err := piececid.Parse(c.text)
@@ -130,6 +131,7 @@ func TestRefused(t *testing.T) {
 		{128, 100, "128"},
 		{127, 128, "the payload has 128 bytes, more than the piece, 127"},
 		{1016, 508, "a payload of 508 bytes fills a piece of 508, not of 1016"},
+		{127, 0, "comm_p of a payload of 0 bytes is 3731bb99"},
 		{254, 0, "a payload of 0 bytes fills a piece of 127, not of 254"},
 	} {
 		if text, err := piececid.V2(porep.Piece{Size: c.size}, c.payload); text != "" || err == nil || !strings.Contains(err.Error(), c.says) {
@@ -145,6 +147,13 @@ func TestRoundTrip(t *testing.T) {
 			Version: 2,
 			CommP:   porep.Commitment(rapid.SliceOfN(rapid.Byte(), 32, 32).Draw(t, "comm_p")),
 			Payload: porep.UnpaddedSize(rapid.Uint64Range(0, 1<<50/128*127).Draw(t, "payload")),
+		}
+		if want.Payload == 0 { // which has one comm_p
+			c, err := piececid.Parse(empty)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want.CommP = c.CommP
 		}
 		want.Size = want.Payload.NextPieceSize()
 		text, err := piececid.V2(porep.Piece{CommP: want.CommP, Size: want.Size}, want.Payload)

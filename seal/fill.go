@@ -56,7 +56,7 @@ func FillSector(ctx context.Context, a Append) (added []AddedPiece, err error) {
 	if err != nil {
 		return nil, err
 	}
-	a.Expect, a.NoAlignment = nil, false
+	a.Expect, a.NoAlignment, a.Fill = nil, false, false
 	for sector := porep.PaddedSize(a.Proof.SectorSize()); end < sector; {
 		size := end & -end // the largest that is aligned here
 		if end == 0 {

@@ -71,7 +71,12 @@ func CheckPaths(sectors []Sector, others ...File) error {
 		c.addDir(sectorDir{"work dir", s.WorkDir, i})
 	}
 	for i, s := range sectors {
-		c.add(File{Role: c.role("staged", i), Path: s.Staged, Use: Reads})
+		use := Reads
+		if s.StagedMode == StagedMove && s.Staged != DevZero {
+			use = Writes // it goes
+		}
+		c.add(File{Role: c.role("staged", i), Path: s.Staged, Use: use})
+		c.add(File{Role: c.role("tree-d beside staged", i), Path: s.TreeD, Use: Writes})
 		c.add(File{Role: c.role("sealed", i), Path: s.Sealed, Use: Writes})
 	}
 	for _, f := range others {

@@ -21,23 +21,60 @@ type AddedPiece struct {
 	// Alignment are the zero bytes in front of the piece, Written those and the
 	// piece, both unpadded.
 	Alignment, Written porep.UnpaddedSize
+	// Payload is how much of the piece its source yielded: zeros are behind, if it was to be
+	// filled.
+	Payload porep.UnpaddedSize
 }
 
 // A SourceError says that a piece's source yields fewer or more bytes than were
-// announced.
+// announced, or fails.
 type SourceError struct {
-	Want porep.UnpaddedSize
+	Path string             // the source's, if it is a file
+	Want porep.UnpaddedSize // 0: any number, but none, was
 	Got  porep.UnpaddedSize // up to one more than wanted
+	Err  error              // the source's own; nil if it ended, or did not
 }
 
-// Is reports whether target is the kind ErrBadInput.
-func (e *SourceError) Is(target error) bool { return target == failure.ErrBadInput }
+// Is reports whether target is the kind ErrBadInput, unless the source failed.
+func (e *SourceError) Is(target error) bool { return target == failure.ErrBadInput && e.Err == nil }
+
+func (e *SourceError) Unwrap() error { return e.Err }
 
 func (e *SourceError) Error() string {
-	if e.Got > e.Want {
-		return fmt.Sprintf("seal: reading piece: the source has more than the %d bytes announced", e.Want)
+	s := "seal: reading piece"
+	source := "the source"
+	if e.Path != "" {
+		source = fmt.Sprintf("%q", e.Path)
 	}
-	return fmt.Sprintf("seal: reading piece: the source has %d bytes, %d were announced", e.Got, e.Want)
+	switch {
+	case e.Err != nil && e.Want == 0:
+		return fmt.Sprintf("%s: %s fails after %d bytes: %v", s, source, e.Got, e.Err)
+	case e.Err != nil:
+		return fmt.Sprintf("%s: %s fails after %d bytes of %d: %v", s, source, e.Got, e.Want, e.Err)
+	case e.Want > 0 && e.Got > e.Want:
+		return fmt.Sprintf("%s: %s has more than the %d bytes announced", s, source, e.Want)
+	case e.Want == 0:
+		return fmt.Sprintf("%s: %s has 0 bytes: no piece of a sector is without any", s, source)
+	}
+	return fmt.Sprintf("%s: %s has %d bytes, %d were announced", s, source, e.Got, e.Want)
+}
+
+// A WriteError says where in a piece its writing failed.
+type WriteError struct {
+	Path           string           // of staged, if it is a file
+	Offset, Length int64            // what was written, in the piece's padded bytes
+	Size           porep.PaddedSize // the piece's
+	Err            error            // never nil
+}
+
+func (e *WriteError) Unwrap() error { return e.Err }
+
+func (e *WriteError) Error() string {
+	to := "staged"
+	if e.Path != "" {
+		to = fmt.Sprintf("%q", e.Path)
+	}
+	return fmt.Sprintf("seal: writing piece to %s: %d bytes from %d on of the piece's %d: %v", to, e.Length, e.Offset, e.Size, e.Err)
 }
 
 // A SpaceError says that a piece does not fit behind those that a sector holds.
@@ -75,7 +112,7 @@ func AddPiece(ctx context.Context, p porep.SealProof, source io.Reader, size por
 	if err != nil {
 		return AddedPiece{}, err
 	}
-	return addPiece(ctx, p, source, size, staged, end, align(end, size.Padded()), false)
+	return addPiece(ctx, p, source, size, staged, end, align(end, size.Padded()), adding{})
 }
 
 // WritePiece is AddPiece without alignment: the piece begins where staged stands.
@@ -95,9 +132,16 @@ func fits(p porep.SealProof, start porep.PaddedSize, size porep.UnpaddedSize) er
 	return nil
 }
 
-// addPiece adds a piece at start to staged, which ends at end; waited says that the caller
-// waits for the disk.
-func addPiece(ctx context.Context, p porep.SealProof, source io.Reader, size porep.UnpaddedSize, staged io.Writer, end, start porep.PaddedSize, waited bool) (_ AddedPiece, err error) {
+// adding is how a piece is added.
+type adding struct {
+	waited   bool // the caller waits for the disk
+	fill     bool // zeros may follow the source's end
+	tree     *StagedTree
+	progress *PieceProgress
+}
+
+// addPiece adds a piece at start to staged, which ends at end.
+func addPiece(ctx context.Context, p porep.SealProof, source io.Reader, size porep.UnpaddedSize, staged io.Writer, end, start porep.PaddedSize, how adding) (_ AddedPiece, err error) {
 	defer func() { err = failure.Returned(ctx, err) }()
 	if err := fits(p, start, size); err != nil {
 		return AddedPiece{}, err
@@ -122,16 +166,17 @@ func addPiece(ctx context.Context, p porep.SealProof, source io.Reader, size por
 		return AddedPiece{}, fmt.Errorf("seal: aligning piece: %w", err)
 	}
 	var commP porep.Commitment
+	payload := size
 	if zero, ok := source.(zeroPiece); ok {
 		commP, err = zero.write(staged, size)
 	} else {
 		finish := func() error { return nil }
 		if isFile {
-			if to, finish, err = fileSink(ctx, f, size, waited); err != nil {
+			if to, finish, err = fileSink(ctx, f, size, how.waited); err != nil {
 				return AddedPiece{}, fmt.Errorf("seal: adding piece: %w", err)
 			}
 		}
-		commP, err = readPiece(ctx, source, size, to)
+		commP, payload, err = readPiece(ctx, source, size, passing{fill: how.fill, to: to, tree: how.tree.part(start, size), progress: how.progress})
 		if finishErr := finish(); err == nil && finishErr != nil {
 			err = fmt.Errorf("seal: writing piece: %w", finishErr)
 		}
@@ -140,7 +185,7 @@ func addPiece(ctx context.Context, p porep.SealProof, source io.Reader, size por
 		return AddedPiece{}, err
 	}
 	alignment := (start - end).Unpadded()
-	return AddedPiece{porep.Piece{CommP: commP, Size: size}, start, alignment, alignment + size}, nil
+	return AddedPiece{porep.Piece{CommP: commP, Size: size}, start, alignment, alignment + size, payload}, nil
 }
 
 // remember returns where a regular file stands and what puts it back to that
@@ -211,8 +256,39 @@ func CommP(ctx context.Context, source io.Reader, size porep.UnpaddedSize) (pore
 	if err := size.CheckPieceSize(); err != nil {
 		return porep.Piece{}, err
 	}
-	commP, err := readPiece(ctx, source, size, nil)
+	commP, _, err := readPiece(ctx, source, size, passing{})
 	return porep.Piece{CommP: commP, Size: size}, failure.Returned(ctx, err)
+}
+
+// A Payload says how CommPOf makes a piece of what a source yields.
+type Payload struct {
+	// Size is the piece's; 0 is the smallest that holds the payload, whatever its length.
+	Size porep.UnpaddedSize
+	// Fill lets zeros follow the source's end up to Size.
+	Fill bool
+	// Progress, if not nil, is kept up to date.
+	Progress *PieceProgress
+}
+
+// CommPOf is the commitment of the piece that begins with what source yields, and how much that
+// was. Memory is up to 128 MiB, whatever its length, and 32 bytes for each 256 KiB.
+//
+// The error is a *SourceError if source yields more than Size, or less without Fill. Nothing at
+// all is a payload too.
+func CommPOf(ctx context.Context, source io.Reader, p Payload) (porep.Piece, porep.UnpaddedSize, error) {
+	if p.Size != 0 {
+		if err := p.Size.CheckPieceSize(); err != nil {
+			return porep.Piece{}, 0, err
+		}
+	}
+	commP, payload, err := readPiece(ctx, source, p.Size, passing{fill: p.Fill, empty: true, progress: p.Progress})
+	if err != nil {
+		return porep.Piece{}, 0, failure.Returned(ctx, err)
+	}
+	if p.Size == 0 {
+		p.Size = payload.NextPieceSize()
+	}
+	return porep.Piece{CommP: commP, Size: p.Size}, payload, nil
 }
 
 // A CommDError says that pieces do not make up a sector.

@@ -8,7 +8,6 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -369,7 +368,9 @@ type work struct {
 	data   staged
 	sums   *durable.Sums // of the data that tree-d is of
 	sealed *durable.InPlace
-	copied durable.Mark // sealed, when it was right
+	moving *durable.InPlace // staged, if it is to become sealed
+	keeps  bool             // sealed is not written: it is staged, moved
+	copied durable.Mark     // sealed, when it was right
 	treeD  pendingTree
 	out    *Output
 	err    error
@@ -386,18 +387,21 @@ func (w *work) outcome(ctx context.Context, labels error) Outcome {
 	if err := w.recheck(ctx); err != nil {
 		return Outcome{Err: err}
 	}
+	if err := w.move(ctx); err != nil {
+		return Outcome{Err: err}
+	}
 	return Outcome{Output: w.out}
 }
 
 func (w *work) recheck(ctx context.Context) error {
 	same, err := w.copied.Same()
 	if err == nil && !same {
-		_, err = w.sealed.Compare(ctx, w.sums)
+		err = w.compare(ctx)
 	}
 	if err != nil {
 		return fmt.Errorf("seal: comparing sealed with tree-d: %w", err)
 	}
-	if err := w.treeD.Recheck(ctx, w.sealed); err != nil {
+	if err := w.treeD.Recheck(ctx, w.dataFile()); err != nil {
 		return fmt.Errorf("seal: looking at tree-d once more: %w", err)
 	}
 	return nil
@@ -423,6 +427,9 @@ func prepare(ctx context.Context, s *Sector, p *Progress, number int) (w *work, 
 	if w.sealed, err = durable.OpenInPlace(ctx, s.Sealed); err != nil {
 		return w, &PathError{Role: "sealed", Path: s.Sealed, Err: err}
 	}
+	if err := w.openMode(ctx); err != nil {
+		return w, err
+	}
 	if err := s.checkFree(ctx); err != nil {
 		return w, err
 	}
@@ -437,6 +444,9 @@ func prepare(ctx context.Context, s *Sector, p *Progress, number int) (w *work, 
 	w.sums = durable.NewSums(int64(s.Proof.SectorSize()), int(min(uint64(s.Proof.SectorSize()), 1<<20)))
 	w.treeD, err = s.treeD(ctx, w.data.summed(w.sums), commD, func(done uint64) { p.done.Store(before + done) })
 	w.out.Timings.TreeD = time.Since(start)
+	if err != nil && w.keeps && w.moving == nil {
+		err = fmt.Errorf("seal: staged %q is not there, and sealed %q, to which an earlier job may have moved it, is not its data: %w", s.Staged, s.Sealed, err)
+	}
 	return w, err
 }
 
@@ -460,6 +470,14 @@ func (w *work) finish(ctx context.Context) error {
 		return context.Cause(ctx)
 	}
 	start := time.Now()
+	if w.keeps {
+		err := w.keep(ctx)
+		w.out.Timings.Sealed = time.Since(start)
+		if err != nil {
+			return err
+		}
+		return w.treeD.Commit(ctx)
+	}
 	err := w.copySealed(ctx)
 	w.out.Timings.Sealed = time.Since(start)
 	if err != nil {
@@ -473,8 +491,10 @@ func (w *work) close() {
 		return
 	}
 	w.data.Close()
-	if w.sealed != nil {
-		w.sealed.Close()
+	for _, f := range []*durable.InPlace{w.sealed, w.moving} {
+		if f != nil {
+			f.Close()
+		}
 	}
 	if w.treeD != nil {
 		w.treeD.Abort()
@@ -558,6 +578,7 @@ func (s *Sector) check() error {
 
 	staged, err := os.Stat(s.Staged)
 	switch size := uint64(s.Proof.SectorSize()); {
+	case s.wasMoved():
 	case err != nil:
 		fail("staged", s.Staged, err, "")
 	case s.Staged == DevZero:
@@ -572,7 +593,10 @@ func (s *Sector) check() error {
 		fail("sealed", s.Sealed, err, "")
 	case !sealed.Mode().IsRegular():
 		fail("sealed", s.Sealed, nil, "is not a file")
+	case s.wasMoved() && uint64(sealed.Size()) > uint64(s.Proof.SectorSize()):
+		fail("sealed", s.Sealed, nil, fmt.Sprintf("has %d bytes, the sector only %d", sealed.Size(), uint64(s.Proof.SectorSize())))
 	}
+	errs = append(errs, s.checkMode(), s.checkTaken())
 	if fi, err := os.Stat(s.treeDPath()); err == nil && !fi.Mode().IsRegular() {
 		fail("tree-d", s.treeDPath(), nil, "is there and is not a file")
 	} else if _, linkErr := os.Lstat(s.treeDPath()); err != nil && linkErr == nil {
@@ -588,10 +612,10 @@ func (s *Sector) files() (all []engine.File) {
 	if s.Proof.Check() != nil {
 		return nil
 	}
-	if _, err := os.Lstat(s.treeDPath()); errors.Is(err, os.ErrNotExist) {
+	if _, err := os.Lstat(s.treeDPath()); errors.Is(err, os.ErrNotExist) && !s.takes() {
 		all = append(all, engine.File{Path: s.treeDPath(), Size: uint64(merkle.TreeSize(s.Proof.SectorSize()))})
 	}
-	if staged, err := os.Stat(s.Staged); err == nil && staged.Mode().IsRegular() {
+	if staged, err := os.Stat(s.Staged); err == nil && staged.Mode().IsRegular() && s.StagedMode == StagedCopy {
 		from, fromOK := linux.IdentityOf(staged)
 		sealed, err := os.Stat(s.Sealed)
 		if err == nil && fromOK {
@@ -615,9 +639,13 @@ func (s *Sector) openStaged(ctx context.Context) (staged, error) {
 	if s.Staged == DevZero {
 		return staged{ReaderAt: merkle.NoData{}}, nil
 	}
-	r, err := durable.Open(ctx, s.Staged)
+	path := s.Staged
+	if s.wasMoved() {
+		path = s.Sealed
+	}
+	r, err := durable.Open(ctx, path)
 	if err != nil {
-		return staged{}, &PathError{Role: "staged", Path: s.Staged, Err: err}
+		return staged{}, &PathError{Role: "staged", Path: path, Err: err}
 	}
 	return staged{r, r.File(), durable.HolesOf(r.File()), r.Close}, nil
 }
@@ -636,156 +664,4 @@ func (d staged) Close() {
 		d.holes.Close()
 		d.close()
 	}
-}
-
-// treeD builds tree-d, or checks the one that exists, and checks the pieces
-// against it. What it returns waits for its Commit.
-func (s *Sector) treeD(ctx context.Context, data io.ReaderAt, commD porep.Commitment, progress func(done uint64)) (pendingTree, error) {
-	existing, err := durable.Open(ctx, s.treeDPath())
-	if err == nil {
-		tree, err := s.existingTree(ctx, existing, data, commD, progress)
-		if err != nil {
-			existing.Close()
-			return nil, err
-		}
-		return tree, nil
-	}
-	if !errors.Is(err, os.ErrNotExist) {
-		return nil, &PathError{Role: "tree-d", Path: s.treeDPath(), Err: err}
-	}
-
-	f, err := durable.Create(ctx, s.treeDPath())
-	if err != nil {
-		return nil, fmt.Errorf("seal: building tree-d: %w", err)
-	}
-	if onlyHole(data) {
-		tree, err := s.zeroTreeD(f, commD)
-		if err != nil {
-			f.Abort()
-			return nil, err
-		}
-		return tree, nil
-	}
-	if err := s.buildTreeD(ctx, f, data, commD, progress); err != nil {
-		f.Abort()
-		return nil, err
-	}
-	return builtTree{f}, nil
-}
-
-func (s *Sector) buildTreeD(ctx context.Context, f *durable.File, data io.ReaderAt, commD porep.Commitment, progress func(done uint64)) error {
-	size := s.Proof.SectorSize()
-	if err := f.Reserve(merkle.TreeSize(size)); err != nil {
-		return fmt.Errorf("seal: building tree-d: %w", err)
-	}
-	root, err := merkle.BuildTree(ctx, &treeDFile{File: f}, data, size, runtime.GOMAXPROCS(0), progress)
-	if err != nil {
-		return err
-	}
-	return s.checkPieces(f, root, commD)
-}
-
-// A pendingTree is a tree-d that is right but not on the disk yet.
-type pendingTree interface {
-	Commit(context.Context) error
-	// Recheck makes sure that it is still there, as it was. Data is the sector's.
-	Recheck(ctx context.Context, data io.ReaderAt) error
-	Abort() // does nothing after Commit
-}
-
-// builtTree is one that we have made.
-type builtTree struct{ *durable.File }
-
-func (t builtTree) Recheck(ctx context.Context, _ io.ReaderAt) error { return t.File.Recheck(ctx) }
-
-// existingTree is one that somebody else put there.
-type existingTree struct {
-	*durable.Reader
-	path string
-	size porep.SectorSize
-	mark durable.Mark // before it was read
-}
-
-func (s *Sector) existingTree(ctx context.Context, r *durable.Reader, data io.ReaderAt, commD porep.Commitment, progress func(done uint64)) (*existingTree, error) {
-	mark, err := durable.MarkOf(s.treeDPath(), r.File())
-	if err != nil {
-		return nil, err
-	}
-	root, err := merkle.CheckTree(ctx, r, data, s.Proof.SectorSize(), runtime.GOMAXPROCS(0), progress)
-	if err != nil {
-		return nil, fmt.Errorf("seal: checking existing tree-d %s: %w", s.treeDPath(), err)
-	}
-	return &existingTree{r, s.treeDPath(), s.Proof.SectorSize(), mark}, s.checkPieces(r, root, commD)
-}
-
-func (t *existingTree) Commit(ctx context.Context) error {
-	if err := errors.Join(durable.SyncFile(ctx, t.File()), durable.SyncDir(ctx, filepath.Dir(t.path))); err != nil {
-		return fmt.Errorf("seal: syncing existing tree-d: %w", err)
-	}
-	return nil
-}
-
-func (t *existingTree) Recheck(ctx context.Context, data io.ReaderAt) error {
-	same, err := t.mark.Same()
-	if err == nil && !same {
-		_, err = merkle.CheckTree(ctx, t, data, t.size, runtime.GOMAXPROCS(0), nil)
-		if errors.As(err, new(*merkle.TreeError)) { // it was right when the job began
-			err = fmt.Errorf("%s: %w: %w", t.path, ErrChanged, err)
-		}
-	}
-	return err
-}
-
-func (t *existingTree) Abort() { t.Close() }
-
-// checkPieces compares the data's root with comm_d and, if they differ, finds
-// out which piece is wrong: a piece's commitment is a node of the tree.
-func (s *Sector) checkPieces(tree io.ReaderAt, root, commD porep.Commitment) error {
-	if root == commD {
-		return nil
-	}
-	e := &DataError{Root: root, CommD: commD, Piece: -1}
-	var start porep.PaddedSize
-	for i, piece := range s.Pieces {
-		size := piece.Size.Padded()
-		start = align(start, size)
-		var found porep.Commitment
-		off := merkle.NodeOffset(s.Proof.SectorSize(), start, size)
-		if _, err := tree.ReadAt(found[:], off); err != nil {
-			return errors.Join(e, fmt.Errorf("seal: looking for the piece: %w", err))
-		}
-		if found != piece.CommP {
-			e.Piece, e.CommP, e.Found = i, piece.CommP, found
-			break
-		}
-		start += size
-	}
-	return e
-}
-
-// copySealed makes sealed the staged data, extended with zeros to the sector's length,
-// gets it to the disk, and compares what is there with the data that tree-d is of: staged
-// may have changed since that was read.
-func (w *work) copySealed(ctx context.Context) error {
-	const doing = "seal: copying staged to sealed: %w"
-	err := w.sealed.Resize(0)
-	if err == nil && w.data.file != nil {
-		err = w.sealed.Copy(ctx, w.data.file)
-	}
-	if err == nil {
-		err = w.sealed.Resize(int64(w.sector.Proof.SectorSize()))
-	}
-	if err != nil {
-		return fmt.Errorf(doing, err)
-	}
-	if ctx.Err() != nil {
-		return context.Cause(ctx) // getting it to the disk takes long
-	}
-	if err := w.sealed.Sync(); err != nil {
-		return fmt.Errorf("seal: syncing sealed: %w", err)
-	}
-	if w.copied, err = w.sealed.Compare(ctx, w.sums); err != nil {
-		return fmt.Errorf("seal: comparing sealed with tree-d, which is of what staged was before: %w", err)
-	}
-	return nil
 }

@@ -114,4 +114,11 @@ type Sector struct {
 	Number   uint64
 	Ticket   porep.Ticket
 	Pieces   []porep.Piece
+
+	// StagedMode is how sealed gets the staged data. Default: StagedCopy.
+	StagedMode StagedMode
+	// TreeD, if not empty, is a tree-d that a StagedTree has left beside staged. When it was
+	// compared with staged, node by node, it is moved into the cache dir. If there is a tree-d,
+	// this one is not looked at.
+	TreeD string
 }

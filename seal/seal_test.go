@@ -71,6 +71,7 @@ func newSector(t testing.TB, g golden.Sector) seal.Sector {
 			Offset:    end + porep.UnpaddedSize(p.Written-p.UnpaddedSize).Padded(),
 			Alignment: porep.UnpaddedSize(p.Written - p.UnpaddedSize),
 			Written:   porep.UnpaddedSize(p.Written),
+			Payload:   size,
 		}
 		if diff := cmp.Diff(want, added); diff != "" {
 			t.Errorf("piece %d: %s", i, diff)

@@ -35,6 +35,13 @@ type Append struct {
 	// Expect, if not nil, is the comm_p that the piece has, or nothing is added: the error
 	// is an *OtherPieceError then.
 	Expect *porep.Commitment
+	// Fill lets zeros follow the source's end up to the piece's size: they are neither read,
+	// padded, hashed nor, at a file's end, written. A source of no byte at all is an error.
+	Fill bool
+	// Tree, if not nil, keeps the nodes above the piece. It is of this staged file.
+	Tree *StagedTree
+	// Progress, if not nil, is kept up to date.
+	Progress *PieceProgress
 
 	// NoWait makes a staged file that another job adds to a *StagedBusyError, not
 	// something to wait for.
@@ -203,10 +210,21 @@ func AppendPiece(ctx context.Context, a Append, source io.Reader, size porep.Unp
 		}
 		defer abort()
 	}
-	if added, err = addPiece(ctx, a.Proof, source, size, f, end, start, true); err != nil {
+	if a.Tree != nil {
+		if err := a.Tree.isOf(f); err != nil {
+			return added, err
+		}
+		defer func() {
+			if err != nil {
+				a.Tree.failed.Store(true)
+			}
+		}()
+	}
+	if added, err = addPiece(ctx, a.Proof, source, size, f, end, start, adding{true, a.Fill, a.Tree, a.Progress}); err != nil {
 		return AddedPiece{}, err
 	}
 	written = true
+	a.Progress.sync()
 	if a.Expect != nil && added.CommP != *a.Expect {
 		return AddedPiece{}, &OtherPieceError{added.Piece, *a.Expect}
 	}

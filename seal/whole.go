@@ -93,7 +93,7 @@ func writeNew(ctx context.Context, p porep.SealProof, f *os.File, piece NewPiece
 		return porep.Piece{}, err
 	}
 	defer source.Close()
-	added, err := addPiece(ctx, p, source, piece.Size, f, 0, 0, true)
+	added, err := addPiece(ctx, p, source, piece.Size, f, 0, 0, adding{waited: true})
 	return added.Piece, err
 }
 

@@ -191,7 +191,7 @@ func (j *job) check(t *testing.T) {
 		t.Errorf("add: %s, want %s…", got, want)
 	}
 	// All zeros.
-	if got, want := j.output(t, "pipe"), `{"comm_p":"3731bb99ac689f66eef5973e4a94da188f4ddcae580724fc6f3fd60dfd488333","piece_cid":"baga6ea4seaqdomn3tgwgrh3g532zopskstnbrd2n3sxfqbze7rxt7vqn7veigmy","unpadded_size":127,"padded_size":128}`; got != want {
+	if got, want := j.output(t, "pipe"), `{"comm_p":"3731bb99ac689f66eef5973e4a94da188f4ddcae580724fc6f3fd60dfd488333","piece_cid":"baga6ea4seaqdomn3tgwgrh3g532zopskstnbrd2n3sxfqbze7rxt7vqn7veigmy","unpadded_size":127,"padded_size":128,"piece_cid_v2":"bafkzcibcaabdomn3tgwgrh3g532zopskstnbrd2n3sxfqbze7rxt7vqn7veigmy"}`; got != want {
 		t.Errorf("pipe: %s, want %s", got, want)
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sdr-engine/sdr/cmd/sdrbench/internal/view"
 	"github.com/sdr-engine/sdr/internal/durable"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/seal"
@@ -24,6 +25,7 @@ type addPieceFlags struct {
 	record      bool
 	noWait      bool
 	fill        bool
+	treeD       bool
 	json        bool
 }
 
@@ -45,6 +47,10 @@ says how long the payload is.
 
 --fill completes the sector with pieces of zeros, which take no room on the disk, and
 prints them, so that the pieces make up its comm_d; it may stand without --piece.
+
+--tree-d leaves the sector's tree-d beside staged, STAGED.tree-d, when the sector is full:
+with the piece that fills it, or with --fill. Nodes above this piece are those that its
+comm_p is made of; what the sector holds besides is read once. pc1 --tree-d takes it.
 
 Staged must have as many bytes as the pieces take that it holds: --existing names them. With --record the first piece
 begins a record beside staged, STAGED.pieces, with the offsets and commitments of
@@ -74,6 +80,7 @@ the pieces. Where it is, it is kept up to date, --existing is not needed, and pc
 	cmd.Flags().BoolVar(&f.record, "record", false, "begin the record STAGED.pieces with the first piece")
 	cmd.Flags().BoolVar(&f.noWait, "no-wait", false, "fail at once if another job adds a piece to staged")
 	cmd.Flags().BoolVar(&f.fill, "fill", false, "complete the sector with pieces of zeros, and print them")
+	cmd.Flags().BoolVar(&f.treeD, "tree-d", false, "leave the sector's tree-d in STAGED.tree-d, if it is full now")
 	cmd.Flags().BoolVar(&f.json, "json", false, "print JSON")
 	require(cmd, "proof", "staged")
 	cmd.MarkFlagsOneRequired("piece", "fill")
@@ -92,12 +99,25 @@ func (a *app) runAddPiece(ctx context.Context, f addPieceFlags) error {
 		NoAlignment: f.noAlignment,
 		Record:      f.record,
 		NoWait:      f.noWait,
+		Progress:    new(seal.PieceProgress),
 		Waiting: func() {
 			fmt.Fprintf(a.err, "waiting for another job that adds a piece to %q; --no-wait fails instead\n", f.staged)
 		},
 	}
+	if err := a.checkPiecePaths(f); err != nil {
+		return err
+	}
 	var report addedReport
 	in := "" // what is in staged by now
+	stop := a.showProgress(func() view.Sample { return pieceSample(to.Progress) })
+	defer func() { stop() }()
+	if f.treeD {
+		var err error
+		if to.Tree, err = seal.NewStagedTree(ctx, f.proof, f.staged); err != nil {
+			return err
+		}
+		defer to.Tree.Abort()
+	}
 	if f.piece != "" {
 		added, length, err := a.appendPayload(ctx, f, to)
 		if err != nil {
@@ -113,8 +133,6 @@ func (a *app) runAddPiece(ctx context.Context, f addPieceFlags) error {
 		} else {
 			to.Existing = nil
 		}
-	} else if err := a.checkPiecePaths("", f.staged); err != nil {
-		return err
 	}
 	if f.fill {
 		added, err := seal.FillSector(ctx, to)
@@ -133,6 +151,17 @@ func (a *app) runAddPiece(ctx context.Context, f addPieceFlags) error {
 			*report.Zeros = append(*report.Zeros, *one)
 		}
 	}
+	if to.Tree != nil {
+		_, whole, err := to.Tree.Commit(ctx, to.Progress)
+		if err != nil {
+			return fmt.Errorf("%w%s", err, in)
+		}
+		if whole {
+			report.TreeD = seal.TreeDName(durable.Target(f.staged))
+		}
+	}
+	stop()
+	stop = func() {}
 	if err := a.printAdded(f, report); err != nil {
 		return fmt.Errorf("%w%s", err, in)
 	}
@@ -149,9 +178,6 @@ func namesThem(err error) error {
 
 // appendPayload adds the piece, and says how long its payload is.
 func (a *app) appendPayload(ctx context.Context, f addPieceFlags, to seal.Append) (seal.AddedPiece, porep.UnpaddedSize, error) {
-	if err := a.checkPiecePaths(f.piece, f.staged); err != nil {
-		return seal.AddedPiece{}, 0, err
-	}
 	p, err := a.openPayload(ctx, f.payloadFlags)
 	if err != nil {
 		return seal.AddedPiece{}, 0, err
@@ -165,18 +191,16 @@ func (a *app) appendPayload(ctx context.Context, f addPieceFlags, to seal.Append
 	if f.expect != nil {
 		to.Expect = &f.expect.CommP
 	}
-	if f.fills() {
-		added, err := seal.AppendPiece(ctx, to, p.filled(), p.size)
-		return added, p.read, err
-	}
-	added, err := seal.AppendPiece(ctx, to, p.source, p.size)
-	return added, p.size, err
+	to.Fill = f.fills()
+	added, err := seal.AppendPiece(ctx, to, p.reader(), p.size)
+	return added, added.Payload, err
 }
 
 // An addedReport is what is printed of pieces that are in staged now.
 type addedReport struct {
 	*addedPiece             // nil if only zeros were asked for
 	Zeros       *zeroPieces `json:"zero_pieces,omitempty"` // nil if they were not
+	TreeD       string      `json:"tree_d,omitempty"`      // empty if there is none
 }
 
 type zeroPieces []addedPiece
@@ -206,6 +230,12 @@ func (a *app) printAdded(f addPieceFlags, report addedReport) error {
 		for _, p := range *report.Zeros {
 			fmt.Fprintf(&text, "zero piece     %s:%d at %d\n", p.CommP, p.Size, p.Offset)
 		}
+	}
+	switch {
+	case report.TreeD != "":
+		fmt.Fprintf(&text, "tree-d         %s\n", report.TreeD)
+	case f.treeD:
+		text.WriteString("tree-d         none yet: the sector is not full\n")
 	}
 	return a.print("%s", text.String())
 }

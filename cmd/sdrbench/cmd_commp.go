@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sdr-engine/sdr/cmd/sdrbench/internal/view"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/seal"
 )
@@ -50,14 +51,10 @@ func (a *app) runCommP(ctx context.Context, f commPFlags) error {
 		return err
 	}
 	defer p.Close()
-	var piece porep.Piece
-	length := p.size
-	if f.fills() {
-		piece, err = p.commP()
-		length = p.read
-	} else {
-		piece, err = seal.CommP(ctx, p.source, p.size)
-	}
+	progress := new(seal.PieceProgress)
+	stop := a.showProgress(func() view.Sample { return pieceSample(progress) })
+	piece, length, err := p.commP(progress)
+	stop()
 	if err == nil {
 		err = f.checkExpected(piece)
 	}

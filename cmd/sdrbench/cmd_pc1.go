@@ -38,9 +38,13 @@ without deals; then no piece is given. A sealed file that holds something else
 than staged data or zeros, the replica that phase 2 makes of it for example, is
 not touched without --overwrite.
 
+With --staged-mode move, staged gets sealed's path when all labels are there, which takes
+no time and no room. Whatever fails, the data is under one of the two names: before, under
+staged's; after, under sealed's, and the same command, done again, goes on from there.
+
 With --sectors it does so for all sectors of a file, in lock-step over the machine. Each
 line is a JSON object with fields named as the flags are: proof, cache-dir, work-dir, staged,
-sealed, miner or prover-id, sector, ticket, piece (a list) or pieces, output. All of them
+sealed, miner or prover-id, sector, ticket, piece (a list) or pieces, staged-mode, tree-d, output. All of them
 have one proof. All that is wrong with the file is told by line, before any work. As each
 sector ends a line is printed, {"index":0,"phase1":{…}} or {"index":0,"error":"…"}, where index
 counts the file's lines from 0. A sector that fails leaves the others alone; the exit
@@ -82,6 +86,8 @@ written at the end is printed on standard error, and the exit code is 1.
 		})
 	cmd.Flags().StringVar(&f.pieces, "pieces", "", "the record `FILE` of addpiece --record, instead of --piece")
 	cmd.MarkFlagsMutuallyExclusive("piece", "pieces")
+	flagVar(cmd, &s.StagedMode, "staged-mode", "MODE", "how sealed gets the staged data: copy (which shares blocks where it can), reflink (or an error) or move (staged is gone then) (default copy)", seal.ParseStagedMode)
+	cmd.Flags().StringVar(&s.TreeD, "tree-d", "", "`FILE` that addpiece --tree-d has left: compared with staged and moved into the cache dir, unless that has one")
 	cmd.Flags().StringVar(&f.output, "output", "", "`FILE` for the phase 1 JSON, - for standard output (default -)")
 	cmd.Flags().BoolVar(&f.overwrite, "overwrite", false, "seal again, although the sealed file holds a replica, or the cache dir what phase 2 made of a finished sector")
 	f.add(a, cmd)
@@ -90,7 +96,7 @@ written at the end is printed on standard error, and the exit code is 1.
 	cmd.MarkFlagsOneRequired("miner", "prover-id")
 	cmd.MarkFlagsMutuallyExclusive("miner", "prover-id")
 	_ = cmd.MarkFlagDirname("cache-dir")
-	sectorsFlag(cmd, &f.sectors, "proof", "cache-dir", "work-dir", "staged", "sealed", "miner", "prover-id", "sector", "ticket", "piece", "pieces", "output")
+	sectorsFlag(cmd, &f.sectors, "proof", "cache-dir", "work-dir", "staged", "sealed", "miner", "prover-id", "sector", "ticket", "piece", "pieces", "staged-mode", "tree-d", "output")
 	return cmd
 }
 
@@ -211,8 +217,10 @@ func (l *pc1Line) fields() *sectorLine {
 				s.Pieces = append(s.Pieces, piece)
 				return err
 			},
-			"pieces": set(&l.pieces, asText),
-			"output": set(&l.output, asText),
+			"pieces":      set(&l.pieces, asText),
+			"staged-mode": set(&s.StagedMode, seal.ParseStagedMode),
+			"tree-d":      set(&s.TreeD, asText),
+			"output":      set(&l.output, asText),
 		},
 		list:   "piece",
 		need:   [][]string{{"proof"}, {"cache-dir"}, {"staged"}, {"sealed"}, {"miner", "prover-id"}, {"sector"}, {"ticket"}},

@@ -231,9 +231,15 @@ func (a *app) pieceFile(path string) seal.File {
 }
 
 // checkPiecePaths makes sure that adding a piece to staged writes to nothing else.
-func (a *app) checkPiecePaths(piece, staged string) error {
-	record := seal.File{Role: "staged's record", Path: seal.RecordName(durable.Target(staged)), Use: seal.Replaces}
-	return seal.CheckPaths(nil, append(a.printedFiles(), a.pieceFile(piece), seal.File{Role: "staged", Path: staged, Use: seal.Writes}, record)...)
+func (a *app) checkPiecePaths(f addPieceFlags) error {
+	target := durable.Target(f.staged)
+	files := append(a.printedFiles(), a.pieceFile(f.piece),
+		seal.File{Role: "staged", Path: f.staged, Use: seal.Writes},
+		seal.File{Role: "staged's record", Path: seal.RecordName(target), Use: seal.Replaces})
+	if f.treeD {
+		files = append(files, seal.File{Role: "tree-d beside staged", Path: seal.TreeDName(target), Use: seal.Replaces})
+	}
+	return seal.CheckPaths(nil, files...)
 }
 
 // recordFiles are the piece records that belong to a sector: the one that is read, and the

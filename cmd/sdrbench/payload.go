@@ -1,18 +1,15 @@
 package main
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"runtime"
+	"os"
 
 	"github.com/spf13/cobra"
 
 	"github.com/sdr-engine/sdr/internal/durable"
 	"github.com/sdr-engine/sdr/internal/input"
-	"github.com/sdr-engine/sdr/merkle"
 	"github.com/sdr-engine/sdr/piececid"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/seal"
@@ -47,15 +44,19 @@ func (f *payloadFlags) add(cmd *cobra.Command) {
 // fills reports whether zeros may follow the payload.
 func (f *payloadFlags) fills() bool { return f.pad || f.padTo != nil }
 
-// A payload is what a piece begins with, and is all of if nobody asked for zeros. As a reader
-// it makes sure that it has the length that is known beforehand, if one is.
+// A payload is what a piece begins with, and is all of if nobody asked for zeros. As a reader,
+// of what comes in order, it makes sure that it has the length that is known beforehand, or that
+// --expect says.
 type payload struct {
 	source io.ReadCloser
 	ctx    context.Context
+	path   string
 	read   porep.UnpaddedSize
 	known  bool
 	length porep.UnpaddedSize // where it is known
 	size   porep.UnpaddedSize // the piece's; 0 where the payload's end will show it
+	expect *input.Name        // nil: any piece
+	fills  bool
 }
 
 // openPayload opens a piece's payload. What the sizes alone say is wrong shows here.
@@ -64,7 +65,7 @@ func (a *app) openPayload(ctx context.Context, f payloadFlags) (*payload, error)
 	if err != nil {
 		return nil, err
 	}
-	p := &payload{source: source, ctx: ctx, length: length, known: known}
+	p := &payload{source: source, ctx: ctx, path: f.piece, length: length, known: known, expect: f.expect, fills: f.fills()}
 	if err := p.resolve(f); err != nil {
 		source.Close()
 		return nil, err
@@ -80,7 +81,8 @@ func (p *payload) resolve(f payloadFlags) error {
 	case p.known:
 	case f.size != nil:
 		p.known, p.length = true, *f.size
-	case f.fills() && f.expect != nil && f.expect.HasPayload:
+	case f.fills() && f.expect != nil && f.expect.HasPayload && !(f.padTo != nil && f.expect.Payload == *f.padTo):
+		// Where --pad-to takes zeros for payload, it may be shorter.
 		p.known, p.length = true, f.expect.Payload
 	case !f.fills():
 		return usageError{fmt.Errorf("the size of piece %q is not known before its end: add --piece-size, or --pad to fill it up with zeros", f.piece)}
@@ -102,8 +104,17 @@ func (p *payload) resolve(f payloadFlags) error {
 	if e := f.expect; e != nil && e.Size != 0 && p.size != 0 && p.size != e.Size {
 		return fmt.Errorf("opening piece: --expect has %d bytes, %s makes a piece of %d", e.Size, f.piece, p.size)
 	}
-	if e := f.expect; e != nil && e.HasPayload && p.known && f.fills() && said(p.length, p.size) != e.Payload {
-		return fmt.Errorf("opening piece: the payload of --expect has %d bytes, %s has %d", e.Payload, f.piece, p.length)
+	if p.known {
+		return p.checkLength(p.length)
+	}
+	return nil
+}
+
+// checkLength compares a payload's length with the one that --expect says, in a piece whose size is
+// known.
+func (p *payload) checkLength(length porep.UnpaddedSize) error {
+	if e := p.expect; e != nil && e.HasPayload && p.fills && said(length, p.size) != e.Payload {
+		return fmt.Errorf("opening piece: the payload of --expect has %d bytes, %s has %d", e.Payload, p.path, length)
 	}
 	return nil
 }
@@ -119,6 +130,15 @@ func said(payload, size porep.UnpaddedSize) porep.UnpaddedSize {
 
 func (p *payload) Close() error { return p.source.Close() }
 
+// reader is what to read the payload from: the file itself, which is read in several places at a
+// time, or what comes in order.
+func (p *payload) reader() io.Reader {
+	if f, ok := p.source.(*os.File); ok {
+		return f
+	}
+	return p
+}
+
 func (p *payload) Read(b []byte) (int, error) {
 	if p.ctx.Err() != nil {
 		return 0, context.Cause(p.ctx)
@@ -129,51 +149,24 @@ func (p *payload) Read(b []byte) (int, error) {
 	if p.known {
 		most = p.length
 	}
-	if (p.known || p.size != 0) && p.read > most || p.known && err == io.EOF && p.read < most {
-		return n, &seal.SourceError{Want: most, Got: min(p.read, most+1)}
+	switch {
+	case (p.known || p.size != 0) && p.read > most || p.known && err == io.EOF && p.read < most:
+		wrong := &seal.SourceError{Want: most, Got: min(p.read, most+1)}
+		if p.path != "-" {
+			wrong.Path = p.path
+		}
+		return n, wrong
+	case err == io.EOF && p.size != 0 && p.read > 0:
+		if wrong := p.checkLength(p.read); wrong != nil {
+			return n, wrong
+		}
 	}
 	return n, err
 }
 
-// commP is the piece, which zeros may fill.
-func (p *payload) commP() (porep.Piece, error) {
-	w, err := merkle.NewWriter(merkle.WriterOptions{Workers: runtime.GOMAXPROCS(0)})
-	if err != nil {
-		return porep.Piece{}, err
-	}
-	if _, err := w.ReadFrom(p); err != nil {
-		return porep.Piece{}, err
-	}
-	return w.Piece(cmp.Or(p.size, p.read.NextPieceSize()))
-}
-
-// filled is the payload and zeros up to the piece's size, for a sector.
-func (p *payload) filled() io.Reader { return &filledPayload{payload: p} }
-
-type filledPayload struct {
-	*payload
-	ended bool
-	zeros porep.UnpaddedSize // so many are left
-}
-
-func (r *filledPayload) Read(b []byte) (n int, err error) {
-	if !r.ended {
-		if n, err = r.payload.Read(b); err != io.EOF {
-			return n, err
-		}
-		if r.read == 0 {
-			return 0, errors.New("the payload has 0 bytes: no piece of a sector is without any")
-		}
-		r.ended, r.zeros = true, r.size-r.read
-		return n, nil
-	}
-	if r.zeros == 0 {
-		return 0, io.EOF
-	}
-	n = int(min(uint64(len(b)), uint64(r.zeros)))
-	clear(b[:n])
-	r.zeros -= porep.UnpaddedSize(n)
-	return n, nil
+// commP is the piece, which zeros may fill, and how long its payload is.
+func (p *payload) commP(progress *seal.PieceProgress) (porep.Piece, porep.UnpaddedSize, error) {
+	return seal.CommPOf(p.ctx, p.reader(), seal.Payload{Size: p.size, Fill: p.fills, Progress: progress})
 }
 
 // spool reads a payload whose length nobody knows into a file without a name in dir: where

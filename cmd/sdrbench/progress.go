@@ -29,6 +29,13 @@ func sealSample(p *seal.Progress, proof porep.SealProof) view.Sample {
 	return s
 }
 
+// pieceSample is where a piece stands.
+func pieceSample(p *seal.PieceProgress) view.Sample {
+	s := view.Sample{Stage: p.Stage().String(), Unit: "bytes"}
+	s.Done, s.Total = p.Units()
+	return s
+}
+
 // windowSample is where a measurement of so long stands: it began with the first
 // label.
 func windowSample(p *engine.Progress, window time.Duration) func() view.Sample {

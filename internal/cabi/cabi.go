@@ -240,7 +240,7 @@ type where struct {
 	sectors int
 	layers  int
 	job     *seal.Progress
-	piece   *countingReader
+	piece   *seal.PieceProgress
 }
 
 // Progress is where a call stands, as JSON.
@@ -259,7 +259,8 @@ func (c *Call) Progress() []byte {
 	p.Layers, p.Sectors = w.layers, w.sectors
 	switch {
 	case w.piece != nil:
-		p.Stage, p.Done, p.Total = "piece", w.piece.read.Load(), w.piece.size
+		p.Stage = "piece"
+		p.Done, p.Total = w.piece.Units()
 	case w.job != nil:
 		stage := w.job.Stage()
 		p.Stage = stage.String()

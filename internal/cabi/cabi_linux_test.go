@@ -246,7 +246,7 @@ func TestPieces(t *testing.T) {
 				t.Fatal(err)
 			}
 			a := call(&l, AddPiece, 0, requestOf(t, object{"proof": g.RegisteredProof, "piece": path, "piece-size": p.UnpaddedSize, "staged": staged, "existing": existing}))
-			if want := fmt.Sprintf(`"unpadded_size":%d,"written":%d}`, p.UnpaddedSize, p.Written); a.Code != OK || !strings.HasSuffix(string(a.Result), want) {
+			if want := fmt.Sprintf(`"unpadded_size":%d,"written":%d,"padded_size":%d,"piece_cid_v2":"bafkzcib`, p.UnpaddedSize, p.Written, p.UnpaddedSize/127*128); a.Code != OK || !strings.Contains(string(a.Result), want) {
 				t.Fatalf("%s: %d: %s%s, want %s", g.Name, a.Code, a.Result, a.Error, want)
 			}
 			existing = append(existing, p.UnpaddedSize)

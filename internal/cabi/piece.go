@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"sync/atomic"
 	"time"
 
 	"github.com/sdr-engine/sdr/internal/durable"
@@ -31,16 +30,18 @@ func (c *Call) commP(ctx context.Context) (any, error) {
 		return nil, err
 	}
 	defer source.Close()
-	piece, err := seal.CommP(ctx, source, porep.UnpaddedSize(source.size))
+	piece, _, err := seal.CommPOf(ctx, source.reader(), seal.Payload{Size: porep.UnpaddedSize(source.size), Progress: source.progress})
 	if err != nil {
 		return nil, err
 	}
+	v2, err := piececid.V2(piece, piece.Size)
 	return struct {
 		CommP    porep.Commitment   `json:"comm_p"`
 		PieceCID string             `json:"piece_cid"`
 		Size     porep.UnpaddedSize `json:"unpadded_size"`
 		Padded   porep.PaddedSize   `json:"padded_size"`
-	}{piece.CommP, piececid.V1(piece.CommP), piece.Size, piece.Size.Padded()}, nil
+		CIDv2    string             `json:"piece_cid_v2"`
+	}{piece.CommP, piececid.V1(piece.CommP), piece.Size, piece.Size.Padded(), v2}, err
 }
 
 func (c *Call) addPiece(ctx context.Context) (any, error) {
@@ -74,43 +75,56 @@ func (c *Call) addPiece(ctx context.Context) (any, error) {
 		return nil, err
 	}
 	defer source.Close()
-	added, err := seal.AppendPiece(ctx, a, source, size)
+	a.Progress = source.progress
+	added, err := seal.AppendPiece(ctx, a, source.reader(), size)
 	if err != nil {
 		return nil, err
 	}
+	v2, err := piececid.V2(added.Piece, added.Size)
 	return struct {
 		CommP    porep.Commitment   `json:"comm_p"`
 		PieceCID string             `json:"piece_cid"`
 		Size     porep.UnpaddedSize `json:"unpadded_size"`
 		Written  porep.UnpaddedSize `json:"written"`
-	}{added.CommP, piececid.V1(added.CommP), added.Size, added.Written}, nil
+		Padded   porep.PaddedSize   `json:"padded_size"`
+		CIDv2    string             `json:"piece_cid_v2"`
+		Offset   porep.PaddedSize   `json:"offset"`
+	}{added.CommP, piececid.V1(added.CommP), added.Size, added.Written, added.Size.Padded(), v2, added.Offset}, err
 }
 
-// A countingReader is a piece that is read. A Read that waits, of a pipe, ends with its call.
-type countingReader struct {
+// A pieceReader is a piece that is read. A Read that waits, of a pipe, ends with its call.
+type pieceReader struct {
 	*os.File
-	ctx  context.Context
-	stop func() bool
-	read atomic.Uint64
-	size uint64
+	ctx      context.Context
+	stop     func() bool
+	progress *seal.PieceProgress
+	size     uint64
+	regular  bool
 }
 
-func (r *countingReader) Read(b []byte) (n int, err error) {
+// reader is the file itself, where it can be read in several places at a time.
+func (r *pieceReader) reader() io.Reader {
+	if r.regular {
+		return r.File
+	}
+	return r
+}
+
+func (r *pieceReader) Read(b []byte) (n int, err error) {
 	n, err = r.File.Read(b)
-	r.read.Add(uint64(n))
 	if err != nil && err != io.EOF && r.ctx.Err() != nil {
 		err = context.Cause(r.ctx)
 	}
 	return n, err
 }
 
-func (r *countingReader) Close() error {
+func (r *pieceReader) Close() error {
 	r.stop()
 	return r.File.Close()
 }
 
 // openPiece opens a piece of the size announced; 0 asks for the file's.
-func (c *Call) openPiece(ctx context.Context, path string, announced porep.UnpaddedSize) (*countingReader, error) {
+func (c *Call) openPiece(ctx context.Context, path string, announced porep.UnpaddedSize) (*pieceReader, error) {
 	f, err := input.OpenUntil(ctx, path)
 	if err != nil {
 		return nil, fmt.Errorf("sdr: opening the piece: %w", err)
@@ -133,8 +147,8 @@ func (c *Call) openPiece(ctx context.Context, path string, announced porep.Unpad
 		f.Close()
 		return nil, fmt.Errorf("sdr: opening the piece: %w", err)
 	}
-	r := &countingReader{File: f, ctx: ctx, size: size}
+	r := &pieceReader{File: f, ctx: ctx, size: size, regular: info.Mode().IsRegular(), progress: new(seal.PieceProgress)}
 	r.stop = context.AfterFunc(ctx, func() { _ = f.SetReadDeadline(time.Unix(1, 0)) }) // of a file that waits for nobody, an error
-	c.where.Store(&where{piece: r})
+	c.where.Store(&where{piece: r.progress})
 	return r, nil
 }

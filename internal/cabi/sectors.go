@@ -87,6 +87,8 @@ func readSector(f Function, r *reader, at string, raw []byte) sector {
 	fields["ticket"] = text(&s.Ticket, porep.ParseTicket)
 	fields["piece"] = texts(&s.Pieces, input.Piece)
 	fields["pieces"] = text(&s.pieces, asText)
+	fields["staged-mode"] = text(&s.StagedMode, seal.ParseStagedMode)
+	fields["tree-d"] = text(&s.TreeD, asText)
 	r.object(at, raw, fields, "proof", "cache-dir", "staged", "sealed", "miner|prover-id", "sector", "ticket", "piece|pieces|")
 	return s
 }

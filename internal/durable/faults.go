@@ -21,6 +21,7 @@ const (
 	OpResize  Kind = "truncate"
 	OpSync    Kind = "sync"
 	OpPublish Kind = "publish" // a file gets its name
+	OpMove    Kind = "move"    // a file that had a name gets another
 	OpRemove  Kind = "remove"
 	OpSyncDir Kind = "sync directory"
 )

@@ -40,6 +40,9 @@ func TailOf(ctx context.Context, f *os.File, start, end, length int64, waited bo
 	return t
 }
 
+// Name is the file's.
+func (t *Tail) Name() string { return t.f.Name() }
+
 // WriteAt writes b at off, and has what is complete go to the disk without waiting for it.
 // Of what is long nothing stays in the page cache.
 func (t *Tail) WriteAt(b []byte, off int64) error {
