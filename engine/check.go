@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/sdr-engine/sdr/engine/internal/forward"
 	"github.com/sdr-engine/sdr/engine/internal/onelayer"
 	"github.com/sdr-engine/sdr/internal/layers"
 	"github.com/sdr-engine/sdr/internal/linux"
@@ -60,7 +61,7 @@ func (r *Resolved) checkSettings(asked *Config) error {
 	if c.Staging < AutoStaging || c.Staging > Hybrid {
 		fail("staging", "unknown, %d", c.Staging)
 	}
-	if c.MemoryMode < TwoLayers || c.MemoryMode > OneLayer {
+	if c.MemoryMode < TwoLayers || c.MemoryMode > Budget {
 		fail("memory mode", "unknown, %d", c.MemoryMode)
 	}
 	if c.Resume < ResumeSame || c.Resume > Restart {
@@ -74,6 +75,12 @@ func (r *Resolved) checkSettings(asked *Config) error {
 	}
 	if c.Keep < KeepAll || c.Keep > KeepLast {
 		fail("layers to keep", "unknown, %d", c.Keep)
+	}
+	if asked.MemoryMode == Budget && c.Budget == 0 {
+		fail("budget", "none, but in %v mode it says what is in memory", asked.MemoryMode)
+	}
+	if _, ok := c.Parents.(forward.Graph); c.MemoryMode == Budget && c.Parents != nil && !ok {
+		fail("parents", "of a source that does not know whose parent a label is, as %v mode must: leave them out, and they are computed", c.MemoryMode)
 	}
 	errs = append(errs, asked.checkPlaces()...)
 	if proofIsKnown && asked.aheadOfSegment() {
@@ -209,7 +216,7 @@ func (r *Resolved) checkBudget(asked *Config) error {
 	reason := fmt.Sprintf("%s, but %s on %s in %v mode %s %s", sizeText(c.Budget),
 		words.Count(len(c.Sectors), "sector"), words.Count(most, "hasher"), c.MemoryMode, take, sizeText(need))
 	smallest, smallestText := need, ""
-	for _, mode := range []MemoryMode{TwoLayers, OneLayer} {
+	for _, mode := range []MemoryMode{TwoLayers, OneLayer, Budget} {
 		for hashers := most; hashers >= 1; hashers-- {
 			for _, kernel := range []string{c.Kernel, sha256.Best(1).Name} {
 				other := *asked

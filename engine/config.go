@@ -78,8 +78,8 @@ type Config struct {
 
 	// MemoryMode is what of a sector's layers is in memory. Default: TwoLayers.
 	MemoryMode MemoryMode
-	// Budget is the most bytes that the job may take: the sum of its Requirements.
-	// Default: no limit of its own.
+	// Budget is the most bytes that the job may take: the sum of its Requirements. In Budget mode,
+	// which needs it, it says what is in memory. Default: no limit of its own.
 	Budget uint64
 	// Pages are the kinds of page to try for layers. Default: hugepages.Options'.
 	Pages []hugepages.Pages
@@ -238,11 +238,17 @@ const (
 	// batch's cache dirs, about N/2 for each of its lanes, and are read back ahead of time.
 	// Without room for that file they are read from the layers', many times over.
 	OneLayer = placement.OneLayer
+	// Budget: what Config.Budget lets be: TwoLayers or OneLayer, if one of them fits, or else neither
+	// layer as a whole. Then each label goes, when it is made, to a file without a name in one of a
+	// batch's cache dirs, for those segments of nodes whose parent it is, and what a segment reads
+	// is read back a segment ahead. That file takes about 10 N for each of a batch's lanes, and its
+	// room is taken before work begins.
+	Budget = placement.Budget
 )
 
 // ParseMemoryMode reads a memory mode by its name.
 func ParseMemoryMode(name string) (MemoryMode, error) {
-	i, err := indexOf("memory mode", []string{TwoLayers.String(), OneLayer.String()}, name)
+	i, err := indexOf("memory mode", []string{TwoLayers.String(), OneLayer.String(), Budget.String()}, name)
 	return MemoryMode(i), err
 }
 

@@ -138,6 +138,10 @@ func (p *pipeline) ready(span uint64, index int, node uint64, n int) bool {
 			return false
 		}
 	}
+	if s.fwd != nil {
+		pos := s.position(index, node)
+		return p.waitFor(WaitDisk, &p.flow.Back, func() bool { return s.fwd.Ready(pos, pos+uint64(n)) })
+	}
 	if s.one != nil && (node%s.oneLayer.Segment == 0 || s.position(index, node) == p.begin) {
 		// Far parents among those that the whole segment is written over must be spilled,
 		// and its own far parents be there.
@@ -169,8 +173,8 @@ func (p *pipeline) enter(index int) error {
 		}
 		return nil
 	}
-	if p.flow.Before.Load() >= int64(index) {
-		return nil // restore has done it
+	if p.flow.Before.Load() >= int64(index) || s.fwd != nil {
+		return nil // restore has done it, or it is sent on
 	}
 	if slices.ContainsFunc(p.lanes, func(l *lane) bool { return l.before != nil && l.first == s.first+index }) {
 		if err := p.files.loadWhole(s.before(index), s.first+index-1, s.nodes); err != nil {

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sdr-engine/sdr/engine/internal/forward"
 	"github.com/sdr-engine/sdr/engine/internal/onelayer"
 	"github.com/sdr-engine/sdr/graph"
 	"github.com/sdr-engine/sdr/internal/failure"
@@ -23,6 +24,7 @@ type job struct {
 	counters  []*hasherCounters
 	populated atomic.Int64    // hashers whose memory is taken
 	index     *onelayer.Index // nil but in OneLayer mode
+	uses      *forward.Index  // nil but in Budget mode
 	results   []sectorResult  // by sector; each hasher writes those of its own
 }
 
@@ -246,16 +248,32 @@ func lcm(a, b uint64) uint64 {
 	return a / x * b
 }
 
-// startIndex starts the work on onelayer's index, if there is to be one.
-func (j *job) startIndex(ctx context.Context) {
-	if j.shape.oneLayer == nil {
-		return
-	}
+// startIndex starts the work on onelayer's index, or forward's, if there is to be one. Without
+// the latter nothing goes.
+func (j *job) startIndex(ctx context.Context) (err error) {
 	var dirs []string
 	for _, s := range j.c.Sectors {
 		dirs = append(dirs, s.dir())
 	}
-	j.index = onelayer.StartIndex(ctx, j.surroundings(), dirs)
+	switch {
+	case j.shape.forward != nil:
+		j.uses, err = forward.StartIndex(ctx, j.forwarding(), dirs, j.c.way())
+	case j.shape.oneLayer != nil:
+		j.index = onelayer.StartIndex(ctx, j.surroundings(), dirs)
+	}
+	return err
+}
+
+// closeIndex ends it.
+func (j *job) closeIndex() {
+	j.index.Close()
+	j.uses.Close()
+}
+
+// forwarding is what package forward has from the job.
+func (j *job) forwarding() forward.Surroundings {
+	graph, _ := j.source.(forward.Graph) // checkSettings has made sure of it
+	return forward.Surroundings{Shape: j.shape.forward, Graph: graph, KeepOff: j.keepOff}
 }
 
 // surroundings are what package onelayer has from the job.

@@ -51,7 +51,7 @@ func (r *Resolved) CheckMachine(others ...File) error {
 	return errors.Join(r.checkMemory(), checkSpace(append(r.files(), others...)))
 }
 
-// files are the layers that the job writes.
+// files are the layers that the job writes, and scratch files that it cannot go without.
 func (r *Resolved) files() (all []File) {
 	for _, s := range r.c.Sectors {
 		for layer := max(1, s.First); layer <= r.last; layer++ {
@@ -68,6 +68,18 @@ func (r *Resolved) files() (all []File) {
 					all = append(all, File{layers.Path(s.CacheDir, layer), uint64(r.c.Proof.SectorSize())})
 				}
 			}
+		}
+	}
+	if f := r.shape.forward; f != nil {
+		for h, batches := range r.split {
+			size := uint64(0)
+			for _, b := range batches {
+				size = max(size, uint64(f.ScratchBytes(b.kernel.Pitch())))
+			}
+			if h == 0 {
+				size += uint64(f.IndexFileBytes())
+			}
+			all = append(all, File{filepath.Join(r.c.Sectors[batches[0].sectors[0]].CacheDir, "scratch"), size})
 		}
 	}
 	return all

@@ -70,6 +70,9 @@ func (r *Resolved) Measure(ctx context.Context, window time.Duration) (m Measure
 	if size := r.c.Proof.SectorSize(); size.Nodes() < MinMeasured {
 		return m, &ConfigError{"proof", fmt.Sprintf("a sector of %v is too small to measure a part of", size)}
 	}
+	if r.shape.forward != nil {
+		return m, &ConfigError{"memory mode", fmt.Sprintf("a part of a layer cannot be measured in %v mode: measure whole layers", Budget)}
+	}
 	if window <= 0 {
 		return m, &ConfigError{"window", fmt.Sprintf("%v, want more than nothing", window)}
 	}
@@ -89,8 +92,10 @@ func (r *Resolved) Measure(ctx context.Context, window time.Duration) (m Measure
 		return m, err
 	}
 	defer func() { err = errors.Join(err, free(regions)) }()
-	j.startIndex(ctx)
-	defer j.index.Close()
+	if err := j.startIndex(ctx); err != nil {
+		return m, err
+	}
+	defer j.closeIndex()
 	m.Hashers = make([]HasherMeasurement, r.c.Hashers)
 	var ready, wg sync.WaitGroup
 	ready.Add(r.c.Hashers)

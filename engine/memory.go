@@ -49,6 +49,14 @@ func (r *Resolved) requirements() (all []Requirement) {
 			}
 			need.Buffers = max(need.Buffers, bufferBytes(b.kernel, g))
 		}
+		if g.forward != nil {
+			for _, b := range batches {
+				need.Far = max(need.Far, g.forward.TableBytes(b.kernel.Pitch()))
+			}
+			if h == 0 {
+				need.Far += g.forward.IndexBytes()
+			}
+		}
 		if g.oneLayer != nil {
 			need.Far = g.oneLayer.ListBytes()
 			if h == 0 {
@@ -61,8 +69,10 @@ func (r *Resolved) requirements() (all []Requirement) {
 }
 
 // memory is what all of them take.
-func (r *Resolved) memory() (total uint64) {
-	for _, need := range r.needs {
+func (r *Resolved) memory() uint64 { return totalOf(r.needs) }
+
+func totalOf(needs []Requirement) (total uint64) {
+	for _, need := range needs {
 		total += need.Total()
 	}
 	return total
@@ -73,6 +83,9 @@ func bufferBytes(k *sha256.Kernel, s shape) uint64 {
 	n := writeBytes(k, s)
 	if s.oneLayer != nil {
 		n = roundup.To(n, linux.DirectAlign) + s.oneLayer.BufferBytes(k.Pitch()) + readers*readBytes(s)
+	}
+	if s.forward != nil {
+		n = roundup.To(n, linux.DirectAlign) + s.forward.BufferBytes(k.Pitch()) + readers*readBytes(s)
 	}
 	return n
 }
@@ -188,9 +201,10 @@ func (c *Config) regionOptions(h int, size uint64, purpose hugepages.Purpose, pa
 
 // A buffers is a batch's for labels on their way to files and back.
 type buffers struct {
-	write [writers][]byte // nil if nothing is to be taken apart
-	spill []byte          // OneLayer
-	read  [readers][]byte // OneLayer
+	write   [writers][]byte // nil if nothing is to be taken apart
+	spill   []byte          // OneLayer
+	forward []byte          // Budget
+	read    [readers][]byte // OneLayer, Budget
 }
 
 // cutBuffers cuts them out of their memory, nil if they have none.
@@ -209,8 +223,13 @@ func cutBuffers(k *sha256.Kernel, s *shape, region *hugepages.Region) (all buffe
 		}
 		cut(roundup.To(n, linux.DirectAlign) - n)
 	}
+	if s.forward != nil {
+		all.forward = cut(s.forward.BufferBytes(k.Pitch()))
+	}
 	if s.oneLayer != nil {
 		all.spill = cut(s.oneLayer.BufferBytes(k.Pitch()))
+	}
+	if s.oneLayer != nil || s.forward != nil {
 		for i := range all.read {
 			all.read[i] = cut(readBytes(*s))
 		}

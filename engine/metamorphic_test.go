@@ -162,11 +162,15 @@ func TestMetamorphic(t *testing.T) {
 						continue
 					}
 				}
-				if _, err := engine.Run(t.Context(), c); err != nil {
-					t.Fatalf("%s: %v", describe(c), err)
+				var hooks engine.Hooks
+				if tt.proof.SectorSize() == 2<<10 {
+					hooks.Cut = maybeCut(r)
+				}
+				if _, err := hooks.Run(t.Context(), c); err != nil {
+					t.Fatalf("%s, %+v: %v", describe(c), hooks.Cut, err)
 				}
 				if diff := cmp.Diff(want, digests(t, tt.proof, c.Sectors)); diff != "" {
-					t.Fatalf("%s: other files:\n%s", describe(c), diff)
+					t.Fatalf("%s, %+v: other files:\n%s", describe(c), hooks.Cut, diff)
 				}
 			}
 		})
@@ -202,11 +206,12 @@ func TestManyLayers(t *testing.T) {
 			beginAt(t, &c.Sectors[i], 1+r.IntN(3))
 			firsts = append(firsts, c.Sectors[i].First)
 		}
+		hooks.Cut = maybeCut(r)
 		if _, err := hooks.Run(t.Context(), c); err != nil {
-			t.Fatalf("%s, from layers %d: %v", describe(c), firsts, err)
+			t.Fatalf("%s, %+v, from layers %d: %v", describe(c), hooks.Cut, firsts, err)
 		}
 		if diff := cmp.Diff(want, all()); diff != "" {
-			t.Fatalf("%s, from layers %d: other files:\n%s", describe(c), firsts, diff)
+			t.Fatalf("%s, %+v, from layers %d: other files:\n%s", describe(c), hooks.Cut, firsts, diff)
 		}
 	}
 }

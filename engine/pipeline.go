@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/sdr-engine/sdr/engine/internal/forward"
 	"github.com/sdr-engine/sdr/engine/internal/onelayer"
 	"github.com/sdr-engine/sdr/engine/internal/ring"
 	"github.com/sdr-engine/sdr/internal/failure"
@@ -22,8 +23,8 @@ import (
 //	writers    write them to the files: write.go
 //	and one    that recomputes some of them meanwhile: recheck.go
 //
-// and in OneLayer mode those of package onelayer. The hasher waits for the others only if
-// they are behind, and then says for what.
+// and in OneLayer mode those of package onelayer, in Budget mode those of package forward. The
+// hasher waits for the others only if they are behind, and then says for what.
 type pipeline struct {
 	job      *job
 	hasher   int
@@ -88,6 +89,14 @@ func (p *pipeline) layOut(first, layers int, begin uint64) {
 		dirOf: func(l *lane) string { return j.c.Sectors[l.sector].dir() },
 	}
 	p.store = &store{shape: j.shape, kernel: p.kernel, first: first}
+	if j.shape.forward != nil {
+		p.store.fwd = forward.New(j.forwarding(), j.uses, forward.Batch{
+			Kernel: p.kernel, First: first, Layers: layers, Begin: begin,
+			Flow: &p.flow, Files: p.files, Way: j.c.way(),
+			Labels: p.regions.layers.Bytes(), Buffer: buffers.forward,
+		})
+		return
+	}
 	if j.shape.oneLayer == nil {
 		p.store.cutLayers(p.regions.layers.Bytes())
 		return
@@ -103,6 +112,9 @@ func (p *pipeline) layOut(first, layers int, begin uint64) {
 func (p *pipeline) close() {
 	if p.store != nil && p.store.one != nil {
 		p.store.one.Close()
+	}
+	if p.store != nil && p.store.fwd != nil {
+		p.store.fwd.Close()
 	}
 	for _, l := range p.lanes {
 		l.close()
@@ -122,13 +134,18 @@ func (p *pipeline) run(ctx context.Context) {
 		case <-finished:
 		}
 	})
-	if p.resumed {
-		if err := p.restore(ctx); err != nil {
-			p.fail(err)
-		}
-		if p.flow.Stopped() {
-			return
-		}
+	var err error
+	if p.store.fwd != nil {
+		err = p.store.fwd.Open(ctx)
+	}
+	if err == nil && (p.resumed || p.store.fwd != nil && p.store.first > 1) {
+		err = p.restore(ctx)
+	}
+	if err != nil {
+		p.fail(err)
+	}
+	if p.flow.Stopped() {
+		return
 	}
 	var others, checkpoints sync.WaitGroup
 	for i := range p.job.c.Producers {
@@ -144,6 +161,9 @@ func (p *pipeline) run(ctx context.Context) {
 	failure.Go(&others, p.fail, func() { rechecker{p}.run(ctx) })
 	if p.store.one != nil {
 		p.store.one.Start(ctx, &others, p.fail)
+	}
+	if p.store.fwd != nil {
+		p.store.fwd.Start(&others, p.fail)
 	}
 	failure.Go(&others, p.fail, func() {
 		defer close(p.hashed)
@@ -162,6 +182,9 @@ func (p *pipeline) run(ctx context.Context) {
 // restore fills the memory with what an earlier job has labelled.
 func (p *pipeline) restore(ctx context.Context) error {
 	s := p.store
+	if s.fwd != nil {
+		return s.fwd.Restore(ctx)
+	}
 	if slices.ContainsFunc(p.lanes, func(l *lane) bool { return l.before != nil && l.first == s.first }) {
 		if err := p.files.loadWhole(s.before(0), s.first-1, s.nodes); err != nil {
 			return err
@@ -200,6 +223,7 @@ func (p *pipeline) stop() {
 	p.ring.Close()
 	p.regions.gate.Wake()
 	p.job.index.Wake()
+	p.job.uses.Wake()
 	p.unwait()
 }
 

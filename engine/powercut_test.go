@@ -9,6 +9,7 @@ import (
 	"github.com/sdr-engine/sdr/engine"
 	"github.com/sdr-engine/sdr/internal/errorfs"
 	"github.com/sdr-engine/sdr/internal/manifest"
+	"github.com/sdr-engine/sdr/internal/memorymode"
 	"github.com/sdr-engine/sdr/internal/testkit"
 )
 
@@ -17,13 +18,16 @@ import (
 // power cut, too. That what is on the disk is gone on from shows in that fewer labels are made.
 func TestPowerCut(t *testing.T) {
 	r, _ := testkit.Seeded(t)
-	for _, mode := range []engine.MemoryMode{engine.TwoLayers, engine.OneLayer} {
+	for _, mode := range []engine.MemoryMode{engine.TwoLayers, engine.OneLayer, engine.Budget} {
 		const count = 3
 		hooks := engine.Hooks{Layers: count}
+		if mode == engine.Budget {
+			hooks.Cut = memorymode.Cut{Ring: 16, Segment: 5, Block: 4096}
+		}
 		c := oneSector(t.TempDir())
 		page := 512 // pages in a layer of 2 KiB; what is read back is written in smaller parts
 		step := 40
-		c.MemoryMode, c.Kernel, c.CheckpointEvery = mode, "generic/1", time.Microsecond
+		c.MemoryMode, c.Budget, c.Kernel, c.CheckpointEvery = mode, 1<<30, "generic/1", time.Microsecond
 		if testkit.Long() {
 			step = 5
 		}

@@ -30,7 +30,7 @@ func (p *pipeline) produce(ctx context.Context, i int) error {
 		}
 		n := int(min(uint64(s.stride), s.nodes-node))
 		rows := parents[:n*porep.Degree]
-		if err := p.job.parents[p.hasher].get(rows, node, s.first+index == 1); err != nil {
+		if err := p.job.parents[p.hasher].get(rows, node, s.first+index == 1 || s.fwd != nil); err != nil {
 			return err
 		}
 		// A caller that cancels may doubt the parents that it gave.
@@ -52,6 +52,9 @@ func (p *pipeline) stage(list []int32, span uint64, index int, node uint64, pare
 	slot := s.slotOf(span)
 	rows := p.rows.Slice(slot*s.stride, slot*s.stride+n)
 	if s.one != nil && !p.flow.Wait(&p.flow.Back, func() bool { return s.one.Listed(index, node) }) {
+		return nil
+	}
+	if s.fwd != nil && !p.flow.Wait(&p.flow.Back, func() bool { return s.fwd.Located(node) }) {
 		return nil
 	}
 	if err := s.locate(rows, index, node, parents); err != nil {
@@ -85,6 +88,9 @@ func (p *pipeline) bringClose(list []int32, rows sha256.Rows, slot, index int, n
 	labelled := max(p.flow.Labelled.Load(), s.position(index, 0)) - s.position(index, 0)
 	before := s.first+index > 1 && p.flow.Before.Load() >= int64(index)
 	far := s.one != nil && s.one.FarThere(s.position(index, node))
+	if s.fwd != nil { // whose expander parents lie in the order in which they are read
+		far = s.fwd.There(s.position(index, node))
+	}
 	n := 0
 	for at := 0; at < len(parents); at += porep.Degree {
 		child := node + uint64(at/porep.Degree)

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -36,7 +37,11 @@ type reading struct {
 
 // readBytes is the memory into which each reader reads.
 func readBytes(s shape) uint64 {
-	return roundup.To(min(readPart, s.nodes*porep.NodeSize), linux.DirectAlign)
+	part := min(readPart, s.nodes*porep.NodeSize)
+	if s.forward != nil {
+		part = s.forward.Part * porep.NodeSize
+	}
+	return roundup.To(part, linux.DirectAlign)
 }
 
 // Each calls do for parts 0 to n−1, from several goroutines with a buffer each, until one
@@ -94,6 +99,11 @@ func (r *reading) Load(nodes []byte, layer int, first uint64, labels []byte, onl
 		}
 	}
 	return nil
+}
+
+// Joins reports whether a lane begins with a layer that is not the batch's first.
+func (r *reading) Joins(layer int) bool {
+	return slices.ContainsFunc(r.lanes, func(l *lane) bool { return l.before != nil && l.first == layer && !l.dead.Load() })
 }
 
 // Dirs are the cache dirs of lanes that have not failed.

@@ -7,6 +7,8 @@ import (
 	"runtime"
 	"slices"
 
+	"github.com/sdr-engine/sdr/engine/internal/forward"
+	"github.com/sdr-engine/sdr/internal/memorymode"
 	"github.com/sdr-engine/sdr/internal/words"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/sha256"
@@ -44,6 +46,8 @@ type hooks struct {
 	Look func(written uint64)
 	// Labels is called with labels as a hasher has made them, before anybody reads them.
 	Labels func(hasher, layer int, first uint64, labels []byte)
+	// Cut, if not none, is how layers are cut, in Budget mode whatever the budget.
+	Cut memorymode.Cut
 	// Spill is onelayer.Surroundings' Fails.
 	Spill func(operation string, segment uint64) error
 }
@@ -135,6 +139,9 @@ func (c *Config) resolve(withDirs bool, h hooks) (*Resolved, error) {
 	if r.hooks = h; h.Layers > 0 {
 		r.last = h.Layers
 	}
+	if h.Cut != (memorymode.Cut{}) {
+		r.c.MemoryMode = Budget
+	}
 	errs := []error{c.checkNames(), numberErr, r.checkSettings(c)}
 	if withDirs && c.Proof.Check() == nil {
 		errs = append(errs, r.checkSectors()...)
@@ -161,6 +168,14 @@ func (c *Config) unchecked() *Resolved {
 
 // settle is the first half of resolving, of any Config: defaults, and who labels what.
 func (c *Config) settle() *Resolved {
+	if c.MemoryMode == Budget {
+		for _, mode := range []MemoryMode{TwoLayers, OneLayer} {
+			other := *c
+			if other.MemoryMode = mode; !other.tooSmall() && !other.aheadOfSegment() && other.unchecked().memory() <= c.Budget {
+				return other.settle()
+			}
+		}
+	}
 	r := &Resolved{c: c.clone(), last: c.Layers}
 	if r.last == 0 {
 		r.last = c.Proof.Layers()
@@ -201,11 +216,73 @@ func (c *Config) settle() *Resolved {
 
 // layOut is the other half, of settings that are right: sizes and memory.
 func (r *Resolved) layOut() {
-	r.shape = shapeOf(&r.c)
+	r.from = nil
 	for h := range r.split {
 		r.from = append(r.from, r.c.parentsOf(h))
 	}
+	if r.c.MemoryMode == Budget {
+		r.cutLayers()
+	} else {
+		r.shape = shapeOf(&r.c, nil)
+	}
 	r.needs = r.requirements()
+}
+
+// mostMemory is more than any job takes.
+const mostMemory = 1 << 50
+
+// cutLayers finds how Budget mode cuts layers: as the budget allows, or as small as can be.
+func (r *Resolved) cutLayers() {
+	nodes := r.c.Proof.SectorSize().Nodes()
+	span := uint64(1)
+	for span*2 <= uint64(max(1, r.c.Stride)) && span*256 <= nodes {
+		span *= 2
+	}
+	var pitches, widest uint64
+	for _, batches := range r.split {
+		var most uint64
+		for _, b := range batches {
+			most = max(most, uint64(b.kernel.Pitch()))
+		}
+		pitches, widest = pitches+most, max(widest, most)
+	}
+	uses := porep.ExpDegree
+	if r.c.Proof.APIVersion() == porep.APIv1_0 {
+		uses = int(max(1, nodes*porep.ExpDegree>>32)) * porep.ExpDegree
+	}
+	shape := shape{nodes: nodes}
+	if h := r.hooks.Cut; h != (memorymode.Cut{}) {
+		r.shape = shapeOf(&r.c, forward.ShapeOf(nodes, h, int(span), uses))
+		return
+	}
+	search := func(memory uint64) (ok bool) {
+		cut, ok := memorymode.Search(nodes, span, shape.hashed(), pitches, memory, func(c memorymode.Cut) bool {
+			r.shape = shapeOf(&r.c, forward.ShapeOf(nodes, c, int(span), uses))
+			return r.shape.forward.Fits(int(widest)) && totalOf(r.requirements()) <= memory
+		})
+		if ok {
+			r.shape = shapeOf(&r.c, forward.ShapeOf(nodes, cut, int(span), uses))
+		}
+		return ok
+	}
+	if search(r.c.Budget) {
+		return
+	}
+	low, high := r.c.Budget, max(1<<20, r.c.Budget)
+	for !search(high) {
+		if low, high = high, 2*high; high > mostMemory {
+			r.shape = shapeOf(&r.c, nil) // of a Config that is not valid
+			return
+		}
+	}
+	for high-low > high/256 {
+		if middle := low + (high-low)/2; search(middle) {
+			high = middle
+		} else {
+			low = middle
+		}
+	}
+	search(high)
 }
 
 // clone is c with slices and maps of its own.
@@ -227,7 +304,7 @@ func (r *Resolved) autoStaging() Staging {
 	if r.c.Hashers < 1 || r.c.Hashers >= runtime.NumCPU() {
 		return Inline
 	}
-	if r.c.MemoryMode == OneLayer {
+	if r.c.MemoryMode != TwoLayers {
 		return Hybrid // the others' work leaves no time for copies
 	}
 	if r.anyKernel(func(k *sha256.Kernel) bool { return k.Group > 1 }) {

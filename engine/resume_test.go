@@ -21,6 +21,7 @@ import (
 	"github.com/sdr-engine/sdr/engine"
 	"github.com/sdr-engine/sdr/internal/layers"
 	"github.com/sdr-engine/sdr/internal/manifest"
+	"github.com/sdr-engine/sdr/internal/memorymode"
 	"github.com/sdr-engine/sdr/internal/testkit"
 	"github.com/sdr-engine/sdr/porep"
 )
@@ -89,8 +90,9 @@ func TestResumeAnyWay(t *testing.T) {
 		spans := int(c.Proof.SectorSize().Nodes()) / 100 * hooks.Layers
 		for try := 0; ; try++ {
 			c := anyWay(c, r, names)
+			hooks.Cut = maybeCut(r)
 			if round >= small {
-				c.Kernel = ""
+				c.Kernel, hooks.Cut = "", memorymode.Cut{}
 			}
 			ctx, cancel := context.WithCancel(t.Context())
 			at, copies := r.IntN(spans+spans/4+1), make([]string, len(c.Sectors))
@@ -124,7 +126,7 @@ func TestResumeAnyWay(t *testing.T) {
 				continue
 			}
 			if !errors.Is(err, context.Canceled) {
-				t.Fatalf("round %d, try %d, %+v: %v", round, try, c, err)
+				t.Fatalf("round %d, try %d, %+v, %+v: %v", round, try, c, hooks.Cut, err)
 			}
 		}
 		for i, s := range c.Sectors {

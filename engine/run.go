@@ -122,8 +122,10 @@ func (r *Resolved) Run(ctx context.Context) (result Result, err error) {
 		return j.result(nil, failure.Returned(ctx, err))
 	}
 	defer func() { err = errors.Join(err, free(regions)) }()
-	j.startIndex(ctx)
-	defer j.index.Close()
+	if err := j.startIndex(ctx); err != nil {
+		return j.result(nil, failure.Returned(ctx, err))
+	}
+	defer j.closeIndex()
 	var wg sync.WaitGroup
 	var drained atomic.Bool
 	for h := range r.c.Hashers {

@@ -1,7 +1,9 @@
 package engine
 
 import (
+	"github.com/sdr-engine/sdr/engine/internal/forward"
 	"github.com/sdr-engine/sdr/engine/internal/onelayer"
+	"github.com/sdr-engine/sdr/internal/manifest"
 	"github.com/sdr-engine/sdr/internal/roundup"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/sha256"
@@ -24,13 +26,17 @@ type shape struct {
 	// the one before: a label is written over the one so many nodes earlier.
 	inMemory uint64
 	oneLayer *onelayer.Shape // OneLayer; nil otherwise
+	forward  *forward.Shape  // Budget; nil otherwise
 }
 
-// shapeOf is that of a Config with defaults written out.
-func shapeOf(c *Config) shape {
-	s := shape{nodes: c.Proof.SectorSize().Nodes()}
+// shapeOf is that of a Config with defaults written out; of Budget, if f is how layers are cut.
+func shapeOf(c *Config, f *forward.Shape) shape {
+	s := shape{nodes: c.Proof.SectorSize().Nodes(), forward: f}
 	lookahead := c.Lookahead
-	if c.MemoryMode == OneLayer {
+	if f != nil {
+		s.stride, s.inMemory = f.Stride, f.Ring
+		lookahead = int(min(uint64(lookahead), f.Ring/2))
+	} else if c.MemoryMode == OneLayer {
 		s.oneLayer = onelayer.ShapeOf(s.nodes, c.Stride, readNodes)
 		s.stride, s.inMemory = s.oneLayer.Stride, s.oneLayer.InMemory
 		lookahead = int(min(uint64(lookahead), s.oneLayer.Segment))
@@ -45,7 +51,10 @@ func shapeOf(c *Config) shape {
 
 // nodesInMemory is the memory for layers of a kernel with a certain pitch, in nodes.
 func (s *shape) nodesInMemory(pitch int) uint64 {
-	if s.oneLayer == nil {
+	switch {
+	case s.forward != nil:
+		return s.forward.LabelNodes()
+	case s.oneLayer == nil:
 		return TwoLayers.InMemory(s.nodes)
 	}
 	return s.oneLayer.LabelNodes(pitch)
@@ -61,7 +70,16 @@ func (s *shape) chunk(k *sha256.Kernel) uint64 {
 	if s.oneLayer != nil {
 		n = min(n, s.oneLayer.Segment) // so that all of a segment can be read before the next is due
 	}
+	if s.forward != nil {
+		n = max(min(n, s.forward.Group), s.hashed())
+	}
 	return n
+}
+
+// hashed is how many nodes of a layer are hashed together in the manifest: what is written at a time
+// is a multiple of it.
+func (s *shape) hashed() uint64 {
+	return max(1, uint64(manifest.BlockBytes(porep.SectorSize(s.nodes*porep.NodeSize)))/porep.NodeSize)
 }
 
 // block is how many bytes of a lane's layer are checked together when they are read back.
@@ -71,6 +89,9 @@ func (s *shape) block() int {
 	if s.oneLayer != nil {
 		n = s.oneLayer.Part
 	}
+	if s.forward != nil {
+		n = s.forward.Part
+	}
 	return int(n * porep.NodeSize)
 }
 
@@ -78,6 +99,9 @@ func (s *shape) block() int {
 func (s *shape) wakes(chunk, node uint64) uint64 {
 	if s.oneLayer != nil {
 		return s.oneLayer.Wakes(chunk, node)
+	}
+	if s.forward != nil {
+		return min(chunk, s.forward.Part)
 	}
 	return chunk
 }

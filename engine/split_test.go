@@ -356,8 +356,12 @@ func TestBudgetAhead(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 	c.MemoryMode = engine.TwoLayers
-	if err := c.Validate(); err == nil || !strings.HasSuffix(err.Error(), "; nothing smaller would do") {
+	if err := c.Validate(); err == nil || !strings.Contains(err.Error(), "; budget mode with 1 hasher takes ") {
 		t.Errorf("error %v", err)
+	}
+	c.MemoryMode = engine.Budget
+	if err := c.Validate(); err != nil {
+		t.Errorf("what was suggested: %v", err)
 	}
 }
 

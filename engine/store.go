@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"github.com/sdr-engine/sdr/engine/internal/forward"
 	"github.com/sdr-engine/sdr/engine/internal/onelayer"
 	"github.com/sdr-engine/sdr/sha256"
 )
@@ -15,6 +16,7 @@ type store struct {
 
 	layers [2][]byte       // TwoLayers: layer index i is in layers[i%2]
 	one    *onelayer.Store // OneLayer; nil otherwise
+	fwd    *forward.Store  // Budget; nil otherwise
 }
 
 // cutLayers cuts TwoLayers' memory out of mem.
@@ -30,6 +32,9 @@ func (s *store) position(index int, node uint64) uint64 { return uint64(index)*s
 func (s *store) out(index int, node uint64, n int) []byte {
 	if s.one != nil {
 		return s.one.Out(node, n)
+	}
+	if s.fwd != nil {
+		return s.fwd.Out(node, n)
 	}
 	pitch := uint64(s.kernel.Pitch())
 	return s.layers[index%2][node*pitch:][:uint64(n)*pitch]
@@ -47,6 +52,9 @@ func (s *store) before(index int) []byte {
 func (s *store) locate(rows sha256.Rows, index int, node uint64, parents []uint32) error {
 	if s.one != nil {
 		return s.one.Locate(rows, index, node, parents)
+	}
+	if s.fwd != nil {
+		return s.fwd.Locate(rows, index, node, parents)
 	}
 	layer := sha256.Layer{Number: uint32(s.first + index), Labels: s.layers[index%2]}
 	if layer.Number > 1 {

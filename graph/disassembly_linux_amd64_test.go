@@ -21,7 +21,7 @@ func TestInstructionsNeedTheFeatures(t *testing.T) {
 		functions []string
 	}{
 		{needAVX2, []string{"drawAVX2"}},
-		{needAVX512, []string{"sampleAVX512", "permuteAVX512"}},
+		{needAVX512, []string{"sampleAVX512", "permuteAVX512", "unpermuteAVX512"}},
 	} {
 		var want, got []string
 		for _, f := range c.needs {

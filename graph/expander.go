@@ -14,6 +14,9 @@ type expander interface {
 	// parents writes the expander parents of consecutive nodes, at most batch of
 	// them, into rows of porep.Degree elements.
 	parents(rows []uint32, first uint64)
+
+	// uses writes what consecutive indices, at most batch·8, are the permuted indices of.
+	uses(dst []uint64, index uint64)
 }
 
 // newExpander takes the smallest elements that hold half an index, because the

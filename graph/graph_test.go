@@ -233,7 +233,7 @@ func TestEveryUseIsFound(t *testing.T) {
 	}
 }
 
-// appendUses inverts Parents: what it finds is so, in order, appended, and as
+// Uses inverts Parents: what it finds is so, in order, appended, and as
 // much as the API version says; and what Parents says is found.
 func TestUses(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
@@ -273,6 +273,41 @@ func TestUses(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Uses of many labels are those of each: what is computed together is what is computed alone.
+func TestUsesTogether(t *testing.T) {
+	for _, p := range porep.SealProofs() {
+		if p > porep.StackedDrg64GiBV1_1 && !testkit.Long() {
+			continue // features change keys alone
+		}
+		g := graphOf(t, p)
+		of := g.UsesOfLabel()
+		for _, first := range []uint64{0, 3, g.Nodes() / 2, g.Nodes()/4 - min(g.Nodes()/4, 17), g.Nodes()/2 - min(g.Nodes()/2, 17), g.Nodes() - min(g.Nodes(), 131)} {
+			for _, count := range []uint64{1, 2, 63, 64, 131} {
+				if first+count > g.Nodes() {
+					continue
+				}
+				together, alone := make([]uint64, int(count)*of), make([]uint64, of)
+				if err := g.Uses(together, first); err != nil {
+					t.Fatal(err)
+				}
+				for i := range count {
+					if err := g.Uses(alone, first+i); err != nil {
+						t.Fatal(err)
+					}
+					if got := together[int(i)*of:][:of]; !slices.Equal(alone, got) {
+						t.Fatalf("%v: uses of label %d of %d from %d on: %v, alone %v", p, first+i, count, first, got, alone)
+					}
+				}
+			}
+		}
+		for _, wrong := range []struct{ length, first uint64 }{{1, 0}, {uint64(of), g.Nodes()}, {uint64(2 * of), g.Nodes() - 1}, {uint64(of), 1 << 63}} {
+			if err := g.Uses(make([]uint64, wrong.length), wrong.first); err == nil {
+				t.Errorf("%v: no error for %d uses from node %d on", p, wrong.length, wrong.first)
+			}
+		}
+	}
 }
 
 func TestUsesBeyondTheLayer(t *testing.T) {
@@ -332,9 +367,13 @@ func TestNoAllocation(t *testing.T) {
 		if n := testing.AllocsPerRun(10, func() { failed = g.Parents(dst, 12345) }); n != 0 || failed != nil {
 			t.Errorf("%v: Parents allocates %v times, error %v", p, n, failed)
 		}
-		uses := make([]use, 0, 4*porep.ExpDegree)
-		if n := testing.AllocsPerRun(10, func() { g.appendUses(uses, 12345) }); n != 0 {
-			t.Errorf("%v: appendUses allocates %v times", p, n)
+		uses := make([]uint64, 100*g.UsesOfLabel())
+		if n := testing.AllocsPerRun(10, func() {
+			if err := g.Uses(uses, 12345); err != nil {
+				t.Fatal(err)
+			}
+		}); n != 0 {
+			t.Errorf("%v: Uses allocates %v times", p, n)
 		}
 	}
 }
@@ -431,16 +470,23 @@ func BenchmarkParents(b *testing.B) {
 	}
 }
 
-func BenchmarkAppendUses(b *testing.B) {
+// BenchmarkUses is BenchmarkParents the other way round. An operation is a label.
+func BenchmarkUses(b *testing.B) {
 	for _, p := range benchmarkProofs() {
 		b.Run(fmt.Sprintf("proof=%v", p.SectorSize()), func(b *testing.B) {
 			g := graphOf(b, p)
-			var uses []use
-			label := uint32(0)
-			for b.Loop() {
-				uses = g.appendUses(uses[:0], label%uint32(g.Nodes()))
-				label += 0x9e3779b1
+			const stride = 64
+			dst := make([]uint64, stride*g.UsesOfLabel())
+			random := rand.New(rand.NewPCG(1, 2))
+			clock := coreclock.Measure()
+			b.ResetTimer()
+			for done := 0; done < b.N; done += stride {
+				if err := g.Uses(dst, random.Uint64N(g.Nodes()/stride)*stride); err != nil {
+					b.Fatal(err)
+				}
 			}
+			b.StopTimer()
+			b.ReportMetric(b.Elapsed().Seconds()*clock/float64(b.N), "cycles/op")
 		})
 	}
 }

@@ -4,4 +4,4 @@ package graph
 
 const raceEnabled = false
 
-func raceWrites([]uint32) {}
+func raceWrites[E uint32 | uint64]([]E) {}

@@ -10,6 +10,6 @@ import (
 const raceEnabled = true
 
 // raceWrites announces what assembly writes, which the race detector does not see.
-func raceWrites(parents []uint32) {
-	runtime.RaceWriteRange(unsafe.Pointer(unsafe.SliceData(parents)), 4*len(parents))
+func raceWrites[E uint32 | uint64](written []E) {
+	runtime.RaceWriteRange(unsafe.Pointer(unsafe.SliceData(written)), int(unsafe.Sizeof(written[0]))*len(written))
 }

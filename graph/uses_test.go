@@ -18,44 +18,17 @@ func compareUses(a, b use) int {
 	return cmp.Or(cmp.Compare(a.node, b.node), cmp.Compare(a.slot, b.slot))
 }
 
-// appendUses appends every use of a label of the layer before as an expander
-// parent, in order of node, then slot. It is the inverse of Parents.
-//
-// A label has 8 uses. The graphs of API version 1.0.0 are the exception where
-// indices do not fit 32 bits: for 32 GiB one half of the labels has 16 uses, for
-// 64 GiB a quarter has 32, and the others have none. A label beyond the layer
-// has none either.
+// appendUses appends every use of a label that Uses writes, in order of node, then slot. A label
+// beyond the layer has none.
 func (g *Graph) appendUses(dst []use, label uint32) []use {
-	return g.expander.(interface {
-		appendUses(dst []use, label uint32) []use
-	}).appendUses(dst, label)
-}
-
-// unpermute is the inverse of the permutation of indices.
-func (p *permutation[E]) unpermute(index uint64) uint64 {
-	low := uint64(1)<<p.half - 1
-	for {
-		l, r := index>>p.half, index&low
-		r ^= uint64(p.tables[2][l])
-		l ^= uint64(p.tables[1][r])
-		r ^= uint64(p.tables[0][l])
-		index = r<<p.half | l
-		if index>>p.indexBits == 0 {
-			return index
-		}
-	}
-}
-
-func (p *permutation[E]) appendUses(dst []use, label uint32) []use {
-	old := len(dst)
-	// A label is permuted index & mask / 8.
-	first := uint64(label) * porep.ExpDegree
-	if first > p.mask {
+	var room [4 * porep.ExpDegree]uint64
+	uses := room[:g.UsesOfLabel()]
+	if g.Uses(uses, uint64(label)) != nil {
 		return dst
 	}
-	for index := first; index>>p.indexBits == 0; index += p.mask + 1 {
-		for i := range uint64(porep.ExpDegree) {
-			u := p.unpermute(index + i)
+	old := len(dst)
+	for _, u := range uses {
+		if u != NoUse {
 			dst = append(dst, use{uint32(u / porep.ExpDegree), uint8(u % porep.ExpDegree)})
 		}
 	}

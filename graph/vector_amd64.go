@@ -98,6 +98,27 @@ func (p *permutation[E]) parentsTogether(rows []uint32, first uint64) (nodes int
 	return 2 * pairs
 }
 
+// usesTogether is uses for a multiple of 16 indices, the first of them, where there is a way that
+// is faster.
+func (p *permutation[E]) usesTogether(dst []uint64, index uint64) (done int) {
+	sixteens := len(dst) / 16
+	if !p.vector || sixteens == 0 {
+		return 0
+	}
+	f := feistel{half: uint64(p.half), low: 1<<p.half - 1}
+	if p.indexBits < 2*p.half {
+		f.walks = 1 << (p.indexBits - p.half)
+	}
+	for i, t := range p.tables {
+		f.tables[len(f.tables)-1-i] = (*uint32)(unsafe.Pointer(&t[0]))
+	}
+	if raceEnabled {
+		raceWrites(dst[:16*sixteens])
+	}
+	unpermuteAVX512(&f, &dst[0], index, sixteens)
+	return 16 * sixteens
+}
+
 // sampleAVX512 writes the sampled base parents of as many nodes as there are lanes, the
 // first node's to rows. Where a parent comes from the last bucket, inLast has a bit,
 // and what is written is not it.
@@ -110,3 +131,9 @@ func sampleAVX512(rows *uint32, d *draws, first uint64, last *divisor, reciproca
 //
 //go:noescape
 func permuteAVX512(f *feistel, rows *uint32, index uint64, pairs int)
+
+// unpermuteAVX512 writes what the indices from an index on, sixteens times 16 of them, at most
+// batch·8, are the permuted indices of. The tables are in f the other way round.
+//
+//go:noescape
+func unpermuteAVX512(f *feistel, dst *uint64, index uint64, sixteens int)

@@ -273,3 +273,115 @@ masked:
 done:
 	VZEROUPPER
 	RET
+
+// The indices, 8 in Z3 and 8 in Z4: the left half is on top now.
+#define INDICES \
+	VPMOVZXDQ     Y0, Z3     \
+	VEXTRACTI64X4 $1, Z0, Y4 \
+	VPMOVZXDQ     Y4, Z4     \
+	VPSLLQ        X24, Z3, Z3 \
+	VPSLLQ        X24, Z4, Z4 \
+	VPMOVZXDQ     Y1, Z5     \
+	VPORQ         Z5, Z3, Z3 \
+	VEXTRACTI64X4 $1, Z1, Y5 \
+	VPMOVZXDQ     Y5, Z5     \
+	VPORQ         Z5, Z4, Z4
+
+// func unpermuteAVX512(f *feistel, dst *uint64, index uint64, sixteens int)
+// Requires: AVX512F, AVX, POPCNT
+//
+// The rounds are the same, with the tables and the halves the other way round: what is
+// shifted to the left in permuteAVX512 is here the right half, Z1.
+//
+//	R8–R10 tables                     DI  the first index's element
+//	SI  those of the 16 at hand       CX  sixteens left; of a list what is left
+//	AX, BX a list: where it is, ends  DX  what walks on so far
+//	R11 temporary                     K4, K5 what is left of a list, everything
+//	Z0  low halves, then high ones    Z1  high halves, then low ones
+//	Z2  elements, from DI on          Z3–Z5 temporary
+//	Z16 low halves of 16 indices, with what carries over
+//	Z17 high halves, without          Z18 the bits of a half
+//	Z19 the bit of a high half with which an index walks on
+//	Z21 16                            X24 bits in a half
+TEXT ·unpermuteAVX512(SB), 0, $6336-32
+	MOVQ         f+0(FP), AX
+	MOVQ         feistel_tables+0(AX), R8
+	MOVQ         feistel_tables+8(AX), R9
+	MOVQ         feistel_tables+16(AX), R10
+	VPBROADCASTD feistel_low(AX), Z18
+	VPBROADCASTD feistel_walks(AX), Z19
+	MOVQ         feistel_half(AX), CX
+	VMOVQ        CX, X24
+
+	MOVQ         index+16(FP), R11
+	MOVL         feistel_low(AX), DX
+	ANDQ         R11, DX
+	SHRQ         CX, R11
+	VPBROADCASTD R11, Z17
+	VPBROADCASTD DX, Z16
+	VPADDD       ·lane(SB), Z16, Z16
+	MOVL         $16, AX
+	VPBROADCASTD AX, Z21
+	VMOVDQU32    ·lane(SB), Z2
+
+	MOVQ   dst+8(FP), DI
+	MOVQ   DI, SI
+	MOVQ   sixteens+24(FP), CX
+	XORL   DX, DX
+	KXNORW K5, K5, K5
+
+sixteen:
+	VPSRLD   X24, Z16, Z1
+	VPADDD   Z17, Z1, Z1
+	VPANDD   Z18, Z16, Z0
+	ROUNDS(K5)
+	INDICES
+	VMOVDQU64 Z3, 0(SI)
+	VMOVDQU64 Z4, 64(SI)
+	VPTESTMD Z19, Z0, K1
+	WALKERS
+	VPADDD   Z21, Z16, Z16
+	VPADDD   Z21, Z2, Z2
+	ADDQ     $128, SI
+	DECQ     CX
+	JNZ      sixteen
+
+list:
+	MOVQ  DX, BX
+	XORL  AX, AX
+	XORL  DX, DX
+	TESTQ BX, BX
+	JZ    done
+
+walk:
+	MOVQ    BX, CX
+	SUBQ    AX, CX
+	MOVL    $0xffff, R11
+	CMPQ    CX, $16
+	JGE     masked
+	MOVL    $1, R11
+	SHLL    CX, R11
+	DECL    R11
+
+masked:
+	KMOVW         R11, K4
+	VMOVDQU32     LEFTS(SP)(AX*4), Z0
+	VMOVDQU32     RIGHTS(SP)(AX*4), Z1
+	VMOVDQU32     ELEMENTS(SP)(AX*4), Z2
+	ROUNDS(K4)
+	INDICES
+	KMOVW         K4, K1
+	VPSCATTERDQ   Z3, K1, (DI)(Y2*8)
+	KSHIFTRW      $8, K4, K1
+	VEXTRACTI64X4 $1, Z2, Y5
+	VPSCATTERDQ   Z4, K1, (DI)(Y5*8)
+	VPTESTMD      Z19, Z0, K4, K1
+	WALKERS
+	ADDQ          $16, AX
+	CMPQ          AX, BX
+	JB            walk
+	JMP           list
+
+done:
+	VZEROUPPER
+	RET

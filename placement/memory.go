@@ -13,6 +13,7 @@ type MemoryMode int
 const (
 	TwoLayers MemoryMode = iota // the layer being made and the one before, 2 N
 	OneLayer                    // the layer before, and segments of the one being made, 1.2 N
+	Budget                      // what a number of bytes lets be: one of those, or windows of both
 )
 
 func (m MemoryMode) String() string {
@@ -21,6 +22,8 @@ func (m MemoryMode) String() string {
 		return "two-layers"
 	case OneLayer:
 		return "one-layer"
+	case Budget:
+		return "budget"
 	}
 	return fmt.Sprintf("MemoryMode(%d)", int(m))
 }

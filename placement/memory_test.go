@@ -24,7 +24,7 @@ func TestMemoryModes(t *testing.T) {
 			t.Errorf("%s is parsed as %v, %v", tt.name, mode, err)
 		}
 	}
-	for mode, want := range map[placement.MemoryMode]string{-1: "MemoryMode(-1)", 2: "MemoryMode(2)"} {
+	for mode, want := range map[placement.MemoryMode]string{-1: "MemoryMode(-1)", 3: "MemoryMode(3)"} {
 		if got := mode.String(); got != want {
 			t.Errorf("%q, want %q", got, want)
 		}

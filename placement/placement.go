@@ -159,6 +159,9 @@ type Request struct {
 	Only topology.CPUSet
 	// Mode is how much of the layers is in memory. Default: TwoLayers.
 	Mode MemoryMode
+	// SectorBudget, in mode Budget, is each lane's part of a job's memory, in bytes, tables, rings
+	// and buffers included: the engine fits what it does into that.
+	SectorBudget uint64
 	// Budget bounds the memory of all jobs together, in bytes. Default: no bound.
 	Budget uint64
 	// SMT is what SMT siblings do. Default: ProduceOnSiblings.
@@ -322,8 +325,10 @@ func (q *Request) check(m *topology.Machine) error {
 		return wrong("the number of producers", q.Producers, "0 to %d", maxProducers)
 	case q.Policy < Spread || q.Policy > List:
 		return wrong("the policy", q.Policy, "spread, pack or a list of CPUs")
-	case q.Mode != TwoLayers && q.Mode != OneLayer:
-		return wrong("the memory mode", q.Mode, "two-layers or one-layer")
+	case q.Mode < TwoLayers || q.Mode > Budget:
+		return wrong("the memory mode", q.Mode, "two-layers, one-layer or budget")
+	case (q.Mode == Budget) != (q.SectorBudget > 0) || q.SectorBudget > maxSectorSize:
+		return wrong("a sector's part of the memory", q.SectorBudget, "1 to %d bytes in mode %v, none in others", uint64(maxSectorSize), Budget)
 	case q.SMT != ProduceOnSiblings && q.SMT != IdleSiblings:
 		return wrong("the use of SMT siblings", int(q.SMT), "to produce or to idle")
 	case q.PageSize != AnyPages && (q.PageSize < smallPage || q.PageSize&(q.PageSize-1) != 0 || q.PageSize > maxSectorSize):
@@ -351,12 +356,21 @@ func (q *Request) strict() bool { return q.PageSize > OrdinaryPages }
 
 // JobOverhead is what a job takes besides its sectors' layers, in bytes: tables, rings,
 // buffers.
-func (q *Request) JobOverhead() uint64 { return q.Mode.Overhead(q.SectorSize, q.Lanes) }
+func (q *Request) JobOverhead() uint64 {
+	if q.Mode == Budget {
+		return 0
+	}
+	return q.Mode.Overhead(q.SectorSize, q.Lanes)
+}
 
 // sectorMemory is a sector's part of the memory, in whole pages.
 func (q *Request) sectorMemory() uint64 {
 	page := max(q.PageSize, smallPage)
-	return (q.Mode.InMemory(q.SectorSize) + page - 1) / page * page
+	memory := q.SectorBudget
+	if q.Mode != Budget {
+		memory = q.Mode.InMemory(q.SectorSize)
+	}
+	return (memory + page - 1) / page * page
 }
 
 // unit is what memory for layers is given out in: pages of the size that must

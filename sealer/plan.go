@@ -172,6 +172,10 @@ func (v *View) planShape(s *setup, sectors int) (*placement.Plan, error) {
 			MemoryNodes:    s.memory,
 		}
 		q.Sectors = n * q.Lanes
+		if q.Mode == engine.Budget { // whatever it lets lie in memory
+			const page = 4096
+			q.SectorBudget, q.Budget = max(page, q.Budget/uint64(q.Sectors)/page*page), 0
+		}
 		cycles := split.Cycles
 		plan, err := placement.New(v.Machine, reserved, q)
 		if err != nil {

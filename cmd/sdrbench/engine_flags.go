@@ -79,8 +79,8 @@ func (f *engineFlags) add(a *app, cmd *cobra.Command) {
 	flagVar(cmd, &f.producers, "producers", "N", "producers for each hasher (default 1)", parseNumber)
 	flagVar(cmd, &f.stride, "stride", "N", "nodes that a producer takes at a time (default 128)", parseNumber)
 	flagVar(cmd, &f.lookahead, "lookahead", "N", "nodes that producers may be ahead (default 4096 to 32768, by staging and memory mode)", parseNumber)
-	flagVar(cmd, &f.mode, "memory-mode", "MODE", "what of a sector is in memory: two-layers or one-layer (default two-layers)", engine.ParseMemoryMode)
-	flagVar(cmd, &f.budget, "memory", "SIZE", "memory for all hashers together, like 256GiB (default: no limit)", parseBudget)
+	flagVar(cmd, &f.mode, "memory-mode", "MODE", "what of a sector is in memory: two-layers, one-layer, or budget, what --memory lets be (default budget with --memory, otherwise two-layers)", engine.ParseMemoryMode)
+	flagVar(cmd, &f.budget, "memory", "SIZE", "memory for all hashers together, like 256GiB: less than two layers of each sector take needs a scratch file (default: no limit)", parseBudget)
 	memoryNodesFlag(cmd, &f.memoryNodes)
 	flagVar(cmd, &f.writing, "writing", "WAY", "the way to the disk: direct, uncached or behind (default direct)", engine.ParseWriting)
 	flagVar(cmd, &f.policy, "policy", "POLICY", "where hashers run: spread, pack, a list of CPUs like 0-3,8, none for wherever, or auto (default auto: spread, if cores can be had)", parsePolicy)
@@ -138,6 +138,9 @@ func (f *engineFlags) options(a *app) (o sealer.Options, err error) {
 	o.Settings = sealer.Settings{
 		Hashers: f.hashers, Staging: f.staging, Producers: f.producers, Stride: f.stride, Lookahead: f.lookahead,
 		MemoryMode: f.mode, MemoryNodes: f.memoryNodes, Budget: f.budget, Writing: f.writing, Policy: f.policy.policy, CPUs: f.policy.only,
+	}
+	if f.budget > 0 && !f.changed("memory-mode") {
+		o.MemoryMode = engine.Budget
 	}
 	if o.VerifySample = f.sample; f.sample == 0 {
 		o.VerifySample = -1 // none, where 0 is the engine's choice

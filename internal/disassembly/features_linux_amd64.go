@@ -33,7 +33,7 @@ var (
 		"AVX2": `vpaddd vpaddq vpsubd vpxor vpand vpor vpandn vpsrld vpslld vpsrlq vpsllq vpshufb vpshufd vpalignr
 			vpcmpeqd vpmaxud vpmovzxdq vpunpckldq vpunpckhdq vpunpcklqdq vpunpckhqdq`,
 		anyLength("AVX2"): `vpsllvd vpsrlvd vpsllvq vpsrlvq vpblendd vpbroadcastd vpbroadcastq vbroadcasti128 vinserti128 vextracti128 vperm2i128 vpermq vpgatherdd`,
-		"AVX512F":         `kxnorw kmovw kxorw korw kandw kortestw`,
+		"AVX512F":         `kxnorw kmovw kxorw korw kandw kortestw kshiftrw`,
 		"AVX512BW":        `kmovd kmovq kxnord kxnorq`,
 		"AVX512DQ":        `kmovb kxnorb`,
 	})
@@ -44,7 +44,7 @@ var (
 			vpxord vpxorq vpandd vpord vporq vpandnd vpandnq vpternlogd vpternlogq vprord vprold vpsrld vpslld vpsrlq vpsllq
 			vpsrlvq vpsllvq vpshufd valignd valignq
 			vpminuq vpmaxuq vpcmpeqq vptestmd vptestmq vpmovzxdq vaddpd vmulpd vcvttpd2udq
-			vpbroadcastd vpbroadcastq vbroadcasti32x4 vbroadcasti64x4 vpgatherdd vpgatherqq vpscatterdd vpcompressd
+			vpbroadcastd vpbroadcastq vbroadcasti32x4 vbroadcasti64x4 vpgatherdd vpgatherqq vpscatterdd vpscatterdq vpcompressd
 			vpunpckldq vpunpckhdq vpunpcklqdq vpunpckhqdq vshufi32x4 vshufi64x2
 			vinserti32x4 vinserti64x4 vextracti32x4 vextracti64x4 vpermd vpermq vpermt2d vpermi2d`,
 		anyLength("AVX512F"): `vmovd vmovq`,

@@ -64,6 +64,7 @@ var levels = []row{
 	{2, "placement", []string{"internal/failure", "internal/memorymode", "internal/words", "topology"}},
 	{2, "reserve", []string{"internal/failure", "internal/linux", "topology"}},
 	{2, "engine/internal/onelayer", []string{"engine/internal/ring", "internal/durable", "internal/failure", "internal/linux", "internal/memorymode", "internal/roundup", "porep", "sha256"}},
+	{2, "engine/internal/forward", []string{"engine/internal/ring", "graph", "internal/durable", "internal/failure", "internal/linux", "internal/memorymode", "internal/roundup", "porep", "sha256"}},
 
 	{3, "engine", []string{lowerLevels}},
 	{4, "seal", []string{lowerLevels}},

@@ -1,4 +1,4 @@
-// Package memorymode says how a layer is cut when a sector has one layer in memory: the
+// Package memorymode says how a layer is cut when a sector has one layer in memory, or less: the
 // same to who plans the memory and to who uses it.
 package memorymode
 
