@@ -54,6 +54,10 @@ func (r *Resolved) checkSettings(asked *Config) error {
 	}
 	between("hashers", c.Hashers, 1, max(1, len(c.Sectors)))
 	between("producers", c.Producers, 1, maxProducers)
+	between("hashers per producer", c.HashersPerProducer, 1, MaxSectors)
+	if c.HashersPerProducer > 1 && c.Producers > 1 {
+		fail("hashers per producer", "%d, but %d producers for each hasher: one of the two must be 1", c.HashersPerProducer, c.Producers)
+	}
 	between("stride", c.Stride, 1, maxStride)
 	if c.Stride >= 1 && c.Stride <= maxStride {
 		between("lookahead", c.Lookahead, c.Stride, maxLookahead)

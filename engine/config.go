@@ -60,6 +60,10 @@ type Config struct {
 	// Producers is how many goroutines feed a hasher. Default: 1, or, if its Place
 	// has more CPUs for them, so many.
 	Producers int
+	// HashersPerProducer is how many hashers one producer feeds. It computes each node's
+	// parents once for all of them: those whose Places name the same CPU for it, or,
+	// where they name none, whose memory is on the same NUMA node; the last ones may be fewer. More than one needs Producers to be 1. Default: 1.
+	HashersPerProducer int
 	// Stride is how many nodes a producer takes at a time. Default: 128.
 	Stride int
 	// Lookahead is how many nodes producers may be ahead of their hasher, at

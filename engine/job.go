@@ -22,6 +22,7 @@ type job struct {
 	source    ParentSource     // of parents, where a hasher has no copy
 	parents   []*sharedParents // by hasher; those on one NUMA node share one
 	counters  []*hasherCounters
+	feeders   []*feeder       // by hasher; nil for one that has producers to itself
 	populated atomic.Int64    // hashers whose memory is taken
 	index     *onelayer.Index // nil but in OneLayer mode
 	uses      *forward.Index  // nil but in Budget mode
@@ -48,6 +49,7 @@ func newJob(r *Resolved) (*job, error) {
 		}
 		j.parents = append(j.parents, byNode[from.sharers])
 	}
+	j.feeders = newFeeders(&r.c)
 	j.results = make([]sectorResult, len(r.c.Sectors))
 	j.counters = make([]*hasherCounters, r.c.Hashers)
 	for h := range j.counters {

@@ -84,6 +84,9 @@ func randomConfig(r *rand.Rand, c engine.Config) engine.Config {
 	c.Hashers = 1 + r.IntN(min(3, len(c.Sectors)))
 	c.Staging = engine.Staging(r.IntN(4))
 	c.Producers = 1 + r.IntN(3)
+	if r.IntN(2) == 0 {
+		c.Producers, c.HashersPerProducer = 1, 1+r.IntN(3)
+	}
 	c.Stride = 1 + r.IntN(200)
 	c.Lookahead = c.Stride + r.IntN(2000)
 	c.MemoryMode = engine.MemoryMode(r.IntN(2))
@@ -99,6 +102,9 @@ func randomConfig(r *rand.Rand, c engine.Config) engine.Config {
 		c.Machine = m
 		for _, cpu := range cpus[:c.Hashers] {
 			p := engine.Place{Hasher: cpu, Producers: cpus[:r.IntN(len(cpus)+1)]}
+			if c.HashersPerProducer > 1 {
+				p.Producers = p.Producers[:min(1, len(p.Producers))]
+			}
 			if node, ok := m.NUMAOf(cpu); ok && r.IntN(2) == 0 {
 				p.Memory = hugepages.OnNUMANode(int(m.NUMANodes()[node].ID))
 			}
@@ -124,8 +130,8 @@ var machine = sync.OnceValue(func() *topology.Machine {
 })
 
 func describe(c engine.Config) string {
-	return fmt.Sprintf("kernel %q, %d hashers, %v staging, %d producers, stride %d, lookahead %d, %v, writing %v, pages %v, places %v",
-		c.Kernel, c.Hashers, c.Staging, c.Producers, c.Stride, c.Lookahead, c.MemoryMode, c.Writing, c.Pages, c.Places)
+	return fmt.Sprintf("kernel %q, %d hashers, %v staging, %d producers of %d hashers, stride %d, lookahead %d, %v, writing %v, pages %v, places %v",
+		c.Kernel, c.Hashers, c.Staging, c.Producers, c.HashersPerProducer, c.Stride, c.Lookahead, c.MemoryMode, c.Writing, c.Pages, c.Places)
 }
 
 // TestMetamorphic: the same sectors make the same files, whatever the kernel, the

@@ -18,7 +18,8 @@ import (
 // A pipeline is a batch at work. Its goroutines:
 //
 //	producers  know the parents and where they lie; a span of nodes goes to
-//	           the hasher by way of a ring: produce.go
+//	           the hasher by way of a ring: produce.go; one may have several
+//	           hashers: feeder.go
 //	hasher     the only one that writes labels: hash.go
 //	writers    write them to the files: write.go
 //	and one    that recomputes some of them meanwhile: recheck.go
@@ -31,6 +32,7 @@ type pipeline struct {
 	kernel   *sha256.Kernel
 	lanes    []*lane
 	counters *hasherCounters
+	feeder   *feeder // nil: it has producers to itself
 	regions  *regions
 	ring     *ring.Ring
 	rows     sha256.Rows // of all slots, and once more those of the first nodes, behind the last
@@ -58,11 +60,15 @@ type pipeline struct {
 // newPipeline readies a batch; its lanes have no files yet.
 func (j *job) newPipeline(h int, b batch, r *regions) *pipeline {
 	p := &pipeline{
-		job: j, hasher: h, kernel: b.kernel, counters: j.counters[h], regions: r,
+		job: j, hasher: h, kernel: b.kernel, counters: j.counters[h], feeder: j.feeders[h], regions: r,
 		ring:   ring.New(j.shape.slots),
 		rows:   sha256.NewRows(j.shape.slots*j.shape.stride + sha256.Ahead),
 		hashed: make(chan struct{}),
 		unwait: func() {}, unnoted: j.c.Bare,
+	}
+	if p.feeder != nil {
+		p.ring.WakeAlso(&p.feeder.gate)
+		p.flow.Back.WakeAlso(&p.feeder.gate)
 	}
 	p.flow.Before.Store(-1)
 	p.counters.kernel.Store(&b.kernel.Name)
@@ -148,12 +154,16 @@ func (p *pipeline) run(ctx context.Context) {
 		return
 	}
 	var others, checkpoints sync.WaitGroup
-	for i := range p.job.c.Producers {
-		failure.Go(&others, p.fail, func() {
-			if err := p.produce(ctx, i); err != nil {
-				p.fail(err)
-			}
-		})
+	if p.feeder != nil {
+		failure.Go(&others, p.fail, func() { p.feeder.feed(ctx, p) })
+	} else {
+		for i := range p.job.c.Producers {
+			failure.Go(&others, p.fail, func() {
+				if err := p.produce(ctx, i); err != nil {
+					p.fail(err)
+				}
+			})
+		}
 	}
 	w := p.startWriting(ctx, &others)
 	ended := make(chan struct{})

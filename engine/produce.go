@@ -14,34 +14,56 @@ func (s *store) slotOf(span uint64) int { return int(span % uint64(s.slots)) }
 // produce is a producer: it stages span after span until there are no more.
 func (p *pipeline) produce(ctx context.Context, i int) error {
 	defer p.job.bind(p.job.producerCPUs(p.hasher), i, fmt.Sprintf("sdr-produce-%d", p.hasher))()
-	s := p.store
-	inLayer := s.spansInLayer()
-	parents := make([]uint32, s.stride*porep.Degree)
-	list := make([]int32, s.stride*porep.Degree)
+	w := newWorkbench(p.store)
 	for {
 		span := p.ring.Claim()
-		inJob := span + p.begin/uint64(s.stride)
-		index, node := int(inJob/inLayer), inJob%inLayer*uint64(s.stride)
+		index, node := p.at(span)
 		if index >= p.layers || !p.ring.Free(span) {
 			return nil
 		}
-		if p.job.hooks.Stage != nil {
-			p.job.hooks.Stage(p.hasher, span)
-		}
-		n := int(min(uint64(s.stride), s.nodes-node))
-		rows := parents[:n*porep.Degree]
-		if err := p.job.parents[p.hasher].get(rows, node, s.first+index == 1 || s.fwd != nil); err != nil {
+		if err := p.produceSpan(ctx, w, span, index, node); err != nil {
 			return err
 		}
-		// A caller that cancels may doubt the parents that it gave.
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		if err := p.stage(list, span, index, node, rows); err != nil {
-			return err
-		}
-		p.ring.Publish(span)
 	}
+}
+
+// A workbench is where a producer works out a span.
+type workbench struct {
+	parents []uint32
+	list    []int32
+}
+
+func newWorkbench(s *store) *workbench {
+	return &workbench{make([]uint32, s.stride*porep.Degree), make([]int32, s.stride*porep.Degree)}
+}
+
+// at is the layer index and the node at which a span begins.
+func (p *pipeline) at(span uint64) (index int, node uint64) {
+	s := p.store
+	inJob, inLayer := span+p.begin/uint64(s.stride), s.spansInLayer()
+	return int(inJob / inLayer), inJob % inLayer * uint64(s.stride)
+}
+
+// produceSpan works out, stages and publishes a span whose slot is free.
+func (p *pipeline) produceSpan(ctx context.Context, w *workbench, span uint64, index int, node uint64) error {
+	s := p.store
+	if p.job.hooks.Stage != nil {
+		p.job.hooks.Stage(p.hasher, span)
+	}
+	n := int(min(uint64(s.stride), s.nodes-node))
+	rows := w.parents[:n*porep.Degree]
+	if err := p.job.parents[p.hasher].get(rows, node, s.first+index == 1 || s.fwd != nil); err != nil {
+		return err
+	}
+	// A caller that cancels may doubt the parents that it gave.
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if err := p.stage(w.list, span, index, node, rows); err != nil {
+		return err
+	}
+	p.ring.Publish(span)
+	return nil
 }
 
 // stage works out where the parents of a span lie and, as far as they are labelled,

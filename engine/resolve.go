@@ -199,6 +199,9 @@ func (c *Config) settle() *Resolved {
 			d.Producers = max(d.Producers, len(p.Producers))
 		}
 	}
+	if d.HashersPerProducer == 0 {
+		d.HashersPerProducer = 1
+	}
 	if d.Staging == AutoStaging {
 		d.Staging = r.autoStaging()
 	}

@@ -272,6 +272,7 @@ func TestRequirements(t *testing.T) {
 		"long spans":              {Hashers: 2, Stride: 1 << 16},
 		"a span shorter, at last": {Hashers: 2, Stride: 1000},
 		"far ahead":               {Hashers: 2, Lookahead: 1 << 20, Producers: 5},
+		"a producer for both":     {Hashers: 2, HashersPerProducer: 2},
 		"one layer":               {Hashers: 2, MemoryMode: engine.OneLayer},
 		"read":                    {Hashers: 2, Parents: readParents{g}},
 		"copies that are read":    {Places: on(1, 0, 1), NUMAParents: map[topology.NUMANodeID]engine.ParentSource{1: readParents{g}}},

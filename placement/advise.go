@@ -18,7 +18,12 @@ func (r *resources) limits(fit int) (limits []Limit) {
 	addPool := func(kind LimitKind, pool topology.MemoryPool, format string, args ...any) {
 		limits = append(limits, Limit{Kind: kind, OfNode: true, Pool: pool, Text: fmt.Sprintf(format, args...)})
 	}
-	more, cpus := fit+1, 1+r.q.Producers
+	more, cpus := fit+1, words.Count(1+r.q.Producers, "CPU")
+	each := cpus + " each"
+	if r.q.shares() {
+		cpus = "cores"
+		each = fmt.Sprintf("one each, and one for every %d of them that share a producer", r.q.HashersPerProducer)
+	}
 	if !r.coresSuffice(more) {
 		var all counts
 		held := 0
@@ -30,10 +35,10 @@ func (r *resources) limits(fit int) (limits []Limit) {
 		if held > 0 {
 			free += fmt.Sprintf(", %d held by other jobs", held)
 		}
-		if slots(all, cpus) > r.slots {
-			add(LimitComplexes, "core complexes: %s, but the %s of a job must share a complex: room for %s", free, words.Count(cpus, "CPU"), words.Count(r.slots, "job"))
+		if r.q.slots(all) > r.slots {
+			add(LimitComplexes, "core complexes: %s, but the %s of a job must share a complex: room for %s", free, cpus, words.Count(r.slots, "job"))
 		} else {
-			add(LimitCores, "cores: %s, jobs take %s each: room for %s", free, words.Count(cpus, "CPU"), words.Count(r.slots, "job"))
+			add(LimitCores, "cores: %s, jobs take %s: room for %s", free, each, words.Count(r.slots, "job"))
 		}
 	}
 	layers, bytes := r.layersSuffice(more), r.bytesSuffice(more)
@@ -80,7 +85,7 @@ func (r *resources) maxWithout(kind LimitKind) int {
 		for i := range r.complexes {
 			all = counts{all.ones + r.complexes[i].all.ones, all.twos + r.complexes[i].all.twos}
 		}
-		cores = max(cores, slots(all, 1+r.q.Producers))
+		cores = max(cores, r.q.slots(all))
 	}
 	return searchLast(MaxSectors, func(n int) bool {
 		return (lifted(LimitCores) || r.jobs(n) <= cores) &&
@@ -134,6 +139,13 @@ func (r *resources) helps(m *topology.Machine, reserved Reserved, fit int) (help
 	if r.q.SMT == IdleSiblings {
 		try(func(q *Request, _ *Reserved) { q.SMT = ProduceOnSiblings }, "producers on the SMT siblings of hashers")
 	}
+	if r.q.Producers == 1 {
+		for _, n := range sharing(r.q.mostCores(m)) {
+			if n > r.q.HashersPerProducer && try(func(q *Request, _ *Reserved) { q.HashersPerProducer = n }, "%d hashers for each producer instead of %d", n, r.q.HashersPerProducer) {
+				break
+			}
+		}
+	}
 	for n := r.q.Producers - 1; n >= 0; n-- {
 		if try(func(q *Request, _ *Reserved) { q.Producers = n }, "%s for each hasher instead of %d", words.Count(n, "producer"), r.q.Producers) {
 			break
@@ -158,6 +170,24 @@ func (r *resources) helps(m *topology.Machine, reserved Reserved, fit int) (help
 		try(func(q *Request, _ *Reserved) { q.Policy, q.Only = Spread, topology.CPUSet{} }, "all CPUs that this process may use, instead of a list")
 	}
 	return helps
+}
+
+// sharing are the numbers of hashers that one producer is worth trying with, in complexes of so many cores at
+// most: powers of two, and all but its own.
+func sharing(cores int) (all []int) {
+	for n := 2; n < cores-1; n *= 2 {
+		all = append(all, n)
+	}
+	if cores > 2 {
+		all = append(all, cores-1)
+	}
+	return all
+}
+
+// Sharing are the values of Request.HashersPerProducer that are worth trying on a machine, ascending: 1, powers of two, and
+// one for which the largest core complex has one producer.
+func (q *Request) Sharing(m *topology.Machine) []int {
+	return append([]int{1}, sharing(q.mostCores(m))...)
 }
 
 // missing lists, in words, all that so many sectors lack.
@@ -186,7 +216,6 @@ func (r *resources) missing(sectors int) (missing []string) {
 // missingCores says how many cores so many jobs more would take, if they were in
 // the core complex where the fewest do.
 func (r *resources) missingCores(jobs int) string {
-	cpus := 1 + r.q.Producers
 	enough := func(n counts, twos bool, want int) int {
 		for more := 1; ; more++ {
 			if twos {
@@ -194,7 +223,7 @@ func (r *resources) missingCores(jobs int) string {
 			} else {
 				n.ones++
 			}
-			if slots(n, cpus) >= want {
+			if r.q.slots(n) >= want {
 				return more
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sort"
 
+	"github.com/sdr-engine/sdr/internal/roundup"
 	"github.com/sdr-engine/sdr/topology"
 )
 
@@ -28,6 +29,7 @@ type freeComplex struct {
 	all       counts     // of the cores
 	slots     int        // jobs that fit
 	producers int        // of each of them
+	hashers   int        // that share a producer
 }
 
 // Resources is what a request could use of a machine.
@@ -91,10 +93,10 @@ func newResources(m *topology.Machine, reserved Reserved, q Request) *resources 
 				c.all = c.all.plus(len(core.cpus) > 1)
 			}
 		}
-		c.producers = q.Producers
-		c.slots = slots(c.all, 1+q.Producers)
+		c.producers, c.hashers = q.Producers, q.HashersPerProducer
+		c.slots = q.slots(c.all)
 		if n := c.all; q.FewerProducers && c.slots == 0 && len(c.cores) > 0 {
-			c.slots, c.producers = 1, n.ones+2*n.twos-1
+			c.slots, c.producers, c.hashers = 1, n.ones+2*n.twos-1, 1
 		}
 		c.sort()
 		r.complexes = append(r.complexes, c)
@@ -135,7 +137,7 @@ func (r *resources) distance(from, to topology.NUMAIndex) int {
 
 // threads is how many CPUs of a core a job may use.
 func (q *Request) threads() int {
-	if q.SMT == IdleSiblings {
+	if q.SMT == IdleSiblings || q.shares() {
 		return 1
 	}
 	return threadsPerCore
@@ -180,6 +182,15 @@ func slots(n counts, cpus int) int {
 	return searchLast(n.ones+n.twos, func(jobs int) bool { return n.covers(jobs*(cpus/2), jobs*(cpus%2)) })
 }
 
+// slots is how many jobs of a request the cores of a complex suffice for.
+func (q *Request) slots(n counts) int {
+	if !q.shares() {
+		return slots(n, 1+q.Producers)
+	}
+	cores := n.ones + n.twos
+	return searchLast(cores, func(jobs int) bool { return jobs+roundup.Div(jobs, q.HashersPerProducer) <= cores })
+}
+
 // searchLast is the largest number from 0 to n for which ok holds; it does for 0,
 // and if not for one, then not for any larger one.
 func searchLast(n int, ok func(int) bool) int {
@@ -193,10 +204,16 @@ func (c *freeComplex) sort() {
 	})
 }
 
+// shares reports whether several of its hashers have one producer.
+func (c *freeComplex) shares() bool { return c.hashers > 1 && c.producers > 0 }
+
 // feasible reports whether a complex has producers for jobs that hash on so many cores of each kind.
 func (c *freeComplex) feasible(hashers counts) bool {
 	n := c.all
 	n.ones, n.twos = n.ones-hashers.ones, n.twos-hashers.twos
+	if c.shares() {
+		return n.ones >= 0 && n.twos >= 0 && roundup.Div(hashers.ones+hashers.twos, c.hashers) <= n.ones+n.twos
+	}
 	of, ofPair := c.producers, max(0, c.producers-1) // CPUs that a hasher needs more
 	return n.ones >= 0 && n.twos >= 0 &&
 		n.covers(hashers.ones*(of/2)+hashers.twos*(ofPair/2), hashers.ones*(of%2)+hashers.twos*(ofPair%2))

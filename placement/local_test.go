@@ -1,6 +1,7 @@
 package placement_test
 
 import (
+	"math"
 	"slices"
 	"testing"
 
@@ -115,6 +116,10 @@ func localPlans(t *testing.T) {
 			Policy:    rapid.SampledFrom([]placement.Policy{placement.Spread, placement.Pack}).Draw(t, "policy"),
 			PageSize:  rapid.SampledFrom([]uint64{placement.AnyPages, placement.AnyPages, placement.OrdinaryPages, gib}).Draw(t, "page size"),
 		}
+		if rapid.IntRange(0, 2).Draw(t, "shared producers") == 0 {
+			q.Producers = 1
+			q.HashersPerProducer = rapid.SampledFrom(q.Sharing(m)).Draw(t, "hashers for each producer")
+		}
 		p := plan(t, m, placement.Reserved{}, q)
 		verify(t, m, placement.Reserved{}, p)
 		far := false
@@ -160,7 +165,10 @@ func localWay(m *topology.Machine, p *placement.Plan) []topology.CPU {
 				want[i] = max(0, 1+q.Producers-len(core.CPUs))
 			}
 		}
-		if len(hashers) != len(p.Jobs) || !canProduce(cores, set, 0, want) {
+		if len(hashers) != len(p.Jobs) {
+			continue
+		}
+		if n := q.HashersPerProducer; n > 1 && !canShare(m, set, n) || n == 1 && !canProduce(cores, set, 0, want) {
 			continue
 		}
 		// The last job, which may have fewer sectors, is on any of the nodes.
@@ -180,6 +188,20 @@ func localWay(m *topology.Machine, p *placement.Plan) []topology.CPU {
 		}
 	}
 	return nil
+}
+
+// canShare reports whether each complex has cores left for producers of so many hashers each.
+func canShare(m *topology.Machine, hash, hashers int) bool {
+	for _, c := range m.Complexes() {
+		jobs := 0
+		for _, i := range c.Cores {
+			jobs += hash >> i & 1
+		}
+		if producers := float64(jobs) / float64(hashers); math.Ceil(producers) > float64(len(c.Cores)-jobs) {
+			return false
+		}
+	}
+	return true
 }
 
 // canProduce gives cores that do not hash, from one on, to each of the hashers in turn.

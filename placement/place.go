@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/sdr-engine/sdr/internal/roundup"
 	"github.com/sdr-engine/sdr/topology"
 )
 
@@ -22,7 +23,11 @@ func (r *resources) place(sectors int) []Job {
 		for _, i := range inComplex[r.complexes[i].index] {
 			of, at = append(of, &jobs[i]), append(at, homes[i])
 		}
-		r.complexes[i].fill(of, at)
+		if c := &r.complexes[i]; c.shares() {
+			c.fillShared(of, at)
+		} else {
+			c.fill(of, at)
+		}
 	}
 	r.giveMemory(jobs, homes)
 	return jobs
@@ -250,6 +255,69 @@ func (c *freeComplex) fill(jobs []*Job, homes []topology.NUMAIndex) {
 		b.job.Producers = slices.Clone(b.cpus[1:][:c.producers])
 		slices.Sort(b.job.Cores)
 	}
+}
+
+// fillShared gives the jobs in a core complex producers that several of them share: as few as can be, and the
+// same number of hashers for each, or one fewer. Where there are cores enough, those that share one
+// are on one NUMA node. A producer comes from the cores that would hash last, those of its hashers' node first.
+func (c *freeComplex) fillShared(jobs []*Job, homes []topology.NUMAIndex) {
+	hash := map[topology.CPU]bool{}
+	for _, job := range jobs {
+		hash[job.Hasher] = true
+	}
+	var rest []freeCore
+	for _, core := range slices.Backward(c.cores) {
+		if !hash[core.cpus[0]] {
+			rest = append(rest, core)
+		}
+	}
+	order := make([]int, len(jobs)) // by node
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(homes[a], homes[b]) })
+	var byNode [][]int
+	for i, job := range order {
+		if i == 0 || homes[job] != homes[order[i-1]] {
+			byNode = append(byNode, nil)
+		}
+		byNode[len(byNode)-1] = append(byNode[len(byNode)-1], job)
+	}
+	groups := c.evenly(byNode...)
+	if len(groups) > len(rest) {
+		groups = c.evenly(order)
+	}
+	for _, group := range groups {
+		n := max(0, slices.IndexFunc(rest, func(core freeCore) bool { return core.numaNode == homes[group[0]] }))
+		producer := rest[n]
+		rest = slices.Delete(rest, n, n+1)
+		for _, at := range group {
+			job := jobs[at]
+			job.Producers, job.Cores = []topology.CPU{producer.cpus[0]}, []topology.CPU{c.numberOf(job.Hasher)}
+			if at == slices.Min(group) {
+				job.Cores = append(job.Cores, producer.number)
+				slices.Sort(job.Cores)
+			}
+		}
+	}
+}
+
+// evenly divides each set of jobs into as few groups as their producers allow, of the same size or one fewer.
+func (c *freeComplex) evenly(sets ...[]int) (groups [][]int) {
+	for _, set := range sets {
+		for left := roundup.Div(len(set), c.hashers); left > 0; left-- {
+			n := roundup.Div(len(set), left)
+			groups = append(groups, set[:n])
+			set = set[n:]
+		}
+	}
+	return groups
+}
+
+// numberOf is the number of the core whose first usable CPU this is.
+func (c *freeComplex) numberOf(cpu topology.CPU) topology.CPU {
+	i := slices.IndexFunc(c.cores, func(core freeCore) bool { return core.cpus[0] == cpu })
+	return c.cores[i].number
 }
 
 // giveMemory gives each job what it takes besides its layers, and then the layers:

@@ -16,11 +16,13 @@
 package placement
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/sdr-engine/sdr/internal/failure"
+	"github.com/sdr-engine/sdr/internal/words"
 	"github.com/sdr-engine/sdr/topology"
 )
 
@@ -148,6 +150,10 @@ type Request struct {
 	// Producers is how many CPUs of the same core complex each hasher has for
 	// itself. Default: none.
 	Producers int
+	// HashersPerProducer is how many hashers of a core complex one producer serves, on a core of
+	// its own; what is left over has one with fewer. With more than one, Producers is 1 or 0, and
+	// SMT siblings idle. It is at most the cores of the largest complex. Default: 1.
+	HashersPerProducer int
 	// FewerProducers lets hashers have fewer, or none; what produces for them then has no CPU
 	// of its own. A complex that is too small has one job, with the producers that there is
 	// room for; and if so many sectors do not fit, all jobs have as many as let them, or the
@@ -211,7 +217,8 @@ type Job struct {
 	Kind      topology.CoreKind // of the hasher's core
 	Producers []topology.CPU
 	// Cores are the numbers of the cores of Hasher and Producers, ascending: see
-	// topology.Machine.CoreNumber. The job has them to itself.
+	// topology.Machine.CoreNumber. The job has them to itself; of jobs that share a producer, the
+	// first has its core.
 	Cores    []topology.CPU
 	Complex  topology.ComplexIndex
 	NUMANode topology.NUMANodeID // of the hasher
@@ -323,6 +330,10 @@ func (q *Request) check(m *topology.Machine) error {
 		return wrong("the number of lanes", q.Lanes, "1, 2, 4, 8, 16 or 32")
 	case q.Producers < 0 || q.Producers > maxProducers:
 		return wrong("the number of producers", q.Producers, "0 to %d", maxProducers)
+	case q.HashersPerProducer < 1:
+		return wrong("the number of hashers for each producer", q.HashersPerProducer, "1 or more")
+	case q.HashersPerProducer > 1 && q.Producers > 1:
+		return wrong("the number of producers for each hasher", q.Producers, "1 where a producer has %d hashers", q.HashersPerProducer)
 	case q.Policy < Spread || q.Policy > List:
 		return wrong("the policy", q.Policy, "spread, pack or a list of CPUs")
 	case q.Mode < TwoLayers || q.Mode > Budget:
@@ -342,6 +353,9 @@ func (q *Request) check(m *topology.Machine) error {
 	if outside := q.Only.Minus(m.Allowed()); outside.Len() > 0 {
 		return &CPUError{outside, fmt.Sprintf("some of those that the cgroup's cpuset and the process's affinity allow, %v", m.Allowed())}
 	}
+	if most := q.mostCores(m); q.HashersPerProducer > max(1, most) {
+		return wrong("the number of hashers for each producer", q.HashersPerProducer, "1 to %d: the largest core complex has %s that may be used", max(1, most), words.Count(most, "core"))
+	}
 	if err := m.CheckMemoryNodes(q.MemoryNodes); err != nil {
 		return err
 	}
@@ -350,6 +364,27 @@ func (q *Request) check(m *topology.Machine) error {
 	}
 	return nil
 }
+
+// mostCores is how many cores the largest core complex has, of those that may be used.
+func (q *Request) mostCores(m *topology.Machine) (most int) {
+	usable, cores := m.Allowed(), m.Cores()
+	if q.Policy == List {
+		usable = q.Only
+	}
+	for _, c := range m.Complexes() {
+		n := 0
+		for _, i := range c.Cores {
+			if slices.ContainsFunc(cores[i].CPUs, usable.Contains) {
+				n++
+			}
+		}
+		most = max(most, n)
+	}
+	return most
+}
+
+// shares reports whether several hashers have one producer.
+func (q *Request) shares() bool { return q.HashersPerProducer > 1 && q.Producers > 0 }
 
 // strict reports whether layers must lie in huge pages of one size.
 func (q *Request) strict() bool { return q.PageSize > OrdinaryPages }
@@ -419,9 +454,7 @@ func Room(m *topology.Machine, reserved Reserved, q Request) (int, error) {
 
 // resourcesFor is what a request can use, with as many producers as it then has.
 func resourcesFor(m *topology.Machine, reserved Reserved, q Request) (*resources, error) {
-	if q.Lanes == 0 {
-		q.Lanes = 1
-	}
+	q.Lanes, q.HashersPerProducer = cmp.Or(q.Lanes, 1), cmp.Or(q.HashersPerProducer, 1)
 	if err := q.check(m); err != nil {
 		return nil, err
 	}

@@ -568,6 +568,7 @@ func verify(t interface {
 		free[pool] -= min(free[pool], bytes)
 	}
 	sectors, memory := 0, uint64(0)
+	served := map[topology.CPU]int{} // jobs, by their producer
 	for i, j := range p.Jobs {
 		sectors += j.Sectors
 		memory += j.Bytes()
@@ -587,8 +588,16 @@ func verify(t interface {
 				t.Errorf("job %d, in complex %d, is on CPU %d in complex %d", i, j.Complex, cpu, complex)
 			}
 			core, _ := m.CoreNumber(cpu)
+			if n > 0 && q.HashersPerProducer > 1 {
+				if served[cpu]++; served[cpu] > q.HashersPerProducer {
+					t.Errorf("job %d is one of %d that CPU %d produces for, want %d at most", i, served[cpu], cpu, q.HashersPerProducer)
+				}
+				if served[cpu] > 1 {
+					continue // its core is the first one's
+				}
+			}
 			mine[core]++
-			if q.SMT == placement.IdleSiblings && mine[core] > 1 {
+			if (q.SMT == placement.IdleSiblings || q.HashersPerProducer > 1) && mine[core] > 1 {
 				t.Errorf("job %d uses siblings on core %d", i, core)
 			}
 			if n == 0 {

@@ -137,6 +137,10 @@ func genRequest(t *rapid.T, m *topology.Machine) placement.Request {
 		const least = 70 << 30 // enough for the smallest job but of 64 GiB
 		q.Budget = rapid.Uint64Range(2*least, 600<<30).Draw(t, "budget")
 	}
+	if rapid.IntRange(0, 2).Draw(t, "shared producers") == 0 {
+		q.Producers = min(1, q.Producers)
+		q.HashersPerProducer = rapid.SampledFrom(q.Sharing(m)).Draw(t, "hashers for each producer")
+	}
 	return q
 }
 
@@ -362,6 +366,8 @@ func TestHelpIsTrue(t *testing.T) {
 					changed.Policy, changed.Only = placement.Spread, topology.CPUSet{}
 				case strings.HasSuffix(text, fmt.Sprintf("sectors in lock-step on each hasher instead of %d", p.Request.Lanes)):
 					changed.Lanes = int(n)
+				case strings.HasSuffix(text, fmt.Sprintf("hashers for each producer instead of %d", p.Request.HashersPerProducer)):
+					changed.HashersPerProducer = int(n)
 				case strings.HasSuffix(text, fmt.Sprintf("for each hasher instead of %d", p.Request.Producers)):
 					changed.Producers = int(n)
 				case q.Policy == placement.List && strings.Contains(text, "core"):

@@ -85,7 +85,7 @@ Exit codes: 0 all fit, 1 not all that were asked for fit, 2 wrong usage.`,
 	flags := cmd.Flags()
 	cmd.RunE = work(func(ctx context.Context, _ []string) error {
 		f.choose = flags.Changed("for") || !flags.Changed("sectors")
-		f.open = open{!flags.Changed("lanes"), !flags.Changed("memory-mode"), !flags.Changed("producers")}
+		f.open = open{!flags.Changed("lanes"), !flags.Changed("memory-mode"), !flags.Changed("producers"), !flags.Changed("hashers-per-producer") && f.Producers <= 1}
 		return a.runPlan(ctx, f)
 	})
 	flagVar(cmd, &f.Sectors, "sectors", "N", "how many sectors are to fit, or max for as many as do (default: as many as are best)", parseSectors)
@@ -101,6 +101,7 @@ Exit codes: 0 all fit, 1 not all that were asked for fit, 2 wrong usage.`,
 	})
 	flagVar(cmd, &f.Lanes, "lanes", "N", "sectors in lock-step on each hashing core: 1, 2, 4, 8, 16 or 32 (default 1)", parseLanes)
 	flagVar(cmd, &f.Producers, "producers", "N", "CPUs that produce parents for each hashing core (default 1, or fewer where there is no room for it)", input.NumberFrom(0, topology.MaxCPUs))
+	flagVar(cmd, &f.HashersPerProducer, "hashers-per-producer", "N", "hashers of a core complex that share one producer's core; their SMT siblings idle (default 1)", parseNumber)
 	flagVar(cmd, &f.SMT, "smt", "USE", "what SMT siblings do: produce or idle (default produce)", placement.ParseSMTUse)
 	flagVar(cmd, &f.Mode, "memory-mode", "MODE", "two-layers or one-layer of each sector in memory (default two-layers)", placement.ParseMemoryMode)
 	flagVar(cmd, &f.PageSize, "pages", "SIZE", "pages for layers: any, ordinary, or the size of huge pages, like 1GiB (default any)", parsePages)
@@ -190,7 +191,7 @@ func (a *app) runPlan(ctx context.Context, f planFlags) error {
 			return usageError{err}
 		}
 		c := best.Choices[0]
-		q.Lanes, q.Mode, q.Producers = c.Lanes, c.Mode, c.Producers
+		q.Lanes, q.Mode, q.Producers, q.HashersPerProducer = c.Lanes, c.Mode, c.Producers, c.HashersPerProducer
 	}
 	p, err := placement.New(m, reserved, q)
 	if err != nil {
@@ -237,6 +238,7 @@ type planJSON struct {
 	CPUs         []topology.CPU   `json:"policy_cpus"` // of the policy "list"
 	Lanes        int              `json:"lanes"`
 	Producers    int              `json:"producers"`
+	Sharing      int              `json:"hashers_per_producer"`
 	MemoryMode   string           `json:"memory_mode"`
 	Budget       *uint64          `json:"memory_budget"` // bytes, null for none
 	SectorMemory uint64           `json:"sector_memory"` // bytes
@@ -287,6 +289,7 @@ type planChoice struct {
 	Kernel    string  `json:"kernel"`
 	Mode      string  `json:"memory_mode"`
 	Producers int     `json:"producers"`
+	Sharing   int     `json:"hashers_per_producer"`
 	Sectors   int     `json:"sectors"`
 	Hours     float64 `json:"hours"` // at 3 GHz, as per day
 	PerDay    float64 `json:"sectors_per_day"`
@@ -318,7 +321,7 @@ func newPlanJSON(m *topology.Machine, proof porep.SealProof, p *placement.Plan, 
 	out := &planJSON{
 		Model: m.Model(), Proof: proof.String(),
 		Sectors: p.Sectors, Max: p.Max, Fits: p.Fits(),
-		Policy: q.Policy.String(), CPUs: q.Only.Slice(), Lanes: q.Lanes, Producers: q.Producers, MemoryMode: q.Mode.String(),
+		Policy: q.Policy.String(), CPUs: q.Only.Slice(), Lanes: q.Lanes, Producers: q.Producers, Sharing: q.HashersPerProducer, MemoryMode: q.Mode.String(),
 		SectorMemory: p.SectorMemory, JobOverhead: q.JobOverhead(), Memory: p.Memory,
 		MemoryNodes: q.MemoryNodes.String(), LeftOut: []planLeftOut{},
 		Jobs: []planJob{}, Limits: []planLimit{}, Helps: []planHelp{}, Choices: []planChoice{}, Others: []planOther{}, For: best.Purpose, Cycles: best.Cycles,
@@ -351,7 +354,7 @@ func newPlanJSON(m *topology.Machine, proof porep.SealProof, p *placement.Plan, 
 		out.Limits = append(out.Limits, limit)
 	}
 	for _, c := range best.Choices[:min(2, len(best.Choices))] {
-		out.Choices = append(out.Choices, planChoice{c.Lanes, c.Kernel, c.Mode.String(), c.Producers, c.Sectors, c.Hours, c.PerDay()})
+		out.Choices = append(out.Choices, planChoice{c.Lanes, c.Kernel, c.Mode.String(), c.Producers, c.HashersPerProducer, c.Sectors, c.Hours, c.PerDay()})
 	}
 	for _, o := range best.Others {
 		out.Others = append(out.Others, planOther(o))

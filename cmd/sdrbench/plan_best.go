@@ -68,7 +68,7 @@ func planKernels(m *topology.Machine, measured map[string]float64) map[int]planK
 }
 
 // open is what of a request may be chosen.
-type open struct{ lanes, mode, producers bool }
+type open struct{ lanes, mode, producers, sharing bool }
 
 // choices are the plans that a request leaves open, the best for a purpose first: how many sectors fit, and
 // how long they take. They are not placed.

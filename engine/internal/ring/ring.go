@@ -25,9 +25,12 @@ import (
 	"sync/atomic"
 )
 
-// Looks before parking: a look is some nanoseconds.
+// Looks is how often a producer looks before it parks: a look is some nanoseconds.
+const Looks = 64
+
+// The same of either side.
 const (
-	producerLooks = 64
+	producerLooks = Looks
 	consumerLooks = 4096
 )
 
@@ -58,12 +61,21 @@ func (r *Ring) Slot(span uint64) int { return int(span % uint64(len(r.ready))) }
 // Claim gives a producer the next span that nobody has, from 0.
 func (r *Ring) Claim() uint64 { return r.claimed.Add(1) - 1 }
 
+// IsFree reports whether span's slot may be written, as far as the consumer goes.
+func (r *Ring) IsFree(span uint64) bool { return span < r.released.Load()+uint64(len(r.ready)) }
+
 // Free waits until span's slot may be written. False means that the ring is closed.
 func (r *Ring) Free(span uint64) bool {
-	free := func() bool { return span < r.released.Load()+uint64(len(r.ready)) || r.closed.Load() }
-	r.producers.Wait(producerLooks, free)
+	r.producers.Wait(producerLooks, func() bool { return r.IsFree(span) || r.closed.Load() })
 	return !r.closed.Load()
 }
+
+// Closed reports whether Close was called.
+func (r *Ring) Closed() bool { return r.closed.Load() }
+
+// WakeAlso has another gate woken whenever producers are: that of one who produces for several
+// rings. It is called before the ring is used.
+func (r *Ring) WakeAlso(g *Gate) { r.producers.WakeAlso(g) }
 
 // Publish gives span's slot to the consumer.
 func (r *Ring) Publish(span uint64) {
@@ -106,7 +118,11 @@ type Gate struct {
 	_      [120]byte
 	mu     sync.Mutex
 	cond   *sync.Cond
+	also   *Gate // is woken with it, if there is one
 }
+
+// WakeAlso has Wake wake another gate as well. It is called before the gate is used.
+func (g *Gate) WakeAlso(other *Gate) { g.also = other }
 
 // Wait returns when done is true. It looks so many times, then parks between
 // looks. Done looks at atomic variables; who changes them calls Wake afterwards.
@@ -132,6 +148,9 @@ func (g *Gate) Wait(looks int, done func() bool) {
 
 // Wake makes those who are parked look again. Where nobody is, it is one load.
 func (g *Gate) Wake() {
+	if g.also != nil {
+		g.also.Wake()
+	}
 	if g.parked.Load() == 0 {
 		return
 	}

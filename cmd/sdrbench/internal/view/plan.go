@@ -28,7 +28,7 @@ func Plan(m *topology.Machine, proof porep.SealProof, p *placement.Plan, held []
 	}
 	fmt.Fprintf(&b, "%-10s%s\n", "machine", model)
 	fmt.Fprintf(&b, "%-10s%v: %s each in memory (%v), %s a job besides\n", "proof", proof, topology.SizeText(p.SectorMemory), q.Mode, topology.SizeText(q.JobOverhead()))
-	fmt.Fprintf(&b, "%-10s%s, %s on each hasher, %s for each hasher\n", "policy", policy, words.Count(q.Lanes, "sector"), words.Count(q.Producers, "producer"))
+	fmt.Fprintf(&b, "%-10s%s, %s on each hasher, %s\n", "policy", policy, words.Count(q.Lanes, "sector"), producersText(q.Producers, q.HashersPerProducer))
 	fmt.Fprintf(&b, "%-10s", "result")
 	switch {
 	case p.Max == 0:
