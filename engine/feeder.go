@@ -131,8 +131,8 @@ func (b *fed) isFree() bool {
 		return false
 	}
 	index, node := b.p.at(b.next)
-	one := b.p.store.one
-	return index >= b.p.layers || b.p.ring.IsFree(b.next) && (one == nil || one.Listed(index, node))
+	one, fwd := b.p.store.one, b.p.store.fwd
+	return index >= b.p.layers || b.p.ring.IsFree(b.next) && (one == nil || one.Listed(index, node)) && (fwd == nil || fwd.Located(node))
 }
 
 // stageOne stages the next span if it can be without waiting. What goes wrong ends the batch.
