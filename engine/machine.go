@@ -42,13 +42,25 @@ func (e *SpaceError) Error() string {
 }
 
 // CheckMachine reports what this machine lacks for the job now, as far as that can be told
-// before any work: memory, in the ways that Alloc of hugepages would refuse it, and space
+// before any work: memory, in the ways that Alloc of hugepages would refuse it, the right to make
+// files in the sectors' cache dirs, and space
 // for the layers' files and others that the caller writes, on each file system. Its errors
-// are *SpaceErrors and those of hugepages.Check.
+// are *SpaceErrors, *ConfigErrors and those of hugepages.Check.
 //
 // Scratch files do not count: where there is no room for them a job goes without.
 func (r *Resolved) CheckMachine(others ...File) error {
-	return errors.Join(r.checkMemory(), checkSpace(append(r.files(), others...)))
+	return errors.Join(r.checkMemory(), r.checkRights(), checkSpace(append(r.files(), others...)))
+}
+
+// checkRights checks whether files may be made in the cache dirs.
+func (r *Resolved) checkRights() error {
+	var errs []error
+	for i, s := range r.c.Sectors {
+		if err := linux.MayCreate(s.CacheDir); err != nil {
+			errs = append(errs, &ConfigError{fmt.Sprintf("cache dir of sector %d", i), fmt.Sprintf("no file can be made there: %v", err)})
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // files are the layers that the job writes, and scratch files that it cannot go without.

@@ -586,6 +586,10 @@ func (s *Sector) check() error {
 		fail("staged", s.Staged, nil, "is not a file, nor "+DevZero)
 	case uint64(staged.Size()) > size:
 		fail("staged", s.Staged, nil, fmt.Sprintf("has %d bytes, the sector only %d", staged.Size(), size))
+	default:
+		if err := mayOpen(s.Staged, os.O_RDONLY); err != nil {
+			fail("staged", s.Staged, err, "")
+		}
 	}
 	sealed, err := os.Stat(s.Sealed)
 	switch {
@@ -595,6 +599,10 @@ func (s *Sector) check() error {
 		fail("sealed", s.Sealed, nil, "is not a file")
 	case s.wasMoved() && uint64(sealed.Size()) > uint64(s.Proof.SectorSize()):
 		fail("sealed", s.Sealed, nil, fmt.Sprintf("has %d bytes, the sector only %d", sealed.Size(), uint64(s.Proof.SectorSize())))
+	default:
+		if err := mayOpen(s.Sealed, os.O_RDWR); err != nil {
+			fail("sealed", s.Sealed, err, "")
+		}
 	}
 	errs = append(errs, s.checkMode(), s.checkTaken())
 	if fi, err := os.Stat(s.treeDPath()); err == nil && !fi.Mode().IsRegular() {
@@ -604,6 +612,15 @@ func (s *Sector) check() error {
 	}
 	errs = append(errs, checkUTF8(s.CacheDir))
 	return errors.Join(errs...)
+}
+
+// mayOpen opens a file as a job will, and changes nothing.
+func mayOpen(path string, flags int) error {
+	f, err := os.OpenFile(path, flags|linux.NoWait, 0)
+	if err == nil {
+		err = f.Close()
+	}
+	return err
 }
 
 // files are those that take room besides the layers: tree-d, unless it is there, and the

@@ -25,8 +25,7 @@
 	MOVQ       DI, labelSpan_soon(AX)
 
 // The number of operations bounds this kernel, not a chain, on processors that start two in a cycle.
-#undef ROUND
-#define ROUND(kw, a, b, c, d, e, f, g, h) LEANROUND(kw, a, b, c, d, e, f, g, h)
+#define ROUND LEANROUND
 
 // Requires: AVX512F, AVX512BW, AVX
 TEXT block<>(SB), NOSPLIT|NOFRAME, $0-0

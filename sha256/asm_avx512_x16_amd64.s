@@ -6,6 +6,7 @@
 #include "avx512_amd64.h"
 #include "avx512_group_amd64.h"
 
+#define ROUND     CHAINROUND
 #define SOON      ROWSOON
 #define SOONPAIR  PREFETCHPAIR
 #define SOONLINES PREFETCHLINES

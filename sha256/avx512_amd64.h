@@ -72,7 +72,8 @@ GLOBL field<>(SB), RODATA|NOPTR, $4
 	VPADDD     T4, d, d           \
 	VPADDD     T0, d, d             // the new a
 
-#define ROUND(kw, a, b, c, d, e, f, g, h) \
+// A round that the chain from e to e bounds.
+#define CHAINROUND(kw, a, b, c, d, e, f, g, h) \
 	VPADDD kw, h, h             \
 	MIX(a, b, c, d, e, f, g, h)
 

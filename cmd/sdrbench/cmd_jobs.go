@@ -186,7 +186,16 @@ func (a *app) checkMetricsPath(lockDir, path string) error {
 	if isStandardOutput(path) {
 		return usageError{errors.New("--metrics-file: standard output is no file: name one")}
 	}
-	files := append(a.printedFiles(), seal.File{Role: "--metrics-file", Path: path, Use: seal.Replaces})
+	return a.checkReplaced("--metrics-file", lockDir, path)
+}
+
+// checkReplaced makes sure that a file that no job writes takes the place of no standard stream's, and
+// of no lock, with which jobs would lose each other.
+func (a *app) checkReplaced(role, lockDir, path string) error {
+	if isStandardOutput(path) {
+		return nil
+	}
+	files := append(a.printedFiles(), seal.File{Role: role, Path: path, Use: seal.Replaces})
 	entries, _ := os.ReadDir(lockDir)
 	for _, entry := range entries {
 		files = append(files, seal.File{Role: "lock file", Path: filepath.Join(lockDir, entry.Name()), Use: seal.Reads})
@@ -197,7 +206,7 @@ func (a *app) checkMetricsPath(lockDir, path string) error {
 	target := durable.Target(path)
 	if filepath.Ext(target) == ".lock" && sameDirectory(filepath.Dir(target), lockDir) {
 		// A job may make it at any time, and hold a core with it.
-		return fmt.Errorf("--metrics-file: %q has the name of a lock file, in the lock directory: name another", path)
+		return fmt.Errorf("%s: %q has the name of a lock file, in the lock directory: name another", role, path)
 	}
 	return nil
 }

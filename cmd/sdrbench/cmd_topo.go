@@ -58,6 +58,9 @@ func (a *app) runTopo(ctx context.Context, f topoFlags) error {
 		return err
 	}
 	if f.dump != "" {
+		if err := a.checkReplaced("--dump", f.lockDir, f.dump); err != nil {
+			return err
+		}
 		out, err := a.openOutput(ctx, f.dump, 0)
 		if err != nil {
 			return err

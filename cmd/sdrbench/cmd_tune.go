@@ -139,6 +139,9 @@ func (a *app) runTune(ctx context.Context, f tuneFlags) (err error) {
 	if path == "" && !named {
 		errs = append(errs, errors.New("tuning: there is no configuration directory of the user: name a file, or none, with --profile"))
 	}
+	if path != "" {
+		errs = append(errs, a.checkReplaced("--profile", f.lockDir, path))
+	}
 	t := &tuning{app: a, tuneFlags: f}
 	o := sealer.Options{Notes: t.withoutLocks, Program: "sdrbench tune"}
 	if f.lockDir != reserve.DefaultDir {

@@ -115,6 +115,7 @@ func TestFullAndReadOnlyFileSystems(t *testing.T) {
 	sdr := append([]string{"sdr", "--replica-id", benchTicket.String()}, proof...)
 
 	const full, room, readOnly = "no space left on device", "engine: looking for room: ", "read-only file system"
+	const noRight = "engine: checking configuration: cache dir of sector 0: no file can be made there: "
 	for _, test := range []struct {
 		name, kind string
 		touch      string // in the directory
@@ -134,9 +135,9 @@ func TestFullAndReadOnlyFileSystems(t *testing.T) {
 		{"bench", "tmpfs:64k", "", append([]string{"bench"}, proof...), []string{"--dir", "DIR"}, "64 KiB are free, 1 sector of 8MiB takes 48 MiB", nil},
 
 		{"addpiece, read-only", "read-only", "", addPiece, []string{"--staged", "DIR/staged"}, readOnly, nil},
-		{"pc1, read-only cache dir", "read-only", "", pc1, []string{"--cache-dir", "DIR", "--sealed", sealed}, readOnly, nil},
+		{"pc1, read-only cache dir", "read-only", "", pc1, []string{"--cache-dir", "DIR", "--sealed", sealed}, noRight, nil},
 		{"pc1, read-only output", "read-only", "", pc1, []string{"--cache-dir", cacheDir, "--sealed", sealed, "--output", "DIR/p1.json"}, readOnly, nil},
-		{"sdr, read-only", "read-only", "", sdr, []string{"--cache-dir", "DIR"}, readOnly, nil},
+		{"sdr, read-only", "read-only", "", sdr, []string{"--cache-dir", "DIR"}, noRight, nil},
 		{"parents build, read-only", "read-only", "", append([]string{"parents", "build"}, proof...), []string{"--dir", "DIR"}, readOnly, nil},
 		{"bench, read-only", "read-only", "", append([]string{"bench"}, proof...), []string{"--dir", "DIR"}, readOnly, nil},
 	} {
@@ -172,12 +173,11 @@ func TestFullAndReadOnlyFileSystems(t *testing.T) {
 	}
 }
 
-// Who is not root is bound by permissions.
-func TestForbiddenDirectory(t *testing.T) {
+// asNobody is the command of a user who has no rights.
+func asNobody(t *testing.T, args ...string) *exec.Cmd {
 	if os.Getuid() != 0 {
 		t.Skip("only root can be another user")
 	}
-	dir := sharedDir(t)
 	program, err := exec.LookPath("sdrbench")
 	if err != nil {
 		t.Fatal(err)
@@ -190,8 +190,15 @@ func TestForbiddenDirectory(t *testing.T) {
 	if err := os.WriteFile(program, data, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), program, "sdr", "--proof", "StackedDrg2KiBV1_1", "--cache-dir", dir, "--replica-id", benchTicket.String())
+	cmd := exec.CommandContext(t.Context(), program, args...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	return cmd
+}
+
+// Who is not root is bound by permissions.
+func TestForbiddenDirectory(t *testing.T) {
+	dir := sharedDir(t)
+	cmd := asNobody(t, "sdr", "--proof", "StackedDrg2KiBV1_1", "--cache-dir", dir, "--replica-id", benchTicket.String())
 	out, err := cmd.CombinedOutput()
 	if cmd.ProcessState == nil {
 		t.Fatal(err)
@@ -200,6 +207,32 @@ func TestForbiddenDirectory(t *testing.T) {
 		t.Errorf("exit code %d, want 1; output %q, want permission denied", got, out)
 	}
 	wantFiles(t, dir)
+}
+
+// Of several sectors, one whose sealed file may not be written to shows before any work, with
+// the others.
+func TestForbiddenSealed(t *testing.T) {
+	dir := sharedDir(t)
+	var sectors strings.Builder
+	for i, mode := range []os.FileMode{0o666, 0o644} {
+		cacheDir, sealed := filepath.Join(dir, fmt.Sprint("cache", i)), filepath.Join(dir, fmt.Sprint("sealed", i))
+		err := errors.Join(os.Mkdir(cacheDir, 0o777), os.Chmod(cacheDir, 0o777), os.WriteFile(sealed, nil, 0o666), os.Chmod(sealed, mode))
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(&sectors, `{"proof":"StackedDrg2KiBV1_1","cache-dir":%q,"staged":"/dev/zero","sealed":%q,"miner":"1000","sector":%q,"ticket":%q}`+"\n",
+			cacheDir, sealed, fmt.Sprint(i), benchTicket)
+	}
+	cmd := asNobody(t, "pc1", "--policy", "none", "--sectors", "-")
+	cmd.Stdin = strings.NewReader(sectors.String())
+	out, err := cmd.CombinedOutput()
+	if cmd.ProcessState == nil {
+		t.Fatal(err)
+	}
+	if got := cmd.ProcessState.ExitCode(); got != exitFailed || !strings.Contains(string(out), "line 2: seal: checking sealed: ") || !strings.Contains(string(out), "permission denied") {
+		t.Errorf("exit code %d, want 1; output %q, want permission denied on line 2", got, out)
+	}
+	wantFiles(t, filepath.Join(dir, "cache0"))
 }
 
 // sharedDir is a temporary directory that every user may read.

@@ -103,6 +103,7 @@ func TestRules(t *testing.T) {
 		{"assembly: LONG after a label", checkAssembly, src{"a.s": "loop: LONG $1\n"}, []string{"a.s:1: an instruction encoded with LONG"}},
 		{"assembly: QUAD in a macro", checkAssembly, src{"a.h": "#define OP(x) \\\n\tQUAD (x)\n"}, []string{"a.h:2: an instruction encoded with QUAD"}},
 		{"assembly: macro's argument", checkAssembly, src{"a.h": "#define OP(code) WORD code\n"}, []string{"a.h:1: an instruction encoded with WORD"}},
+		{"assembly: a macro anew", checkAssembly, src{"a.s": "#define A B\n// #undef A\n#undef A\n"}, []string{"a.s:3: a macro defined anew"}},
 		{"assembly: other files", checkAssembly, src{"a.go": "package p // BYTE $1\n"}, nil},
 
 		{"calls: numbers", checkSystemCalls, src{"a/a.go": "package p\n\nimport \"syscall\"\n\nvar _, _, _ = syscall.EIO, syscall.SIGTERM, syscall.O_NONBLOCK\n"}, nil},

@@ -120,7 +120,8 @@ var (
 )
 
 // checkAssembly refuses instructions written as bytes: nobody can review them,
-// and vet cannot check them.
+// and vet cannot check them. It refuses macros that are defined anew, too: what one means is to stand
+// in one place of what a file includes.
 func checkAssembly(t tree) (problems []string) {
 	for _, f := range t {
 		if ext := path.Ext(f.name); ext != ".s" && ext != ".h" {
@@ -130,6 +131,9 @@ func checkAssembly(t tree) (problems []string) {
 			return bytes.Repeat([]byte("\n"), bytes.Count(c, []byte("\n"))) // line numbers stay
 		})
 		for n, line := range lines(code) {
+			if strings.HasPrefix(strings.TrimSpace(line), "#undef") {
+				problems = append(problems, fmt.Sprintf("%s:%d: a macro defined anew: give each meaning a name of its own", f.name, n))
+			}
 			if m := encoded.FindStringSubmatch(line); m != nil {
 				problems = append(problems, fmt.Sprintf("%s:%d: an instruction encoded with %s: write its mnemonic", f.name, n, m[1]))
 			}

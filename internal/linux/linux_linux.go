@@ -84,6 +84,20 @@ func Unnamed(dir string) (*os.File, error) {
 	return f, nil
 }
 
+// MayCreate reports, as an error, that this process may not make files in dir, whatever its
+// directory entry says: for lack of rights, or since the file system is read-only. Nothing is
+// left there. Other errors, of a full disk for example, are none: they may pass.
+func MayCreate(dir string) error {
+	f, err := os.OpenFile(dir, os.O_RDWR|unix.O_TMPFILE, 0o600)
+	if err == nil {
+		return f.Close()
+	}
+	if errors.Is(err, unix.EACCES) || errors.Is(err, unix.EROFS) {
+		return err
+	}
+	return nil
+}
+
 // Datasync waits until f's data, and what is needed to read it back, is on the disk.
 func Datasync(f *os.File) error {
 	return retry(func() error { return unix.Fdatasync(int(f.Fd())) })

@@ -37,6 +37,9 @@ func OpenDirect(*os.File) (*os.File, error) { return nil, errors.ErrUnsupported 
 // Unnamed is not supported.
 func Unnamed(string) (*os.File, error) { return nil, errors.ErrUnsupported }
 
+// MayCreate does not know.
+func MayCreate(string) error { return nil }
+
 // Datasync waits until f is on the disk.
 func Datasync(f *os.File) error { return f.Sync() }
 
