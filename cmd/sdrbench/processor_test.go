@@ -272,7 +272,8 @@ func TestProcessorBadInput(t *testing.T) {
 	if id, _, failed := c.reply(); id != 1 || !strings.Contains(failed, "unexpected end of JSON input") {
 		t.Errorf("%d %q", id, failed)
 	}
-	c.send(s.task())
+	// A good request is one, however long its line.
+	c.send(with("more", strings.Repeat("x", 64<<20)))
 	_, output, failed := c.reply()
 	if failed != "" {
 		t.Error(failed)
