@@ -61,13 +61,14 @@ func readPiece(ctx context.Context, source io.Reader, size porep.UnpaddedSize, o
 		p.block = p.tree.Chunk()
 	}
 	if size == 0 {
+		o.fill, o.empty = true, true
 		// What is no block long shows here: its piece may be smaller than a block.
 		first := make([]byte, p.block.Unpadded())
 		n, err := io.ReadFull(source, first)
 		if err == io.EOF || err == io.ErrUnexpectedEOF {
 			p.size, source = porep.UnpaddedSize(n).NextPieceSize(), bytes.NewReader(first[:n])
 		} else if err != nil {
-			return porep.Commitment{}, 0, &SourceError{Path: pathOf(source), Got: porep.UnpaddedSize(n), Err: err}
+			return porep.Commitment{}, 0, failedSource(source, 0, porep.UnpaddedSize(n), err)
 		} else {
 			source = io.MultiReader(bytes.NewReader(first), source)
 		}
