@@ -141,7 +141,11 @@ emulate: ## the tests of x86-64 kernels on CPUs that we need not have, with and 
 
 .PHONY: reflink
 reflink: ## the tests on a file system that shares blocks (as root, with mkfs.xfs)
-	scripts/reflink.sh
+	scripts/filesystems.sh xfs
+
+.PHONY: filesystems
+filesystems: ## a sector's files on ext4, XFS and btrfs, as images (as root, with mkfs of each)
+	scripts/filesystems.sh
 
 .PHONY: test-numa
 test-numa: ## the tests that need several NUMA nodes, in a guest under QEMU (Debian on amd64)

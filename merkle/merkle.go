@@ -94,6 +94,10 @@ type Hasher struct {
 	above  []byte
 }
 
+// Use has the hasher keep its scratch in b, as long as that is large enough: as many bytes as
+// the leaves of a call.
+func (h *Hasher) Use(b []byte) { h.above = b }
+
 // levels returns all levels of the tree over leaves except the leaves, one
 // after the other, the root last. They are valid until the next call.
 func (h *Hasher) levels(leaves []byte) ([]byte, error) {

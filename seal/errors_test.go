@@ -140,11 +140,55 @@ func TestAddPieceWriterFails(t *testing.T) {
 	size := porep.SectorSize(8 << 20)
 	source := io.LimitReader(zeroReader{}, int64(porep.PaddedSize(size).Unpadded()))
 	_, err := seal.AddPiece(t.Context(), porep.StackedDrg8MiBV1, source, porep.PaddedSize(size).Unpadded(), &failingWriter{3 << 20}, nil)
-	if !errors.Is(err, errDisk) {
+	if at := (*seal.WriteError)(nil); !errors.Is(err, errDisk) || !errors.As(err, &at) || at.Size != porep.PaddedSize(size) || at.Length == 0 {
 		t.Errorf("error %v", err)
 	}
 	noGoroutines(t, before)
 }
+
+// TestFailingSource: where a source fails says which it is and how far it was, and staged keeps
+// what it had.
+func TestFailingSource(t *testing.T) {
+	dir := t.TempDir()
+	a := seal.Append{Proof: porep.StackedDrg8MiBV1_1, Staged: filepath.Join(dir, "staged"), Record: true}
+	must(seal.AppendPiece(t.Context(), a, zeroPart(127), 127))
+	before := must(os.ReadFile(a.Staged))
+	source := must(os.Create(filepath.Join(dir, "piece")))
+	defer source.Close()
+	must(source.Write(bytes.Repeat([]byte{1}, 300000)))
+	must(source.Seek(0, io.SeekStart))
+	_, err := seal.AppendPiece(t.Context(), a, source, 520192)
+	if wrong := (*seal.SourceError)(nil); !errors.As(err, &wrong) || wrong.Path != source.Name() || wrong.Got != 300000 || wrong.Want != 520192 || !errors.Is(err, seal.ErrBadInput) {
+		t.Errorf("a file that ends early: %v", err)
+	}
+	_, err = seal.AppendPiece(t.Context(), a, io.MultiReader(zeroPart(300000), iotest.ErrReader(errDisk)), 520192)
+	if wrong := (*seal.SourceError)(nil); !errors.As(err, &wrong) || wrong.Got != 300000 || !errors.Is(err, errDisk) {
+		t.Errorf("a stream that fails: %v", err)
+	}
+	a.Fill = true
+	_, err = seal.AppendPiece(t.Context(), a, bytes.NewReader(nil), 520192)
+	if wrong := (*seal.SourceError)(nil); !errors.As(err, &wrong) || !strings.Contains(err.Error(), "0 bytes") {
+		t.Errorf("nothing at all: %v", err)
+	}
+	if now := must(os.ReadFile(a.Staged)); !bytes.Equal(now, before) {
+		t.Errorf("staged has %d bytes, had %d", len(now), len(before))
+	}
+}
+
+// TestPieceProgress: at the end all of the payload is done, whether its length was known or not.
+func TestPieceProgress(t *testing.T) {
+	for _, p := range []seal.Payload{{Size: 1040384}, {Size: 2080768, Fill: true}, {}} {
+		p.Progress = new(seal.PieceProgress)
+		if _, n, err := seal.CommPOf(t.Context(), zeroPart(1040384), p); err != nil || n != 1040384 {
+			t.Fatalf("%d bytes, %v", n, err)
+		}
+		if done, total := p.Progress.Units(); done < 1040384 || total != 0 && done != total || p.Progress.Stage() != seal.StagePadding {
+			t.Errorf("%d of %d, %v", done, total, p.Progress.Stage())
+		}
+	}
+}
+
+func zeroPart(n int64) io.Reader { return io.LimitReader(zeroReader{}, n) }
 
 func TestAddPieceCanceled(t *testing.T) {
 	before := runtime.NumGoroutine()

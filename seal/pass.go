@@ -61,13 +61,14 @@ func readPiece(ctx context.Context, source io.Reader, size porep.UnpaddedSize, o
 		p.block = p.tree.Chunk()
 	}
 	if size == 0 {
+		o.fill, o.empty = true, true
 		// What is no block long shows here: its piece may be smaller than a block.
 		first := make([]byte, p.block.Unpadded())
 		n, err := io.ReadFull(source, first)
 		if err == io.EOF || err == io.ErrUnexpectedEOF {
 			p.size, source = porep.UnpaddedSize(n).NextPieceSize(), bytes.NewReader(first[:n])
 		} else if err != nil {
-			return porep.Commitment{}, 0, &SourceError{Path: pathOf(source), Got: porep.UnpaddedSize(n), Err: err}
+			return porep.Commitment{}, 0, failedSource(source, 0, porep.UnpaddedSize(n), err)
 		} else {
 			source = io.MultiReader(bytes.NewReader(first), source)
 		}
@@ -84,9 +85,9 @@ func readPiece(ctx context.Context, source io.Reader, size porep.UnpaddedSize, o
 	}
 	p.progress.enter(StagePadding, uint64(p.from.length()))
 	var wg sync.WaitGroup
-	for range p.workers() {
+	for _, spot := range spotsFor(p.workers(), p.size) {
 		wg.Go(func() {
-			if fault := failure.Caught(func() { p.work(ctx) }); fault != nil {
+			if fault := failure.Caught(func() { p.work(ctx, spot) }); fault != nil {
 				p.fault.Store(fault)
 				p.fail(-1, fault)
 			}
@@ -170,8 +171,11 @@ func (p *pass) stopped() bool {
 	}
 }
 
-func (p *pass) work(ctx context.Context) {
-	w := worker{pass: p, reading: reading{buf: make([]byte, p.block.Unpadded())}, padded: make([]byte, p.block)}
+func (p *pass) work(ctx context.Context, at spot) {
+	memory, leave := at.enter(3 * int(p.block))
+	defer leave()
+	w := worker{pass: p, reading: reading{buf: memory[:p.block.Unpadded()]}, padded: memory[p.block:][:p.block]}
+	w.hasher.Use(memory[2*p.block:])
 	for !p.stopped() {
 		if ctx.Err() != nil {
 			p.fail(-1, context.Cause(ctx))

@@ -64,6 +64,14 @@ func pathOf(r io.Reader) string {
 	return ""
 }
 
+// failedSource is the error of a source that fails, unless its own knows better.
+func failedSource(r io.Reader, want, got porep.UnpaddedSize, err error) error {
+	if errors.As(err, new(*SourceError)) {
+		return err
+	}
+	return &SourceError{Path: pathOf(r), Want: want, Got: got, Err: err}
+}
+
 // A streamSource is a piece that is read by one goroutine after the other.
 type streamSource struct {
 	r    io.Reader
@@ -93,10 +101,8 @@ func (s *streamSource) claim(r *reading) (block int64, ok bool, err error) {
 			return block, r.n > 0, nil
 		}
 		s.err = &SourceError{Path: pathOf(s.r), Want: s.size, Got: s.done}
-	case errors.As(err, new(*SourceError)): // which knows better
-		s.err = err
 	case err != nil:
-		s.err = &SourceError{Path: pathOf(s.r), Want: s.size, Got: s.done, Err: err}
+		s.err = failedSource(s.r, s.size, s.done, err)
 	}
 	return block, true, s.err
 }
@@ -128,10 +134,8 @@ func endOf(r io.Reader, size porep.UnpaddedSize) error {
 	switch _, err := io.ReadFull(r, more[:]); {
 	case err == nil:
 		return &SourceError{Path: pathOf(r), Want: size, Got: size + 1}
-	case errors.As(err, new(*SourceError)):
-		return err
 	case err != io.EOF:
-		return &SourceError{Path: pathOf(r), Want: size, Got: size, Err: err}
+		return failedSource(r, size, size, err)
 	}
 	return nil
 }

@@ -108,6 +108,24 @@ func KeepOff(m *Machine, busy ...CPU) (*Pinned, error) {
 	}
 }
 
+// PinNode is Pin to all CPUs of a NUMA node that the process may use. The error is a *PinError,
+// also if there are none.
+func PinNode(m *Machine, node NUMAIndex) (*Pinned, error) {
+	n := m.NUMANodes()[node]
+	cpus := n.CPUs.Intersect(m.Allowed())
+	switch {
+	case cpus.Len() == 0:
+		return nil, &PinError{CPU: n.CPUs.first(), Reason: PinAffinity, Detail: fmt.Sprintf("no CPU of NUMA node %d is allowed; allowed are %v", n.ID, m.Allowed())}
+	case !m.live:
+		return nil, &PinError{CPU: cpus.first(), Reason: PinDump, Detail: m.root}
+	}
+	var all []int
+	for cpu := range cpus.All() {
+		all = append(all, int(cpu))
+	}
+	return m.bind(cpus.first(), all)
+}
+
 // bind is Pin to any of some CPUs; cpu stands for them.
 func (m *Machine) bind(cpu CPU, cpus []int) (*Pinned, error) {
 	runtime.LockOSThread()
