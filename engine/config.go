@@ -148,6 +148,9 @@ type Config struct {
 	// MemoryTaken, if not nil, is called once when all of the job's memory has been
 	// taken from the machine.
 	MemoryTaken func()
+	// Begun, if not nil, is called when a batch is about to make its first label: when what an earlier
+	// job has left was read, and disks and cores are free for something else.
+	Begun func()
 	// Done, if not nil, is called for each sector when its batch has ended, with what its
 	// SectorResult will say: sectors of a batch end together, batches of a hasher one after
 	// another. It is called by several goroutines at the same time, and a hasher's next batch

@@ -120,10 +120,10 @@ func (j *job) runBatch(ctx context.Context, h, n int, r *regions) error {
 	p.unwait = unwait
 	first := j.last + 1 // of the lanes that are made
 	unit := lcm(j.shape.chunk(p.kernel), uint64(j.shape.stride))
-	for _, l := range p.lanes {
+	for i, l := range p.lanes {
 		s := j.c.Sectors[l.sector]
 		// Opened even if ctx is done: what an earlier job left, and nothing proves, must go.
-		if err := l.open(opening, s, j.Resolved, unit); err != nil && ctx.Err() == nil {
+		if err := l.open(opening, s, j.Resolved, unit, p.loader(i)); err != nil && ctx.Err() == nil {
 			l.fail(err)
 		} else {
 			first = min(first, l.first)

@@ -24,9 +24,10 @@ type lane struct {
 	begin   uint64 // how many of its nodes are there
 	files   *layers.Set
 	record  *record
-	proved  []proved        // layers of an earlier job
-	before  *durable.Reader // layer first−1, if any
-	digests []LayerDigest   // of layers from first on, if they are wanted
+	proved  []proved                    // layers of an earlier job
+	loaded  struct{ before, part bool } // what of layer first−1, and of layer first, is in memory already
+	before  *durable.Reader             // layer first−1, if any
+	digests []LayerDigest               // of layers from first on, if they are wanted
 
 	dead atomic.Bool
 	mu   sync.Mutex
@@ -36,7 +37,7 @@ type lane struct {
 // open starts the lane's files, and finds where an earlier job has left off: a batch can go on
 // from multiples of unit nodes. It makes sure that the layer before is what it was when it
 // was made, and remembers its blocks: each is looked at again when it is read.
-func (l *lane) open(ctx context.Context, s Sector, r *Resolved, unit uint64) (err error) {
+func (l *lane) open(ctx context.Context, s Sector, r *Resolved, unit uint64, load func(part bool, labels []byte, node uint64) error) (err error) {
 	c, block := &r.c, r.shape.block()
 	l.id, l.first = s.ReplicaID, s.First
 	if c.Digests {
@@ -45,7 +46,7 @@ func (l *lane) open(ctx context.Context, s Sector, r *Resolved, unit uint64) (er
 	if l.files, err = layers.Open(ctx, s.CacheDir, s.WorkDir); err != nil {
 		return err
 	}
-	if err := l.resume(ctx, s, r, unit); err != nil {
+	if err := l.resume(ctx, s, r, unit, load); err != nil {
 		return err
 	}
 	create := l.files.Create
@@ -62,6 +63,11 @@ func (l *lane) open(ctx context.Context, s Sector, r *Resolved, unit uint64) (er
 		return err
 	}
 	return verifySample(ctx, c.Proof, s, s.First-1, samplesBefore, rand.Uint64())
+}
+
+// has reports whether a layer of a batch that begins with layer first was loaded when it was proved.
+func (l *lane) has(layer, first int) bool {
+	return l.first == first && (layer == first-1 && l.loaded.before || layer == first && l.loaded.part)
 }
 
 // samplesBefore is of how many labels the layer that a sector goes on from must be right,

@@ -122,6 +122,7 @@ func (p *pipeline) run(ctx context.Context) {
 		case <-finished:
 		}
 	})
+	p.files.first = p.store.first
 	if p.resumed {
 		if err := p.restore(ctx); err != nil {
 			p.fail(err)
@@ -156,6 +157,25 @@ func (p *pipeline) run(ctx context.Context) {
 	checkpoints.Wait()
 	if p.flow.Stopped() {
 		p.checkpoint(ctx, w)
+	}
+}
+
+// loader puts labels of a lane that are read to prove them where they will be needed, be they of the
+// layer before the batch's first one or a part of that; nil where they are read once more.
+func (p *pipeline) loader(lane int) func(part bool, labels []byte, node uint64) error {
+	if p.job.shape.oneLayer != nil {
+		return nil
+	}
+	var s store
+	s.shape, s.kernel = p.job.shape, p.kernel
+	s.cutLayers(p.regions.layers.Bytes())
+	return func(part bool, labels []byte, node uint64) error {
+		to := s.before(0)
+		if part {
+			to = s.layers[0]
+		}
+		pitch := uint64(p.kernel.Pitch())
+		return p.kernel.Pack(to[node*pitch:][:uint64(len(labels)/porep.NodeSize)*pitch], labels, lane)
 	}
 }
 

@@ -29,8 +29,10 @@ type resuming struct {
 	sector  Sector
 	block   int
 	last    int
-	unit    uint64 // nodes: a batch begins at a multiple of it
-	cached  bool   // a layer in the cache dir is gone on from, though layers are made elsewhere
+	unit    uint64                                            // nodes: a batch begins at a multiple of it
+	load    func(part bool, labels []byte, node uint64) error // where the hasher needs them; nil: it is done later
+	highest int                                               // layer that is whole, by what the manifest says
+	cached  bool                                              // a layer in the cache dir is gone on from, though layers are made elsewhere
 	buffers [][]byte
 }
 
@@ -43,7 +45,7 @@ type proved struct {
 
 // resume looks at what is in the sector's directories, which are locked, and finds the layer and the
 // node that the lane goes on from. What it does not believe it leaves to Create, which removes it.
-func (l *lane) resume(ctx context.Context, s Sector, r *Resolved, unit uint64) error {
+func (l *lane) resume(ctx context.Context, s Sector, r *Resolved, unit uint64, load func(part bool, labels []byte, node uint64) error) error {
 	c := &r.c
 	l.record = newRecord(l.files, c.Proof, s.ReplicaID)
 	l.record.off = c.Keep == KeepLast
@@ -52,7 +54,7 @@ func (l *lane) resume(ctx context.Context, s Sector, r *Resolved, unit uint64) e
 		return err
 	}
 	given := s.First > 1 || c.Digests // the caller goes on by himself
-	rs := &resuming{lane: l, ctx: ctx, c: c, sector: s, block: r.shape.block(), last: r.last, unit: unit}
+	rs := &resuming{lane: l, ctx: ctx, c: c, sector: s, block: r.shape.block(), last: r.last, unit: unit, load: load}
 	switch {
 	case m != nil && given:
 		for _, known := range m.Layers {
@@ -174,6 +176,17 @@ func checkManifest(c *Config, s *Sector) error {
 // prove goes through layers as long as they are what the manifest says.
 func (r *resuming) prove(m *manifest.Manifest) error {
 	size := int64(r.c.Proof.SectorSize())
+	for _, known := range m.Layers {
+		r.highest = max(r.highest, known.Number)
+	}
+	for _, part := range m.Parts {
+		if part.Bytes == size {
+			r.highest = max(r.highest, part.Number)
+		}
+	}
+	if r.highest >= r.last {
+		r.highest = 0 // nothing is made of it
+	}
 	for layer := 1; layer <= r.last; layer++ {
 		known, finished := m.Layer(layer)
 		part, begun := m.Part(layer)
@@ -213,7 +226,7 @@ func (r *resuming) finished(known manifest.Layer) (bool, error) {
 	var sums *durable.Sums
 	var mark durable.Mark
 	for try := 0; try < 2 && err == nil && hash != known.Hash; try++ { // a disk may err once
-		hash, sums, mark, err = r.read(file)
+		hash, sums, mark, err = r.read(file, known.Number)
 	}
 	if err == nil && hash == known.Hash {
 		err = r.files.Dir().Remove(durable.TempName(layers.Name(known.Number)))
@@ -244,6 +257,9 @@ func (r *resuming) goOn(known manifest.Layer, before *durable.Reader, mark durab
 	if r.before != nil {
 		r.before.Close()
 	}
+	if r.load != nil && known.Number == r.highest {
+		r.loaded.before = true
+	}
 	if cached {
 		r.cached = true
 		r.files.Stays(known.Number)
@@ -255,7 +271,7 @@ func (r *resuming) goOn(known manifest.Layer, before *durable.Reader, mark durab
 }
 
 // read reads a layer whole. One that can be no layer is fs.ErrInvalid.
-func (r *resuming) read(file *durable.Reader) (hash manifest.Hash, sums *durable.Sums, mark durable.Mark, err error) {
+func (r *resuming) read(file *durable.Reader, layer int) (hash manifest.Hash, sums *durable.Sums, mark durable.Mark, err error) {
 	size := r.c.Proof.SectorSize()
 	info, err := file.File().Stat()
 	if err != nil {
@@ -269,11 +285,23 @@ func (r *resuming) read(file *durable.Reader) (hash manifest.Hash, sums *durable
 	}
 	tree := manifest.NewTree(size)
 	sums = durable.NewSums(info.Size(), r.block)
-	err = tree.AddFrom(r.ctx, info.Size(), r.room(), func(b []byte, off int64) error { return file.Read(r.c.way(), b, off) }, sums.Add)
+	err = tree.AddFrom(r.ctx, info.Size(), r.room(), func(b []byte, off int64) error { return file.Read(r.c.way(), b, off) }, func(b []byte, off int64) error {
+		sums.Add(b, off)
+		return r.loadBefore(layer, b, off)
+	})
 	if err == nil {
 		hash, err = tree.Root()
 	}
 	return hash, sums, mark, err
+}
+
+// loadBefore puts labels where the hasher will need them, if they are of the last layer that a manifest
+// has as finished, or whole: then they need not be read once more.
+func (r *resuming) loadBefore(layer int, b []byte, off int64) error {
+	if r.load == nil || layer != r.highest {
+		return nil
+	}
+	return r.load(false, b, uint64(off)/porep.NodeSize)
 }
 
 // room are buffers for reading.
@@ -296,14 +324,24 @@ func (r *resuming) part(part manifest.Part, known manifest.Layer) (whole bool, e
 		begin -= begin % r.unit
 	}
 	trusted := int64(begin) * porep.NodeSize // what is behind is written again
+	whole = part.Bytes == int64(r.c.Proof.SectorSize())
 	tree := r.record.tree(part.Number)
 	var hash manifest.Hash
 	for try := 0; try < 2 && err == nil && hash != part.Hash; try++ { // a disk may err once
 		err = tree.AddFrom(r.ctx, part.Bytes, r.room(), func(b []byte, off int64) error { return w.Raw(r.c.way(), b, off) },
-			func(b []byte, off int64) {
-				if off < trusted {
-					w.Trust(b[:min(int64(len(b)), trusted-off)], off)
+			func(b []byte, off int64) error {
+				if off >= trusted {
+					return nil
 				}
+				b = b[:min(int64(len(b)), trusted-off)]
+				w.Trust(b, off)
+				if whole {
+					return r.loadBefore(part.Number, b, off)
+				}
+				if r.load != nil {
+					return r.load(true, b, uint64(off)/porep.NodeSize)
+				}
+				return nil
 			})
 		if err == nil {
 			hash, err = tree.Sum(part.Bytes)
@@ -317,23 +355,30 @@ func (r *resuming) part(part manifest.Part, known manifest.Layer) (whole bool, e
 		r.record.forget(part.Number)
 		return false, nil
 	}
-	if part.Bytes < int64(r.c.Proof.SectorSize()) {
+	if !whole {
 		r.record.setPart(part)
-		r.begin = begin
+		r.begin, r.loaded.part = begin, r.load != nil
 		return false, nil
 	}
 	if err := r.files.Dir().Remove(layers.Name(part.Number)); err != nil { // what has the name is not it
 		return false, err
 	}
 	w.Resume(part.Bytes)
-	if err := w.Commit(r.ctx); err != nil {
+	if err := w.CommitTrusted(r.ctx); err != nil {
 		if r.ctx.Err() != nil {
 			return false, context.Cause(r.ctx)
 		}
 		return false, fmt.Errorf("layer %d: %w", part.Number, err)
 	}
 	r.record.forget(part.Number)
-	return r.finished(known)
+	file, _, err := r.files.Find(part.Number)
+	if err != nil {
+		return false, fmt.Errorf("layer %d: %w", part.Number, err)
+	}
+	made := w.Made()
+	file.Trust(made.Sums)
+	r.goOn(known, file, made.Mark, made.Sums, false)
+	return true, nil
 }
 
 // sample goes on from layers that no manifest proves, as long as a sample of their labels is
@@ -352,7 +397,7 @@ func (r *resuming) sample() error {
 		if !cached {
 			s.CacheDir = s.dir()
 		}
-		hash, sums, mark, err := r.read(file)
+		hash, sums, mark, err := r.read(file, layer)
 		wrong := false
 		if err == nil {
 			err = verifySample(r.ctx, r.c.Proof, s, layer, samplesUnproven, rand.Uint64())
