@@ -15,7 +15,6 @@ import (
 	"github.com/sdr-engine/sdr/hugepages"
 	"github.com/sdr-engine/sdr/internal/durable"
 	"github.com/sdr-engine/sdr/internal/failure"
-	"github.com/sdr-engine/sdr/internal/layers"
 	"github.com/sdr-engine/sdr/placement"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/topology"
@@ -122,9 +121,10 @@ type Config struct {
 	// made have their names: with ErrDrained, unless all are done. Default: it does not.
 	Drain <-chan struct{}
 
-	// Keep is which layers stay. With KeepLast, each is removed as soon as two later ones are on
-	// the disk and were read back: three at most are there at a time, and at the end the last,
-	// the key, and the one before it, by which it can be verified. Default: KeepAll.
+	// Keep is which layers stay. With KeepLast, each is removed as soon as the next one is on the
+	// disk, was read back and noted in the manifest: a job goes on from that. So two at most are there
+	// at a time, and, while one is read back, an eighth of the next; at the end the last, the
+	// key, and the one before it, by which it can be verified. Default: KeepAll.
 	Keep Keep
 
 	// Patience is for how long a write waits, and is tried again, while a file system is full, a
@@ -302,7 +302,7 @@ func (k Keep) Kept(last int) (first, to int) {
 }
 
 // keptBefore is how many layers before the last stay with KeepLast.
-const keptBefore = layers.Few - 2
+const keptBefore = 1
 
 // Writing is the way to the disk of finished labels.
 type Writing int

@@ -164,7 +164,8 @@ func (j *job) finish(ctx context.Context, l *lane) error {
 	if err := l.recheck(ctx, j.c.Sectors[l.sector], j.Resolved); err != nil {
 		return err
 	}
-	if err := l.record.complete(ctx, j.c.DropManifest && l.files.Cache() == nil); err != nil {
+	first, _ := j.c.Keep.Kept(j.last)
+	if err := l.record.complete(ctx, first, j.c.DropManifest && l.files.Cache() == nil); err != nil {
 		return err
 	}
 	if err := j.deliver(ctx, l); err != nil {

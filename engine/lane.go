@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -49,20 +50,32 @@ func (l *lane) open(ctx context.Context, s Sector, r *Resolved, unit uint64, loa
 	if err := l.resume(ctx, s, r, unit, load); err != nil {
 		return err
 	}
+	if l.first > 1 && l.before == nil {
+		if err := l.goOnAsTold(ctx, s, c, block); err != nil {
+			return err
+		}
+	}
 	create := l.files.Create
 	if c.Keep == KeepLast {
 		create = l.files.CreateFew
 	}
-	if err := create(l.first, r.last, c.Proof.SectorSize(), block); err != nil || l.first == 1 || l.before != nil {
-		return err
-	}
+	return create(l.first, r.last, c.Proof.SectorSize(), block)
+}
+
+// goOnAsTold goes on from the layer that the caller says. One of those before it is missing only where
+// not all are kept.
+func (l *lane) goOnAsTold(ctx context.Context, s Sector, c *Config, block int) (err error) {
 	if l.before, err = durable.Open(ctx, layers.Path(s.CacheDir, l.first-1)); err != nil {
 		return fmt.Errorf("opening layer %d: %w", l.first-1, err)
 	}
 	if err := l.trustBefore(ctx, s, c, block); err != nil {
 		return err
 	}
-	return verifySample(ctx, c.Proof, s, s.First-1, samplesBefore, rand.Uint64())
+	err = verifySample(ctx, c.Proof, s, s.First-1, samplesBefore, rand.Uint64())
+	if c.Keep == KeepLast && errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 // has reports whether a layer of a batch that begins with layer first was loaded when it was proved.
@@ -105,12 +118,18 @@ func (l *lane) close() {
 	}
 }
 
-// dropOld removes layers that are not kept, now that one more is on the disk.
-func (l *lane) dropOld(safe int) error {
-	if l.before != nil && safe > l.first { // nothing is read there any more
+// dropOld removes layers that are not kept, now that one more is on the disk, and noted.
+func (l *lane) dropOld(safe, last int) error {
+	if l.before != nil && safe >= l.first { // nothing is read there any more, but to check labels now and then
 		l.before.Close() // or its blocks stay
 	}
-	return l.files.Safe(safe, keptBefore+1)
+	later := 1
+	if safe == last {
+		later += keptBefore
+	} else {
+		l.record.drop(safe - 1)
+	}
+	return l.files.Safe(safe, later)
 }
 
 // writer is the file of a layer; nil if the lane does not make that layer, or not

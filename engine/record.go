@@ -28,7 +28,7 @@ const (
 type record struct {
 	files *layers.Set
 	size  porep.SectorSize
-	off   bool // nothing is noted: layers go before the job ends
+	off   bool // nothing is noted
 
 	mu       sync.Mutex
 	m        manifest.Manifest
@@ -144,6 +144,23 @@ func (r *record) setLayer(l manifest.Layer) {
 	slices.SortFunc(r.m.Layers, func(a, b manifest.Layer) int { return a.Number - b.Number })
 }
 
+// drop forgets a layer that is not kept. That shows in the file with the next change.
+func (r *record) drop(layer int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.m.Layers = slices.DeleteFunc(r.m.Layers, func(l manifest.Layer) bool { return l.Number == layer })
+}
+
+// saved makes sure that all is on the disk that is known.
+func (r *record) saved(ctx context.Context) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.unsaved {
+		return nil
+	}
+	return r.save(ctx)
+}
+
 // save writes the manifest, also when the job is to end.
 func (r *record) save(ctx context.Context) error {
 	if r.off {
@@ -157,11 +174,14 @@ func (r *record) save(ctx context.Context) error {
 	return nil
 }
 
-// complete makes sure that the manifest of a sector that is done is on the disk, or, if it is to be
-// dropped, gone.
-func (r *record) complete(ctx context.Context, drop bool) error {
+// complete makes sure that the manifest of a sector that is done, of layers from first on, is on the
+// disk, or, if it is to be dropped, gone.
+func (r *record) complete(ctx context.Context, first int, drop bool) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	before := len(r.m.Layers)
+	r.m.Layers = slices.DeleteFunc(r.m.Layers, func(l manifest.Layer) bool { return l.Number < first })
+	r.unsaved = r.unsaved || len(r.m.Layers) < before
 	if drop {
 		r.off = true
 		return r.files.Dir().Remove(manifest.Name)

@@ -48,7 +48,6 @@ type proved struct {
 func (l *lane) resume(ctx context.Context, s Sector, r *Resolved, unit uint64, load func(part bool, labels []byte, node uint64) error) error {
 	c := &r.c
 	l.record = newRecord(l.files, c.Proof, s.ReplicaID)
-	l.record.off = c.Keep == KeepLast
 	m, err := leftIn(c, &s, l.files.Dir(), l.files.Cache())
 	if err != nil {
 		return err
@@ -118,9 +117,6 @@ func manifestOf(dir *durable.Dir, c *Config, s *Sector) (*manifest.Manifest, err
 		err = m.Of(filepath.Dir(path), c.Proof, s.ReplicaID)
 	}
 	if err == nil {
-		if c.Keep == KeepLast { // not all of its layers can be there
-			m = nil
-		}
 		return m, nil
 	}
 	known := true
@@ -173,7 +169,8 @@ func checkManifest(c *Config, s *Sector) error {
 	return nil // another job is at work: others say so
 }
 
-// prove goes through layers as long as they are what the manifest says.
+// prove finds what is as the manifest says: all layers from the first on, or, where only the last ones
+// are kept, the last that is whole. Of those that are kept at the end none may be missing.
 func (r *resuming) prove(m *manifest.Manifest) error {
 	size := int64(r.c.Proof.SectorSize())
 	for _, known := range m.Layers {
@@ -184,10 +181,26 @@ func (r *resuming) prove(m *manifest.Manifest) error {
 			r.highest = max(r.highest, part.Number)
 		}
 	}
+	start := 1
+	if r.c.Keep == KeepLast {
+		start, _ = r.c.Keep.Kept(r.last)
+		start = max(1, min(start, r.highest))
+	}
 	if r.highest >= r.last {
 		r.highest = 0 // nothing is made of it
 	}
-	for layer := 1; layer <= r.last; layer++ {
+	for ; start >= 1 && r.first == 1 && r.begin == 0; start-- {
+		if err := r.proveFrom(m, start); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// proveFrom goes through layers from one on as long as they are what the manifest says.
+func (r *resuming) proveFrom(m *manifest.Manifest, start int) error {
+	size := int64(r.c.Proof.SectorSize())
+	for layer := start; layer <= r.last; layer++ {
 		known, finished := m.Layer(layer)
 		part, begun := m.Part(layer)
 		if !finished && !begun {
@@ -205,7 +218,7 @@ func (r *resuming) prove(m *manifest.Manifest) error {
 				continue
 			}
 		}
-		if !begun {
+		if !begun || part.Bytes < size && r.first != layer {
 			return nil
 		}
 		if there, err := r.part(part, known); err != nil || !there {
@@ -418,7 +431,11 @@ func (r *resuming) sample() error {
 
 // recheck makes sure that layers that the lane went on from are still there, as they were.
 func (l *lane) recheck(ctx context.Context, s Sector, r *Resolved) error {
+	first, _ := r.c.Keep.Kept(r.last)
 	for _, p := range l.proved {
+		if p.layer < first { // it may have gone
+			continue
+		}
 		same, err := p.Mark.Same()
 		if err != nil {
 			return err

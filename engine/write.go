@@ -46,7 +46,7 @@ func (p *pipeline) write(ctx context.Context, w *writing, buffer []byte) {
 		if !p.flow.Wait(&p.flow.Made, func() bool { return p.flow.Labelled.Load() >= (n+1)*chunk }) {
 			return
 		}
-		if !p.beginLayer(w, index) {
+		if !p.beginLayer(w, index, node+chunk) {
 			return
 		}
 		p.writeChunk(buffer, index, node, chunk)
@@ -62,10 +62,10 @@ func (p *pipeline) write(ctx context.Context, w *writing, buffer []byte) {
 	}
 }
 
-// beginLayer readies a layer's files, where not all of them were when the batch began: there is room
-// for them when the layer before is on the disk, and one before that was dropped. False means that
-// the batch was stopped.
-func (p *pipeline) beginLayer(w *writing, index int) bool {
+// beginLayer readies a layer's files to be written up to a node, where not all of them were when the
+// batch began: there is room for all of it when the layer before is on the disk, and the one before that
+// was dropped, and for a part of it before. False means that the batch was stopped.
+func (p *pipeline) beginLayer(w *writing, index int, to uint64) bool {
 	if p.job.c.Keep != KeepLast {
 		return true
 	}
@@ -74,10 +74,11 @@ func (p *pipeline) beginLayer(w *writing, index int) bool {
 		if l.writer(layer) == nil || layer < l.first+layers.FewBegun(l.first) {
 			continue
 		}
-		if !p.flow.Wait(&p.flow.Made, func() bool { return w.committed.Load() >= int64(index) }) {
+		room := func() bool { return w.committed.Load() >= int64(index) }
+		if to > p.store.nodes/layers.FewAhead && !p.flow.Wait(&p.flow.Made, room) {
 			return false
 		}
-		if err := l.files.Begin(layer); err != nil {
+		if err := l.files.Begin(layer, room()); err != nil {
 			l.fail(fmt.Errorf("layer %d: %w", layer, err))
 		}
 	}
@@ -145,7 +146,9 @@ func (p *pipeline) commit(ctx context.Context, index int) {
 		slow := p.store.nodes*porep.NodeSize > slowCommit || p.job.c.CheckpointEvery > 0
 		err := l.record.finish(ctx, layer, p.kernel.Name, slow, func() error { return file.Commit(ctx) })
 		if err == nil && p.job.c.Keep == KeepLast {
-			err = l.dropOld(layer)
+			if err = l.record.saved(ctx); err == nil {
+				err = l.dropOld(layer, p.job.last)
+			}
 		}
 		switch {
 		case err != nil && ctx.Err() != nil:
