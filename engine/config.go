@@ -105,8 +105,15 @@ type Config struct {
 	Resume Resume
 	// CheckpointEvery is how much time may pass until what is labelled of a layer is on the disk
 	// and noted there, so that a job that ends before its time goes on from there. Negative:
-	// only layers that are finished are noted. Default: 3 seconds.
+	// only layers that are finished are noted. What is written at a time is 4 MiB, or 1 MiB of each of
+	// several lanes: a layer that has less is noted when it is whole. Default: 3 seconds.
 	CheckpointEvery time.Duration
+
+	// Unnoted, if not nil, is told an error when it cannot be noted how far a sector is, so that what is
+	// labelled from then on is made again if the job ends before its time, and nil when it is noted
+	// again. The job goes on, and tries it each time. It is called by several goroutines, of one
+	// sector not at the same time.
+	Unnoted func(sector int, err error)
 
 	// DropManifest removes a sector's manifest when it is done, for hosts that want nothing in a cache
 	// dir that they do not know. Default: it stays, for who verifies the sector.

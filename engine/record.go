@@ -30,6 +30,10 @@ type record struct {
 	size  porep.SectorSize
 	off   bool // nothing is noted
 
+	telling sync.Mutex
+	tell    func(error) // nil: nobody is told
+	wrong   error       // that was told last
+
 	mu       sync.Mutex
 	m        manifest.Manifest
 	unsaved  bool         // m says more than its file
@@ -96,6 +100,20 @@ func (r *record) checkpoint(ctx context.Context, layer int, kernel string, bytes
 	return nil
 }
 
+// noted tells the caller when it begins to fail, and when it goes well again, that something is noted.
+func (r *record) noted(err error) {
+	if r.tell == nil {
+		return
+	}
+	r.telling.Lock()
+	defer r.telling.Unlock()
+	if (err == nil) == (r.wrong == nil) {
+		return
+	}
+	r.wrong = err
+	r.tell(err)
+}
+
 // forget gives up what was known of a layer that is being made.
 func (r *record) forget(layer int) {
 	r.treesMu.Lock()
@@ -117,7 +135,7 @@ func (r *record) dropPart(layer int) {
 func (r *record) finish(ctx context.Context, layer int, kernel string, slow bool, commit func() error) error {
 	if slow {
 		// If it fails, more is made again after a crash.
-		_ = r.checkpoint(ctx, layer, kernel, int64(r.size))
+		r.noted(r.checkpoint(ctx, layer, kernel, int64(r.size)))
 	}
 	r.mu.Lock()
 	r.finished[layer] = true // its file is commit's from here on
@@ -131,9 +149,10 @@ func (r *record) finish(ctx context.Context, layer int, kernel string, slow bool
 	}
 	r.forget(layer)
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	r.setLayer(manifest.Layer{Number: layer, Hash: hash, Kernel: kernel, Checked: manifest.CheckedReadBack})
-	_ = r.save(ctx) // close says what is wrong if no later one goes well
+	err = r.save(ctx)
+	r.mu.Unlock()
+	r.noted(err) // if no later one goes well the sector fails at its end
 	return nil
 }
 
@@ -217,7 +236,7 @@ func (p *pipeline) keepCheckpoints(ctx context.Context, w *writing, ended <-chan
 	}
 }
 
-// checkpoint notes how far the batch is. What fails is tried again the next time.
+// checkpoint notes how far the batch is. What fails is told, and tried again the next time.
 func (p *pipeline) checkpoint(ctx context.Context, w *writing) {
 	index, bytes := w.there(p.store)
 	if index >= p.layers || p.job.c.CheckpointEvery < 0 || p.unnoted {
@@ -229,7 +248,7 @@ func (p *pipeline) checkpoint(ctx context.Context, w *writing) {
 		if l.writer(layer) == nil {
 			continue
 		}
-		_ = l.record.checkpoint(ctx, layer, p.kernel.Name, bytes)
+		l.record.noted(l.record.checkpoint(ctx, layer, p.kernel.Name, bytes))
 	}
 }
 

@@ -48,6 +48,9 @@ type proved struct {
 func (l *lane) resume(ctx context.Context, s Sector, r *Resolved, unit uint64, load func(part bool, labels []byte, node uint64) error) error {
 	c := &r.c
 	l.record = newRecord(l.files, c.Proof, s.ReplicaID)
+	if c.Unnoted != nil {
+		l.record.tell = func(err error) { c.Unnoted(l.sector, err) }
+	}
 	m, err := leftIn(c, &s, l.files.Dir(), l.files.Cache())
 	if err != nil {
 		return err
