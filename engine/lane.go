@@ -30,9 +30,10 @@ type lane struct {
 	before  *durable.Reader             // layer first−1, if any
 	digests []LayerDigest               // of layers from first on, if they are wanted
 
-	dead atomic.Bool
-	mu   sync.Mutex
-	err  error
+	lastIs atomic.Bool // on the disk
+	dead   atomic.Bool
+	mu     sync.Mutex
+	err    error
 }
 
 // open starts the lane's files, and finds where an earlier job has left off: a batch can go on
@@ -123,8 +124,11 @@ func (l *lane) dropOld(safe, last int) error {
 	if l.before != nil && safe >= l.first { // nothing is read there any more, but to check labels now and then
 		l.before.Close() // or its blocks stay
 	}
-	later := 1
 	if safe == last {
+		l.lastIs.Store(true) // the first two layers may come in any order
+	}
+	later := 1
+	if l.lastIs.Load() {
 		later += keptBefore
 	} else {
 		l.record.drop(safe - 1)
