@@ -111,13 +111,15 @@ test: ## the tests
 test-long: ## the tests with the long ones: whole 512 MiB sectors
 	SDR_LONG_TESTS=1 go test -timeout=20m $$(go list ./... | grep -v /internal/lint$$) # those are make vet's
 
-# The golden sector, and how many kills.
-SDR_KILL_SECTOR ?= visible-512MiB-1.1-16
-SDR_KILL_ROUNDS ?= 20
+# How many kills of sectors of 8 MiB, and of 512 MiB: 200 in all.
+KILLS_8MIB ?= 150
+KILLS_512MIB ?= 50
 
 .PHONY: kill
-kill: ## pc1 of a 512 MiB sector, killed at random moments and run again: SDR_KILL_ROUNDS=20
-	SDR_KILL_SECTOR=$(SDR_KILL_SECTOR) SDR_KILL_ROUNDS=$(SDR_KILL_ROUNDS) go test -timeout=2h -count=1 -run='^TestKilled$$' -v ./cmd/sdrbench
+kill: ## pc1 of sectors of 8 and of 512 MiB, in both memory modes, killed at 200 random moments and run again (some 20 minutes)
+	SDR_KILL_SECTOR=zero-8MiB-1.1 SDR_KILL_ROUNDS=$(KILLS_8MIB) go test -timeout=30m -count=1 -run='^TestKilled$$' -v ./cmd/sdrbench
+	SDR_KILL_SECTOR=visible-512MiB-1.1-16 SDR_KILL_ROUNDS=$(KILLS_512MIB) go test -timeout=40m -count=1 -run='^TestKilled$$' -v ./cmd/sdrbench
+	SDR_LONG_TESTS=1 go test -timeout=10m -count=1 -run='^TestKilledWorkDir$$' -v ./cmd/sdrbench
 
 .PHONY: race
 race: ## the short tests under the race detector (needs a C compiler)

@@ -178,7 +178,7 @@ func (r *Resolved) checkSectors() (errs []error) {
 			switch fi, err := os.Stat(path); {
 			case err == nil && !fi.Mode().IsRegular():
 				fail("cache dir", "%s is there and is not a file (%s)", path, fi.Mode().Type())
-			case c.Keep == KeepLast && layer < s.First-2: // it may have been dropped
+			case c.Keep == KeepLast && layer < s.First-1: // it may have been dropped
 			case layer < s.First && err != nil:
 				fail("first layer", "%d, but layer %d is missing: %v", s.First, layer, err)
 			case layer < s.First && fi.Size() != int64(c.Proof.SectorSize()):

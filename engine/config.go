@@ -15,7 +15,6 @@ import (
 	"github.com/sdr-engine/sdr/hugepages"
 	"github.com/sdr-engine/sdr/internal/durable"
 	"github.com/sdr-engine/sdr/internal/failure"
-	"github.com/sdr-engine/sdr/internal/layers"
 	"github.com/sdr-engine/sdr/placement"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/topology"
@@ -110,8 +109,15 @@ type Config struct {
 	Resume Resume
 	// CheckpointEvery is how much time may pass until what is labelled of a layer is on the disk
 	// and noted there, so that a job that ends before its time goes on from there. Negative:
-	// only layers that are finished are noted. Default: 3 seconds.
+	// only layers that are finished are noted. What is written at a time is 4 MiB, or 1 MiB of each of
+	// several lanes: a layer that has less is noted when it is whole. Default: 3 seconds.
 	CheckpointEvery time.Duration
+
+	// Unnoted, if not nil, is told an error when it cannot be noted how far a sector is, so that what is
+	// labelled from then on is made again if the job ends before its time, and nil when it is noted
+	// again. The job goes on, and tries it each time. It is called by several goroutines, of one
+	// sector not at the same time.
+	Unnoted func(sector int, err error)
 
 	// DropManifest removes a sector's manifest when it is done, for hosts that want nothing in a cache
 	// dir that they do not know. Default: it stays, for who verifies the sector.
@@ -132,9 +138,10 @@ type Config struct {
 	// made have their names: with ErrDrained, unless all are done. Default: it does not.
 	Drain <-chan struct{}
 
-	// Keep is which layers stay. With KeepLast, each is removed as soon as two later ones are on
-	// the disk and were read back: three at most are there at a time, and at the end the last,
-	// the key, and the one before it, by which it can be verified. Default: KeepAll.
+	// Keep is which layers stay. With KeepLast, each is removed as soon as the next one is on the
+	// disk, was read back and noted in the manifest: a job goes on from that. So two at most are there
+	// at a time, and, while one is read back, an eighth of the next; at the end the last, the
+	// key, and the one before it, by which it can be verified. Default: KeepAll.
 	Keep Keep
 
 	// Patience is for how long a write waits, and is tried again, while a file system is full, a
@@ -158,6 +165,9 @@ type Config struct {
 	// MemoryTaken, if not nil, is called once when all of the job's memory has been
 	// taken from the machine.
 	MemoryTaken func()
+	// Begun, if not nil, is called when a batch is about to make its first label: when what an earlier
+	// job has left was read, and disks and cores are free for something else.
+	Begun func()
 	// Done, if not nil, is called for each sector when its batch has ended, with what its
 	// SectorResult will say: sectors of a batch end together, batches of a hasher one after
 	// another. It is called by several goroutines at the same time, and a hasher's next batch
@@ -315,7 +325,7 @@ func (k Keep) Kept(last int) (first, to int) {
 }
 
 // keptBefore is how many layers before the last stay with KeepLast.
-const keptBefore = layers.Few - 2
+const keptBefore = 1
 
 // Writing is the way to the disk of finished labels.
 type Writing int

@@ -26,6 +26,9 @@ func (p *pipeline) hash() error {
 	if p.job.c.StrictNUMA && !p.waitFor(WaitMemory, &p.regions.gate, p.regions.there.Load) {
 		return nil // why is in p.err
 	}
+	if p.job.c.Begun != nil {
+		p.job.c.Begun()
+	}
 	s, c := p.store, p.counters
 	r := sha256.Span{ReplicaIDs: replicaIDs(p.lanes, p.kernel.Lanes)}
 	chunk := s.chunk(p.kernel)

@@ -123,9 +123,9 @@ func (j *job) runBatch(ctx context.Context, h, n int, r *regions) error {
 	defer unwait()
 	p.unwait = unwait
 	unit := lcm(j.shape.chunk(p.kernel), uint64(j.shape.stride))
-	p.eachLane(func(l *lane) {
+	p.eachLane(func(i int, l *lane) {
 		// Opened even if ctx is done: what an earlier job left, and nothing proves, must go.
-		if err := l.open(opening, j.c.Sectors[l.sector], j.Resolved, unit); err != nil && ctx.Err() == nil {
+		if err := l.open(opening, j.c.Sectors[l.sector], j.Resolved, unit, p.loader(i)); err != nil && ctx.Err() == nil {
 			l.fail(err)
 		}
 	})
@@ -149,7 +149,7 @@ func (j *job) runBatch(ctx context.Context, h, n int, r *regions) error {
 		}
 	}
 	ended := p.err
-	p.eachLane(func(l *lane) {
+	p.eachLane(func(_ int, l *lane) {
 		if ended == nil && l.failure() == nil {
 			if err := j.finish(ctx, l); err != nil {
 				l.fail(err)
@@ -174,7 +174,8 @@ func (j *job) finish(ctx context.Context, l *lane) error {
 	if err := l.recheck(ctx, j.c.Sectors[l.sector], j.Resolved); err != nil {
 		return err
 	}
-	if err := l.record.complete(ctx, (j.c.DropManifest || j.c.Bare) && l.files.Cache() == nil); err != nil {
+	first, _ := j.c.Keep.Kept(j.last)
+	if err := l.record.complete(ctx, first, (j.c.DropManifest || j.c.Bare) && l.files.Cache() == nil); err != nil {
 		return err
 	}
 	if err := j.deliver(ctx, l); err != nil {

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -24,19 +25,21 @@ type lane struct {
 	begin   uint64 // how many of its nodes are there
 	files   *layers.Set
 	record  *record
-	proved  []proved        // layers of an earlier job
-	before  *durable.Reader // layer first−1, if any
-	digests []LayerDigest   // of layers from first on, if they are wanted
+	proved  []proved                    // layers of an earlier job
+	loaded  struct{ before, part bool } // what of layer first−1, and of layer first, is in memory already
+	before  *durable.Reader             // layer first−1, if any
+	digests []LayerDigest               // of layers from first on, if they are wanted
 
-	dead atomic.Bool
-	mu   sync.Mutex
-	err  error
+	lastIs atomic.Bool // on the disk
+	dead   atomic.Bool
+	mu     sync.Mutex
+	err    error
 }
 
 // open starts the lane's files, and finds where an earlier job has left off: a batch can go on
 // from multiples of unit nodes. It makes sure that the layer before is what it was when it
 // was made, and remembers its blocks: each is looked at again when it is read.
-func (l *lane) open(ctx context.Context, s Sector, r *Resolved, unit uint64) (err error) {
+func (l *lane) open(ctx context.Context, s Sector, r *Resolved, unit uint64, load func(part bool, labels []byte, node uint64) error) (err error) {
 	c, block := &r.c, r.shape.block()
 	l.id, l.first = s.ReplicaID, s.First
 	if c.Digests {
@@ -45,23 +48,40 @@ func (l *lane) open(ctx context.Context, s Sector, r *Resolved, unit uint64) (er
 	if l.files, err = layers.Open(ctx, s.CacheDir, s.WorkDir); err != nil {
 		return err
 	}
-	if err := l.resume(ctx, s, r, unit); err != nil {
+	if err := l.resume(ctx, s, r, unit, load); err != nil {
 		return err
+	}
+	if l.first > 1 && l.before == nil {
+		if err := l.goOnAsTold(ctx, s, c, block); err != nil {
+			return err
+		}
 	}
 	create := l.files.Create
 	if c.Keep == KeepLast {
 		create = l.files.CreateFew
 	}
-	if err := create(l.first, r.last, c.Proof.SectorSize(), block); err != nil || l.first == 1 || l.before != nil {
-		return err
-	}
+	return create(l.first, r.last, c.Proof.SectorSize(), block)
+}
+
+// goOnAsTold goes on from the layer that the caller says. One of those before it is missing only where
+// not all are kept.
+func (l *lane) goOnAsTold(ctx context.Context, s Sector, c *Config, block int) (err error) {
 	if l.before, err = durable.Open(ctx, layers.Path(s.CacheDir, l.first-1)); err != nil {
 		return fmt.Errorf("opening layer %d: %w", l.first-1, err)
 	}
 	if err := l.trustBefore(ctx, s, c, block); err != nil {
 		return err
 	}
-	return verifySample(ctx, c.Proof, s, s.First-1, samplesBefore, rand.Uint64()) // #nosec G404 -- no secret: which labels are looked at
+	err = verifySample(ctx, c.Proof, s, s.First-1, samplesBefore, rand.Uint64()) // #nosec G404 -- no secret: which labels are looked at
+	if c.Keep == KeepLast && errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// has reports whether a layer of a batch that begins with layer first was loaded when it was proved.
+func (l *lane) has(layer, first int) bool {
+	return l.first == first && (layer == first-1 && l.loaded.before || layer == first && l.loaded.part)
 }
 
 // samplesBefore is of how many labels the layer that a sector goes on from must be right,
@@ -99,12 +119,21 @@ func (l *lane) close() {
 	}
 }
 
-// dropOld removes layers that are not kept, now that one more is on the disk.
-func (l *lane) dropOld(safe int) error {
-	if l.before != nil && safe > l.first { // nothing is read there any more
+// dropOld removes layers that are not kept, now that one more is on the disk, and noted.
+func (l *lane) dropOld(safe, last int) error {
+	if l.before != nil && safe >= l.first { // nothing is read there any more, but to check labels now and then
 		l.before.Close() // or its blocks stay
 	}
-	return l.files.Safe(safe, keptBefore+1)
+	if safe == last {
+		l.lastIs.Store(true) // the first two layers may come in any order
+	}
+	later := 1
+	if l.lastIs.Load() {
+		later += keptBefore
+	} else {
+		l.record.drop(safe - 1)
+	}
+	return l.files.Safe(safe, later)
 }
 
 // writer is the file of a layer; nil if the lane does not make that layer, or not

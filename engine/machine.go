@@ -69,7 +69,9 @@ func (r *Resolved) files() (all []File) {
 		for layer := max(1, s.First); layer <= r.last; layer++ {
 			size := uint64(r.c.Proof.SectorSize())
 			if r.c.Keep == KeepLast && layer >= max(1, s.First)+layers.FewBegun(max(1, s.First)) {
-				size = 0 // its room is that of one that is dropped
+				if size = 0; layer == max(1, s.First)+layers.FewBegun(max(1, s.First)) { // its room is that of one that is dropped
+					size = uint64(r.c.Proof.SectorSize()) / layers.FewAhead
+				}
 			}
 			if s.WorkDir != "" && oneFile(layers.Path(s.WorkDir, layer), layers.Path(s.CacheDir, layer)) {
 				size = 0 // a job was killed while it gave it its other name

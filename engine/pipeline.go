@@ -140,6 +140,7 @@ func (p *pipeline) run(ctx context.Context) {
 		case <-finished:
 		}
 	})
+	p.files.first = p.store.first
 	var err error
 	if p.store.fwd != nil {
 		err = p.store.fwd.Open(ctx)
@@ -186,6 +187,25 @@ func (p *pipeline) run(ctx context.Context) {
 	checkpoints.Wait()
 	if p.flow.Stopped() {
 		p.checkpoint(ctx, w)
+	}
+}
+
+// loader puts labels of a lane that are read to prove them where they will be needed, be they of the
+// layer before the batch's first one or a part of that; nil where they are read once more.
+func (p *pipeline) loader(lane int) func(part bool, labels []byte, node uint64) error {
+	if p.job.shape.oneLayer != nil || p.job.shape.forward != nil {
+		return nil
+	}
+	var s store
+	s.shape, s.kernel = p.job.shape, p.kernel
+	s.cutLayers(p.regions.layers.Bytes())
+	return func(part bool, labels []byte, node uint64) error {
+		to := s.before(0)
+		if part {
+			to = s.layers[0]
+		}
+		pitch := uint64(p.kernel.Pitch())
+		return p.kernel.Pack(to[node*pitch:][:uint64(len(labels)/porep.NodeSize)*pitch], labels, lane)
 	}
 }
 
@@ -242,9 +262,9 @@ func (p *pipeline) stop() {
 const lanesAtOnce = 4
 
 // eachLane does something with the files of all lanes, a few at a time.
-func (p *pipeline) eachLane(do func(l *lane)) {
+func (p *pipeline) eachLane(do func(i int, l *lane)) {
 	if len(p.lanes) == 1 {
-		do(p.lanes[0])
+		do(0, p.lanes[0])
 		return
 	}
 	var wg sync.WaitGroup
@@ -253,7 +273,7 @@ func (p *pipeline) eachLane(do func(l *lane)) {
 		failure.Go(&wg, p.fail, func() {
 			defer p.job.keepOff()()
 			for i := next.Add(1) - 1; i < int64(len(p.lanes)); i = next.Add(1) - 1 {
-				do(p.lanes[i])
+				do(int(i), p.lanes[i])
 			}
 		})
 	}

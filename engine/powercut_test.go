@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -18,16 +19,21 @@ import (
 // power cut, too. That what is on the disk is gone on from shows in that fewer labels are made.
 func TestPowerCut(t *testing.T) {
 	r, _ := testkit.Seeded(t)
-	for _, mode := range []engine.MemoryMode{engine.TwoLayers, engine.OneLayer, engine.Budget} {
+	for _, tt := range []struct {
+		mode engine.MemoryMode
+		keep engine.Keep
+	}{{engine.TwoLayers, engine.KeepAll}, {engine.OneLayer, engine.KeepAll}, {engine.OneLayer, engine.KeepLast}, {engine.Budget, engine.KeepAll}} {
+		mode := fmt.Sprintf("%v, keeping %v", tt.mode, tt.keep)
 		const count = 3
+		kept, _ := tt.keep.Kept(count)
 		hooks := engine.Hooks{Layers: count}
-		if mode == engine.Budget {
+		if tt.mode == engine.Budget {
 			hooks.Cut = memorymode.Cut{Ring: 16, Segment: 5, Block: 4096}
 		}
 		c := oneSector(t.TempDir())
 		page := 512 // pages in a layer of 2 KiB; what is read back is written in smaller parts
 		step := 40
-		c.MemoryMode, c.Budget, c.Kernel, c.CheckpointEvery = mode, 1<<30, "generic/1", time.Microsecond
+		c.MemoryMode, c.Budget, c.Keep, c.Kernel, c.CheckpointEvery = tt.mode, 1<<30, tt.keep, "generic/1", time.Microsecond
 		if testkit.Long() {
 			step = 5
 		}
@@ -43,7 +49,7 @@ func TestPowerCut(t *testing.T) {
 			return rec
 		}
 		first := record(c.Sectors[0].CacheDir)
-		want := digestsOf(t, c, count)
+		want := digestsFrom(t, c, kept, count)
 		all := c.Proof.SectorSize().Nodes() * count
 		cuts, saved := 0, 0
 		for at := 1 + r.IntN(step); at <= first.Steps(); at += step {
@@ -53,7 +59,7 @@ func TestPowerCut(t *testing.T) {
 					t.Fatal(err)
 				}
 				second := record(dir)
-				if diff := cmp.Diff(want, digestsOf(t, c, count)); diff != "" {
+				if diff := cmp.Diff(want, digestsFrom(t, c, kept, count)); diff != "" {
 					t.Fatalf("%v: cut after step %d, %s: %s", mode, at, how, diff)
 				}
 				if done, _ := c.Progress.Labels(); done < all {
@@ -65,10 +71,10 @@ func TestPowerCut(t *testing.T) {
 					t.Fatal(err)
 				}
 				record(again)
-				if diff := cmp.Diff(want, digestsOf(t, c, count)); diff != "" {
+				if diff := cmp.Diff(want, digestsFrom(t, c, kept, count)); diff != "" {
 					t.Fatalf("%v: cut after step %d, %s, and once more: %s", mode, at, how, diff)
 				}
-				if m, err := manifest.Read(t.Context(), again); err != nil || len(m.Layers) != count || len(m.Parts) > 0 {
+				if m, err := manifest.Read(t.Context(), again); err != nil || len(m.Layers) != count-kept+1 || len(m.Parts) > 0 {
 					t.Fatalf("%v: cut after step %d, %s: %+v, %v", mode, at, how, m, err)
 				}
 			}

@@ -27,6 +27,7 @@ const (
 // has nothing to read.
 type reading struct {
 	lanes   []*lane
+	first   int // layer of the batch
 	kernel  *sha256.Kernel
 	way     durable.Way
 	buffers [readers][]byte // of readPart bytes, or of what a layer has; or nil: made when needed
@@ -91,7 +92,7 @@ func (r *reading) Read(i, layer int, labels []byte, node uint64) bool {
 // that begin with the next layer. Labels has room for one lane's.
 func (r *reading) Load(nodes []byte, layer int, first uint64, labels []byte, onlyJoining bool) error {
 	for i, l := range r.lanes {
-		if onlyJoining && l.first != layer+1 || !r.Read(i, layer, labels, first) {
+		if onlyJoining && l.first != layer+1 || l.has(layer, r.first) || !r.Read(i, layer, labels, first) {
 			continue
 		}
 		if err := r.kernel.Pack(nodes, labels, i); err != nil {

@@ -28,7 +28,11 @@ const (
 type record struct {
 	files *layers.Set
 	size  porep.SectorSize
-	off   bool // nothing is noted: layers go before the job ends
+	off   bool // nothing is noted
+
+	telling sync.Mutex
+	tell    func(error) // nil: nobody is told
+	wrong   error       // that was told last
 
 	mu       sync.Mutex
 	m        manifest.Manifest
@@ -96,6 +100,20 @@ func (r *record) checkpoint(ctx context.Context, layer int, kernel string, bytes
 	return nil
 }
 
+// noted tells the caller when it begins to fail, and when it goes well again, that something is noted.
+func (r *record) noted(err error) {
+	if r.tell == nil {
+		return
+	}
+	r.telling.Lock()
+	defer r.telling.Unlock()
+	if (err == nil) == (r.wrong == nil) {
+		return
+	}
+	r.wrong = err
+	r.tell(err)
+}
+
 // forget gives up what was known of a layer that is being made.
 func (r *record) forget(layer int) {
 	r.treesMu.Lock()
@@ -117,7 +135,7 @@ func (r *record) dropPart(layer int) {
 func (r *record) finish(ctx context.Context, layer int, kernel string, slow bool, commit func() error) error {
 	if slow {
 		// If it fails, more is made again after a crash.
-		_ = r.checkpoint(ctx, layer, kernel, int64(r.size))
+		r.noted(r.checkpoint(ctx, layer, kernel, int64(r.size)))
 	}
 	r.mu.Lock()
 	r.finished[layer] = true // its file is commit's from here on
@@ -131,9 +149,10 @@ func (r *record) finish(ctx context.Context, layer int, kernel string, slow bool
 	}
 	r.forget(layer)
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	r.setLayer(manifest.Layer{Number: layer, Hash: hash, Kernel: kernel, Checked: manifest.CheckedReadBack})
-	_ = r.save(ctx) // close says what is wrong if no later one goes well
+	err = r.save(ctx)
+	r.mu.Unlock()
+	r.noted(err) // if no later one goes well the sector fails at its end
 	return nil
 }
 
@@ -142,6 +161,23 @@ func (r *record) setLayer(l manifest.Layer) {
 	r.dropPart(l.Number)
 	r.m.Layers = append(slices.DeleteFunc(r.m.Layers, func(o manifest.Layer) bool { return o.Number == l.Number }), l)
 	slices.SortFunc(r.m.Layers, func(a, b manifest.Layer) int { return a.Number - b.Number })
+}
+
+// drop forgets a layer that is not kept. That shows in the file with the next change.
+func (r *record) drop(layer int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.m.Layers = slices.DeleteFunc(r.m.Layers, func(l manifest.Layer) bool { return l.Number == layer })
+}
+
+// saved makes sure that all is on the disk that is known.
+func (r *record) saved(ctx context.Context) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.unsaved {
+		return nil
+	}
+	return r.save(ctx)
 }
 
 // save writes the manifest, also when the job is to end.
@@ -157,11 +193,14 @@ func (r *record) save(ctx context.Context) error {
 	return nil
 }
 
-// complete makes sure that the manifest of a sector that is done is on the disk, or, if it is to be
-// dropped, gone.
-func (r *record) complete(ctx context.Context, drop bool) error {
+// complete makes sure that the manifest of a sector that is done, of layers from first on, is on the
+// disk, or, if it is to be dropped, gone.
+func (r *record) complete(ctx context.Context, first int, drop bool) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	before := len(r.m.Layers)
+	r.m.Layers = slices.DeleteFunc(r.m.Layers, func(l manifest.Layer) bool { return l.Number < first })
+	r.unsaved = r.unsaved || len(r.m.Layers) < before
 	if drop {
 		r.off = true
 		return r.files.Dir().Remove(manifest.Name)
@@ -197,7 +236,7 @@ func (p *pipeline) keepCheckpoints(ctx context.Context, w *writing, ended <-chan
 	}
 }
 
-// checkpoint notes how far the batch is. What fails is tried again the next time.
+// checkpoint notes how far the batch is. What fails is told, and tried again the next time.
 func (p *pipeline) checkpoint(ctx context.Context, w *writing) {
 	index, bytes := w.there(p.store)
 	if index >= p.layers || p.job.c.CheckpointEvery < 0 || p.unnoted {
@@ -209,7 +248,7 @@ func (p *pipeline) checkpoint(ctx context.Context, w *writing) {
 		if l.writer(layer) == nil {
 			continue
 		}
-		_ = l.record.checkpoint(ctx, layer, p.kernel.Name, bytes)
+		l.record.noted(l.record.checkpoint(ctx, layer, p.kernel.Name, bytes))
 	}
 }
 

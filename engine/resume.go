@@ -29,8 +29,10 @@ type resuming struct {
 	sector  Sector
 	block   int
 	last    int
-	unit    uint64 // nodes: a batch begins at a multiple of it
-	cached  bool   // a layer in the cache dir is gone on from, though layers are made elsewhere
+	unit    uint64                                            // nodes: a batch begins at a multiple of it
+	load    func(part bool, labels []byte, node uint64) error // where the hasher needs them; nil: it is done later
+	highest int                                               // layer that is whole, by what the manifest says
+	cached  bool                                              // a layer in the cache dir is gone on from, though layers are made elsewhere
 	buffers [][]byte
 }
 
@@ -43,16 +45,19 @@ type proved struct {
 
 // resume looks at what is in the sector's directories, which are locked, and finds the layer and the
 // node that the lane goes on from. What it does not believe it leaves to Create, which removes it.
-func (l *lane) resume(ctx context.Context, s Sector, r *Resolved, unit uint64) error {
+func (l *lane) resume(ctx context.Context, s Sector, r *Resolved, unit uint64, load func(part bool, labels []byte, node uint64) error) error {
 	c := &r.c
 	l.record = newRecord(l.files, c.Proof, s.ReplicaID)
-	l.record.off = c.Keep == KeepLast || c.Bare
+	l.record.off = c.Bare
+	if c.Unnoted != nil {
+		l.record.tell = func(err error) { c.Unnoted(l.sector, err) }
+	}
 	m, err := leftIn(c, &s, l.files.Dir(), l.files.Cache())
 	if err != nil {
 		return err
 	}
 	given := s.First > 1 || c.Digests // the caller goes on by himself
-	rs := &resuming{lane: l, ctx: ctx, c: c, sector: s, block: r.shape.block(), last: r.last, unit: unit}
+	rs := &resuming{lane: l, ctx: ctx, c: c, sector: s, block: r.shape.block(), last: r.last, unit: unit, load: load}
 	switch {
 	case m != nil && given:
 		for _, known := range m.Layers {
@@ -116,9 +121,6 @@ func manifestOf(dir *durable.Dir, c *Config, s *Sector) (*manifest.Manifest, err
 		err = m.Of(filepath.Dir(path), c.Proof, s.ReplicaID)
 	}
 	if err == nil {
-		if c.Keep == KeepLast { // not all of its layers can be there
-			m = nil
-		}
 		return m, nil
 	}
 	known := true
@@ -171,10 +173,38 @@ func checkManifest(c *Config, s *Sector) error {
 	return nil // another job is at work: others say so
 }
 
-// prove goes through layers as long as they are what the manifest says.
+// prove finds what is as the manifest says: all layers from the first on, or, where only the last ones
+// are kept, the last that is whole. Of those that are kept at the end none may be missing.
 func (r *resuming) prove(m *manifest.Manifest) error {
 	size := int64(r.c.Proof.SectorSize())
-	for layer := 1; layer <= r.last; layer++ {
+	for _, known := range m.Layers {
+		r.highest = max(r.highest, known.Number)
+	}
+	for _, part := range m.Parts {
+		if part.Bytes == size {
+			r.highest = max(r.highest, part.Number)
+		}
+	}
+	start := 1
+	if r.c.Keep == KeepLast {
+		start, _ = r.c.Keep.Kept(r.last)
+		start = max(1, min(start, r.highest))
+	}
+	if r.highest >= r.last {
+		r.highest = 0 // nothing is made of it
+	}
+	for ; start >= 1 && r.first == 1 && r.begin == 0; start-- {
+		if err := r.proveFrom(m, start); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// proveFrom goes through layers from one on as long as they are what the manifest says.
+func (r *resuming) proveFrom(m *manifest.Manifest, start int) error {
+	size := int64(r.c.Proof.SectorSize())
+	for layer := start; layer <= r.last; layer++ {
 		known, finished := m.Layer(layer)
 		part, begun := m.Part(layer)
 		if !finished && !begun {
@@ -192,7 +222,7 @@ func (r *resuming) prove(m *manifest.Manifest) error {
 				continue
 			}
 		}
-		if !begun {
+		if !begun || part.Bytes < size && r.first != layer {
 			return nil
 		}
 		if there, err := r.part(part, known); err != nil || !there {
@@ -213,7 +243,7 @@ func (r *resuming) finished(known manifest.Layer) (bool, error) {
 	var sums *durable.Sums
 	var mark durable.Mark
 	for try := 0; try < 2 && err == nil && hash != known.Hash; try++ { // a disk may err once
-		hash, sums, mark, err = r.read(file)
+		hash, sums, mark, err = r.read(file, known.Number)
 	}
 	if err == nil && hash == known.Hash {
 		err = r.files.Dir().Remove(durable.TempName(layers.Name(known.Number)))
@@ -244,6 +274,9 @@ func (r *resuming) goOn(known manifest.Layer, before *durable.Reader, mark durab
 	if r.before != nil {
 		r.before.Close()
 	}
+	if r.load != nil && known.Number == r.highest {
+		r.loaded.before = true
+	}
 	if cached {
 		r.cached = true
 		r.files.Stays(known.Number)
@@ -255,7 +288,7 @@ func (r *resuming) goOn(known manifest.Layer, before *durable.Reader, mark durab
 }
 
 // read reads a layer whole. One that can be no layer is fs.ErrInvalid.
-func (r *resuming) read(file *durable.Reader) (hash manifest.Hash, sums *durable.Sums, mark durable.Mark, err error) {
+func (r *resuming) read(file *durable.Reader, layer int) (hash manifest.Hash, sums *durable.Sums, mark durable.Mark, err error) {
 	size := r.c.Proof.SectorSize()
 	info, err := file.File().Stat()
 	if err != nil {
@@ -269,11 +302,23 @@ func (r *resuming) read(file *durable.Reader) (hash manifest.Hash, sums *durable
 	}
 	tree := manifest.NewTree(size)
 	sums = durable.NewSums(info.Size(), r.block)
-	err = tree.AddFrom(r.ctx, info.Size(), r.room(), func(b []byte, off int64) error { return file.Read(r.c.way(), b, off) }, sums.Add)
+	err = tree.AddFrom(r.ctx, info.Size(), r.room(), func(b []byte, off int64) error { return file.Read(r.c.way(), b, off) }, func(b []byte, off int64) error {
+		sums.Add(b, off)
+		return r.loadBefore(layer, b, off)
+	})
 	if err == nil {
 		hash, err = tree.Root()
 	}
 	return hash, sums, mark, err
+}
+
+// loadBefore puts labels where the hasher will need them, if they are of the last layer that a manifest
+// has as finished, or whole: then they need not be read once more.
+func (r *resuming) loadBefore(layer int, b []byte, off int64) error {
+	if r.load == nil || layer != r.highest {
+		return nil
+	}
+	return r.load(false, b, uint64(off)/porep.NodeSize)
 }
 
 // room are buffers for reading.
@@ -296,14 +341,24 @@ func (r *resuming) part(part manifest.Part, known manifest.Layer) (whole bool, e
 		begin -= begin % r.unit
 	}
 	trusted := int64(begin) * porep.NodeSize // what is behind is written again
+	whole = part.Bytes == int64(r.c.Proof.SectorSize())
 	tree := r.record.tree(part.Number)
 	var hash manifest.Hash
 	for try := 0; try < 2 && err == nil && hash != part.Hash; try++ { // a disk may err once
 		err = tree.AddFrom(r.ctx, part.Bytes, r.room(), func(b []byte, off int64) error { return w.Raw(r.c.way(), b, off) },
-			func(b []byte, off int64) {
-				if off < trusted {
-					w.Trust(b[:min(int64(len(b)), trusted-off)], off)
+			func(b []byte, off int64) error {
+				if off >= trusted {
+					return nil
 				}
+				b = b[:min(int64(len(b)), trusted-off)]
+				w.Trust(b, off)
+				if whole {
+					return r.loadBefore(part.Number, b, off)
+				}
+				if r.load != nil {
+					return r.load(true, b, uint64(off)/porep.NodeSize)
+				}
+				return nil
 			})
 		if err == nil {
 			hash, err = tree.Sum(part.Bytes)
@@ -317,23 +372,30 @@ func (r *resuming) part(part manifest.Part, known manifest.Layer) (whole bool, e
 		r.record.forget(part.Number)
 		return false, nil
 	}
-	if part.Bytes < int64(r.c.Proof.SectorSize()) {
+	if !whole {
 		r.record.setPart(part)
-		r.begin = begin
+		r.begin, r.loaded.part = begin, r.load != nil
 		return false, nil
 	}
 	if err := r.files.Dir().Remove(layers.Name(part.Number)); err != nil { // what has the name is not it
 		return false, err
 	}
 	w.Resume(part.Bytes)
-	if err := w.Commit(r.ctx); err != nil {
+	if err := w.CommitTrusted(r.ctx); err != nil {
 		if r.ctx.Err() != nil {
 			return false, context.Cause(r.ctx)
 		}
 		return false, fmt.Errorf("layer %d: %w", part.Number, err)
 	}
 	r.record.forget(part.Number)
-	return r.finished(known)
+	file, _, err := r.files.Find(part.Number)
+	if err != nil {
+		return false, fmt.Errorf("layer %d: %w", part.Number, err)
+	}
+	made := w.Made()
+	file.Trust(made.Sums)
+	r.goOn(known, file, made.Mark, made.Sums, false)
+	return true, nil
 }
 
 // sample goes on from layers that no manifest proves, as long as a sample of their labels is
@@ -352,7 +414,7 @@ func (r *resuming) sample() error {
 		if !cached {
 			s.CacheDir = s.dir()
 		}
-		hash, sums, mark, err := r.read(file)
+		hash, sums, mark, err := r.read(file, layer)
 		wrong := false
 		if err == nil {
 			err = verifySample(r.ctx, r.c.Proof, s, layer, samplesUnproven, rand.Uint64()) // #nosec G404 -- no secret: which labels are looked at
@@ -373,7 +435,11 @@ func (r *resuming) sample() error {
 
 // recheck makes sure that layers that the lane went on from are still there, as they were.
 func (l *lane) recheck(ctx context.Context, s Sector, r *Resolved) error {
+	first, _ := r.c.Keep.Kept(r.last)
 	for _, p := range l.proved {
+		if p.layer < first { // it may have gone
+			continue
+		}
 		same, err := p.Mark.Same()
 		if err != nil {
 			return err

@@ -198,9 +198,11 @@ func TestNothingMadeAgain(t *testing.T) {
 	}
 }
 
-func digestsOf(t testing.TB, c engine.Config, count int) (all []string) {
+func digestsOf(t testing.TB, c engine.Config, count int) []string { return digestsFrom(t, c, 1, count) }
+
+func digestsFrom(t testing.TB, c engine.Config, first, count int) (all []string) {
 	for _, s := range c.Sectors {
-		for layer := 1; layer <= count; layer++ {
+		for layer := first; layer <= count; layer++ {
 			all = append(all, testkit.Digest(t, layers.Path(s.CacheDir, layer)))
 		}
 	}

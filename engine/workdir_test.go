@@ -106,9 +106,7 @@ func TestWorkDir(t *testing.T) {
 				}
 				if !done {
 					for _, s := range c.Sectors { // one may be done
-						if left := layerNames(t, s.CacheDir); len(left) > 0 && (len(left) < count || !isEmpty(t, s.WorkDir)) {
-							t.Errorf("%s, round %d: %q are in the cache dir", where, round, left)
-						} else if len(left) == 0 {
+						if len(layerNames(t, s.CacheDir)) < count {
 							wipe(t, s.CacheDir)
 						}
 					}

@@ -48,7 +48,7 @@ func (w *writing) write(ctx context.Context, buffer []byte) {
 		if !p.flow.Wait(&p.flow.Made, func() bool { return p.flow.Labelled.Load() >= (n+1)*chunk }) {
 			return
 		}
-		if !w.beginLayer(index) {
+		if !w.beginLayer(index, node+chunk) {
 			return
 		}
 		w.writeChunk(buffer, index, node, chunk)
@@ -64,10 +64,10 @@ func (w *writing) write(ctx context.Context, buffer []byte) {
 	}
 }
 
-// beginLayer readies a layer's files, where not all of them were when the batch began: there is room
-// for them when the layer before is on the disk, and one before that was dropped. False means that
-// the batch was stopped.
-func (w *writing) beginLayer(index int) bool {
+// beginLayer readies a layer's files to be written up to a node, where not all of them were when the
+// batch began: there is room for all of it when the layer before is on the disk, and the one before that
+// was dropped, and for a part of it before. False means that the batch was stopped.
+func (w *writing) beginLayer(index int, to uint64) bool {
 	p := w.p
 	if p.job.c.Keep != KeepLast {
 		return true
@@ -77,10 +77,11 @@ func (w *writing) beginLayer(index int) bool {
 		if l.writer(layer) == nil || layer < l.first+layers.FewBegun(l.first) {
 			continue
 		}
-		if !p.flow.Wait(&p.flow.Made, func() bool { return w.committed.Load() >= int64(index) }) {
+		room := func() bool { return w.committed.Load() >= int64(index) }
+		if to > p.store.nodes/layers.FewAhead && !p.flow.Wait(&p.flow.Made, room) {
 			return false
 		}
-		if err := l.files.Begin(layer); err != nil {
+		if err := l.files.Begin(layer, room()); err != nil {
 			l.fail(fmt.Errorf("layer %d: %w", layer, err))
 		}
 	}
@@ -138,7 +139,7 @@ func (w *writing) wrote(flow *ring.Flow, n, chunk uint64, index int) (last bool)
 func (w *writing) commit(ctx context.Context, index int) {
 	p := w.p
 	layer := p.store.first + index
-	p.eachLane(func(l *lane) {
+	p.eachLane(func(_ int, l *lane) {
 		file := l.whole(layer)
 		if file == nil {
 			return
@@ -156,7 +157,9 @@ func (w *writing) commit(ctx context.Context, index int) {
 			err = l.record.finish(ctx, layer, p.kernel.Name, slow, commit)
 		}
 		if err == nil && p.job.c.Keep == KeepLast {
-			err = l.dropOld(layer)
+			if err = l.record.saved(ctx); err == nil {
+				err = l.dropOld(layer, p.job.last)
+			}
 		}
 		switch {
 		case err != nil && ctx.Err() != nil:

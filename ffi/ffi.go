@@ -22,6 +22,7 @@
 //	SDR_PAGES          for layers: 1GiB, 2MiB, transparent or small, and what is smaller, or any (default: the profile's, or any)
 //	SDR_HUGETLBFS      a directory on a mounted hugetlbfs to take layers' memory from
 //	SDR_PARENT_CACHE   a directory with the parent cache files of the reference (default: parents are computed)
+//	SDR_KEEP           which layers stay of SDR alone: all, or last, the key and the layer before it (default all)
 //	SDR_WORK_DIR       a directory in which each sector's layers are while they are made, in one of its own, and from which they go on
 //	SDR_NOTES          stderr: what is not as it might be, and how long each sector took, in lines that begin with "sdr:"; or off (default stderr)
 //
@@ -106,7 +107,7 @@ func GenerateSDR(proof int64, cacheDir string, replicaID [32]byte) (err error) {
 	}
 	name := "SDR in " + cacheDir
 	done := h.timed(name)
-	err = h.joiner.GenerateSDR(context.Background(), porep.SealProof(proof), engine.Sector{ReplicaID: replicaID, CacheDir: cacheDir}, name)
+	err = h.joiner.GenerateSDR(context.Background(), porep.SealProof(proof), engine.Sector{ReplicaID: replicaID, CacheDir: cacheDir}, h.keep, name)
 	if err == nil {
 		done()
 	}

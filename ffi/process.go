@@ -9,6 +9,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/sdr-engine/sdr/engine"
 	"github.com/sdr-engine/sdr/internal/linux"
 	"github.com/sdr-engine/sdr/lockstep"
 	"github.com/sdr-engine/sdr/sealer"
@@ -29,6 +30,7 @@ type opener struct {
 type host struct {
 	joiner *lockstep.Joiner
 	note   func(string)
+	keep   engine.Keep // of GenerateSDR
 }
 
 func (o *opener) open() (*host, error) {
@@ -41,7 +43,7 @@ func (o *opener) open() (*host, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &host{note: func(string) {}}
+	h := &host{note: func(string) {}, keep: s.keep}
 	if s.notes {
 		if o.notes == nil {
 			o.notes = notesTo(linux.Duplicate(os.Stderr))

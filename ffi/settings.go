@@ -42,6 +42,7 @@ type settings struct {
 	join    lockstep.Options
 	profile string // its file, "" for where it is by default
 	notes   bool
+	keep    engine.Keep // of GenerateSDR
 }
 
 // What all settings are that the environment does not have.
@@ -112,6 +113,10 @@ var variables = []struct {
 		if err == nil && !info.IsDir() {
 			return errors.New("not a directory")
 		}
+		return err
+	}},
+	{"SDR_KEEP", func(s *settings, text string) (err error) {
+		s.keep, err = engine.ParseKeep(text)
 		return err
 	}},
 	{"SDR_WORK_DIR", func(s *settings, text string) error {

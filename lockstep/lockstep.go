@@ -47,6 +47,7 @@ type Joiner struct {
 type kind struct {
 	proof porep.SealProof
 	sdr   bool
+	keep  engine.Keep // of those
 }
 
 // A call is one sector.
@@ -110,9 +111,9 @@ func (j *Joiner) PreCommit1(ctx context.Context, s seal.Sector, name string) (*s
 	return j.do(ctx, &call{kind: kind{proof: s.Proof}, sector: s, name: name})
 }
 
-// GenerateSDR is seal.GenerateSDR in the same way.
-func (j *Joiner) GenerateSDR(ctx context.Context, p porep.SealProof, s engine.Sector, name string) error {
-	_, err := j.do(ctx, &call{kind: kind{p, true}, sector: seal.Sector{Proof: p, CacheDir: s.CacheDir, WorkDir: s.WorkDir}, id: s.ReplicaID, name: name})
+// GenerateSDR is seal.GenerateSDR in the same way; keep says which layers stay.
+func (j *Joiner) GenerateSDR(ctx context.Context, p porep.SealProof, s engine.Sector, keep engine.Keep, name string) error {
+	_, err := j.do(ctx, &call{kind: kind{p, true, keep}, sector: seal.Sector{Proof: p, CacheDir: s.CacheDir, WorkDir: s.WorkDir}, id: s.ReplicaID, name: name})
 	return err
 }
 
@@ -273,7 +274,7 @@ func (j *Joiner) hold(b *job) (calls []*call, hold *sealer.Hold, err error) {
 		if len(calls) == 0 {
 			return nil, nil, nil
 		}
-		hold, err = j.machine.Hold(ctx, b.kind.proof, len(calls), sealer.Job{Name: b.kind.name(calls), Wait: true, Done: done, Progress: &b.progress})
+		hold, err = j.machine.Hold(ctx, b.kind.proof, len(calls), sealer.Job{Name: b.kind.name(calls), Wait: true, Done: done, Progress: &b.progress, Keep: b.kind.keep})
 		j.mu.Lock()
 		same := len(b.calls) == len(calls)
 		b.begun = same

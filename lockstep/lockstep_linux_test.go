@@ -202,7 +202,7 @@ func TestSDR(t *testing.T) {
 		s, g := zeroSector(t)
 		s.Sealed = ""
 		calls.Go(func() {
-			if err := j.GenerateSDR(t.Context(), s.Proof, engine.Sector{CacheDir: s.CacheDir, ReplicaID: must(porep.ParseReplicaID(g.ReplicaID))}, "sdr"); err != nil {
+			if err := j.GenerateSDR(t.Context(), s.Proof, engine.Sector{CacheDir: s.CacheDir, ReplicaID: must(porep.ParseReplicaID(g.ReplicaID))}, engine.KeepLast, "sdr"); err != nil {
 				t.Error(err)
 				return
 			}
@@ -210,7 +210,7 @@ func TestSDR(t *testing.T) {
 		})
 	}
 	calls.Wait()
-	if err := j.GenerateSDR(t.Context(), porep.StackedDrg2KiBV1_1, engine.Sector{CacheDir: "/nowhere/at/all"}, "sdr"); !errors.As(err, new(*seal.PathError)) {
+	if err := j.GenerateSDR(t.Context(), porep.StackedDrg2KiBV1_1, engine.Sector{CacheDir: "/nowhere/at/all"}, engine.KeepAll, "sdr"); !errors.As(err, new(*seal.PathError)) {
 		t.Errorf("%v, want a PathError", err)
 	}
 }

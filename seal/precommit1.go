@@ -120,6 +120,9 @@ func preCommit1Together(ctx context.Context, sectors []Sector, o Options) ([]Out
 		o.Engine.Done = ends.labelled
 	}
 	o.Engine.Ready = ends.ready
+	begun := make(chan struct{})
+	begin := sync.OnceFunc(func() { close(begun) })
+	o.Engine.Begun, ends.begin = begin, begin
 	sectors, removeWorkDirs, err := withWorkDirs(sectors, o.WorkDirs)
 	if err != nil {
 		return nil, err
@@ -168,11 +171,16 @@ func preCommit1Together(ctx context.Context, sectors []Sector, o Options) ([]Out
 	}
 
 	// Labels are the hashers' work. Meanwhile other goroutines copy staged to sealed, a few
-	// sectors at a time, and see to it that sealed and tree-d reach the disk.
+	// sectors at a time, and see to it that sealed and tree-d reach the disk. They begin
+	// when labels do: a job that goes on from others has the disk for itself until then.
 	var finishing sync.WaitGroup
 	var next atomic.Int64
 	for range min(finishedAtOnce, len(ends.works)) {
 		finishing.Go(func() {
+			select {
+			case <-begun:
+			case <-copying.Done():
+			}
 			for i := next.Add(1) - 1; i < int64(len(ends.works)); i = next.Add(1) - 1 {
 				w := ends.works[i]
 				if w.err = w.finish(copying); w.err != nil && len(ends.works) == 1 {
@@ -184,6 +192,7 @@ func preCommit1Together(ctx context.Context, sectors []Sector, o Options) ([]Out
 	}
 	o.Progress.enter(StageLabels, 0)
 	result, err := resolved.Run(copying)
+	begin()
 	if err != nil && !slices.ContainsFunc(result.Sectors, func(s engine.SectorResult) bool { return s.Err == nil }) {
 		cancel(failure.Inner(err)) // nobody needs the rest
 	}
@@ -216,6 +225,7 @@ type endings struct {
 	works  []*work         // of those that are labelled, in the engine's order
 	sector []int           // which of the job's they are
 	copied []chan struct{} // closed when sealed was copied
+	begin  func()          // has copying begin
 	tell   func(int, Outcome)
 
 	telling sync.WaitGroup
@@ -250,6 +260,7 @@ func (e *endings) labelling(all *engine.Resolved) (*engine.Resolved, error) {
 
 // ready waits until all of a sector but its labels is done, and right.
 func (e *endings) ready(i int) error {
+	e.begin() // if there was no label to make
 	<-e.copied[i]
 	if err := e.works[i].err; err != nil {
 		return err
@@ -259,6 +270,7 @@ func (e *endings) ready(i int) error {
 
 // labelled is told by the engine, whose next batch waits for it to return.
 func (e *endings) labelled(i int, labels error) {
+	e.begin() // as above
 	e.telling.Go(func() {
 		<-e.copied[i]
 		out := e.works[i].outcome(e.ctx, e.own(i, labels))

@@ -103,6 +103,13 @@ func (h *Hold) run(ctx context.Context, c engine.Config, p *seal.Progress, measu
 		}
 		h.m.note(Note{Kind: kind, Job: h.job.Name, Err: err})
 	}
+	c.Unnoted = func(_ int, err error) {
+		kind := NoteUnnoted
+		if err == nil {
+			kind = NoteNoted
+		}
+		h.m.note(Note{Kind: kind, Job: h.job.Name, Err: err})
+	}
 	defer h.tell(&c, p, measures)()
 	err := job(c)
 	labelling := p.Labelling()

@@ -374,6 +374,8 @@ const (
 	NoteWaiting                     // cores or memory are waited for
 	NoteInFiles                     // layers lie in files of Options.HugeFiles, as they should; there is no Err
 	NoteNotInFiles                  // they do not, though there are such files
+	NoteUnnoted                     // how far a sector is cannot be noted: what is labelled from now on is lost if the job ends
+	NoteNoted                       // it is noted again; there is no Err
 	NoteCoreLeftOut                 // a core computed wrong when it was tested: no job of this machine gets it any more
 )
 
@@ -391,6 +393,10 @@ func (n Note) String() string {
 		return fmt.Sprintf("paused, to try again until there is room: %v", n.Err)
 	case NoteWentOn:
 		return "going on after a pause"
+	case NoteUnnoted:
+		return fmt.Sprintf("what is labelled from now on is made again if this job ends: it cannot be noted: %v", n.Err)
+	case NoteNoted:
+		return "what is labelled is noted again"
 	case NoteSlowed:
 		return fmt.Sprintf("slower than it could be: %v", n.Err)
 	case NoteWaiting:

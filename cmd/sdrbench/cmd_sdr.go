@@ -59,10 +59,10 @@ func (a *app) sdr() *cobra.Command {
 their files. It needs no staged data and builds no tree-d. What the replica id is made of
 can be given in its place: --miner, --sector, --ticket and --comm-d.
 
-With --keep last it makes a key: layers are removed as soon as two later ones are on the
-disk, so three at most are there at a time, 96 GiB of a 32 GiB sector. At the end there
-are two, 64 GiB instead of 352: the last, which is the key, and the one before it, by
-which the key can be verified. One that was canceled leaves up to two whole layers.
+With --keep last it makes a key: a layer is removed as soon as the next one is on the disk
+and was read back, so two at most are there at a time, and, while that is done, an eighth of the
+next: 68 GiB of a 32 GiB sector. At the end there are two, 64 GiB instead of 352: the last, which
+is the key, and the one before it, by which the key can be verified.
 
 With --sectors it does so for all of a file, in lock-step over the machine. Each line is a
 JSON object with the fields proof, cache-dir, perhaps work-dir, and replica-id, or, in the place of that, miner

@@ -22,6 +22,7 @@ import (
 type sectorsRequest struct {
 	name              string
 	overwrite, noWait bool
+	keep              engine.Keep // of Generate
 	sectors           []sector
 }
 
@@ -36,7 +37,7 @@ const noProof = porep.SealProof(-1)
 
 func readSectors(f Function, request []byte) (*sectorsRequest, error) {
 	q, r := &sectorsRequest{}, &reader{}
-	r.request(request, map[string]field{
+	fields := map[string]field{
 		"name":      text(&q.name, asText),
 		"no-wait":   flag(&q.noWait),
 		"overwrite": flag(&q.overwrite),
@@ -50,7 +51,11 @@ func readSectors(f Function, request []byte) (*sectorsRequest, error) {
 				}
 			}
 		}),
-	}, "sectors")
+	}
+	if f == Generate {
+		fields["keep"] = text(&q.keep, engine.ParseKeep)
+	}
+	r.request(request, fields, "sectors")
 	if len(r.problems) > 0 {
 		return nil, r.err()
 	}
@@ -220,7 +225,7 @@ func (c *Call) join(ctx context.Context, j *lockstep.Joiner, q *sectorsRequest, 
 	if c.function == PreCommit1 {
 		o.Output, o.Err = j.PreCommit1(ctx, s.Sector, c.name)
 	} else {
-		o.Err = j.GenerateSDR(ctx, s.Proof, engine.Sector{CacheDir: s.CacheDir, WorkDir: s.WorkDir, ReplicaID: s.id}, c.name)
+		o.Err = j.GenerateSDR(ctx, s.Proof, engine.Sector{CacheDir: s.CacheDir, WorkDir: s.WorkDir, ReplicaID: s.id}, q.keep, c.name)
 	}
 	outs.done(0, o)
 	return o.Err
@@ -228,7 +233,7 @@ func (c *Call) join(ctx context.Context, j *lockstep.Joiner, q *sectorsRequest, 
 
 // together labels a request's sectors in lock-step.
 func (c *Call) together(ctx context.Context, m *machine, q *sectorsRequest, outs *outcomes) (err error) {
-	job := sealer.Job{Name: c.name, Wait: !q.noWait, Progress: new(seal.Progress), Done: outs.done}
+	job := sealer.Job{Name: c.name, Wait: !q.noWait, Progress: new(seal.Progress), Done: outs.done, Keep: q.keep}
 	proof := q.sectors[0].Proof
 	h, err := m.Hold(ctx, proof, len(q.sectors), job)
 	if err != nil {
@@ -277,7 +282,8 @@ func (c *Call) result(q *sectorsRequest, outs *outcomes, err error) (any, error)
 			r.Code, r.Error, r.Kind = codeOf(o.Err), clean(o.Err.Error()), seal.KindOf(o.Err)
 			failed = append(failed, o.Err)
 		case c.function == Generate:
-			for layer := 1; layer <= q.sectors[i].Proof.Layers(); layer++ {
+			first, last := q.keep.Kept(q.sectors[i].Proof.Layers())
+			for layer := first; layer <= last; layer++ {
 				r.Layers = append(r.Layers, layers.Path(q.sectors[i].CacheDir, layer))
 			}
 		}

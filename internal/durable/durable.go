@@ -38,6 +38,8 @@ type File struct {
 	hash   hash.Hash
 	mark   Mark // the file as it was committed
 
+	adopted Mark // as it was then, before it was read
+
 	scratch bool // it has no name
 	stays   bool // when Commit is cut short
 	faults
@@ -108,6 +110,10 @@ func (d *Dir) Adopt(name string, size int64, block int) (*File, error) {
 		file.close()
 		return nil, err
 	}
+	if file.adopted, err = MarkOf(path, f); err != nil {
+		file.close()
+		return nil, err
+	}
 	return file, nil
 }
 
@@ -157,6 +163,27 @@ func (d *File) ReserveBlocks(size int64, block int) error {
 	d.size = size
 	if !d.scratch {
 		d.sums = NewSums(size, block)
+	}
+	return nil
+}
+
+// ExtendBlocks is ReserveBlocks, but takes no space: what is written takes what it needs, until
+// TakeSpace.
+func (d *File) ExtendBlocks(size int64, block int) error {
+	err := d.patiently(func() error { return d.do(OpResize, d.path, func() error { return d.f.Truncate(size) }) })
+	if err != nil {
+		return fmt.Errorf("durable: extending %s to %d bytes: %w", d.path, size, err)
+	}
+	d.size, d.sums = size, NewSums(size, block)
+	return nil
+}
+
+// TakeSpace takes the space for all of the file, where the file system can. It may be at the same
+// time as writes.
+func (d *File) TakeSpace() error {
+	err := d.patiently(func() error { return d.do(OpReserve, d.path, func() error { return linux.Reserve(d.f, d.size) }) })
+	if err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		return fmt.Errorf("durable: reserving %d bytes for %s: %w", d.size, d.path, err)
 	}
 	return nil
 }
@@ -325,12 +352,16 @@ func (d *File) ReadAt(b []byte, off int64) (n int, err error) {
 //
 // Invariant: what appears under the name is the file that this File has written, byte for
 // byte as the disk yields it. No other code gives a file its name.
-func (d *File) Commit(ctx context.Context) error { return d.commit(ctx, false) }
+func (d *File) Commit(ctx context.Context) error { return d.commit(ctx, false, true) }
+
+// CommitTrusted is Commit of a file that was adopted, and then read whole, from the disk, and trusted: it
+// is not read back once more.
+func (d *File) CommitTrusted(ctx context.Context) error { return d.commit(ctx, false, false) }
 
 // Replace is Commit for a file that may take the place of another.
-func (d *File) Replace(ctx context.Context) error { return d.commit(ctx, true) }
+func (d *File) Replace(ctx context.Context) error { return d.commit(ctx, true, true) }
 
-func (d *File) commit(ctx context.Context, replace bool) error {
+func (d *File) commit(ctx context.Context, replace, readBack bool) error {
 	if d.scratch {
 		return fmt.Errorf("durable: committing %s: %w", d.path, errors.ErrUnsupported)
 	}
@@ -341,12 +372,15 @@ func (d *File) commit(ctx context.Context, replace bool) error {
 	err := d.do(OpSync, d.path, func() error { return linux.Datasync(d.f) })
 	if err == nil {
 		doing = "" // what follows says it itself
+	}
+	if !readBack {
+		d.mark = d.adopted
+	} else if err == nil {
 		// Before it is read back: who writes to it from now on is either seen in what is
 		// read, or in the file's time.
-		d.mark, err = markOf(ctx, d.path, d.f)
-	}
-	if err == nil {
-		err = d.verify(ctx)
+		if d.mark, err = markOf(ctx, d.path, d.f); err == nil {
+			err = d.verify(ctx)
+		}
 	}
 	if err == nil {
 		doing = "giving it its name: "

@@ -68,7 +68,7 @@ func (s *Set) Deliver(ctx context.Context, from, to int, others map[int]Source) 
 		}
 		source, ok := others[layer]
 		if !ok && layer >= s.first {
-			source.Mark, source.Sums = s.Layer(layer).file.Made()
+			source = s.Layer(layer).Made()
 		}
 		if err := s.cache.Bring(ctx, s.dir, Name(layer), source.Mark, source.Sums); err != nil {
 			return err

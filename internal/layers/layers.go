@@ -3,6 +3,7 @@
 package layers
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -87,6 +88,8 @@ type Writer struct {
 	reader  *durable.Reader // nil, too, and when the layer was dropped
 	begun   sync.Once
 	wrong   error // why it could not be begun
+	room    sync.Once
+	noRoom  error // why no space could be taken
 	safe    bool  // Safe has been told
 	size    int64
 	written atomic.Int64
@@ -161,9 +164,14 @@ func (s *Set) Drop(layer int) {
 	delete(s.kept, layer)
 }
 
-// Few is how many of a sector's layers are there at a time, if only the last are kept: one that
-// is made, and two before it.
-const Few = 3
+// Few is how many of a sector's layers have space at a time, if only the last are kept: one that
+// is made, and the one before it, which it is made of and a job goes on from. Nothing less keeps
+// all work: until a layer is on the disk, and was read back, the one before is all that there is. So
+// the next one may meanwhile have this part of a layer besides: 1/FewAhead.
+const (
+	Few      = 2
+	FewAhead = 8
+)
 
 // FewBegun is how many files CreateFew begins for a sector from layer first on: what it may have
 // of those before takes space, too.
@@ -174,17 +182,17 @@ func FewBegun(first int) int { return max(1, Few-first+1) }
 // is needed. Then the space for the new ones is taken. Labels can be read back in blocks of
 // so many bytes, before the layer is finished. On an error nothing is left of the new ones.
 func (s *Set) Create(first, last int, size porep.SectorSize, block int) error {
-	return s.create(first, last, last, size, block)
+	return s.create(first, last, last, size, block, false)
 }
 
 // CreateFew is Create for a sector of which only the last layers are kept: space is taken for
-// the first FewBegun. Begin has to be called for each layer before it is written, and Safe
-// when it has been.
+// the first FewBegun, and of those that are there only the ones that are needed stay. Begin has to be
+// called for each layer before it is written, and Safe when it has been.
 func (s *Set) CreateFew(first, last int, size porep.SectorSize, block int) error {
-	return s.create(first, min(last, first+FewBegun(first)-1), last, size, block)
+	return s.create(first, min(last, first+FewBegun(first)-1), last, size, block, true)
 }
 
-func (s *Set) create(first, begun, last int, size porep.SectorSize, block int) (err error) {
+func (s *Set) create(first, begun, last int, size porep.SectorSize, block int, few bool) (err error) {
 	s.first, s.block = first, block
 	defer func() {
 		if err != nil {
@@ -213,6 +221,11 @@ func (s *Set) create(first, begun, last int, size porep.SectorSize, block int) (
 			}
 		}
 	}
+	for layer := min(first, last) - 2; few && layer >= 1; layer-- {
+		if err := s.drop(layer); err != nil {
+			return err
+		}
+	}
 	if err := s.clearCache(); err != nil {
 		return err
 	}
@@ -220,7 +233,7 @@ func (s *Set) create(first, begun, last int, size porep.SectorSize, block int) (
 		return nil
 	}
 	for i := range s.writers {
-		if err := s.Begin(first + i); err != nil {
+		if err := s.Begin(first+i, true); err != nil {
 			return err
 		}
 	}
@@ -247,16 +260,21 @@ func createIn(ctx context.Context, cacheDir, workDir string, first, last int, si
 	return s, nil
 }
 
-// Begin starts the file of layer number n, takes the space for it, and readies it to be written and
-// read. Any number of goroutines may call it; all but the first wait for that one.
-func (s *Set) Begin(n int) error {
+// Begin starts the file of layer number n, and readies it to be written and read. If there is room, it
+// takes the space for it. Any number of goroutines may call it, any number of times; all but the first
+// wait for that one.
+func (s *Set) Begin(n int, room bool) error {
 	w := s.Layer(n)
-	w.begun.Do(func() { w.wrong = s.begin(w, n) })
-	return w.wrong
+	w.begun.Do(func() { w.wrong = s.begin(w, n, room) })
+	if room && w.wrong == nil {
+		w.room.Do(func() { w.noRoom = w.file.TakeSpace() })
+	}
+	return cmp.Or(w.wrong, w.noRoom)
 }
 
-func (s *Set) begin(w *Writer, n int) (err error) {
+func (s *Set) begin(w *Writer, n int, room bool) (err error) {
 	if w.reader != nil { // it was adopted
+		w.room.Do(func() {}) // and has its space
 		return nil
 	}
 	if w.file == nil {
@@ -264,7 +282,13 @@ func (s *Set) begin(w *Writer, n int) (err error) {
 			return err
 		}
 	}
-	if err := w.file.ReserveBlocks(w.size, s.block); err != nil {
+	if room {
+		w.room.Do(func() { w.noRoom = w.file.ReserveBlocks(w.size, s.block) })
+		err = w.noRoom
+	} else {
+		err = w.file.ExtendBlocks(w.size, s.block)
+	}
+	if err != nil {
 		return err
 	}
 	w.file.AllowDirect()
@@ -295,8 +319,17 @@ func (s *Set) Safe(n, later int) error {
 }
 
 func (s *Set) drop(layer int) error {
+	if s.stays[layer] { // in the cache dir
+		delete(s.stays, layer)
+		return s.cache.Remove(Name(layer))
+	}
 	if layer < s.first {
-		return s.dir.Remove(Name(layer))
+		if w := s.adopted[layer]; w != nil { // and then committed
+			if err := w.file.Discard(); err != nil {
+				return err
+			}
+		}
+		return errors.Join(s.dir.Remove(Name(layer)), s.dir.Remove(durable.TempName(Name(layer)))) // a kill leaves both
 	}
 	w := s.Layer(layer)
 	w.mu.Lock()
@@ -387,6 +420,16 @@ func (w *Writer) end(keep bool) {
 
 // Raw fills b with what is in the file, be it right or not.
 func (w *Writer) Raw(way durable.Way, b []byte, off int64) error { return w.reader.Read(way, b, off) }
+
+// CommitTrusted is Commit of a file that Adopt has opened, all of which was told by Raw, and trusted: it
+// is not read back once more.
+func (w *Writer) CommitTrusted(ctx context.Context) error { return w.file.CommitTrusted(ctx) }
+
+// Made is a committed layer.
+func (w *Writer) Made() Source {
+	mark, sums := w.file.Made()
+	return Source{mark, sums}
+}
 
 // Trust notes that b, which was read at a byte offset, is what the layer has there.
 func (w *Writer) Trust(b []byte, off int64) { w.file.Trust(b, off) }

@@ -32,7 +32,7 @@ func TestPlanted(t *testing.T) {
 				t.Fatal(err)
 			}
 			for layer := 1; layer <= last; layer++ {
-				err := s.Begin(layer)
+				err := s.Begin(layer, layer > 1)
 				if err == nil {
 					err = s.Layer(layer).Write(durable.Behind, labels(), 0)
 				}
@@ -69,7 +69,7 @@ func TestDropReplaced(t *testing.T) {
 	}
 	defer s.Close()
 	for layer := 1; layer <= 3; layer++ {
-		if err := errors.Join(s.Begin(layer), s.Layer(layer).Write(durable.Behind, labels(), 0), s.Layer(layer).Commit(t.Context())); err != nil {
+		if err := errors.Join(s.Begin(layer, layer > 1), s.Layer(layer).Write(durable.Behind, labels(), 0), s.Layer(layer).Commit(t.Context())); err != nil {
 			t.Fatal(err)
 		}
 		if layer == 1 {

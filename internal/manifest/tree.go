@@ -64,8 +64,8 @@ func (t *Tree) Sum(bytes int64) (h Hash, err error) {
 func (t *Tree) Root() (Hash, error) { return t.Sum(t.size) }
 
 // AddFrom adds the first so many bytes, whole blocks, as read yields them, by several
-// goroutines with a buffer each from buffers. Seen, if not nil, is given each part, too.
-func (t *Tree) AddFrom(ctx context.Context, bytes int64, buffers [][]byte, read func(b []byte, off int64) error, seen func(b []byte, off int64)) error {
+// goroutines with a buffer each from buffers. Seen, if not nil, is given each part, too; its error ends it.
+func (t *Tree) AddFrom(ctx context.Context, bytes int64, buffers [][]byte, read func(b []byte, off int64) error, seen func(b []byte, off int64) error) error {
 	var (
 		mu     sync.Mutex
 		next   int64
@@ -96,6 +96,9 @@ func (t *Tree) AddFrom(ctx context.Context, bytes int64, buffers [][]byte, read 
 				if err == nil {
 					err = t.Add(b, off)
 				}
+				if err == nil && seen != nil {
+					err = seen(b, off)
+				}
 				if err != nil {
 					mu.Lock()
 					if failed == nil {
@@ -103,9 +106,6 @@ func (t *Tree) AddFrom(ctx context.Context, bytes int64, buffers [][]byte, read 
 					}
 					mu.Unlock()
 					return
-				}
-				if seen != nil {
-					seen(b, off)
 				}
 			}
 		})
