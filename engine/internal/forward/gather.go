@@ -166,7 +166,7 @@ func (s *Store) sendAgain(ctx context.Context, layer int, end uint64, send func(
 			first := node + uint64(i)*s.Part
 			return s.Files.Load(s.newest[first%s.Ring*pitch:][:s.Part*pitch], layer, first, buffer[:s.Part*porep.NodeSize], false)
 		})
-		for ; group > 0 && err == nil; group -= s.Part {
+		for ; group > 0 && err == nil && !s.Flow.Stopped(); group -= s.Part {
 			err = send(node, s.Out(node, int(s.Part)))
 			node += s.Part
 		}
