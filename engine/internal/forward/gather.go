@@ -143,8 +143,9 @@ func (s *Store) Restore(ctx context.Context) error {
 			return err
 		}
 	}
-	return s.sendAgain(ctx, s.First, s.Begin, func(node uint64, labels []byte) (err error) {
+	return s.sendAgain(ctx, s.First, s.Begin, func(node uint64, _ []byte) (err error) {
 		if s.Layers > 1 {
+			var labels []byte
 			if labels, err = s.withJoining(s.First, node); err == nil {
 				err = s.sendUses(1, node, labels, 0)
 			}
