@@ -318,7 +318,7 @@ func (r *Resolved) autoStaging() Staging {
 
 func (r *Resolved) autoLookahead() int {
 	switch {
-	case r.c.Staging == Inline || r.c.MemoryMode == OneLayer:
+	case r.c.Staging == Inline || r.c.MemoryMode != TwoLayers:
 		return sharedLookahead
 	case r.c.Staging == Hybrid || r.anyKernel(func(k *sha256.Kernel) bool { return k.Lanes > 1 }):
 		return defaultLookahead

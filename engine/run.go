@@ -115,14 +115,14 @@ func (r *Resolved) Run(ctx context.Context) (result Result, err error) {
 	ctx, cancel := context.WithCancelCause(r.c.Patient(ctx))
 	defer cancel(nil)
 	regions, err := j.takeMemory(ctx)
+	defer func() { err = errors.Join(err, free(regions)) }()
+	if err == nil {
+		err = j.startIndex(ctx)
+	}
 	if err != nil {
 		for _, batches := range j.split {
 			j.removeLayers(ctx, batches)
 		}
-		return j.result(nil, failure.Returned(ctx, err))
-	}
-	defer func() { err = errors.Join(err, free(regions)) }()
-	if err := j.startIndex(ctx); err != nil {
 		return j.result(nil, failure.Returned(ctx, err))
 	}
 	defer j.closeIndex()

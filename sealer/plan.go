@@ -10,6 +10,7 @@ import (
 	"github.com/sdr-engine/sdr/engine"
 	"github.com/sdr-engine/sdr/hugepages"
 	"github.com/sdr-engine/sdr/internal/failure"
+	"github.com/sdr-engine/sdr/internal/roundup"
 	"github.com/sdr-engine/sdr/internal/words"
 	"github.com/sdr-engine/sdr/placement"
 	"github.com/sdr-engine/sdr/porep"
@@ -175,9 +176,13 @@ func (v *View) planShape(s *setup, sectors int) (*placement.Plan, error) {
 			MemoryNodes:    s.memory,
 		}
 		q.Sectors = n * q.Lanes
-		if q.Mode == engine.Budget { // whatever it lets lie in memory
-			const page = 4096
-			q.SectorBudget, q.Budget = max(page, q.Budget/uint64(q.Sectors)/page*page), 0
+		if q.Mode == engine.Budget {
+			var total uint64
+			q.SectorBudget, total = sectorBudget(c, n, sectors, q.Lanes)
+			if total > c.Budget && n > 1 {
+				continue // fewer hashers take less
+			}
+			q.Budget = 0
 		}
 		cycles := split.Cycles
 		plan, err := placement.New(v.Machine, reserved, q)
@@ -205,6 +210,20 @@ func (v *View) planShape(s *setup, sectors int) (*placement.Plan, error) {
 		return nil, v.short(s, short, sectors)
 	}
 	return best, nil
+}
+
+// sectorBudget is a lane's part of the memory of a hasher, of those that the sectors are shared out to,
+// that has most, of what the budget lets lie there, and no more than is made use of; and what all
+// hashers take.
+func sectorBudget(c *engine.Config, hashers, sectors, lanes int) (bytes, total uint64) {
+	const more = 1 << 20 // for producers, whose number is not known yet
+	job := *c
+	job.Hashers, job.Sectors, job.Places = hashers, make([]engine.Sector, sectors), nil
+	var most uint64
+	for _, need := range job.Requirements() {
+		most, total = max(most, need.Total()), total+need.Total()
+	}
+	return roundup.Div(most+more, uint64(lanes)), total
 }
 
 // short tells what others will give back from what is not there at all. Memory counts as

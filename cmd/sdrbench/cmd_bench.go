@@ -105,6 +105,11 @@ func (a *app) runBench(ctx context.Context, f benchFlags) (err error) {
 	// All before AddPiece, which takes minutes.
 	m, err := f.prepare(ctx, a, f.proof, f.sectors)
 	mode := m.config.MemoryMode
+	if err == nil && mode == engine.Budget {
+		c := m.config
+		c.Sectors = make([]engine.Sector, f.sectors)
+		mode = c.WithDefaults().MemoryMode // which may be another that fits
+	}
 	if err = errors.Join(f.check(), err); err == nil {
 		err = a.clearLeftovers(f.dir, f.removeLeftovers) // before the room that they take is counted
 	}
@@ -161,6 +166,9 @@ func (f *benchFlags) disk(mode engine.MemoryMode) uint64 {
 	}
 	if mode == engine.OneLayer {
 		files++ // far parents and the index of them are a little less
+	}
+	if mode == engine.Budget {
+		files += 11 // labels on their way to the segments that read them, and the index of far parents
 	}
 	return uint64(f.proof.SectorSize()) * files * uint64(f.sectors)
 }

@@ -28,7 +28,7 @@ const (
 // A parent's distance is in each power of two with the same probability.
 func FarFrom(nodes, ring uint64) uint64 {
 	buckets := uint64(bits.Len64(5*nodes - 1))
-	far := buckets - min(buckets, uint64(bits.Len64(5*ring))-2)
+	far := buckets - min(buckets, uint64(bits.Len64(5*ring))-1)
 	return (5*8*far + buckets - 1) / buckets
 }
 

@@ -143,8 +143,9 @@ func (s *Store) Restore(ctx context.Context) error {
 			return err
 		}
 	}
-	return s.sendAgain(ctx, s.First, s.Begin, func(node uint64, labels []byte) (err error) {
+	return s.sendAgain(ctx, s.First, s.Begin, func(node uint64, _ []byte) (err error) {
 		if s.Layers > 1 {
+			var labels []byte
 			if labels, err = s.withJoining(s.First, node); err == nil {
 				err = s.sendUses(1, node, labels, 0)
 			}
@@ -166,7 +167,7 @@ func (s *Store) sendAgain(ctx context.Context, layer int, end uint64, send func(
 			first := node + uint64(i)*s.Part
 			return s.Files.Load(s.newest[first%s.Ring*pitch:][:s.Part*pitch], layer, first, buffer[:s.Part*porep.NodeSize], false)
 		})
-		for ; group > 0 && err == nil; group -= s.Part {
+		for ; group > 0 && err == nil && !s.Flow.Stopped(); group -= s.Part {
 			err = send(node, s.Out(node, int(s.Part)))
 			node += s.Part
 		}

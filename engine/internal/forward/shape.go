@@ -62,7 +62,7 @@ func (s *Shape) slots() uint64 { return porep.ExpDegree * s.Segment }
 func (s *Shape) LabelNodes() uint64 { return s.Ring + 2*(s.slots()+s.far) }
 
 // entries is how many a block has.
-func (s *Shape) entries(pitch int) int { return s.Block / (pitch + number) }
+func (s *Shape) entries(pitch int) int { return max(1, s.Block/(pitch+number)) }
 
 // block is the size of one, with what is left to a multiple of what direct writes want.
 func (s *Shape) block(pitch int) int {
@@ -71,7 +71,7 @@ func (s *Shape) block(pitch int) int {
 
 // Fits reports whether a block has room for labels of a pitch, and blocks have numbers of 32 bits.
 func (s *Shape) Fits(pitch int) bool {
-	return s.entries(pitch) >= 1 && s.Nodes/uint64(s.entries(pitch)) < 1<<27
+	return s.Block >= pitch+number && s.Nodes/uint64(s.entries(pitch)) < 1<<27
 }
 
 // opened is how many blocks can be open, or in hand, at a time.
@@ -150,7 +150,7 @@ func (s *Shape) wanted(n int) uint64 {
 // labelled.
 func (s *Shape) isFar(child uint64, parent uint32) bool { return uint64(parent)+s.Ring <= child }
 
-// A divider divides numbers below 2^40 by one.
+// A divider divides numbers by one.
 type divider struct{ by, reciprocal uint64 }
 
 func newDivider(by uint64) divider {
@@ -163,5 +163,8 @@ func newDivider(by uint64) divider {
 
 func (d divider) div(x uint64) uint64 {
 	q, _ := bits.Mul64(x, d.reciprocal)
+	if q*d.by > x { // hardly ever: the reciprocal is rounded up
+		q--
+	}
 	return q
 }

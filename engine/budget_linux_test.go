@@ -1,0 +1,119 @@
+package engine_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"regexp"
+	"runtime/debug"
+	"slices"
+	"strconv"
+	"sync/atomic"
+	"syscall"
+	"testing"
+
+	"github.com/sdr-engine/sdr/engine"
+	"github.com/sdr-engine/sdr/internal/durable"
+	"github.com/sdr-engine/sdr/internal/testkit"
+	"github.com/sdr-engine/sdr/porep"
+)
+
+var peak = regexp.MustCompile(`VmHWM:\s+(\d+) kB`)
+
+// TestBudgetOfProcess: a process of its own never has more in memory than the budget and 64 MiB.
+func TestBudgetOfProcess(t *testing.T) {
+	const child = "SDR_TEST_BUDGET"
+	budgets := map[porep.SealProof]uint64{porep.StackedDrg8MiBV1_1: 6 << 20}
+	if testkit.Long() {
+		budgets[porep.StackedDrg512MiBV1_1] = 128 << 20
+	}
+	if name := os.Getenv(child); name != "" {
+		proof, err := porep.ParseSealProof(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// Of a large sector an eighth of the first layer: all memory is in use by then.
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		var spans atomic.Int64
+		hooks := engine.Hooks{Stage: func(int, uint64) {
+			if spans.Add(1) == 1<<24/128/8 {
+				cancel()
+			}
+		}}
+		c := engine.Config{Proof: proof, Sectors: sectors(t, 1), Hashers: 1, MemoryMode: engine.Budget, Budget: budgets[proof]}
+		if _, err := hooks.Run(ctx, c); err != nil && ctx.Err() == nil {
+			t.Fatal(err)
+		}
+		status, err := os.ReadFile("/proc/self/status")
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Printf("%s\n", peak.Find(status))
+		return
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
+		t.Skip("the race detector's memory is several times the program's")
+	}
+	for proof, budget := range budgets {
+		cmd := exec.Command(os.Args[0], "-test.run=^TestBudgetOfProcess$", "-test.count=1")
+		cmd.Env = append(os.Environ(), child+"="+proof.String())
+		out, err := cmd.CombinedOutput()
+		if errors.Is(err, syscall.ENOEXEC) {
+			t.Skip("an emulated program cannot be begun by its own name")
+		}
+		m := peak.FindSubmatch(out)
+		if err != nil || m == nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		took, _ := strconv.ParseUint(string(m[1]), 10, 64)
+		t.Logf("%v with %d MiB: %d KiB", proof, budget>>20, took)
+		if took<<10 > budget+64<<20 {
+			t.Errorf("%v: %d KiB at the peak, want %d MiB and 64 MiB at most: %s", proof, took, budget>>20, bytes.TrimSpace(out))
+		}
+	}
+}
+
+// TestBudgetNoRoom: a disk that has no room for the scratch file, or takes none, is found before a
+// label is made.
+func TestBudgetNoRoom(t *testing.T) {
+	r, _ := testkit.Seeded(t)
+	for kind, errno := range map[durable.Kind]syscall.Errno{durable.OpReserve: syscall.ENOSPC, durable.OpCreate: syscall.EROFS} {
+		for _, which := range []int{1, 2} { // the index's file, the batch's
+			c := oneSector(t.TempDir())
+			c.Kernel, c.Progress = "generic/1", new(engine.Progress)
+			hooks := engine.Hooks{Cut: randomCut(r)}
+			i := &scratchRefused{kind: kind, which: which, err: errno}
+			_, err := hooks.Run(durable.WithInjector(t.Context(), i), c)
+			if !errors.Is(err, errno) || errno == syscall.ENOSPC && !errors.Is(err, engine.ErrNoSpace) {
+				t.Errorf("%v of file %d: %v", kind, which, err)
+			}
+			if done, _ := c.Progress.Labels(); done != 0 {
+				t.Errorf("%v of file %d: %d labels were made", kind, which, done)
+			}
+			if left := fileNames(t, c.Sectors[0].CacheDir); len(left) > 0 {
+				t.Errorf("%v of file %d: left %q", kind, which, left)
+			}
+		}
+	}
+}
+
+// scratchRefused lets the n-th operation of a kind on scratch files fail.
+type scratchRefused struct {
+	kind  durable.Kind
+	which int
+	n     atomic.Int64
+	err   error
+}
+
+func (i *scratchRefused) Before(op *durable.Op) error {
+	if op.Kind == i.kind && isScratch(op) && int(i.n.Add(1)) == i.which {
+		return i.err
+	}
+	return nil
+}
+
+func (i *scratchRefused) After(*durable.Op) error { return nil }
