@@ -167,27 +167,6 @@ func (d *File) ReserveBlocks(size int64, block int) error {
 	return nil
 }
 
-// ExtendBlocks is ReserveBlocks, but takes no space: what is written takes what it needs, until
-// TakeSpace.
-func (d *File) ExtendBlocks(size int64, block int) error {
-	err := d.patiently(func() error { return d.do(OpResize, d.path, func() error { return d.f.Truncate(size) }) })
-	if err != nil {
-		return fmt.Errorf("durable: extending %s to %d bytes: %w", d.path, size, err)
-	}
-	d.size, d.sums = size, NewSums(size, block)
-	return nil
-}
-
-// TakeSpace takes the space for all of the file, where the file system can. It may be at the same
-// time as writes.
-func (d *File) TakeSpace() error {
-	err := d.patiently(func() error { return d.do(OpReserve, d.path, func() error { return linux.Reserve(d.f, d.size) }) })
-	if err != nil && !errors.Is(err, errors.ErrUnsupported) {
-		return fmt.Errorf("durable: reserving %d bytes for %s: %w", d.size, d.path, err)
-	}
-	return nil
-}
-
 // WriteAt writes b at off, within the size reserved. No byte is written twice, but in a
 // scratch file.
 func (d *File) WriteAt(b []byte, off int64) (int, error) {

@@ -29,6 +29,27 @@ func (d *File) ReserveFrom(from, size int64) error {
 	return nil
 }
 
+// ExtendBlocks is ReserveBlocks, but takes no space: what is written takes what it needs, until
+// TakeSpace.
+func (d *File) ExtendBlocks(size int64, block int) error {
+	err := d.patiently(func() error { return d.do(OpResize, d.path, func() error { return d.f.Truncate(size) }) })
+	if err != nil {
+		return fmt.Errorf("durable: extending %s to %d bytes: %w", d.path, size, err)
+	}
+	d.size, d.sums = size, NewSums(size, block)
+	return nil
+}
+
+// TakeSpace takes the space for all of the file, where the file system can. It may be at the same
+// time as writes.
+func (d *File) TakeSpace() error {
+	err := d.patiently(func() error { return d.do(OpReserve, d.path, func() error { return linux.Reserve(d.f, d.size) }) })
+	if err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		return fmt.Errorf("durable: reserving %d bytes for %s: %w", d.size, d.path, err)
+	}
+	return nil
+}
+
 // Punch leaves n bytes at off zeros, as they were reserved, and gives their space back where
 // the file system can. They must not be written.
 func (d *File) Punch(off, n int64) error {
