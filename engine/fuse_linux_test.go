@@ -50,8 +50,12 @@ func (f *broken) errnoOf(kind durable.Kind, name string) syscall.Errno {
 }
 
 type failingNode struct {
-	fs.LoopbackNode
+	*fs.LoopbackNode
 	fails *broken
+}
+
+func (n *failingNode) WrapChild(_ context.Context, child fs.InodeEmbedder) fs.InodeEmbedder {
+	return &failingNode{child.(*fs.LoopbackNode), n.fails}
 }
 
 // A failingFile has no PassthroughFd: the kernel would read and write by way of that, and ask nobody.
@@ -127,10 +131,7 @@ func (f *failingFile) Allocate(ctx context.Context, off, size uint64, mode uint3
 func serveFailing(below, at string) error {
 	fails := &broken{}
 	data := &fs.LoopbackRoot{Path: below}
-	data.NewNode = func(data *fs.LoopbackRoot, _ *fs.Inode, _ string, _ *syscall.Stat_t) fs.InodeEmbedder {
-		return &failingNode{fs.LoopbackNode{RootData: data}, fails}
-	}
-	root := &failingNode{fs.LoopbackNode{RootData: data}, fails}
+	root := &failingNode{&fs.LoopbackNode{RootData: data}, fails}
 	data.RootNode = root
 	server, err := fs.Mount(at, root, &fs.Options{MountOptions: fuse.MountOptions{DirectMountStrict: true, FsName: "sdr-failing", DisableXAttrs: true}})
 	if err != nil {

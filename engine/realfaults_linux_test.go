@@ -120,6 +120,11 @@ func TestFullFileSystem(t *testing.T) {
 				t.Errorf("%v: left %q %q, want layers 2 and 3", mode, whole, growing)
 			}
 			os.Remove(filler)
+			if _, err := hooks.Run(t.Context(), c); err != nil {
+				t.Errorf("%v, and again: %v", mode, err)
+			} else if got := testkit.Digest(t, layers.Path(s.CacheDir, count)); got != want {
+				t.Errorf("%v, and again: the key is %s, want %s", mode, got, want)
+			}
 		}
 	}
 }

@@ -3,17 +3,74 @@ package engine_test
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/sdr-engine/sdr/engine"
+	"github.com/sdr-engine/sdr/internal/durable"
 	"github.com/sdr-engine/sdr/internal/layers"
 	"github.com/sdr-engine/sdr/internal/testkit"
 	"github.com/sdr-engine/sdr/porep"
 	kernels "github.com/sdr-engine/sdr/sha256"
 )
+
+// TestScratchBits: of bits that flip in what is read back from scratch files, far parents and the index of
+// them, none is in a label: it is found before it is used, and the layers are the same.
+func TestScratchBits(t *testing.T) {
+	want := oneSector(t.TempDir())
+	if _, err := engine.Run(t.Context(), want); err != nil {
+		t.Fatal(err)
+	}
+	r := rand.New(rand.NewPCG(17, 101))
+	flipped := 0
+	for range 8 {
+		c := oneSector(t.TempDir())
+		c.MemoryMode = engine.OneLayer
+		c.Progress = new(engine.Progress)
+		skip := r.IntN(40)
+		bit, done := r.Uint32(), false
+		var mu sync.Mutex // reads come from several goroutines
+		ctx := durable.WithInjector(t.Context(), afterOps(func(op *durable.Op) {
+			mu.Lock()
+			defer mu.Unlock()
+			if op.Kind != durable.OpRead || !strings.Contains(op.Path, "scratch") || len(op.Buf) == 0 {
+				return
+			}
+			if skip--; skip < 0 { // from then on, or it would be read right when it is read once more
+				at := int(bit) % (8 * len(op.Buf))
+				op.Buf[at/8] ^= 1 << (at % 8)
+				done = true
+			}
+		}))
+		if _, err := engine.Run(ctx, c); err != nil {
+			t.Fatal(err)
+		}
+		if done {
+			flipped++
+		}
+		if slowed := c.Progress.Slowed(); (slowed != nil) != done {
+			t.Errorf("bit %d, flipped %v: %v", bit, done, slowed)
+		}
+		if diff := cmp.Diff(digests(t, want.Proof, want.Sectors), digests(t, c.Proof, c.Sectors)); diff != "" {
+			t.Errorf("bit %d, flipped %v: other layers:\n%s", bit, done, diff)
+		}
+	}
+	if flipped == 0 {
+		t.Error("no scratch file was read")
+	}
+}
+
+// afterOps sees each operation of a job that went well.
+type afterOps func(op *durable.Op)
+
+func (afterOps) Before(*durable.Op) error     { return nil }
+func (f afterOps) After(op *durable.Op) error { f(op); return nil }
 
 var errSpill = errors.New("no space today")
 

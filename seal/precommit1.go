@@ -636,7 +636,7 @@ func mayOpen(path string, flags int) error {
 }
 
 // files are those that take room besides the layers: tree-d, unless it is there, and the
-// staged data in sealed, unless the two may share their blocks.
+// staged data in sealed, unless the two can share their blocks.
 func (s *Sector) files() (all []engine.File) {
 	if s.Proof.Check() != nil {
 		return nil
@@ -648,12 +648,22 @@ func (s *Sector) files() (all []engine.File) {
 		from, fromOK := linux.IdentityOf(staged)
 		sealed, err := os.Stat(s.Sealed)
 		if err == nil && fromOK {
-			if to, ok := linux.IdentityOf(sealed); ok && to.Device != from.Device {
+			if to, ok := linux.IdentityOf(sealed); ok && (to.Device != from.Device || !canClone(s.Staged, filepath.Dir(s.Sealed))) {
 				all = append(all, engine.File{Path: s.Sealed, Size: min(linux.Allocated(staged), uint64(s.Proof.SectorSize()))})
 			}
 		}
 	}
 	return all
+}
+
+// canClone reports whether files in dir can share a file's blocks.
+func canClone(path, dir string) bool {
+	f, err := os.OpenFile(path, os.O_RDONLY|linux.NoWait, 0)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	return linux.CanClone(f, dir)
 }
 
 // staged is the sector's data, which zeros follow to the sector's length.

@@ -179,6 +179,11 @@ func FuzzParseCPUList(f *testing.F) {
 		if err == nil && len(nodes) > MaxNUMANodes {
 			t.Errorf("%q: %d nodes", text, len(nodes))
 		}
+		if memory, err := ParseMemoryNodes(text); err == nil {
+			if again, err := ParseMemoryNodes(memory.String()); err != nil || again.String() != memory.String() {
+				t.Errorf("%q is %v, and %v again, %v", text, memory, again, err)
+			}
+		}
 	})
 }
 

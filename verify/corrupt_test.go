@@ -19,6 +19,7 @@ import (
 
 // TestCorruption: of 100 bits that flip in layers, tree-d, the manifest and a parent cache, one at
 // a time, each is found: by a full check, or, of a parent cache, before it is used.
+// Of scratch files and profiles engine.TestScratchBits and profile.TestFlippedBits say as much.
 func TestCorruption(t *testing.T) {
 	s := labelled(t, small)
 	size := s.Proof.SectorSize()

@@ -98,6 +98,7 @@ var levels = []row{
 // import directories of its own level, to compare two of them.
 var testModules = []string{
 	"github.com/google/go-cmp",
+	"github.com/hanwen/go-fuse/v2",
 	"github.com/rogpeppe/go-internal/testscript",
 	"golang.org/x/sys/cpu",
 	"pgregory.net/rapid",

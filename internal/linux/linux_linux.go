@@ -23,6 +23,26 @@ func Clone(dst, src *os.File) error {
 	return unsupported(retry(func() error { return unix.IoctlFileClone(int(dst.Fd()), int(src.Fd())) }))
 }
 
+// CanClone reports whether files in dir can share src's blocks. It tries with the first of them, and a
+// file without a name: where there are none of these it says no.
+func CanClone(src *os.File, dir string) bool {
+	const part = 1 << 20 // whole blocks
+	info, err := src.Stat()
+	if err != nil {
+		return false
+	}
+	dst, err := Unnamed(dir)
+	if err != nil {
+		return false
+	}
+	defer dst.Close()
+	span := unix.FileCloneRange{Src_fd: int64(src.Fd())} // up to its end
+	if info.Size() > part {
+		span.Src_length = part
+	}
+	return retry(func() error { return unix.IoctlFileCloneRange(int(dst.Fd()), &span) }) == nil
+}
+
 // Reserve takes size bytes of the file system's space for f and sets its length.
 func Reserve(f *os.File, size int64) error {
 	return unsupported(retry(func() error { return unix.Fallocate(int(f.Fd()), 0, 0, size) }))

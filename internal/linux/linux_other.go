@@ -16,6 +16,9 @@ func Appends(*os.File) bool { return false }
 // Clone is not supported.
 func Clone(dst, src *os.File) error { return errors.ErrUnsupported }
 
+// CanClone is not supported.
+func CanClone(src *os.File, dir string) bool { return false }
+
 // Reserve is not supported.
 func Reserve(*os.File, int64) error { return errors.ErrUnsupported }
 

@@ -3,6 +3,7 @@
 package profile
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
@@ -39,6 +40,9 @@ const Schema = 1
 // A Profile is what tune measured on a machine and found best, in a TOML file.
 type Profile struct {
 	Schema int `toml:"schema"`
+	// Sum is that of the file's text, without itself: a bit that flips on the disk is found. Who
+	// changes a profile removes it.
+	Sum string `toml:"sum"`
 	// Fingerprint is Machine's: the settings are for such hardware alone.
 	Fingerprint string    `toml:"fingerprint"`
 	Made        time.Time `toml:"made"`
@@ -293,6 +297,10 @@ func Parse(text string, here Machine) (p *Profile, problems []string) {
 			fail("cycles: %v of %s is not between 1 and 1e9", n, name)
 		}
 	}
+	if p.Sum != "" && len(problems) == 0 && sumOf(strings.Replace(text, p.Sum, "", 1)) != p.Sum {
+		fail("its sum is not that of what it says: it was damaged, or changed by hand: remove the line with the sum if you have changed it")
+	}
+	p.Sum = "" // of the text, not of what it says
 	return p, problems
 }
 
@@ -388,10 +396,24 @@ func OrSmaller(p hugepages.Pages) (all []hugepages.Pages) {
 
 // Write puts the profile into a file's form.
 func (p *Profile) Write(w io.Writer) error {
-	if _, err := io.WriteString(w, "# What 'sdrbench tune' found best on this machine. Flags and the environment come first.\n\n"); err != nil {
+	const placeholder = "the sum"
+	var b bytes.Buffer
+	b.WriteString("# What 'sdrbench tune' found best on this machine. Flags and the environment come first.\n")
+	b.WriteString("# Who changes something removes the sum.\n\n")
+	summed := *p
+	summed.Sum = placeholder
+	e := toml.NewEncoder(&b)
+	e.Indent = ""
+	if err := e.Encode(&summed); err != nil {
 		return err
 	}
-	e := toml.NewEncoder(w)
-	e.Indent = ""
-	return e.Encode(p)
+	before, after, _ := strings.Cut(b.String(), fmt.Sprintf("sum = %q\n", placeholder))
+	_, err := fmt.Fprintf(w, "%ssum = %q\n%s", before, sumOf(before+"sum = \"\"\n"+after), after)
+	return err
+}
+
+// sumOf is a profile's sum, of its text without it.
+func sumOf(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return fmt.Sprintf("%x", sum[:16])
 }

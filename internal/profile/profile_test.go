@@ -3,6 +3,7 @@ package profile
 import (
 	"bytes"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -53,6 +54,67 @@ func TestProfileRoundTrip(t *testing.T) {
 	if diff := cmp.Diff(p, again, cmpopts.EquateEmpty()); diff != "" {
 		t.Errorf("(-written +read):\n%s", diff)
 	}
+}
+
+// TestFlippedBits: a profile with a bit flipped is not used, whichever it is; one that somebody has changed
+// is, without the sum.
+func TestFlippedBits(t *testing.T) {
+	p, here := aProfile(t)
+	good := profileText(t, p)
+	r := rand.New(rand.NewPCG(17, 100))
+	for range 400 {
+		wrong := []byte(good)
+		bit := r.IntN(8 * len(wrong))
+		wrong[bit/8] ^= 1 << (bit % 8)
+		if _, problems := Parse(string(wrong), here); len(problems) == 0 {
+			t.Errorf("bit %d of byte %d, %q, flipped: nobody finds it", bit%8, bit/8, good[bit/8])
+		}
+	}
+	changed := strings.Replace(good, "stride = 64", "stride = 32", 1)
+	if _, problems := Parse(changed, here); len(problems) != 1 || !strings.Contains(problems[0], "sum") {
+		t.Errorf("changed: %q", problems)
+	}
+	before, after, _ := strings.Cut(changed, "sum = ")
+	_, after, _ = strings.Cut(after, "\n")
+	if got, problems := Parse(before+after, here); len(problems) > 0 || got.Latency.Stride != 32 {
+		t.Errorf("changed, without its sum: %q", problems)
+	}
+}
+
+// FuzzParse: whatever is read, there is no panic, and what is accepted is what would be written again.
+func FuzzParse(f *testing.F) {
+	m, err := topology.ReadDump(dumpOfServer)
+	if err != nil {
+		f.Fatal(err)
+	}
+	here := MachineOf(m)
+	p := &Profile{
+		Schema: 1, Fingerprint: here.Fingerprint(), Proof: "StackedDrg512MiBV1_1", Machine: here,
+		Latency:    Settings{"generic/1", 1, 1, "hybrid", 2, 64, 2048, "idle", "2MiB", "pack", 2600, 1.4e6, 0.01},
+		Throughput: Settings{"generic/1", 12, 6, "producers", 1, 256, 8192, "produce", "any", "spread", 1400, 8e6, 0.02},
+	}
+	var b bytes.Buffer
+	if err := p.Write(&b); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b.String())
+	f.Fuzz(func(t *testing.T, text string) {
+		p, problems := Parse(text, here)
+		if len(problems) > 0 {
+			if len((&Error{"p", problems}).Error()) > 10_000 {
+				t.Errorf("%d problems", len(problems))
+			}
+			return
+		}
+		var b bytes.Buffer
+		if err := p.Write(&b); err != nil {
+			t.Fatal(err)
+		}
+		again, problems := Parse(b.String(), here)
+		if diff := cmp.Diff(p, again, cmpopts.EquateEmpty(), cmpopts.EquateApproxTime(0)); len(problems) > 0 || diff != "" {
+			t.Errorf("%q is written as %q: %q\n%s", text, b.String(), problems, diff)
+		}
+	})
 }
 
 func TestBadProfiles(t *testing.T) {

@@ -61,3 +61,15 @@ func TestAvailable(t *testing.T) {
 		}
 	}
 }
+
+// FuzzParse: whatever is read, no node keeps more than it has.
+func FuzzParse(f *testing.F) {
+	f.Add(zones)
+	f.Fuzz(func(t *testing.T, text string) {
+		for node, p := range Parse(text) {
+			if p.Kept > p.Managed || p.Managed == 0 {
+				t.Errorf("%q: node %d: %+v", text, node, p)
+			}
+		}
+	})
+}
