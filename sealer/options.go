@@ -90,8 +90,11 @@ type Settings struct {
 	Hashers   int    // cores that hash; never more than a job has sectors
 	Staging   engine.Staging
 	Producers int // for each hasher, on CPUs of their own if there are so many
-	Stride    int // nodes that a producer takes at a time
-	Lookahead int // nodes that producers may be ahead
+	// HashersPerProducer is how many hashers of a core complex one producer feeds, on a core of its
+	// own if there is one: engine.Config's. It is at most the cores of the largest complex.
+	HashersPerProducer int
+	Stride             int // nodes that a producer takes at a time
+	Lookahead          int // nodes that producers may be ahead
 
 	MemoryMode engine.MemoryMode
 	// Budget is the most bytes for labels and what goes with them, of all calls of a machine
@@ -218,6 +221,9 @@ func (p *Profile) Path() string { return p.p.Path }
 // Cycles are a node's, all lanes together, by kernel, as they were measured.
 func (p *Profile) Cycles() map[string]float64 { return maps.Clone(p.p.Cycles) }
 
+// Hz is the clock of the core that hashed when one sector was measured, by its rate and its cycles.
+func (p *Profile) Hz() float64 { return p.p.Latency.Rate * p.p.Latency.Cycles }
+
 // An OptionError says which of the Options is wrong.
 type OptionError struct {
 	Option string // "Policy"
@@ -242,19 +248,20 @@ func (o *Options) Config(p porep.SealProof, sectors int) engine.Config {
 
 // A setup is what options and profile say of a job.
 type setup struct {
-	config     engine.Config // without sectors and places
-	policy     Policy        // not PolicyAuto
-	cpus       topology.CPUSet
-	smt        placement.SMTUse
-	memory     topology.MemoryNodes
-	tunedShape bool                           // kernel and hashers are the profile's
-	inFiles    map[topology.NUMANodeID]uint64 // bytes, where layers lie if there are any
+	config       engine.Config // without sectors and places
+	policy       Policy        // not PolicyAuto
+	cpus         topology.CPUSet
+	smt          placement.SMTUse
+	memory       topology.MemoryNodes
+	tunedShape   bool                           // kernel and hashers are the profile's
+	tunedSharing bool                           // so is how many hashers a producer has
+	inFiles      map[topology.NUMANodeID]uint64 // bytes, where layers lie if there are any
 }
 
 func (s *Settings) setup(p porep.SealProof) *setup {
 	return &setup{
 		config: engine.Config{
-			Proof: p, Kernel: s.Kernel, Hashers: s.Hashers, Staging: s.Staging, Producers: s.Producers, Stride: s.Stride, Lookahead: s.Lookahead,
+			Proof: p, Kernel: s.Kernel, Hashers: s.Hashers, Staging: s.Staging, Producers: s.Producers, HashersPerProducer: s.HashersPerProducer, Stride: s.Stride, Lookahead: s.Lookahead,
 			MemoryMode: s.MemoryMode, Budget: s.Budget, Writing: s.Writing, VerifySample: s.VerifySample, Pages: s.Pages, Memory: new(hugepages.Accounting),
 		},
 		policy: s.Policy, cpus: s.CPUs, smt: s.SMT, memory: s.MemoryNodes,
@@ -290,8 +297,13 @@ func (o *Options) setup(proof porep.SealProof, sectors int) *setup {
 	if c.Staging == engine.AutoStaging && !o.Untuned.Staging {
 		c.Staging, _ = engine.ParseStaging(best.Staging) // Parse has read it, as the others below
 	}
-	if c.Producers == 0 {
+	// Producers and hashers of each belong together, too.
+	openProducers, openSharing := c.Producers == 0, c.HashersPerProducer == 0
+	if openProducers && c.HashersPerProducer <= 1 {
 		c.Producers = best.Producers
+	}
+	if openSharing && (openProducers || c.Producers == 1) {
+		c.HashersPerProducer, s.tunedSharing = best.HashersPerProducer, true
 	}
 	// Stride and lookahead belong together, and a profile's must not spoil what the options
 	// say of the other.

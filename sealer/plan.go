@@ -165,8 +165,11 @@ func (v *View) planShape(s *setup, sectors int) (*placement.Plan, error) {
 			Mode:       c.MemoryMode,
 			Budget:     c.Budget,
 			Producers:  max(1, c.Producers),
-			SMT:        s.smt,
-			InFiles:    s.inFiles,
+
+			HashersPerProducer: c.HashersPerProducer,
+
+			SMT:     s.smt,
+			InFiles: s.inFiles,
 
 			FewerProducers: true,
 			MemoryNodes:    s.memory,
@@ -174,6 +177,11 @@ func (v *View) planShape(s *setup, sectors int) (*placement.Plan, error) {
 		q.Sectors = n * q.Lanes
 		cycles := split.Cycles
 		plan, err := placement.New(v.Machine, reserved, q)
+		if wrong := (*placement.RequestError)(nil); s.tunedSharing && errors.As(err, &wrong) {
+			// The profile's, which was made when more CPUs could be used.
+			c.HashersPerProducer, s.tunedSharing = 1, false
+			return v.planShape(s, sectors)
+		}
 		if err != nil {
 			return nil, err
 		}

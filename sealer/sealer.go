@@ -85,6 +85,18 @@ func Open(ctx context.Context, o Options) (*Machine, error) {
 			}
 		}
 	}
+	if o.HashersPerProducer > 1 {
+		if machine, err := topology.Read(); err == nil {
+			q := placement.Request{SectorSize: porep.NodeSize, HashersPerProducer: o.HashersPerProducer}
+			if o.Policy == PolicyList {
+				q.Policy, q.Only = placement.List, o.CPUs
+			}
+			// Without a plan, wherever the system puts threads, it would mean nothing either.
+			if _, err := placement.Room(machine, placement.Reserved{}, q); err != nil {
+				wrong("HashersPerProducer", err)
+			}
+		}
+	}
 	if o.Policy != PolicyNone && o.needLocks() { // else a call says what it goes without
 		if _, err := m.patience("").Held(ctx, m.dir); err != nil && !errors.Is(err, errors.ErrUnsupported) {
 			errs = append(errs, err)

@@ -53,7 +53,7 @@ func newBenchReport(f *benchFlags) *benchReport {
 func (r *benchReport) setConfig(c engine.Config) {
 	c = c.WithDefaults()
 	b := &r.Config
-	b.Hashers, b.Producers, b.Stride, b.Lookahead = c.Hashers, c.Producers, c.Stride, c.Lookahead
+	b.Hashers, b.Producers, b.Sharing, b.Stride, b.Lookahead = c.Hashers, c.Producers, c.HashersPerProducer, c.Stride, c.Lookahead
 	b.Staging, b.MemoryMode, b.Writing = c.Staging.String(), c.MemoryMode.String(), c.Writing.String()
 	for _, p := range c.Places {
 		b.CPUs = append(b.CPUs, int(p.Hasher))

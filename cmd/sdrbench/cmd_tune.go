@@ -29,11 +29,13 @@ type tuneFlags struct {
 	dir     string
 	time    time.Duration
 	sectors []int // none: as many as fit
-	profile string
-	lockDir string
-	json    bool
-	dryRun  bool
-	force   bool
+
+	perProducer []int // none: what is worth trying
+	profile     string
+	lockDir     string
+	json        bool
+	dryRun      bool
+	force       bool
 
 	removeLeftovers bool
 }
@@ -44,7 +46,7 @@ func (a *app) tune() *cobra.Command {
 		Use:   "tune",
 		Short: "Find the best settings for this machine, and use them from now on",
 		Long: `Tune measures which settings label fastest on this machine: kernels, lanes, hashing
-cores, ways of staging, producers, strides, lookaheads, SMT siblings, kinds of page
+cores, ways of staging, producers, hashers that share one, strides, lookaheads, SMT siblings, kinds of page
 and placement, whatever the machine has of them. First each kernel with the defaults,
 then the better ones with each way of staging, then what one change makes better.
 What is close is measured again and medians decide; what no change gains half
@@ -80,6 +82,7 @@ that is there stays.`,
 	flags.StringVar(&f.dir, "dir", "", "`DIR` for the layer files (default: the temporary directory)")
 	flagVar(cmd, &f.time, "time", "TIME", "how long it may take, like 30m (default 5m)", parseWhile)
 	flagVar(cmd, &f.sectors, "sectors", "LIST", "numbers of sectors to find the best throughput of, like 2,16, or max (default max: as many as memory and disk allow)", parseSectorCounts)
+	flagVar(cmd, &f.perProducer, "hashers-per-producer", "LIST", "numbers of hashers that one producer is tried with, like 1,7 (default: 1, powers of two, and all cores of a complex but one)", parseSharing)
 	profileFlag(cmd, &f.profile, "`FILE` to write, or none")
 	a.lockDirFlag(cmd, &f.lockDir)
 	flags.BoolVar(&f.json, "json", false, "print JSON")
@@ -88,6 +91,19 @@ that is there stays.`,
 	flags.BoolVar(&f.removeLeftovers, "remove-leftovers", false, leftoversUsage)
 	_ = cmd.MarkFlagDirname("dir")
 	return cmd
+}
+
+// parseSharing reads "1,7".
+func parseSharing(text string) (all []int, err error) {
+	for part := range strings.SplitSeq(text, ",") {
+		n, err := parseNumber(part)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, n)
+	}
+	slices.Sort(all)
+	return slices.Compact(all), nil
 }
 
 // parseSectorCounts reads "max", which is none, or "2,16".

@@ -30,6 +30,7 @@ type engineFlags struct {
 	hashers     int
 	staging     engine.Staging
 	producers   int
+	perProducer int // hashers
 	stride      int
 	lookahead   int
 	mode        engine.MemoryMode
@@ -76,6 +77,7 @@ func (f *engineFlags) add(a *app, cmd *cobra.Command) {
 	flagVar(cmd, &f.hashers, "hashers", "N", "cores that hash, at most one for each sector (default: what takes the least time)", parseNumber)
 	flagVar(cmd, &f.staging, "staging", "WAY", "how parents' labels get to a hasher: inline, producers, hybrid, or auto (default auto)", engine.ParseStaging)
 	flagVar(cmd, &f.producers, "producers", "N", "producers for each hasher (default 1)", parseNumber)
+	flagVar(cmd, &f.perProducer, "hashers-per-producer", "N", "hashers of a core complex that one producer feeds, on a core of its own if there is one (default 1)", parseNumber)
 	flagVar(cmd, &f.stride, "stride", "N", "nodes that a producer takes at a time (default 128)", parseNumber)
 	flagVar(cmd, &f.lookahead, "lookahead", "N", "nodes that producers may be ahead (default 4096 to 32768, by staging and memory mode)", parseNumber)
 	flagVar(cmd, &f.mode, "memory-mode", "MODE", "what of a sector is in memory: two-layers or one-layer (default two-layers)", engine.ParseMemoryMode)
@@ -135,7 +137,7 @@ func parseKernel(name string) (string, error) {
 // they say wrong.
 func (f *engineFlags) options(a *app) (o sealer.Options, err error) {
 	o.Settings = sealer.Settings{
-		Hashers: f.hashers, Staging: f.staging, Producers: f.producers, Stride: f.stride, Lookahead: f.lookahead,
+		Hashers: f.hashers, Staging: f.staging, Producers: f.producers, HashersPerProducer: f.perProducer, Stride: f.stride, Lookahead: f.lookahead,
 		MemoryMode: f.mode, MemoryNodes: f.memoryNodes, Budget: f.budget, Writing: f.writing, Policy: f.policy.policy, CPUs: f.policy.only,
 	}
 	if o.VerifySample = f.sample; f.sample == 0 {

@@ -29,7 +29,7 @@ func newTuneFinding(f tune.Finding) view.TuneFinding {
 func settingsOf(t tune.Trial, f tune.Figure) profile.Settings {
 	return profile.Settings{
 		Kernel: t.Kernel, Sectors: t.Sectors, Hashers: t.Hashers,
-		Staging: t.Staging.String(), Producers: t.Producers, Stride: t.Stride, Lookahead: t.Lookahead,
+		Staging: t.Staging.String(), Producers: t.Producers, HashersPerProducer: t.HashersPerProducer, Stride: t.Stride, Lookahead: t.Lookahead,
 		SMT: t.SMT.String(), Pages: profile.PagesName(t.Pages), Policy: t.Policy.String(),
 		Cycles: f.Cycles, Rate: f.Rate, Spread: f.Spread,
 	}
@@ -40,6 +40,9 @@ func (a *app) printTunePlan(r *view.Tune, s *tune.Space, f tuneFlags) error {
 	c := view.TuneChoices{
 		Kernels: map[string][]view.TuneShape{}, Staging: []string{engine.Inline.String(), engine.Producers.String(), engine.Hybrid.String()},
 		Producers: s.Producers, Strides: s.Strides, Lookahead: s.Ahead,
+	}
+	for _, share := range s.Sharing {
+		c.Sharing = append(c.Sharing, share.HashersPerProducer)
 	}
 	for _, use := range s.SMT {
 		c.SMT = append(c.SMT, use.String())

@@ -18,6 +18,7 @@ import (
 	"github.com/sdr-engine/sdr/internal/tune"
 	"github.com/sdr-engine/sdr/internal/words"
 	"github.com/sdr-engine/sdr/placement"
+	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/sealer"
 	kernels "github.com/sdr-engine/sdr/sha256"
 	"github.com/sdr-engine/sdr/topology"
@@ -120,6 +121,10 @@ func (t *tuning) space() (tune.Space, error) {
 	if most > 4 {
 		s.Producers = append(s.Producers, 4)
 	}
+	var err error
+	if s.Sharing, err = t.sharing(); err != nil {
+		return s, err
+	}
 	if slices.ContainsFunc(m.Cores(), func(c topology.Core) bool { return len(c.CPUs) > 1 }) {
 		s.SMT = append(s.SMT, placement.IdleSiblings)
 	} else {
@@ -187,6 +192,36 @@ func (t *tuning) space() (tune.Space, error) {
 	return s, nil
 }
 
+// sharing is how many hashers one producer may feed here, and how many then fit.
+func (t *tuning) sharing() (all []tune.Sharing, err error) {
+	q := placement.Request{SectorSize: porep.NodeSize, Producers: 1}
+	numbers := t.perProducer
+	if len(numbers) == 0 {
+		numbers = q.Sharing(t.view.Machine)
+	}
+	var reserved placement.Reserved
+	for _, h := range t.view.Held {
+		reserved.Cores = append(reserved.Cores, h.Cores...)
+	}
+	for _, q.HashersPerProducer = range numbers {
+		room, err := placement.Room(t.view.Machine, reserved, q)
+		if err != nil {
+			return nil, usageError{fmt.Errorf("--hashers-per-producer: %w", err)}
+		}
+		all = append(all, tune.Sharing{HashersPerProducer: q.HashersPerProducer, Hashers: room})
+	}
+	if len(t.perProducer) == 0 { // all cores of a complex hash, and their producer has none of its own
+		q.HashersPerProducer++
+		if room, err := placement.Room(t.view.Machine, reserved, q); err == nil {
+			all = append(all, tune.Sharing{HashersPerProducer: q.HashersPerProducer, Hashers: room})
+		}
+	}
+	if len(all) == 1 && len(t.perProducer) == 0 {
+		t.addNote("a producer for several hashers is left out: no core complex has two cores")
+	}
+	return all, nil
+}
+
 // sectorsText names numbers of sectors: "2 or 16 sectors".
 func sectorsText(counts []int) string {
 	if len(counts) == 0 {
@@ -210,7 +245,7 @@ func (t *tuning) windowOf() time.Duration {
 // trialSettings are a trial's.
 func trialSettings(tr tune.Trial) sealer.Settings {
 	s := sealer.Settings{
-		Kernel: tr.Kernel, Hashers: tr.Hashers, Staging: tr.Staging, Producers: tr.Producers, Stride: tr.Stride, Lookahead: tr.Lookahead,
+		Kernel: tr.Kernel, Hashers: tr.Hashers, Staging: tr.Staging, Producers: tr.Producers, HashersPerProducer: tr.HashersPerProducer, Stride: tr.Stride, Lookahead: tr.Lookahead,
 		SMT: tr.SMT, Policy: sealer.PolicySpread,
 	}
 	if tr.Policy == placement.Pack {

@@ -49,6 +49,8 @@ func openMachine(ctx context.Context, request []byte) (*machine, error) {
 		"batch":      text(&joined.Sectors, input.NumberFrom(1, engine.MaxSectors)),
 		"batch-wait": text(&joined.Wait, parseWait),
 
+		"hashers-per-producer": text(&o.HashersPerProducer, number),
+
 		"memory-mode": text(&o.MemoryMode, engine.ParseMemoryMode),
 		"policy": text(&o.Policy, func(text string) (p sealer.Policy, err error) {
 			p, o.CPUs, err = sealer.ParsePolicy(text)

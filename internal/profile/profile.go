@@ -88,6 +88,9 @@ type Settings struct {
 	Hashers   int    `toml:"hashers" json:"hashers"`
 	Staging   string `toml:"staging" json:"staging"`
 	Producers int    `toml:"producers" json:"producers"`
+	// HashersPerProducer is 1 where a profile does not have it.
+	HashersPerProducer int `toml:"hashers_per_producer" json:"hashers_per_producer"`
+
 	Stride    int    `toml:"stride" json:"stride"`
 	Lookahead int    `toml:"lookahead" json:"lookahead"`
 	SMT       string `toml:"smt" json:"smt"`
@@ -273,6 +276,9 @@ func Parse(text string, here Machine) (p *Profile, problems []string) {
 			fail("%s is missing", s.name)
 			continue
 		}
+		if !meta.IsDefined(s.name, "hashers_per_producer") {
+			s.HashersPerProducer = 1
+		}
 		for _, problem := range s.check() {
 			fail("%s.%s", s.name, problem)
 		}
@@ -308,7 +314,7 @@ func (s *Settings) check() (problems []string) {
 	if _, err := kernels.ByName(s.Kernel); err != nil {
 		fail("kernel: %v", err)
 	}
-	c := engine.Config{Proof: porep.StackedDrg512MiBV1_1, Producers: s.Producers, Stride: s.Stride, Lookahead: s.Lookahead}
+	c := engine.Config{Proof: porep.StackedDrg512MiBV1_1, Producers: s.Producers, HashersPerProducer: s.HashersPerProducer, Stride: s.Stride, Lookahead: s.Lookahead}
 	var err error
 	if c.Staging, err = engine.ParseStaging(s.Staging); err != nil {
 		fail("staging: %q is not inline, producers or hybrid", s.Staging)
@@ -318,12 +324,12 @@ func (s *Settings) check() (problems []string) {
 	for _, key := range []struct {
 		name  string
 		value int
-	}{{"producers", s.Producers}, {"stride", s.Stride}, {"lookahead", s.Lookahead}} {
+	}{{"producers", s.Producers}, {"hashers_per_producer", s.HashersPerProducer}, {"stride", s.Stride}, {"lookahead", s.Lookahead}} {
 		if key.value == 0 {
 			fail("%s: 0, want 1 or more", key.name)
 		}
 		for _, e := range words.Errors(bounds) {
-			if bad := (*engine.ConfigError)(nil); errors.As(e, &bad) && bad.Part == key.name {
+			if bad := (*engine.ConfigError)(nil); errors.As(e, &bad) && bad.Part == strings.ReplaceAll(key.name, "_", " ") {
 				fail("%s: %s", key.name, bad.Reason)
 			}
 		}

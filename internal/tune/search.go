@@ -20,14 +20,16 @@ import (
 
 // A Trial is one way to set the engine, all of it that tune looks at.
 type Trial struct {
-	Kernel            string
-	Sectors, Hashers  int
-	Staging           engine.Staging
-	Producers         int // for each hasher
-	Stride, Lookahead int
-	SMT               placement.SMTUse
-	Pages             hugepages.Pages
-	Policy            placement.Policy
+	Kernel           string
+	Sectors, Hashers int
+	Staging          engine.Staging
+	Producers        int // for each hasher
+	// HashersPerProducer is how many hashers one producer feeds; with more than one, Producers is 1.
+	HashersPerProducer int
+	Stride, Lookahead  int
+	SMT                placement.SMTUse
+	Pages              hugepages.Pages
+	Policy             placement.Policy
 }
 
 // A Measured is what one measurement of a trial came to.
@@ -57,10 +59,15 @@ type Kernel struct {
 	Shapes []Shape
 }
 
+// A Sharing is how many hashers one producer may feed, and how many hashers there are room for if each
+// producer has a core.
+type Sharing struct{ HashersPerProducer, Hashers int }
+
 // A Space is what there is to choose from.
 type Space struct {
 	Kernels   []Kernel // best first
 	Producers []int    // ascending, as the others
+	Sharing   []Sharing
 	Strides   []int
 	Ahead     []int
 	SMT       []placement.SMTUse // the default first, as those below
@@ -114,10 +121,11 @@ var settings = []setting{
 	}},
 	{"producers", func(t Trial) string { return fmt.Sprint(t.Producers) }, func(s *Space, t Trial) (all []Trial) {
 		for _, n := range beside(s.Producers, t.Producers) {
-			all = append(all, t.with(func(t *Trial) { t.Producers = n }))
+			all = append(all, t.with(func(t *Trial) { t.Producers, t.HashersPerProducer = n, 1 }))
 		}
 		return all
 	}},
+	{"hashers per producer", func(t Trial) string { return fmt.Sprint(t.HashersPerProducer) }, otherSharing},
 	{"smt", func(t Trial) string { return t.SMT.String() }, func(s *Space, t Trial) (all []Trial) {
 		for _, use := range s.SMT {
 			all = append(all, t.with(func(t *Trial) { t.SMT = use }))
@@ -204,6 +212,35 @@ func otherShapes(s *Space, t Trial) (all []Trial) {
 	return all
 }
 
+// otherSharing are trials with other numbers of hashers for each producer: on as many cores, and on
+// those that leave the producers theirs, for as many sectors if those are asked for.
+func otherSharing(s *Space, t Trial) (all []Trial) {
+	if t.Hashers == 1 {
+		return nil
+	}
+	most := 0
+	for _, k := range s.Kernels {
+		if k.Name == t.Kernel {
+			for _, shape := range k.Shapes {
+				most = max(most, shape.Hashers)
+			}
+		}
+	}
+	for _, share := range s.Sharing {
+		other := t.with(func(t *Trial) { t.Producers, t.HashersPerProducer = 1, share.HashersPerProducer })
+		all = append(all, other)
+		if h := share.Hashers; share.HashersPerProducer > 1 && h > 1 && h <= most && h != t.Hashers {
+			all = append(all, other.with(func(t *Trial) {
+				t.Hashers = h
+				if len(s.Counts) == 0 {
+					t.Sectors = h * s.Lanes(t.Kernel)
+				}
+			}))
+		}
+	}
+	return all
+}
+
 func (t *Trial) set(s Shape) { t.Hashers, t.Sectors = s.Hashers, s.Sectors }
 
 func (s *Space) Lanes(kernel string) int {
@@ -218,7 +255,7 @@ func (s *Space) Lanes(kernel string) int {
 // Usual is a kernel with the engine's defaults.
 func (s *Space) Usual(k Kernel, shape Shape) Trial {
 	d := (&engine.Config{Kernel: k.Name, Sectors: make([]engine.Sector, 1)}).WithDefaults()
-	t := Trial{Kernel: k.Name, Staging: d.Staging, Producers: d.Producers, Stride: d.Stride, Lookahead: d.Lookahead, Pages: profile.PagesAny}
+	t := Trial{Kernel: k.Name, Staging: d.Staging, Producers: d.Producers, HashersPerProducer: d.HashersPerProducer, Stride: d.Stride, Lookahead: d.Lookahead, Pages: profile.PagesAny}
 	t.set(shape)
 	return t
 }
@@ -433,7 +470,7 @@ func (s *Search) staged(all []Trial) (more []Trial) {
 	for _, t := range all {
 		for _, staging := range []engine.Staging{engine.Inline, engine.Producers, engine.Hybrid} {
 			for _, n := range s.Space.Producers {
-				more = append(more, t.with(func(t *Trial) { t.Staging, t.Producers = staging, n }))
+				more = append(more, t.with(func(t *Trial) { t.Staging, t.Producers, t.HashersPerProducer = staging, n, 1 }))
 			}
 		}
 	}
@@ -617,8 +654,12 @@ func (s *Search) CyclesByKernel() map[string]float64 {
 }
 
 func (t Trial) String() string {
-	return fmt.Sprintf("%s, %s on %s, %v, %s of %d nodes, %d ahead, siblings %s, %s pages, %v", t.Kernel,
-		words.Count(t.Sectors, "sector"), words.Count(t.Hashers, "hasher"), t.Staging, words.Count(t.Producers, "producer"), t.Stride, t.Lookahead, t.SMT.String(), profile.PagesName(t.Pages), t.Policy)
+	producers := words.Count(t.Producers, "producer")
+	if t.HashersPerProducer > 1 {
+		producers = fmt.Sprintf("a producer for %d hashers", t.HashersPerProducer)
+	}
+	return fmt.Sprintf("%s, %s on %s, %v, %s, spans of %d nodes, %d ahead, siblings %s, %s pages, %v", t.Kernel,
+		words.Count(t.Sectors, "sector"), words.Count(t.Hashers, "hasher"), t.Staging, producers, t.Stride, t.Lookahead, t.SMT.String(), profile.PagesName(t.Pages), t.Policy)
 }
 
 // ShapesOf are how many hashers and sectors a kernel of so many lanes is tried with

@@ -54,6 +54,7 @@ type BenchConfig struct {
 	CPUs       []int    `json:"cpus"` // of the hashers; empty if they were not bound
 	Staging    string   `json:"staging"`
 	Producers  int      `json:"producers"`
+	Sharing    int      `json:"hashers_per_producer"`
 	Stride     int      `json:"stride"`
 	Lookahead  int      `json:"lookahead"`
 	MemoryMode string   `json:"memory_mode"`

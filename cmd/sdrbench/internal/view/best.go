@@ -10,19 +10,28 @@ import (
 
 // A Choice is a plan that could be, without its places.
 type Choice struct {
-	Lanes, Producers int
-	Mode             placement.MemoryMode
-	Kernel           string
-	Sectors, Max     int
-	Hours            float64 // that its sectors take
+	Lanes, Producers   int
+	HashersPerProducer int
+	Mode               placement.MemoryMode
+	Kernel             string
+	Sectors, Max       int
+	Hours              float64 // that its sectors take
 }
 
 // PerDay is how many sectors a plan seals in a day.
 func (c Choice) PerDay() float64 { return float64(c.Sectors) * 24 / c.Hours }
 
 func (c Choice) String() string {
-	return fmt.Sprintf("%s a day: %d at a time, in %.1f h; %s on each hasher with %s, %v, %s for each hasher",
-		amount(c.PerDay()), c.Sectors, c.Hours, words.Count(c.Lanes, "sector"), c.Kernel, c.Mode, words.Count(c.Producers, "producer"))
+	return fmt.Sprintf("%s a day: %d at a time, in %.1f h; %s on each hasher with %s, %v, %s",
+		amount(c.PerDay()), c.Sectors, c.Hours, words.Count(c.Lanes, "sector"), c.Kernel, c.Mode, producersText(c.Producers, c.HashersPerProducer))
+}
+
+// producersText says who produces for whom.
+func producersText(producers, hashers int) string {
+	if producers > 0 && hashers > 1 {
+		return fmt.Sprintf("a producer for every %d hashers", hashers)
+	}
+	return words.Count(producers, "producer") + " for each hasher"
 }
 
 func amount(sectors float64) string { return fmt.Sprintf("%.1f sectors", sectors) }
@@ -40,6 +49,7 @@ type Best struct {
 	Purpose string
 	Choices []Choice // the best first; none if nothing was chosen
 	Cycles  string   // where kernels' cycles are from
+	Hz      float64  // the cores' clock
 	Others  []Other
 }
 

@@ -89,8 +89,8 @@ func (r *Tune) Text() string {
 func (f *TuneFinding) text(b *strings.Builder, heading string) {
 	fmt.Fprintf(b, "\n%s: %s on %s\n", heading, words.Count(f.Sectors, "sector"), words.Count(f.Hashers, "core"))
 	fmt.Fprintf(b, "  %s cycles a label, %s, spread %.1f %% of %s\n", Thousands(uint64(f.Cycles+0.5)), PerSecond(f.Rate, "labels"), 100*f.Spread, words.Count(f.Samples, "measurement"))
-	fmt.Fprintf(b, "  kernel %s, staging %s, producers %d, stride %d, lookahead %d, siblings %s, pages %s, policy %s\n",
-		f.Kernel, f.Staging, f.Producers, f.Stride, f.Lookahead, f.SMT, f.Pages, f.Policy)
+	fmt.Fprintf(b, "  kernel %s, staging %s, producers %d, hashers per producer %d, stride %d, lookahead %d, siblings %s, pages %s, policy %s\n",
+		f.Kernel, f.Staging, f.Producers, f.HashersPerProducer, f.Stride, f.Lookahead, f.SMT, f.Pages, f.Policy)
 	if len(f.Worth) == 0 {
 		return
 	}
@@ -127,6 +127,7 @@ type TuneChoices struct {
 	Kernels   map[string][]TuneShape `json:"kernels"`
 	Staging   []string               `json:"staging"`
 	Producers []int                  `json:"producers"`
+	Sharing   []int                  `json:"hashers_per_producer"`
 	Strides   []int                  `json:"strides"`
 	Lookahead []int                  `json:"lookaheads"`
 	SMT       []string               `json:"smt"`
@@ -158,6 +159,7 @@ func (r *TunePlan) Text() string {
 	}
 	line("staging", c.Staging)
 	line("producers", c.Producers)
+	line("sharing", c.Sharing)
 	line("stride", c.Strides)
 	line("lookahead", c.Lookahead)
 	line("siblings", c.SMT)
