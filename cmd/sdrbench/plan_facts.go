@@ -59,9 +59,13 @@ func speedOf(m *topology.Machine, profile *sealer.Profile) speed {
 		f := &cpuFacts[known]
 		s.hz, s.source = f.hz, fmt.Sprintf("%s: %s", f.name, f.source)
 		for name := range s.cycles {
-			if label, ok := f.cyclesOfLabel[name]; ok {
-				_, lanes, _ := kernelLanes(name)
+			label, ok := f.cyclesOfLabel[name]
+			_, lanes, _ := kernelLanes(name)
+			switch {
+			case ok:
 				s.cycles[name] = label * float64(lanes)
+			case f.cyclesOfLabel != nil: // what is typical elsewhere would beat what was measured here
+				delete(s.cycles, name)
 			}
 		}
 	}
