@@ -8,6 +8,7 @@ import (
 	"github.com/sdr-engine/sdr/engine"
 	"github.com/sdr-engine/sdr/hugepages"
 	"github.com/sdr-engine/sdr/internal/golden"
+	"github.com/sdr-engine/sdr/placement"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/topology"
 )
@@ -54,6 +55,64 @@ func TestNUMAGuest(t *testing.T) {
 				}
 				t.Logf("%v, %v staging, hasher %d on CPU %d: %v", size, staging, h, places[h].Hasher, p)
 			}
+		}
+	}
+}
+
+// TestNUMAGuestAnyShape labels where a plan says, a hasher on each NUMA node that has cores, be it a socket or a part of one:
+// its memory is there, all of it, and none of it on a node without cores, whoever produces for whom.
+func TestNUMAGuestAnyShape(t *testing.T) {
+	if os.Getenv("SDR_NUMA_GUEST") == "" {
+		t.Skip("wants several NUMA nodes: make test-numa runs it in a guest")
+	}
+	m, err := topology.Read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var with []topology.NUMANodeID
+	for _, node := range m.NUMANodes() {
+		if node.CPUs.Len() > 0 {
+			with = append(with, node.ID)
+		}
+	}
+	var sectors []golden.Sector
+	for _, s := range golden.Sectors() {
+		if len(sectors) < len(with) && s.RegisteredProof == porep.StackedDrg2KiBV1_1.String() {
+			sectors = append(sectors, s)
+		}
+	}
+	for _, sharing := range []int{1, 2} {
+		q := placement.Request{Sectors: len(with), SectorSize: 2 << 10, Producers: 1, HashersPerProducer: sharing}
+		plan, err := placement.New(m, placement.Reserved{}, q)
+		if err != nil || !plan.Fits() {
+			t.Fatalf("%v, %+v", err, plan)
+		}
+		c := engine.Config{Proof: porep.StackedDrg2KiBV1_1, Machine: m, StrictNUMA: true, HashersPerProducer: sharing, Progress: new(engine.Progress)}
+		var on []topology.NUMANodeID
+		for _, j := range plan.Jobs {
+			on = append(on, j.NUMANode)
+			if len(j.Memory) != 1 || j.Memory[0].Pool.NUMANode != j.NUMANode {
+				t.Errorf("the plan has memory of a hasher on node %d on %+v", j.NUMANode, j.Memory)
+			}
+			for _, cpu := range j.Producers {
+				if at, _ := m.NUMAOf(cpu); m.NUMANodes()[at].ID != j.NUMANode {
+					t.Errorf("the plan has a producer of a hasher on node %d on CPU %d", j.NUMANode, cpu)
+				}
+			}
+			c.Places = append(c.Places, engine.Place{Hasher: j.Hasher, Producers: j.Producers, Memory: hugepages.OnNUMANode(int(j.NUMANode))})
+		}
+		if slices.Sort(on); !slices.Equal(on, with) {
+			t.Errorf("hashers on nodes %d, want one on each of %d", on, with)
+		}
+		result := checkGolden(t, sectors, c)
+		for h, mem := range result.Memory {
+			p := mem.Locality
+			if node, ok := p.Binding.Number(); !ok || node != int(plan.Jobs[h].NUMANode) || p.Checked == 0 || p.Local != p.Checked {
+				t.Errorf("hasher %d, on node %d: memory is %v", h, plan.Jobs[h].NUMANode, p)
+			}
+		}
+		if err := c.Progress.Unbound(); err != nil {
+			t.Error(err)
 		}
 	}
 }

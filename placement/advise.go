@@ -123,7 +123,7 @@ func (r *resources) inHugePages(node topology.NUMANodeID) string {
 // more, and which other request would have more.
 func (r *resources) helps(m *topology.Machine, reserved Reserved, fit int) (helps []Help) {
 	if missing := r.missing(fit + 1); len(missing) > 0 {
-		helps = append(helps, Help{fit + 1, strings.Join(missing, ", and ")})
+		helps = append(helps, Help{Sectors: fit + 1, Text: strings.Join(missing, ", and ")})
 	}
 	// try adds a change if it helps.
 	try := func(change func(q *Request, reserved *Reserved), format string, args ...any) bool {
@@ -131,7 +131,7 @@ func (r *resources) helps(m *topology.Machine, reserved Reserved, fit int) (help
 		change(&q, &held)
 		n := newResources(m, held, q).max()
 		if n > fit {
-			helps = append(helps, Help{n, fmt.Sprintf(format, args...)})
+			helps = append(helps, Help{n, fmt.Sprintf(format, args...), q.Producers < r.q.Producers || q.HashersPerProducer > r.q.HashersPerProducer})
 		}
 		return n > fit
 	}

@@ -267,6 +267,8 @@ type Limit struct {
 type Help struct {
 	Sectors int    // that would fit
 	Text    string // for people, what to do: "one layer in memory instead of two"
+	// FewerProducers says that it is fewer producers, or more hashers for each.
+	FewerProducers bool
 }
 
 // A RequestError says which part of a request is wrong.

@@ -226,6 +226,9 @@ func (p *Profile) Path() string { return p.p.Path }
 // Cycles are a node's, all lanes together, by kernel, as they were measured.
 func (p *Profile) Cycles() map[string]float64 { return maps.Clone(p.p.Cycles) }
 
+// Hz is the clock of the core that hashed when one sector was measured, by its rate and its cycles.
+func (p *Profile) Hz() float64 { return p.p.Latency.Rate * p.p.Latency.Cycles }
+
 // An OptionError says which of the Options is wrong.
 type OptionError struct {
 	Option string // "Policy"

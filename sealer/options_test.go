@@ -21,9 +21,9 @@ const dumpOfServer = "../topology/testdata/epyc-2s-24ccx-smt.txt"
 // aProfile is a good one, for whatever machine.
 func aProfile() *Profile {
 	return &Profile{&profile.Profile{
-		Latency: profile.Settings{Kernel: "generic/1", Sectors: 1, Hashers: 1, Staging: "hybrid", Producers: 2, Stride: 64, Lookahead: 2048,
+		Latency: profile.Settings{Kernel: "generic/1", Sectors: 1, Hashers: 1, Staging: "hybrid", Producers: 2, HashersPerProducer: 1, Stride: 64, Lookahead: 2048,
 			SMT: "idle", Pages: "2MiB", Policy: "pack", Cycles: 2600, Rate: 1.4e6, Spread: 0.01},
-		Throughput: profile.Settings{Kernel: "generic/1", Sectors: 12, Hashers: 6, Staging: "producers", Producers: 1, Stride: 256, Lookahead: 8192,
+		Throughput: profile.Settings{Kernel: "generic/1", Sectors: 12, Hashers: 6, Staging: "producers", Producers: 1, HashersPerProducer: 1, Stride: 256, Lookahead: 8192,
 			SMT: "produce", Pages: "any", Policy: "spread", Cycles: 1400, Rate: 8e6, Spread: 0.02},
 		Cycles: map[string]float64{"generic/1": 19000},
 	}}

@@ -126,15 +126,18 @@ func (r *reader) complexes() {
 		c.cpus = c.cpus.Union(NewCPUSet(m.cores[core].CPUs...))
 		complex := Complex{CacheLevel: c.level, CacheSize: c.size}
 		var cpus []CPU
-		for i, core := range m.cores {
-			if !assigned[i] && slices.ContainsFunc(core.CPUs, c.cpus.Contains) {
+		for cpu := range c.cpus.All() {
+			if i, ok := m.coreOf[cpu]; ok && !assigned[i] {
 				assigned[i] = true
-				complex.Cores = append(complex.Cores, CoreIndex(i))
-				cpus = append(cpus, core.CPUs...)
-				for _, other := range caches[i] {
-					if other.level == c.level && complex.CacheSize == 0 {
-						complex.CacheSize = other.size
-					}
+				complex.Cores = append(complex.Cores, i)
+			}
+		}
+		slices.Sort(complex.Cores)
+		for _, i := range complex.Cores {
+			cpus = append(cpus, m.cores[i].CPUs...)
+			for _, other := range caches[i] {
+				if other.level == c.level && complex.CacheSize == 0 {
+					complex.CacheSize = other.size
 				}
 			}
 		}

@@ -21,7 +21,7 @@ import (
 	"github.com/sdr-engine/sdr/topology"
 )
 
-// What scripts/numa-guest.sh gave to QEMU. Sockets are NUMA nodes here.
+// What scripts/numa-guest.sh gave to QEMU.
 type guestShape struct {
 	Nodes []struct {
 		CPUs      string
@@ -544,6 +544,40 @@ func TestNUMAGuestMemoryOnly(t *testing.T) {
 	}
 	if mems := m.AllowedMems(); !slices.Equal(mems, []topology.NUMANodeID{0, 1}) {
 		t.Errorf("nodes allowed %d, want both", mems)
+	}
+}
+
+// TestNUMAGuestAnyShape: nodes are what they are, whether an L3 spans several of them, or one has no CPU; a core
+// is on its own.
+func TestNUMAGuestAnyShape(t *testing.T) {
+	want := inGuest(t)
+	m := guestRead(t)
+	nodes := m.NUMANodes()
+	if len(nodes) != len(want.Nodes) {
+		t.Fatalf("%d NUMA nodes, want %d", len(nodes), len(want.Nodes))
+	}
+	for i, w := range want.Nodes {
+		cpus := topology.CPUSet{}
+		if w.CPUs != "" {
+			cpus = guestSet(t, w.CPUs)
+		}
+		n := nodes[i]
+		if !n.CPUs.Equal(cpus) || !slices.Equal(n.Distances, w.Distances) || n.MemoryTotal == 0 {
+			t.Errorf("NUMA node %d: %+v, want CPUs %s, distances %d", i, n, cpus, w.Distances)
+		}
+		for cpu := range cpus.All() {
+			at, _ := m.CoreOf(cpu)
+			if core := m.Cores()[at]; int(core.NUMANode) != i {
+				t.Errorf("CPU %d: a core on NUMA node %d, want %d", cpu, core.NUMANode, i)
+			}
+		}
+	}
+	var l3 []string
+	for _, c := range m.Complexes() {
+		l3 = append(l3, c.CPUs.String())
+	}
+	if !slices.Equal(l3, want.L3) {
+		t.Errorf("core complexes of CPUs %q, want %q", l3, want.L3)
 	}
 }
 

@@ -337,7 +337,7 @@ func (r *reader) cpusWith(it func(CPU) bool) CPUSet {
 }
 
 // The fields of cpuinfo that we use: x86's, and arm64's.
-var cpuinfoFields = []string{"model name", "flags", "Features", "CPU implementer", "CPU part"}
+var cpuinfoFields = []string{"vendor_id", "cpu family", "model", "model name", "flags", "Features", "CPU implementer", "CPU part"}
 
 // Features that label kernels, or the arithmetic around them, look at.
 var wantedFeatures = []string{
@@ -365,6 +365,14 @@ func (r *reader) cpuinfo() {
 			}
 		case "model name":
 			r.m.model = cmp.Or(r.m.model, strings.Join(strings.Fields(value), " "))
+		case "vendor_id":
+			r.m.cpuModel.Vendor = cmp.Or(r.m.cpuModel.Vendor, value)
+		case "cpu family":
+			n, _ := parseNumber(value)
+			r.m.cpuModel.Family = cmp.Or(r.m.cpuModel.Family, int(n))
+		case "model":
+			n, _ := parseNumber(value)
+			r.m.cpuModel.Model = cmp.Or(r.m.cpuModel.Model, int(n))
 		case "CPU implementer":
 			latest = design{implementer: strings.ToLower(value)}
 		case "CPU part":

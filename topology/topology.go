@@ -122,6 +122,8 @@ type Machine struct {
 	allowed  CPUSet
 	mems     []NUMANodeID
 	degraded []string
+
+	cpuModel CPUModel
 }
 
 // Root is the directory or file that was read: "/" for the live machine.
@@ -144,6 +146,15 @@ func (m *Machine) Memory() (sum uint64) {
 
 // Model is the processor's name, "" if it is not known.
 func (m *Machine) Model() string { return m.model }
+
+// A CPUModel is what CPUID says of an x86 CPU's design: "AuthenticAMD", 25, 17 is one of AMD's Zen 4.
+type CPUModel struct {
+	Vendor        string
+	Family, Model int
+}
+
+// CPUModel is the first CPU's, zero if it is not known.
+func (m *Machine) CPUModel() CPUModel { return m.cpuModel }
 
 // Features are those CPU features that label kernels need and that all CPUs
 // have, by their names in /proc/cpuinfo, sorted.

@@ -58,17 +58,23 @@ each limit: how many more sectors a day there would be without it. With --sector
 and --for, what no flag says is chosen for so many; with --sectors alone, it is
 one sector on each hasher, with two layers in memory.
 
-Times are at 3 GHz, from the cycles of the kernels that the machine's CPU features
-allow: those in a profile that tune wrote on this machine, or else typical ones,
-which were measured on AMD Zen 3 and 5 and Intel Emerald Rapids. They compare plans;
-what a machine does is for bench to say. One layer in memory counts 5 % more.
+Times come from the cycles of the kernels that the machine's CPU features allow, and a
+clock: both from a profile that tune wrote on this machine, or else from what was
+measured on CPUs of the same design (AMD Zen 3, 4 and 5, Intel Emerald Rapids), or
+else typical cycles at 3 GHz. The plan says which. They compare plans; what a
+machine does is for bench to say. One layer in memory counts 5 % more. A producer
+that has several hashers counts with 450 cycles for a node's parents, and for each
+hasher 350 and 330 more for each lane; where that is more than a hasher takes, the
+hashers wait for it.
 
---compare shows two other layouts on the same machine. One sector on a group of four
-cores of one core complex, three of them for parents, with two layers in memory, is
-the default of rust-fil-proofs' multicore SDR; on AMD Zen 5 it takes 3,860 cycles a
-label. Pairs are supra_seal's: two sectors on each CPU of a core with SMT, which half
-of the cores have, since the others serve disks, and layers on raw NVMe instead of in
-memory; its authors' figure is 1.87 million labels a second for each core.
+--compare shows two other layouts on the same machine, by these facts. One sector on
+a group of four cores of one core complex, three of them for parents, with two layers
+in memory, is the default of rust-fil-proofs' multicore SDR; on AMD Zen 4 it takes
+3,840 cycles a label. Pairs are supra_seal's: two sectors on each of a core's two CPUs,
+so four a core, on half of the cores, since it gives the others to disks and to the
+rest of sealing; and layers on raw NVMe instead of in memory. Its authors seal 64
+sectors of 32 GiB in 3.5 h on 32 cores, 1.87 million labels a second for each core that
+was bought. A machine without SMT is counted as if it had it.
 
 A job hashes one sector on its core, or several in lock-step (--lanes). Its core
 and its producers' cores are its own. The policy says in which order core
@@ -175,19 +181,17 @@ func (a *app) runPlan(ctx context.Context, f planFlags) error {
 	q.SectorSize = uint64(f.proof.SectorSize())
 	q.Policy, q.Only = f.policy.policy, f.policy.only
 	q.FewerProducers = f.open.producers // as jobs that are not told either
-	best := view.Best{Purpose: f.purpose, Cycles: "typical"}
-	if f.choose {
-		var measured map[string]float64
-		if m.Live() {
-			profile, err := a.loadProfile(ctx, f.profile)
-			if err != nil {
-				return err
-			}
-			if profile != nil {
-				measured, best.Cycles = profile.Cycles(), "measured, "+profile.Path()
-			}
+	speed := speedOf(m, nil)
+	if m.Live() && (f.choose || f.compare) {
+		profile, err := a.loadProfile(ctx, f.profile)
+		if err != nil {
+			return err
 		}
-		if best.Choices, err = choices(m, reserved, f.proof, q, f.open, f.purpose, measured); err != nil {
+		speed = speedOf(m, profile)
+	}
+	best := view.Best{Purpose: f.purpose, Cycles: speed.source, Hz: speed.hz}
+	if f.choose {
+		if best.Choices, err = choices(m, reserved, f.proof, q, f.open, f.purpose, speed); err != nil {
 			return usageError{err}
 		}
 		c := best.Choices[0]
@@ -198,7 +202,7 @@ func (a *app) runPlan(ctx context.Context, f planFlags) error {
 		return usageError{err}
 	}
 	if f.compare {
-		if best.Others, err = others(m, reserved, f.proof, q); err != nil {
+		if best.Others, err = others(m, reserved, f.proof, q, speed); err != nil {
 			return usageError{err}
 		}
 	}
@@ -251,7 +255,8 @@ type planJSON struct {
 	Helps        []planHelp       `json:"helps"`
 	Choices      []planChoice     `json:"choices"` // the best first, and the second best; none if nothing was to be chosen
 	For          string           `json:"for"`
-	Cycles       string           `json:"cycles"` // typical, or measured and where that is
+	Cycles       string           `json:"cycles"` // whose they are: typical, facts of a CPU and where those are, or measured and where that is
+	Hz           float64          `json:"hz"`     // of the cores that times are for
 	Others       []planOther      `json:"other_layouts"`
 	Held         []reserve.Holder `json:"held"`
 	Degraded     []string         `json:"degraded"`
@@ -291,7 +296,7 @@ type planChoice struct {
 	Producers int     `json:"producers"`
 	Sharing   int     `json:"hashers_per_producer"`
 	Sectors   int     `json:"sectors"`
-	Hours     float64 `json:"hours"` // at 3 GHz, as per day
+	Hours     float64 `json:"hours"` // at that clock, as per day
 	PerDay    float64 `json:"sectors_per_day"`
 }
 
@@ -324,7 +329,7 @@ func newPlanJSON(m *topology.Machine, proof porep.SealProof, p *placement.Plan, 
 		Policy: q.Policy.String(), CPUs: q.Only.Slice(), Lanes: q.Lanes, Producers: q.Producers, Sharing: q.HashersPerProducer, MemoryMode: q.Mode.String(),
 		SectorMemory: p.SectorMemory, JobOverhead: q.JobOverhead(), Memory: p.Memory,
 		MemoryNodes: q.MemoryNodes.String(), LeftOut: []planLeftOut{},
-		Jobs: []planJob{}, Limits: []planLimit{}, Helps: []planHelp{}, Choices: []planChoice{}, Others: []planOther{}, For: best.Purpose, Cycles: best.Cycles,
+		Jobs: []planJob{}, Limits: []planLimit{}, Helps: []planHelp{}, Choices: []planChoice{}, Others: []planOther{}, For: best.Purpose, Cycles: best.Cycles, Hz: best.Hz,
 		Held: append([]reserve.Holder{}, held...), Degraded: append([]string{}, m.Degraded()...),
 	}
 	if q.Sectors != placement.Max {
@@ -360,7 +365,7 @@ func newPlanJSON(m *topology.Machine, proof porep.SealProof, p *placement.Plan, 
 		out.Others = append(out.Others, planOther(o))
 	}
 	for _, h := range p.Helps {
-		out.Helps = append(out.Helps, planHelp(h))
+		out.Helps = append(out.Helps, planHelp{h.Sectors, h.Text})
 	}
 	return out
 }

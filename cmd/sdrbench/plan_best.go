@@ -28,10 +28,7 @@ func parseFor(text string) (string, error) {
 	return text, nil
 }
 
-const (
-	planHz        = 3e9  // cores' clock, for times: plans compare by them, whatever it is
-	oneLayerCosts = 1.05 // times as many cycles; see docs/benchmarks.md: 2 to 8 % more
-)
+const oneLayerCosts = 1.05 // times as many cycles; see docs/benchmarks.md: 2 to 8 % more
 
 // kernelNeeds are the features, as the kernel of the system names them, that kernels of a kind need
 // of a machine.
@@ -46,18 +43,21 @@ type planKernel struct {
 	cycles float64 // for all lanes
 }
 
+// kernelLanes are a kernel's kind and lanes, by its name.
+func kernelLanes(name string) (kind string, lanes int, err error) {
+	kind, text, _ := strings.Cut(name, "/")
+	lanes, err = strconv.Atoi(text)
+	return kind, lanes, err
+}
+
 // planKernels are, by their lanes, the fastest kernels that a machine's features allow.
-func planKernels(m *topology.Machine, measured map[string]float64) map[int]planKernel {
+func planKernels(m *topology.Machine, s speed) map[int]planKernel {
 	fastest := map[int]planKernel{}
-	for name, cycles := range engine.CyclesByKernel() {
-		kind, lanes, _ := strings.Cut(name, "/")
-		n, err := strconv.Atoi(lanes)
+	for name, cycles := range s.cycles {
+		kind, n, err := kernelLanes(name)
 		needs, known := kernelNeeds[kind]
 		if err != nil || !known || slices.ContainsFunc(needs, func(f string) bool { return !slices.Contains(m.Features(), f) }) {
 			continue
-		}
-		if own, ok := measured[name]; ok {
-			cycles = own
 		}
 		k := planKernel{name, n, cycles}
 		if best, ok := fastest[n]; !ok || k.cycles < best.cycles || k.cycles == best.cycles && k.name < best.name {
@@ -72,8 +72,8 @@ type open struct{ lanes, mode, producers, sharing bool }
 
 // choices are the plans that a request leaves open, the best for a purpose first: how many sectors fit, and
 // how long they take. They are not placed.
-func choices(m *topology.Machine, reserved placement.Reserved, proof porep.SealProof, q placement.Request, open open, purpose string, measured map[string]float64) ([]view.Choice, error) {
-	kernels := planKernels(m, measured)
+func choices(m *topology.Machine, reserved placement.Reserved, proof porep.SealProof, q placement.Request, open open, purpose string, s speed) ([]view.Choice, error) {
+	kernels := planKernels(m, s)
 	lanes, modes, producers := []int{q.Lanes}, []placement.MemoryMode{q.Mode}, []int{q.Producers}
 	if open.lanes {
 		lanes = nil
@@ -89,6 +89,10 @@ func choices(m *topology.Machine, reserved placement.Reserved, proof porep.SealP
 	if open.producers {
 		producers = []int{1, 0}
 	}
+	sharing := []int{max(1, q.HashersPerProducer)}
+	if open.sharing {
+		sharing = q.Sharing(m)
+	}
 	var all []view.Choice
 	var wrong error
 	for _, q.Lanes = range lanes {
@@ -98,7 +102,8 @@ func choices(m *topology.Machine, reserved placement.Reserved, proof porep.SealP
 			kernel = planKernel{one.name, q.Lanes, one.cycles * float64(q.Lanes)}
 		}
 		for _, q.Mode = range modes {
-			for _, q.Producers = range producers {
+			for _, who := range whoProduces(producers, sharing) {
+				q.Producers, q.HashersPerProducer = who.producers, who.hashers
 				q.FewerProducers = open.producers && q.Producers > 0
 				room, err := placement.Room(m, reserved, q)
 				if smallest := (*placement.BudgetError)(nil); errors.As(err, &smallest) {
@@ -107,11 +112,11 @@ func choices(m *topology.Machine, reserved placement.Reserved, proof porep.SealP
 				} else if err != nil {
 					return nil, err
 				}
-				c := view.Choice{Lanes: q.Lanes, Mode: q.Mode, Producers: q.Producers, Kernel: kernel.name, Max: room, Sectors: room}
+				c := view.Choice{Lanes: q.Lanes, Mode: q.Mode, Producers: q.Producers, HashersPerProducer: q.HashersPerProducer, Kernel: kernel.name, Max: room, Sectors: room}
 				if q.Sectors != placement.Max {
 					c.Sectors = min(room, q.Sectors)
 				}
-				c.Hours = hours(proof, kernel.cycles, q, c.Sectors)
+				c.Hours = hours(proof, kernel.cycles, s.hz, q, c.Sectors)
 				all = append(all, c)
 			}
 		}
@@ -135,16 +140,35 @@ func choices(m *topology.Machine, reserved placement.Reserved, proof porep.SealP
 	return all, nil
 }
 
+// A producing is how many producers a hasher has, and how many hashers a producer.
+type producing struct{ producers, hashers int }
+
+// whoProduces are all that go together.
+func whoProduces(producers, hashers []int) (all []producing) {
+	for _, n := range producers {
+		for _, h := range hashers {
+			if h == 1 || n == 1 || len(hashers) == 1 {
+				all = append(all, producing{n, h})
+			}
+		}
+	}
+	return all
+}
+
 // hours is how long a plan's sectors take, all at the same time. Producers without a CPU of their own take
-// from the hashers': parents are worked out once for all.
-func hours(proof porep.SealProof, cycles float64, q placement.Request, sectors int) float64 {
+// from the hashers': parents are worked out once for all. A producer that has more hashers than it can
+// feed holds them up.
+func hours(proof porep.SealProof, cycles, hz float64, q placement.Request, sectors int) float64 {
+	if q.Producers > 0 && q.HashersPerProducer > 1 {
+		cycles = max(cycles, engine.ParentsCycles+float64(q.HashersPerProducer)*engine.StagingCycles(q.Lanes))
+	}
 	if q.Mode == placement.OneLayer {
 		cycles *= oneLayerCosts
 	}
 	if jobs := (sectors + q.Lanes - 1) / q.Lanes; q.Producers == 0 && jobs > 0 {
 		cycles += engine.ParentsCycles / float64(jobs)
 	}
-	return cycles * labels(proof) / planHz / 3600
+	return cycles * labels(proof) / hz / 3600
 }
 
 // labels are a sector's.
@@ -152,15 +176,15 @@ func labels(proof porep.SealProof) float64 {
 	return float64(proof.SectorSize()) / porep.NodeSize * float64(proof.Layers())
 }
 
-// Of other engines: cycles a label of rust-fil-proofs' multicore SDR, as docs/benchmarks.md has it beside one
-// sector of ours, and the labels a second that supra_seal's authors publish, for each core of the machine.
+// Of other engines: cycles a label of rust-fil-proofs' multicore SDR, 0.96 million a second on AMD Zen 4 at 3.69 GHz
+// (docs/benchmarks.md), and the labels a second that supra_seal's authors publish, for each core of the machine.
 const (
-	referenceCycles = 3860
+	referenceCycles = 3840
 	pairsRate       = 1.87e6
 )
 
 // others are what other engines' layouts take on a machine.
-func others(m *topology.Machine, reserved placement.Reserved, proof porep.SealProof, q placement.Request) ([]view.Other, error) {
+func others(m *topology.Machine, reserved placement.Reserved, proof porep.SealProof, q placement.Request, s speed) ([]view.Other, error) {
 	// Of ours it takes nothing but the machine.
 	four := placement.Request{
 		SectorSize: q.SectorSize, Lanes: 1, Producers: 3, SMT: placement.IdleSiblings, Budget: q.Budget, MemoryNodes: q.MemoryNodes,
@@ -176,7 +200,7 @@ func others(m *topology.Machine, reserved placement.Reserved, proof porep.SealPr
 	day := 24 * 3600.0
 	groups := view.Other{
 		Name: "a sector on four cores of a core complex", Sectors: p.Sectors, Cores: 4 * p.Sectors, Memory: p.Memory,
-		PerDay: float64(p.Sectors) * day * planHz / referenceCycles / labels(proof),
+		PerDay: float64(p.Sectors) * day * s.hz / referenceCycles / labels(proof),
 	}
 	held := map[topology.CPU]bool{}
 	for _, cpu := range reserved.Cores {

@@ -29,8 +29,8 @@ func aProfile(t *testing.T) (*Profile, Machine) {
 	here := MachineOf(m)
 	return &Profile{
 		Schema: 1, Fingerprint: here.Fingerprint(), Made: time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC), Version: "v1", Proof: "StackedDrg512MiBV1_1", Machine: here,
-		Latency:    Settings{"generic/1", 1, 1, "hybrid", 2, 64, 2048, "idle", "2MiB", "pack", 2600, 1.4e6, 0.01},
-		Throughput: Settings{"generic/1", 12, 6, "producers", 1, 256, 8192, "produce", "any", "spread", 1400, 8e6, 0.02},
+		Latency:    Settings{"generic/1", 1, 1, "hybrid", 2, 1, 64, 2048, "idle", "2MiB", "pack", 2600, 1.4e6, 0.01},
+		Throughput: Settings{"generic/1", 12, 6, "producers", 1, 3, 256, 8192, "produce", "any", "spread", 1400, 8e6, 0.02},
 		Cycles:     map[string]float64{"generic/1": 19000},
 	}, here
 }
@@ -90,8 +90,8 @@ func FuzzParse(f *testing.F) {
 	here := MachineOf(m)
 	p := &Profile{
 		Schema: 1, Fingerprint: here.Fingerprint(), Proof: "StackedDrg512MiBV1_1", Machine: here,
-		Latency:    Settings{"generic/1", 1, 1, "hybrid", 2, 64, 2048, "idle", "2MiB", "pack", 2600, 1.4e6, 0.01},
-		Throughput: Settings{"generic/1", 12, 6, "producers", 1, 256, 8192, "produce", "any", "spread", 1400, 8e6, 0.02},
+		Latency:    Settings{"generic/1", 1, 1, "hybrid", 2, 1, 64, 2048, "idle", "2MiB", "pack", 2600, 1.4e6, 0.01},
+		Throughput: Settings{"generic/1", 12, 6, "producers", 1, 3, 256, 8192, "produce", "any", "spread", 1400, 8e6, 0.02},
 	}
 	var b bytes.Buffer
 	if err := p.Write(&b); err != nil {
@@ -117,6 +117,22 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
+// TestOlderProfile: one that was made before producers could have several hashers says that they have one.
+func TestOlderProfile(t *testing.T) {
+	p, here := aProfile(t)
+	text := profileText(t, p)
+	for _, key := range []string{"hashers_per_producer = 1\n", "hashers_per_producer = 3\n"} {
+		text = strings.Replace(text, key, "", 1)
+	}
+	before, after, _ := strings.Cut(text, "sum = ")
+	_, after, _ = strings.Cut(after, "\n")
+	text = before + after
+	old, problems := Parse(text, here)
+	if len(problems) > 0 || old.Latency.HashersPerProducer != 1 || old.Throughput.HashersPerProducer != 1 {
+		t.Errorf("%q, %+v", problems, old)
+	}
+}
+
 func TestBadProfiles(t *testing.T) {
 	p, here := aProfile(t)
 	good := profileText(t, p)
@@ -135,7 +151,7 @@ func TestBadProfiles(t *testing.T) {
 		{"key twice, in two cases", "stride = 64", "stride = 64\nSTRIDE = 65", []string{"unknown key latency.STRIDE"}},
 		{"key twice", "stride = 64", "stride = 64\nstride = 64", []string{"already been defined"}},
 		{"table in another case", "[latency]", "[Latency]", func() (all []string) {
-			for _, key := range []string{"", ".kernel", ".sectors", ".hashers", ".staging", ".producers", ".stride", ".lookahead", ".smt", ".pages", ".policy", ".cycles_per_label", ".labels_per_second", ".spread"} {
+			for _, key := range []string{"", ".kernel", ".sectors", ".hashers", ".staging", ".producers", ".hashers_per_producer", ".stride", ".lookahead", ".smt", ".pages", ".policy", ".cycles_per_label", ".labels_per_second", ".spread"} {
 				all = append(all, "unknown key Latency"+key)
 			}
 			return all
@@ -157,6 +173,9 @@ func TestBadProfiles(t *testing.T) {
 		{"cycles", "= 19000.0", "= nan", []string{"cycles: NaN of generic/1 is not between"}},
 		{"staging", `"hybrid"`, `"slow"`, []string{`latency.staging: "slow" is not`}},
 		{"producers", "producers = 2", "producers = 2000", []string{"latency.producers: 2000 is not between 1 and"}},
+		{"no hashers for a producer", "hashers_per_producer = 3", "hashers_per_producer = 0", []string{"throughput.hashers_per_producer: 0, want"}},
+		{"fewer hashers than none for a producer", "hashers_per_producer = 3", "hashers_per_producer = -3", []string{"throughput.hashers_per_producer: -3 is not between 1 and"}},
+		{"several of each", "hashers_per_producer = 1", "hashers_per_producer = 2", []string{"latency.hashers_per_producer: 2, but 2 producers for each hasher"}},
 		{"stride", "stride = 64", "stride = 0", []string{"latency.stride: 0, want"}},
 		{"negative stride", "stride = 64", "stride = -1", []string{"latency.stride: -1 is not between 1"}},
 		{"lookahead", "lookahead = 2048", "lookahead = 63", []string{"latency.lookahead: 63 is not between 64"}},
@@ -166,7 +185,7 @@ func TestBadProfiles(t *testing.T) {
 		{"sectors", "sectors = 1\n", "sectors = 2\n", []string{"latency.sectors: 2 is not between 1 and 1"}},
 		{"hashers", "hashers = 6", "hashers = 13", []string{"throughput.hashers: 13 is not between 1 and 12"}},
 		{"figures", "cycles_per_label = 2600.0", "cycles_per_label = inf", []string{"latency.cycles_per_label: +Inf"}},
-		{"all at once", "producers = 2\nstride = 64\nlookahead = 2048\nsmt = \"idle\"", "producers = 0\nstride = 70000\nlookahead = 5000000\nsmt = \"\"\nz = 1",
+		{"all at once", "producers = 2\nhashers_per_producer = 1\nstride = 64\nlookahead = 2048\nsmt = \"idle\"", "producers = 0\nstride = 70000\nlookahead = 5000000\nsmt = \"\"\nz = 1",
 			[]string{"unknown key latency.z", "latency.producers: 0", "latency.stride: 70000", "latency.smt: \"\""}},
 	} {
 		text := strings.Replace(good, c.old, c.new, 1)

@@ -49,6 +49,7 @@ type Best struct {
 	Purpose string
 	Choices []Choice // the best first; none if nothing was chosen
 	Cycles  string   // where kernels' cycles are from
+	Hz      float64  // the cores' clock
 	Others  []Other
 }
 

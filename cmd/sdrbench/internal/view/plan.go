@@ -39,6 +39,15 @@ func Plan(m *topology.Machine, proof porep.SealProof, p *placement.Plan, held []
 		fmt.Fprintf(&b, "%s, in %s; %d would fit", words.Count(p.Sectors, "sector"), topology.SizeText(p.Memory), p.Max)
 	default:
 		fmt.Fprintf(&b, "%s, in %s; not one more fits", words.Count(p.Sectors, "sector"), topology.SizeText(p.Memory))
+		most := 0
+		for _, h := range p.Helps {
+			if h.FewerProducers {
+				most = max(most, h.Sectors)
+			}
+		}
+		if most > 0 {
+			fmt.Fprintf(&b, " with %s, %d do with fewer producers", producersText(q.Producers, q.HashersPerProducer), most)
+		}
 	}
 	b.WriteByte('\n')
 	if len(p.Jobs) > 0 {
@@ -75,7 +84,7 @@ func Plan(m *topology.Machine, proof porep.SealProof, p *placement.Plan, held []
 		out = append(out, fmt.Sprintf("NUMA node %d: %s, %s free", n.ID, MemoryKind(n), topology.SizeText(n.MemoryFree)))
 	}
 	chosen, others := best.lines()
-	list(fmt.Sprintf("for %s, at 3 GHz (cycles: %s)", best.Purpose, best.Cycles), chosen)
+	list(fmt.Sprintf("for %s, at %.2f GHz (cycles: %s)", best.Purpose, best.Hz/1e9, best.Cycles), chosen)
 	list("other layouts", others)
 	list("held by other jobs", holders)
 	list(fmt.Sprintf("memory left out, %s free (--memory-nodes uses it, but for GPUs')", topology.SizeText(outBytes)), out)

@@ -11,7 +11,7 @@ import (
 
 func TestTuneText(t *testing.T) {
 	s := profile.Settings{
-		Kernel: "generic/1", Sectors: 1, Hashers: 1, Staging: "producers", Producers: 1, Stride: 128, Lookahead: 8192,
+		Kernel: "generic/1", Sectors: 1, Hashers: 1, Staging: "producers", Producers: 1, HashersPerProducer: 1, Stride: 128, Lookahead: 8192,
 		SMT: "produce", Pages: "any", Policy: "spread", Cycles: 2481.4, Rate: 1.4913e6, Spread: 0.0123,
 	}
 	r := &Tune{
@@ -30,14 +30,14 @@ kernels, on one core
 
 best for latency: 1 sector on 1 core
   2,481 cycles a label, 1.49 M labels/s, spread 1.2 % of 3 measurements
-  kernel generic/1, staging producers, producers 1, stride 128, lookahead 8192, siblings produce, pages any, policy spread
+  kernel generic/1, staging producers, producers 1, hashers per producer 1, stride 128, lookahead 8192, siblings produce, pages any, policy spread
   with one thing changed
     stride  32      2,500 cycles a label    0.8 % lost
     pages   2MiB    2,480 cycles a label    0.1 % won, which is in the noise
 
 best for throughput: 1 sector on 1 core
   2,481 cycles a label, 1.49 M labels/s, spread 1.2 % of 1 measurement
-  kernel generic/1, staging producers, producers 1, stride 128, lookahead 8192, siblings produce, pages any, policy spread
+  kernel generic/1, staging producers, producers 1, hashers per producer 1, stride 128, lookahead 8192, siblings produce, pages any, policy spread
 
 profile     profile.toml, used from now on (--profile none goes without)
 `
@@ -52,7 +52,7 @@ func TestTunePlanText(t *testing.T) {
 		Time: 90, AtMost: 90 * time.Second, Window: 0.45, Order: []string{"wide/16", "plain/1"},
 		Choices: TuneChoices{
 			Kernels: map[string][]TuneShape{"plain/1": {{1, 1}, {2, 2}}, "wide/16": {}}, Staging: []string{"inline", "hybrid"},
-			Producers: []int{1, 2}, Strides: []int{32}, Lookahead: []int{256, 4096}, SMT: []string{"idle"}, Pages: []string{"any"}, Policies: []string{"spread", "pack"},
+			Producers: []int{1, 2}, Sharing: []int{1, 3}, Strides: []int{32}, Lookahead: []int{256, 4096}, SMT: []string{"idle"}, Pages: []string{"any"}, Policies: []string{"spread", "pack"},
 		},
 	}
 	want := `machine     Some CPU, 2 × 4 cores, 16 GiB
@@ -61,6 +61,7 @@ wide/16
 plain/1     1 sector on 1 core, 2 sectors on 2 cores
 staging     inline, hybrid
 producers   1, 2
+sharing     1, 3
 stride      32
 lookahead   256, 4096
 siblings    idle
