@@ -125,7 +125,7 @@ func (j *job) runBatch(ctx context.Context, h, n int, r *regions) error {
 	unit := lcm(j.shape.chunk(p.kernel), uint64(j.shape.stride))
 	p.eachLane(func(i int, l *lane) {
 		// Opened even if ctx is done: what an earlier job left, and nothing proves, must go.
-		if err := l.open(opening, j.c.Sectors[l.sector], j.Resolved, unit, p.loader(i)); err != nil && ctx.Err() == nil {
+		if err := l.open(opening, j.c.Sectors[l.sector], j.Resolved, unit, loaderOf(p, i)); err != nil && ctx.Err() == nil {
 			l.fail(err)
 		}
 	})

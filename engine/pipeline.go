@@ -190,9 +190,9 @@ func (p *pipeline) run(ctx context.Context) {
 	}
 }
 
-// loader puts labels of a lane that are read to prove them where they will be needed, be they of the
+// loaderOf puts labels of a lane that are read to prove them where they will be needed, be they of the
 // layer before the batch's first one or a part of that; nil where they are read once more.
-func (p *pipeline) loader(lane int) func(part bool, labels []byte, node uint64) error {
+func loaderOf(p *pipeline, lane int) func(part bool, labels []byte, node uint64) error {
 	if p.job.shape.oneLayer != nil || p.job.shape.forward != nil {
 		return nil
 	}
