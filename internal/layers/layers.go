@@ -3,7 +3,6 @@
 package layers
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -246,10 +245,11 @@ func createIn(ctx context.Context, cacheDir, workDir string, first, last int, si
 func (s *Set) Begin(n int, room bool) error {
 	w := s.Layer(n)
 	w.begun.Do(func() { w.wrong = s.begin(w, n, room) })
-	if room && w.wrong == nil {
-		w.room.Do(func() { w.noRoom = w.file.TakeSpace() })
+	if w.wrong != nil || !room {
+		return w.wrong
 	}
-	return cmp.Or(w.wrong, w.noRoom)
+	w.room.Do(func() { w.noRoom = w.file.TakeSpace() })
+	return w.noRoom
 }
 
 func (s *Set) begin(w *Writer, n int, room bool) (err error) {
