@@ -13,7 +13,7 @@ type MemoryMode int
 const (
 	TwoLayers MemoryMode = iota // the layer being made and the one before, 2 N
 	OneLayer                    // the layer before, and segments of the one being made, 1.2 N
-	Budget                      // what a number of bytes lets be: one of those, or windows of both
+	Budget                      // what a number of bytes lets be: one of those, or segments of both
 )
 
 func (m MemoryMode) String() string {
