@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"path/filepath"
+	"strconv"
 
 	"github.com/sdr-engine/sdr/internal/durable"
 	"github.com/sdr-engine/sdr/internal/linux"
@@ -49,6 +50,9 @@ func manifestOf(dir *durable.Dir, c *Config, s *Sector) (*manifest.Manifest, err
 	}
 	if err == nil {
 		err = m.Of(filepath.Dir(path), c.Proof, s.ReplicaID)
+	}
+	if err == nil && m.Scheme != manifest.Scheme { // one processor architecture's cannot go on from another's
+		err = &manifest.SchemaError{Path: path, What: "hash_scheme", Found: strconv.Quote(m.Scheme), Want: strconv.Quote(manifest.Scheme)}
 	}
 	if err == nil {
 		return m, nil

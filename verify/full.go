@@ -164,7 +164,7 @@ func (f *full) resident(ctx context.Context, l *Layer, labels, before []byte) er
 	known, ok := manifest.Layer{}, false
 	if f.manifest != nil {
 		if known, ok = f.manifest.Layer(l.Layer); ok {
-			tree = manifest.NewTree(f.Proof.SectorSize())
+			tree = f.manifest.NewTree()
 		}
 	}
 	var wg sync.WaitGroup

@@ -307,7 +307,7 @@ func (f *full) hashStreamed(ctx context.Context, l *Layer, memory []byte) error 
 	if !ok {
 		return nil
 	}
-	tree := manifest.NewTree(f.Proof.SectorSize())
+	tree := f.manifest.NewTree()
 	size := int64(f.Proof.SectorSize())
 	block := manifest.BlockBytes(f.Proof.SectorSize())
 	var buffers [][]byte

@@ -60,7 +60,7 @@ var levels = []row{
 	{2, "parentcache", []string{"internal/failure", "internal/linux", "internal/durable", "hugepages", "graph", "porep", "github.com/edsrzf/mmap-go"}},
 	{2, "merkle", []string{"fr32", "internal/failure", "porep", "sha256"}},
 	{2, "internal/layers", []string{"porep", "internal/durable", "internal/linux"}},
-	{2, "internal/manifest", []string{"internal/durable", "porep"}},
+	{2, "internal/manifest", []string{"internal/durable", "porep", "lukechampine.com/blake3"}},
 	{2, "placement", []string{"internal/failure", "internal/memorymode", "internal/roundup", "internal/words", "topology"}},
 	{2, "reserve", []string{"internal/failure", "internal/linux", "topology"}},
 	{2, "engine/internal/onelayer", []string{"engine/internal/ring", "internal/durable", "internal/failure", "internal/linux", "internal/memorymode", "internal/roundup", "porep", "sha256"}},

@@ -5,6 +5,7 @@ package manifest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -28,8 +29,6 @@ func Path(cacheDir string) string { return filepath.Join(cacheDir, Name) }
 const (
 	// Schema is of the fields below, and what they mean.
 	Schema = 1
-	// Scheme is how a Hash is made: see Tree.
-	Scheme = "sha256-of-block-sha256"
 
 	maxBytes  = 64 << 10
 	maxLayers = 32 // more than any seal proof has
@@ -37,6 +36,9 @@ const (
 
 // A Manifest is what is known of the layers in a cache dir.
 type Manifest struct {
+	// Scheme is how its hashes are made, the package's if empty. A job goes on from its own alone;
+	// who checks layers takes any.
+	Scheme    string
 	Proof     porep.SealProof
 	ReplicaID porep.ReplicaID
 	Engine    string // the version of the program that wrote it
@@ -150,12 +152,14 @@ type filePart struct {
 	Kernel string `json:"kernel"`
 }
 
+func (m *Manifest) scheme() string { return cmp.Or(m.Scheme, Scheme) }
+
 // Encode is the file's content. Equal manifests have equal bytes.
 func (m *Manifest) Encode() ([]byte, error) {
 	size := m.Proof.SectorSize()
 	f := file{
 		Schema: Schema, Proof: m.Proof.String(), ReplicaID: m.ReplicaID.String(), Engine: m.Engine,
-		Scheme: Scheme, Block: BlockBytes(size), Layers: []fileLayer{},
+		Scheme: m.scheme(), Block: BlockBytes(size), Layers: []fileLayer{},
 	}
 	for _, l := range m.Layers {
 		f.Layers = append(f.Layers, fileLayer{l.Number, uint64(size), l.Hash.String(), l.Kernel, l.Checked})
@@ -206,10 +210,10 @@ func Decode(path string, text []byte) (*Manifest, error) {
 	if err := d.Decode(&f); err != nil {
 		return damaged("%v", err)
 	}
-	if f.Scheme != Scheme {
+	if schemes[f.Scheme] == nil {
 		return nil, &SchemaError{path, "hash_scheme", fmt.Sprintf("%q", f.Scheme), fmt.Sprintf("%q", Scheme)}
 	}
-	m := &Manifest{Engine: f.Engine}
+	m := &Manifest{Scheme: f.Scheme, Engine: f.Engine}
 	var err error
 	if m.Proof, err = porep.ParseSealProof(f.Proof); err != nil {
 		return damaged("%v", err)

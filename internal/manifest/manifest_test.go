@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"lukechampine.com/blake3"
 	"pgregory.net/rapid"
 
 	"github.com/sdr-engine/sdr/internal/durable"
@@ -23,7 +24,7 @@ import (
 // example is a manifest with everything in it.
 func example() *manifest.Manifest {
 	return &manifest.Manifest{
-		Proof: porep.StackedDrg8MiBV1_1, ReplicaID: porep.ReplicaID{1, 2, 3}, Engine: "v1.2.3",
+		Scheme: manifest.Scheme, Proof: porep.StackedDrg8MiBV1_1, ReplicaID: porep.ReplicaID{1, 2, 3}, Engine: "v1.2.3",
 		Layers: []manifest.Layer{{1, manifest.Hash{4}, "sha-ni/1", manifest.CheckedReadBack}},
 		Parts:  []manifest.Part{{2, 3 << 18, manifest.Hash{5}, "avx512/16"}},
 	}
@@ -118,6 +119,21 @@ func TestBad(t *testing.T) {
 	}
 }
 
+// TestBlake3: blocks of a MiB have the digest that others' BLAKE3 gives them.
+func TestBlake3(t *testing.T) {
+	m := manifest.Manifest{Proof: porep.StackedDrg512MiBV1_1, Scheme: "sha256-of-block-blake3"}
+	tree := m.NewTree()
+	block := make([]byte, 1<<20)
+	rand.NewChaCha8([32]byte{8}).Read(block)
+	if err := tree.Add(block, 0); err != nil {
+		t.Fatal(err)
+	}
+	sum := blake3.Sum256(block)
+	if got, want := must(tree.Sum(1<<20)), manifest.Hash(sha256.Sum256(sum[:])); got != want {
+		t.Errorf("%v, want %v", got, want)
+	}
+}
+
 // TestOther: a manifest of another sector is refused, with both named.
 func TestOther(t *testing.T) {
 	m := example()
@@ -161,8 +177,14 @@ func TestNotAFile(t *testing.T) {
 }
 
 // TestTree: the hash does not depend on the order of blocks, nor on how many come at a time;
-// and what it is, of a layer that package crypto/sha256 hashes block by block.
+// and what it is, of a layer that is hashed block by block.
 func TestTree(t *testing.T) {
+	for scheme, digest := range map[string]func([]byte) [32]byte{"sha256-of-block-sha256": sha256.Sum256, "sha256-of-block-blake3": blake3.Sum256} {
+		t.Run(scheme, func(t *testing.T) { testTree(t, scheme, digest) })
+	}
+}
+
+func testTree(t *testing.T, scheme string, digest func([]byte) [32]byte) {
 	const size = porep.SectorSize(2 << 10)
 	block := manifest.BlockBytes(size)
 	content := make([]byte, size)
@@ -170,13 +192,14 @@ func TestTree(t *testing.T) {
 	plain := func(bytes int) manifest.Hash {
 		all := sha256.New()
 		for at := 0; at < bytes; at += block {
-			sum := sha256.Sum256(content[at : at+block])
+			sum := digest(content[at : at+block])
 			all.Write(sum[:])
 		}
 		return manifest.Hash(all.Sum(nil))
 	}
+	m := manifest.Manifest{Proof: porep.StackedDrg2KiBV1_1, Scheme: scheme}
 	rapid.Check(t, func(t *rapid.T) {
-		tree := manifest.NewTree(size)
+		tree := m.NewTree()
 		var parts [][2]int
 		for at := 0; at < len(content); {
 			n := min(block*rapid.IntRange(1, 5).Draw(t, "blocks"), len(content)-at)
@@ -200,7 +223,7 @@ func TestTree(t *testing.T) {
 			t.Fatalf("%v, want %v", got, plain(len(content)))
 		}
 	})
-	tree := manifest.NewTree(size)
+	tree := m.NewTree()
 	read := func(b []byte, off int64) error { copy(b, content[off:]); return nil }
 	if err := tree.AddFrom(t.Context(), int64(size), [][]byte{make([]byte, 3*block+1), make([]byte, block)}, read, nil); err != nil {
 		t.Fatal(err)

@@ -19,19 +19,31 @@ func (h Hash) String() string { return hex.EncodeToString(h[:]) }
 // 32nd of the layer, so that every part that is written or read is whole blocks.
 func BlockBytes(size porep.SectorSize) int { return int(min(uint64(size)/32, 1<<20)) }
 
-// A Tree hashes a layer: the SHA-256 over the SHA-256 of each block, in order. Blocks come in
+// A Tree hashes a layer: the SHA-256 over the digests of each block, in order. Blocks come in
 // any order, from any goroutine, each at least once: several cores can do it, while the data is
 // hot.
 type Tree struct {
 	size    int64
 	block   int64
+	digest  func(block []byte) [sha256.Size]byte
 	digests []Hash // of blocks; zeros: not added
 }
 
-// NewTree has no blocks yet of a layer of a sector of that size.
-func NewTree(size porep.SectorSize) *Tree {
+// schemes are how digests of blocks are made, by name.
+var schemes = map[string]func(block []byte) [sha256.Size]byte{
+	"sha256-of-block-blake3": blake3Sum,
+	"sha256-of-block-sha256": sha256.Sum256,
+}
+
+// NewTree has no blocks yet of a layer of a sector of that size. Its hashes are of Scheme.
+func NewTree(size porep.SectorSize) *Tree { return newTree(size, Scheme) }
+
+// NewTree is one whose hashes are the manifest's.
+func (m *Manifest) NewTree() *Tree { return newTree(m.Proof.SectorSize(), m.scheme()) }
+
+func newTree(size porep.SectorSize, scheme string) *Tree {
 	block := int64(BlockBytes(size))
-	return &Tree{int64(size), block, make([]Hash, int64(size)/block)}
+	return &Tree{int64(size), block, schemes[scheme], make([]Hash, int64(size)/block)}
 }
 
 // Add adds whole blocks, which are in the layer at byte off.
@@ -40,7 +52,7 @@ func (t *Tree) Add(b []byte, off int64) error {
 		return fmt.Errorf("manifest: hashing layer: %d bytes at %d are not blocks of %d in a layer of %d", len(b), off, t.block, t.size)
 	}
 	for ; len(b) > 0; b, off = b[t.block:], off+t.block {
-		t.digests[off/t.block] = sha256.Sum256(b[:t.block])
+		t.digests[off/t.block] = t.digest(b[:t.block])
 	}
 	return nil
 }
