@@ -48,7 +48,7 @@ func (w *workDirs) give(to *string, name string) {
 		return
 	}
 	*to = filepath.Join(w.parent, name)
-	err := os.Mkdir(*to, 0o777)
+	err := os.Mkdir(*to, 0o777) // #nosec G301 -- the umask decides, as for what any command makes
 	if err == nil || errors.Is(err, fs.ErrExist) {
 		err = checkOurs(*to)
 	}
