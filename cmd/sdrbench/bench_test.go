@@ -356,7 +356,7 @@ func TestRefusedBeforeWork(t *testing.T) {
 
 	// What only all sectors together exceed.
 	for _, args := range [][]string{{"--full"}, {"--layers", "1"}, {"--window", "1s"}} {
-		args = append(args, "--sectors", "4", "--hashers", "4", "--memory", "60MiB", "--policy", "none", "--kernel", "generic/1")
+		args = append(args, "--sectors", "4", "--hashers", "4", "--memory-mode", "two-layers", "--memory", "60MiB", "--policy", "none", "--kernel", "generic/1")
 		r := sdrbench(t, nil, slices.Concat([]string{"bench"}, commands["bench"], args)...)
 		if r.exit != exitUsage || !strings.Contains(r.stderr, "budget: 60 MiB, but 4 sectors") {
 			t.Errorf("%q, a budget for three of four sectors: exit code %d: %s", args, r.exit, r.stderr)

@@ -109,6 +109,9 @@ file, is refused.`,
 	_ = cmd.MarkFlagDirname("work-dir")
 	f.hugeFiles.add(a, cmd)
 	f.engineFlags.add(a, cmd)
+	f.limits = true
+	cmd.Flags().Lookup("memory").Usage = "memory for all sectors at work, like 256GiB: those for which there is none wait (default: no limit)"
+	cmd.Flags().Lookup("memory-mode").Usage = "what of a sector is in memory: two-layers, one-layer, or budget, what --memory lets be (default two-layers)"
 	_ = cmd.Flags().MarkHidden("wait") // it always does
 	load := cmd.PreRunE
 	cmd.PreRunE = func(cmd *cobra.Command, args []string) error {
@@ -246,6 +249,9 @@ func (a *app) runProcessorPC1(ctx context.Context, f *pc1Processor) error {
 	o, err := f.options(a)
 	settings := o.Config(porep.StackedDrg64GiBV1_1, f.batch) // nothing is too large for these
 	settings.Budget = 0                                      // which smaller ones may do with
+	if settings.MemoryMode == engine.Budget {
+		settings.MemoryMode = engine.TwoLayers
+	}
 	if err = errors.Join(err, f.validate(settings, f.batch)); err != nil {
 		err = usageError{err}
 	}

@@ -36,6 +36,7 @@ type engineFlags struct {
 	mode        engine.MemoryMode
 	writing     engine.Writing
 	budget      uint64
+	limits      bool // a budget alone is a limit, for sectors that wait for each other, and no memory mode
 	memoryNodes topology.MemoryNodes
 	policy      policyFlag
 	lockDir     string
@@ -141,7 +142,7 @@ func (f *engineFlags) options(a *app) (o sealer.Options, err error) {
 		Hashers: f.hashers, Staging: f.staging, Producers: f.producers, HashersPerProducer: f.perProducer, Stride: f.stride, Lookahead: f.lookahead,
 		MemoryMode: f.mode, MemoryNodes: f.memoryNodes, Budget: f.budget, Writing: f.writing, Policy: f.policy.policy, CPUs: f.policy.only,
 	}
-	if f.budget > 0 && !f.changed("memory-mode") {
+	if f.budget > 0 && !f.limits && !f.changed("memory-mode") {
 		o.MemoryMode = engine.Budget
 	}
 	if o.VerifySample = f.sample; f.sample == 0 {
