@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -116,8 +117,8 @@ func TestFullFileSystem(t *testing.T) {
 			if !errors.Is(err, engine.ErrNoSpace) || !strings.Contains(err.Error(), layers.Name(4)) || !strings.Contains(err.Error(), "reserving") {
 				t.Errorf("%v: %v", mode, err)
 			}
-			if whole, growing := layerFiles(t, s.CacheDir); len(whole) != 2 || len(growing) > 0 {
-				t.Errorf("%v: left %q %q, want layers 2 and 3", mode, whole, growing)
+			if whole, growing := layerFiles(t, s.CacheDir); !slices.Contains(whole, layers.Name(3)) || len(growing) > 0 {
+				t.Errorf("%v: left %q %q, want layer 3 at least", mode, whole, growing)
 			}
 			os.Remove(filler)
 			if _, err := hooks.Run(t.Context(), c); err != nil {
