@@ -44,7 +44,7 @@ func TestMeasure(t *testing.T) {
 func TestMeasureIsNotRechecked(t *testing.T) {
 	t.Parallel()
 	for _, mode := range []engine.MemoryMode{engine.TwoLayers, engine.OneLayer} {
-		hooks := engine.Hooks{Look: func(written uint64) { t.Errorf("%v: looked at %d nodes", mode, written) }}
+		hooks := engine.Hooks{Look: func(written uint64) bool { t.Errorf("%v: looked at %d nodes", mode, written); return true }}
 		c := engine.Config{Proof: porep.StackedDrg8MiBV1_1, Sectors: sectors(t, 1), MemoryMode: mode}
 		if _, err := hooks.Measure(t.Context(), c, 20*time.Millisecond); err != nil {
 			t.Errorf("%v: %v", mode, err)

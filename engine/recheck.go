@@ -76,9 +76,9 @@ func (p rechecker) run(ctx context.Context) {
 	from, to := p.begin, p.begin
 	pause := recheckFirst
 	for {
+		looks := true
 		if look != nil {
-			look(p.flow.Written.Load())
-			pause = 0
+			looks, pause = look(p.flow.Written.Load()), 0
 		}
 		timer := time.NewTimer(pause)
 		select {
@@ -96,7 +96,7 @@ func (p rechecker) run(ctx context.Context) {
 		if written := p.flow.Written.Load(); written > to {
 			from, to = to, written
 		}
-		if from == to {
+		if !looks || from == to {
 			continue
 		}
 		began := time.Now()

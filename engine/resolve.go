@@ -42,8 +42,8 @@ type hooks struct {
 	// Memory is called before a hasher's memory is taken from the machine.
 	Memory func(hasher int)
 	// Look is called in place of the pause before each look at labels while they are made, with
-	// the position below which they are written.
-	Look func(written uint64)
+	// the position below which they are written, and reports whether there is to be one.
+	Look func(written uint64) bool
 	// Labels is called with labels as a hasher has made them, before anybody reads them.
 	Labels func(hasher, layer int, first uint64, labels []byte)
 	// Cut, if not none, is how layers are cut, in Budget mode whatever the budget.
