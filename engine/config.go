@@ -116,7 +116,7 @@ type Config struct {
 	// Unnoted, if not nil, is told an error when it cannot be noted how far a sector is, so that what is
 	// labelled from then on is made again if the job ends before its time, and nil when it is noted
 	// again. The job goes on, and tries it each time. It is called by several goroutines, of one
-	// sector not at the same time.
+	// sector not at the same time, and what it does holds up what is noted next.
 	Unnoted func(sector int, err error)
 
 	// DropManifest removes a sector's manifest when it is done, for hosts that want nothing in a cache

@@ -30,9 +30,8 @@ type record struct {
 	size  porep.SectorSize
 	off   bool // nothing is noted
 
-	telling sync.Mutex
-	tell    func(error) // nil: nobody is told
-	wrong   error       // that was told last
+	tell  func(error) // nil: nobody is told
+	wrong error       // that was told last
 
 	mu       sync.Mutex
 	m        manifest.Manifest
@@ -77,37 +76,33 @@ func (r *record) tree(layer int) *manifest.Tree {
 }
 
 // checkpoint notes that so many bytes of a layer, from the first on, were written: when they
-// are on the disk.
-func (r *record) checkpoint(ctx context.Context, layer int, kernel string, bytes int64) error {
+// are on the disk. What fails is told: more is made again after a crash.
+func (r *record) checkpoint(ctx context.Context, layer int, kernel string, bytes int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	old, ok := r.m.Part(layer)
 	if r.off || r.finished[layer] || ok && old.Bytes >= bytes || bytes == 0 {
-		return nil
-	}
-	if err := r.files.Layer(layer).Sync(); err != nil {
-		return err
-	}
-	hash, err := r.tree(layer).Sum(bytes)
-	if err != nil {
-		return err
-	}
-	r.setPart(manifest.Part{Number: layer, Bytes: bytes, Hash: hash, Kernel: kernel})
-	if err := r.save(ctx); err != nil {
-		return err
-	}
-	r.files.Keep(layer)
-	return nil
-}
-
-// noted tells the caller when it begins to fail, and when it goes well again, that something is noted.
-func (r *record) noted(err error) {
-	if r.tell == nil {
 		return
 	}
-	r.telling.Lock()
-	defer r.telling.Unlock()
-	if (err == nil) == (r.wrong == nil) {
+	err := r.files.Layer(layer).Sync()
+	var hash manifest.Hash
+	if err == nil {
+		hash, err = r.tree(layer).Sum(bytes)
+	}
+	if err != nil {
+		r.noted(err)
+		return
+	}
+	r.setPart(manifest.Part{Number: layer, Bytes: bytes, Hash: hash, Kernel: kernel})
+	if r.save(ctx) == nil {
+		r.files.Keep(layer)
+	}
+}
+
+// noted tells the caller when it begins to fail, and when it goes well again, that something is noted. It is
+// called with mu held, or what failed might be told after what went well later.
+func (r *record) noted(err error) {
+	if r.tell == nil || (err == nil) == (r.wrong == nil) {
 		return
 	}
 	r.wrong = err
@@ -134,8 +129,7 @@ func (r *record) dropPart(layer int) {
 // finish has commit give a layer its name, and notes it.
 func (r *record) finish(ctx context.Context, layer int, kernel string, slow bool, commit func() error) error {
 	if slow {
-		// If it fails, more is made again after a crash.
-		r.noted(r.checkpoint(ctx, layer, kernel, int64(r.size)))
+		r.checkpoint(ctx, layer, kernel, int64(r.size))
 	}
 	r.mu.Lock()
 	r.finished[layer] = true // its file is commit's from here on
@@ -150,9 +144,8 @@ func (r *record) finish(ctx context.Context, layer int, kernel string, slow bool
 	r.forget(layer)
 	r.mu.Lock()
 	r.setLayer(manifest.Layer{Number: layer, Hash: hash, Kernel: kernel, Checked: manifest.CheckedReadBack})
-	err = r.save(ctx)
+	_ = r.save(ctx) // told; if no later one goes well the sector fails at its end
 	r.mu.Unlock()
-	r.noted(err) // if no later one goes well the sector fails at its end
 	return nil
 }
 
@@ -185,12 +178,10 @@ func (r *record) save(ctx context.Context) error {
 	if r.off {
 		return nil
 	}
-	r.unsaved = true
-	if err := r.m.Write(context.WithoutCancel(ctx), r.files.Dir()); err != nil {
-		return err
-	}
-	r.unsaved = false
-	return nil
+	err := r.m.Write(context.WithoutCancel(ctx), r.files.Dir())
+	r.unsaved = err != nil
+	r.noted(err)
+	return err
 }
 
 // complete makes sure that the manifest of a sector that is done, of layers from first on, is on the
@@ -248,7 +239,7 @@ func (p *pipeline) checkpoint(ctx context.Context, w *writing) {
 		if l.writer(layer) == nil {
 			continue
 		}
-		l.record.noted(l.record.checkpoint(ctx, layer, p.kernel.Name, bytes))
+		l.record.checkpoint(ctx, layer, p.kernel.Name, bytes)
 	}
 }
 
