@@ -168,6 +168,48 @@ sample:
 	POPCNTL     R11, R11             \
 	ADDQ        R11, DX
 
+// The tables, and the bits of halves, of the permutation at AX.
+#define TABLES \
+	MOVQ         feistel_tables+0(AX), R8   \
+	MOVQ         feistel_tables+8(AX), R9   \
+	MOVQ         feistel_tables+16(AX), R10 \
+	VPBROADCASTD feistel_low(AX), Z18       \
+	VPBROADCASTD feistel_walks(AX), Z19
+
+// The halves of the index in R11 and of those after it, with CX bits each: the lower ones
+// in Z16, with what carries over, the higher ones in Z17, without.
+#define FIRST \
+	MOVL         feistel_low(AX), DX \
+	ANDQ         R11, DX             \
+	SHRQ         CX, R11             \
+	VPBROADCASTD R11, Z17            \
+	VPBROADCASTD DX, Z16             \
+	VPADDD       ·lane(SB), Z16, Z16
+
+// The list of what walks on, from AX on: labels list, walk and, of nothing left, done.
+#define LIST \
+list: \
+	MOVQ      DX, BX                       \
+	XORL      AX, AX                       \
+	XORL      DX, DX                       \
+	TESTQ     BX, BX                       \
+	JZ        done                         \
+walk: \
+	MOVQ      BX, CX                       \
+	SUBQ      AX, CX                       \
+	MOVL      $0xffff, R11                 \
+	CMPQ      CX, $16                      \
+	JGE       masked                       \
+	MOVL      $1, R11                      \
+	SHLL      CX, R11                      \
+	DECL      R11                          \
+masked: \
+	KMOVW     R11, K4                      \
+	VMOVDQU32 LEFTS(SP)(AX*4), Z0          \
+	VMOVDQU32 RIGHTS(SP)(AX*4), Z1         \
+	VMOVDQU32 ELEMENTS(SP)(AX*4), Z2       \
+	ROUNDS(K4)
+
 // func permuteAVX512(f *feistel, rows *uint32, index uint64, pairs int)
 // Requires: AVX512F, AVX, POPCNT
 //
@@ -184,11 +226,7 @@ sample:
 //	X24 bits in a half                X23 less the 3 of slots
 TEXT ·permuteAVX512(SB), 0, $6336-32
 	MOVQ         f+0(FP), AX
-	MOVQ         feistel_tables+0(AX), R8
-	MOVQ         feistel_tables+8(AX), R9
-	MOVQ         feistel_tables+16(AX), R10
-	VPBROADCASTD feistel_low(AX), Z18
-	VPBROADCASTD feistel_walks(AX), Z19
+	TABLES
 	VPBROADCASTD feistel_mask(AX), Z20
 	MOVQ         feistel_half(AX), CX
 	VMOVQ        CX, X24
@@ -196,12 +234,7 @@ TEXT ·permuteAVX512(SB), 0, $6336-32
 	VMOVQ        R11, X23
 
 	MOVQ         index+16(FP), R11
-	MOVL         feistel_low(AX), DX
-	ANDQ         R11, DX
-	SHRQ         CX, R11
-	VPBROADCASTD R11, Z17
-	VPBROADCASTD DX, Z16
-	VPADDD       ·lane(SB), Z16, Z16
+	FIRST
 
 	MOVL         $(2*const_slots), AX
 	VPBROADCASTD AX, Z21
@@ -237,29 +270,7 @@ pair:
 	DECQ          CX
 	JNZ           pair
 
-list:
-	MOVQ  DX, BX
-	XORL  AX, AX
-	XORL  DX, DX
-	TESTQ BX, BX
-	JZ    done
-
-walk:
-	MOVQ    BX, CX
-	SUBQ    AX, CX
-	MOVL    $0xffff, R11
-	CMPQ    CX, $16
-	JGE     masked
-	MOVL    $1, R11
-	SHLL    CX, R11
-	DECL    R11
-
-masked:
-	KMOVW       R11, K4
-	VMOVDQU32   LEFTS(SP)(AX*4), Z0
-	VMOVDQU32   RIGHTS(SP)(AX*4), Z1
-	VMOVDQU32   ELEMENTS(SP)(AX*4), Z2
-	ROUNDS(K4)
+	LIST
 	PARENTS
 	KMOVW       K4, K1
 	VPSCATTERDD Z3, K1, (DI)(Z2*4)
@@ -305,21 +316,12 @@ done:
 //	Z21 16                            X24 bits in a half
 TEXT ·unpermuteAVX512(SB), 0, $6336-32
 	MOVQ         f+0(FP), AX
-	MOVQ         feistel_tables+0(AX), R8
-	MOVQ         feistel_tables+8(AX), R9
-	MOVQ         feistel_tables+16(AX), R10
-	VPBROADCASTD feistel_low(AX), Z18
-	VPBROADCASTD feistel_walks(AX), Z19
+	TABLES
 	MOVQ         feistel_half(AX), CX
 	VMOVQ        CX, X24
 
 	MOVQ         index+16(FP), R11
-	MOVL         feistel_low(AX), DX
-	ANDQ         R11, DX
-	SHRQ         CX, R11
-	VPBROADCASTD R11, Z17
-	VPBROADCASTD DX, Z16
-	VPADDD       ·lane(SB), Z16, Z16
+	FIRST
 	MOVL         $16, AX
 	VPBROADCASTD AX, Z21
 	VMOVDQU32    ·lane(SB), Z2
@@ -346,29 +348,7 @@ sixteen:
 	DECQ     CX
 	JNZ      sixteen
 
-list:
-	MOVQ  DX, BX
-	XORL  AX, AX
-	XORL  DX, DX
-	TESTQ BX, BX
-	JZ    done
-
-walk:
-	MOVQ    BX, CX
-	SUBQ    AX, CX
-	MOVL    $0xffff, R11
-	CMPQ    CX, $16
-	JGE     masked
-	MOVL    $1, R11
-	SHLL    CX, R11
-	DECL    R11
-
-masked:
-	KMOVW         R11, K4
-	VMOVDQU32     LEFTS(SP)(AX*4), Z0
-	VMOVDQU32     RIGHTS(SP)(AX*4), Z1
-	VMOVDQU32     ELEMENTS(SP)(AX*4), Z2
-	ROUNDS(K4)
+	LIST
 	INDICES
 	KMOVW         K4, K1
 	VPSCATTERDQ   Z3, K1, (DI)(Y2*8)
