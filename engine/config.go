@@ -391,6 +391,11 @@ type BaseSource interface {
 	BaseParents(dst []uint32, first uint64) error
 }
 
+// A usesSource is a ParentSource that knows whose expander parent a label is, as Forward must.
+type usesSource interface {
+	Uses(dst []uint64, first uint64) error
+}
+
 // A ConfigError says what is wrong with one part of a Config.
 type ConfigError struct {
 	Part   string // "cache dir of sector 0"

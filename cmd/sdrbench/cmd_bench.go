@@ -109,6 +109,9 @@ func (a *app) runBench(ctx context.Context, f benchFlags) (err error) {
 		c := m.config
 		c.Sectors = make([]engine.Sector, f.sectors)
 		mode = c.WithDefaults().MemoryMode // which may be another that fits
+		if feed, ok := c.Feed(); ok && feed.Scratch == 0 {
+			mode = engine.TwoLayers // what it takes of the disk is the same
+		}
 	}
 	if err = errors.Join(f.check(), err); err == nil {
 		err = a.clearLeftovers(f.dir, f.removeLeftovers) // before the room that they take is counted
