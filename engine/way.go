@@ -200,9 +200,10 @@ func (r *Resolved) findRoom() {
 		return
 	}
 	other := *r
-	other.c.MemoryWay = Passes
+	other.c.MemoryWay, other.c.Budget = Passes, r.memory() // no more than a plan counts on
 	other.layOut()
-	if other.memory() <= r.c.Budget && hasRoom(&other) {
+	if other.memory() <= other.c.Budget && hasRoom(&other) {
+		other.c.Budget = r.c.Budget
 		*r = other
 	}
 }
