@@ -26,15 +26,20 @@ func TestSearch(t *testing.T) {
 		written := max(1, min(nodes/32, 1<<15))
 		memory := rapid.Uint64Range(1, 3*nodes*perNode).Draw(t, "memory")
 		size := takes(nodes, perNode)
+		by, passes := memorymode.Search, rapid.Bool().Draw(t, "passes")
+		if passes {
+			by = memorymode.SearchPasses
+		}
 		search := func(memory uint64) (memorymode.Cut, bool) {
-			return memorymode.Search(nodes, span, written, perNode, memory, func(c memorymode.Cut) bool { return size(c) <= memory })
+			return by(nodes, span, written, perNode, memory, func(c memorymode.Cut) bool { return size(c) <= memory })
 		}
 		c, ok := search(memory)
 		if !ok {
 			return
 		}
 		if size(c) > memory || bits.OnesCount64(c.Ring) != 1 || c.Ring > nodes/2 || c.Segment == 0 || c.Segment%span != 0 ||
-			3*c.Segment > c.Ring || 2*written > c.Ring && c.Ring < nodes/2 || bits.OnesCount(uint(c.Block)) != 1 {
+			3*c.Segment > c.Ring || 2*written > c.Ring && c.Ring < nodes/2 || (c.Block == 0) != passes || bits.OnesCount(uint(c.Block)) > 1 ||
+			passes && c.Segments(nodes) > 1024 {
 			t.Fatalf("of %d bytes for %d nodes: %+v, which takes %d", memory, nodes, c, size(c))
 		}
 		if more, ok := search(memory + memory/2); !ok {
