@@ -26,6 +26,7 @@ type job struct {
 	populated atomic.Int64    // hashers whose memory is taken
 	index     *onelayer.Index // nil but in OneLayer mode
 	uses      *forward.Index  // nil but in Budget mode
+	from      uint64          // the node below which nothing is labelled, in any layer
 	results   []sectorResult  // by sector; each hasher writes those of its own
 }
 
@@ -276,7 +277,7 @@ func (j *job) closeIndex() {
 // forwarding is what package forward has from the job.
 func (j *job) forwarding() forward.Surroundings {
 	graph, _ := j.source.(forward.Graph) // checkSettings has made sure of it
-	return forward.Surroundings{Shape: j.shape.forward, Graph: graph, KeepOff: j.keepOff}
+	return forward.Surroundings{Shape: j.shape.forward, Graph: graph, KeepOff: j.keepOff, From: j.from}
 }
 
 // surroundings are what package onelayer has from the job.

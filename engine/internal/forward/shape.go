@@ -105,20 +105,20 @@ func (s *Shape) TableBytes(pitch int) uint64 {
 // groups is how many a layer has.
 func (s *Shape) groups() int { return int(s.Nodes / s.Group) }
 
-// farBlocks is how many blocks the index's file has.
-func (s *Shape) farBlocks() int {
-	return int(roundup.Div(s.far*uint64(s.Segments)*farEntry, uint64(s.farBlock))) + s.groups()
+// farBlocks is how many blocks the index's file has, of so many segments.
+func (s *Shape) farBlocks(segments int) int {
+	return int(roundup.Div(s.far*uint64(segments)*farEntry, uint64(s.farBlock))) + s.groups()
 }
 
 // IndexBytes is the memory of an Index, and in which it is made.
 func (s *Shape) IndexBytes() uint64 {
 	const link, sum, start = 4, 4, 4
-	return uint64(s.farBlocks())*(link+sum) + s.Nodes/uint64(s.Stride)*start +
+	return uint64(s.farBlocks(s.Segments))*(link+sum) + s.Nodes/uint64(s.Stride)*start +
 		uint64(s.groups())*(uint64(s.farBlock)+uint64(unsafe.Sizeof(parcel{}))) + listNodes*porep.Degree*4
 }
 
 // IndexFileBytes is the size of the index's file.
-func (s *Shape) IndexFileBytes() int64 { return int64(s.farBlocks()) * int64(s.farBlock) }
+func (s *Shape) IndexFileBytes() int64 { return int64(s.farBlocks(s.Segments)) * int64(s.farBlock) }
 
 // position is that of a node: see ring.Flow.
 func (s *Shape) position(index int, node uint64) uint64 { return uint64(index)*s.Nodes + node }
