@@ -86,6 +86,7 @@ func TestBudgetNoRoom(t *testing.T) {
 			c := oneSector(t.TempDir())
 			c.Kernel, c.Progress = "generic/1", new(engine.Progress)
 			hooks := engine.Hooks{Cut: randomCut(r)}
+			hooks.Cut.Block = 144
 			i := &scratchRefused{kind: kind, which: which, err: errno}
 			_, err := hooks.Run(durable.WithInjector(t.Context(), i), c)
 			if !errors.Is(err, errno) || errno == syscall.ENOSPC && !errors.Is(err, engine.ErrNoSpace) {

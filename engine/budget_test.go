@@ -20,10 +20,14 @@ import (
 )
 
 // randomCut is one of a sector of 2 KiB in Budget mode, whose segments need not divide a layer, and
-// whose blocks have from one entry on.
+// whose blocks have from one entry on; or one without blocks, of passes.
 func randomCut(r *rand.Rand) memorymode.Cut {
 	ring := uint64(8) << r.IntN(3)
-	return memorymode.Cut{Ring: ring, Segment: 1 + r.Uint64N(ring/3), Block: 72 << r.IntN(7)}
+	c := memorymode.Cut{Ring: ring, Segment: 1 + r.Uint64N(ring/3), Block: 72 << r.IntN(7)}
+	if r.IntN(2) == 0 {
+		c.Block = 0
+	}
+	return c
 }
 
 // maybeCut is one once in three times.
@@ -34,47 +38,62 @@ func maybeCut(r *rand.Rand) memorymode.Cut {
 	return randomCut(r)
 }
 
-// TestBudgets: whatever the budget, from the smallest to two layers, the files are the same; the
-// job takes no more than it; and what is less than the smallest is refused, with what that is.
+// TestBudgets: whatever the budget, from the smallest to two layers, and whichever the way, the files
+// are the same; the job takes no more than it, and scratch files only if it is to; and what is less
+// than the smallest is refused, with what that is.
 func TestBudgets(t *testing.T) {
 	t.Parallel()
-	c := engine.Config{Proof: porep.StackedDrg8MiBV1_1, Sectors: sectors(t, 1), Hashers: 1, MemoryMode: engine.Budget, Budget: 1}
-	var wrong *engine.ConfigError
-	_, err := c.Resolve()
-	if !errors.As(err, &wrong) || wrong.Part != "budget" {
-		t.Fatalf("a budget of a byte: %v", err)
-	}
-	smallest := c.Requirements()[0].Total()
-	if !strings.Contains(wrong.Reason, fmt.Sprintf("in budget mode takes %s", topology.SizeText(smallest))) {
-		t.Errorf("the smallest is %d bytes: %v", smallest, err)
-	}
-	two := engine.Config{Proof: c.Proof, Sectors: c.Sectors, Hashers: 1}
+	two := engine.Config{Proof: porep.StackedDrg8MiBV1_1, Sectors: sectors(t, 1), Hashers: 1}
 	if _, err := engine.Run(t.Context(), two); err != nil {
 		t.Fatal(err)
 	}
-	want := digests(t, c.Proof, c.Sectors)
-	modes := map[engine.MemoryMode]bool{}
-	step := uint64(testkit.Rounds(7<<20, 1<<20))
-	for budget := smallest; budget < two.Requirements()[0].Total()+step; budget += step {
-		c.Budget = budget
-		r, err := c.Resolve()
-		if err != nil {
-			t.Fatal(err)
+	want := digests(t, two.Proof, two.Sectors)
+	for _, way := range []engine.MemoryWay{engine.Forward, engine.Passes} {
+		c := two
+		c.MemoryMode, c.MemoryWay, c.Budget, c.Resume = engine.Budget, way, 1, engine.Restart
+		var wrong *engine.ConfigError
+		_, err := c.Resolve()
+		if !errors.As(err, &wrong) || wrong.Part != "budget" {
+			t.Fatalf("%v: a budget of a byte: %v", way, err)
 		}
-		modes[r.Config().MemoryMode] = true
-		if takes := r.Requirements()[0].Total(); takes > budget || r.Config().MemoryMode == engine.Budget && takes < budget/2 {
-			t.Errorf("of %d bytes it takes %d", budget, takes)
+		smallest := c.Requirements()[0].Total()
+		if !strings.Contains(wrong.Reason, fmt.Sprintf("in budget mode takes %s", topology.SizeText(smallest))) {
+			t.Errorf("%v: the smallest is %d bytes: %v", way, smallest, err)
 		}
-		c.Resume = engine.Restart
-		if _, err := r.Run(t.Context()); err != nil {
-			t.Fatal(err)
+		modes := map[engine.MemoryMode]bool{}
+		const step = 1 << 20
+		tries := testkit.Rounds(7, 1) // of which one is run
+		for i, budget := 0, smallest; budget < two.Requirements()[0].Total()+step; i, budget = i+1, budget+step {
+			c.Budget = budget
+			r, err := c.Resolve()
+			if err != nil {
+				t.Fatal(err)
+			}
+			modes[r.Config().MemoryMode] = true
+			f, neither := r.Feed()
+			if takes := r.Requirements()[0].Total(); takes > budget || neither && takes < budget/2 {
+				t.Errorf("%v: of %d bytes it takes %d", way, budget, takes)
+			}
+			if neither && (f.Way != way || (f.Scratch == 0) != (way == engine.Passes)) {
+				t.Errorf("%v: by %+v", way, f)
+			}
+			if i%tries != 0 || way == engine.Passes && f.Segments > 512 && !testkit.Long() { // each of which is a layer read
+				continue
+			}
+			operations := &scratchOnly{}
+			if _, err := r.Run(operations.With(t.Context())); err != nil {
+				t.Fatal(err)
+			}
+			if n := operations.Operations(); neither && way == engine.Passes && n > 0 {
+				t.Errorf("%v: %d operations on scratch files", way, n)
+			}
+			if diff := cmp.Diff(want, digests(t, c.Proof, c.Sectors)); diff != "" {
+				t.Errorf("%v, %d bytes: other files:\n%s", way, budget, diff)
+			}
 		}
-		if diff := cmp.Diff(want, digests(t, c.Proof, c.Sectors)); diff != "" {
-			t.Errorf("%d bytes: other files:\n%s", budget, diff)
+		if len(modes) != 3 {
+			t.Errorf("%v: only %v were chosen", way, modes)
 		}
-	}
-	if len(modes) != 3 {
-		t.Errorf("only %v were chosen", modes)
 	}
 }
 

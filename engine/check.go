@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"slices"
 
-	"github.com/sdr-engine/sdr/engine/internal/forward"
 	"github.com/sdr-engine/sdr/engine/internal/onelayer"
 	"github.com/sdr-engine/sdr/internal/layers"
 	"github.com/sdr-engine/sdr/internal/linux"
@@ -83,8 +82,11 @@ func (r *Resolved) checkSettings(asked *Config) error {
 	if asked.MemoryMode == Budget && c.Budget == 0 {
 		fail("budget", "none, but in %v mode it says what is in memory", asked.MemoryMode)
 	}
-	if _, ok := c.Parents.(forward.Graph); c.MemoryMode == Budget && c.Parents != nil && !ok {
-		fail("parents", "of a source that does not know whose parent a label is, as %v mode must: leave them out, and they are computed", c.MemoryMode)
+	if c.MemoryWay < AutoWay || c.MemoryWay > Passes {
+		fail("way of budget mode", "unknown, %d", c.MemoryWay)
+	}
+	if c.MemoryMode == Budget && c.MemoryWay == Forward && !c.knowsUses() {
+		fail("parents", "of a source that does not know whose parent a label is, as %v mode's way %v must: leave them out, and they are computed, or go by %v", c.MemoryMode, c.MemoryWay, Passes)
 	}
 	errs = append(errs, asked.checkPlaces()...)
 	if proofIsKnown && asked.aheadOfSegment() {

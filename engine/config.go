@@ -84,6 +84,12 @@ type Config struct {
 	// Budget is the most bytes that the job may take: the sum of its Requirements. In Budget mode,
 	// which needs it, it says what is in memory. Default: no limit of its own.
 	Budget uint64
+	// MemoryWay is how Budget mode gets parents that are not in memory. Default: the one that takes
+	// less time by what the disk gives, if its scratch file has room and it does with the budget.
+	MemoryWay MemoryWay
+	// DiskRead and DiskWrite are what the disk gives, in bytes a second, for the choice of MemoryWay.
+	// Default: as much one way as the other.
+	DiskRead, DiskWrite uint64
 	// Pages are the kinds of page to try for layers. Default: hugepages.Options'.
 	Pages []hugepages.Pages
 	// HugeTLBFS is a directory on a mounted hugetlbfs to take pages from. Default: none.
@@ -383,6 +389,11 @@ type ParentSource interface {
 // share what it computes; any other source is asked by each of them.
 type BaseSource interface {
 	BaseParents(dst []uint32, first uint64) error
+}
+
+// A usesSource is a ParentSource that knows whose expander parent a label is, as Forward must.
+type usesSource interface {
+	Uses(dst []uint64, first uint64) error
 }
 
 // A ConfigError says what is wrong with one part of a Config.

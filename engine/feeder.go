@@ -132,7 +132,7 @@ func (b *fed) isFree() bool {
 	}
 	index, node := b.p.at(b.next)
 	one, fwd := b.p.store.one, b.p.store.fwd
-	return index >= b.p.layers || b.p.ring.IsFree(b.next) && (one == nil || one.Listed(index, node)) && (fwd == nil || fwd.Located(node))
+	return index >= b.p.layers || b.p.ring.IsFree(b.next) && (one == nil || one.Listed(index, node)) && (fwd == nil || fwd.Located(index, node))
 }
 
 // stageOne stages the next span if it can be without waiting. What goes wrong ends the batch.

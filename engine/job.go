@@ -276,8 +276,17 @@ func (j *job) closeIndex() {
 
 // forwarding is what package forward has from the job.
 func (j *job) forwarding() forward.Surroundings {
-	graph, _ := j.source.(forward.Graph) // checkSettings has made sure of it
-	return forward.Surroundings{Shape: j.shape.forward, Graph: graph, KeepOff: j.keepOff, From: j.from}
+	s := forward.Surroundings{
+		Shape:       j.shape.forward,
+		Parents:     j.source.Parents,
+		BaseParents: func(dst []uint32, first uint64) error { return baseParents(j.source, dst, first) },
+		KeepOff:     j.keepOff,
+		From:        j.from,
+	}
+	if known, ok := j.source.(usesSource); ok {
+		s.Uses = known.Uses
+	}
+	return s
 }
 
 // surroundings are what package onelayer has from the job.

@@ -93,7 +93,9 @@ func (r *Resolved) files() (all []File) {
 			if h == 0 {
 				size += uint64(f.IndexFileBytes())
 			}
-			all = append(all, File{filepath.Join(r.c.Sectors[batches[0].sectors[0]].CacheDir, "scratch"), size})
+			if size > 0 {
+				all = append(all, File{filepath.Join(r.c.Sectors[batches[0].sectors[0]].dir(), "scratch"), size})
+			}
 		}
 	}
 	return all

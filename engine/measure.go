@@ -241,10 +241,7 @@ func (j *job) measuredBatch(ctx context.Context, h int, r *regions) (p *pipeline
 	}
 	r.there.Store(true)
 	if p.store.fwd != nil {
-		fillRandom(ctx, p.store.fwd.Out(0, int(j.shape.inMemory)), seedOf(h, false))
-		return p, p.store.fwd.Fill(ctx, func(labels []byte, number uint64) {
-			randomBytes(labels, seedOf(h, true), number*uint64(len(labels)))
-		})
+		return p, measured{p}.fill(ctx)
 	}
 	fillRandom(ctx, r.layers.Bytes(), seedOf(h, false))
 	if p.store.one == nil {

@@ -76,7 +76,7 @@ func (p *pipeline) stage(list []int32, span uint64, index int, node uint64, pare
 	if s.one != nil && !p.flow.Wait(&p.flow.Back, func() bool { return s.one.Listed(index, node) }) {
 		return nil
 	}
-	if s.fwd != nil && !p.flow.Wait(&p.flow.Back, func() bool { return s.fwd.Located(node) }) {
+	if s.fwd != nil && !p.flow.Wait(&p.flow.Back, func() bool { return s.fwd.Located(index, node) }) {
 		return nil
 	}
 	if err := s.locate(rows, index, node, parents); err != nil {

@@ -30,7 +30,7 @@ type reading struct {
 	first   int // layer of the batch
 	kernel  *sha256.Kernel
 	way     durable.Way
-	buffers [readers][]byte // of readPart bytes, or of what a layer has; or nil: made when needed
+	buffers [readers][]byte // of readBytes; or nil: made when needed
 	flow    *ring.Flow
 	keepOff func() (release func())
 	dirOf   func(*lane) string
@@ -40,7 +40,7 @@ type reading struct {
 func readBytes(s shape) uint64 {
 	part := min(readPart, s.nodes*porep.NodeSize)
 	if s.forward != nil {
-		part = s.forward.Part * porep.NodeSize
+		part = s.forward.Read * porep.NodeSize
 	}
 	return roundup.To(part, linux.DirectAlign)
 }
@@ -101,6 +101,9 @@ func (r *reading) Load(nodes []byte, layer int, first uint64, labels []byte, onl
 	}
 	return nil
 }
+
+// Lanes is how many lanes there are.
+func (r *reading) Lanes() int { return len(r.lanes) }
 
 // Joins reports whether a lane begins with a layer that is not the batch's first.
 func (r *reading) Joins(layer int) bool {

@@ -7,7 +7,6 @@ import (
 	"runtime"
 	"slices"
 
-	"github.com/sdr-engine/sdr/engine/internal/forward"
 	"github.com/sdr-engine/sdr/internal/memorymode"
 	"github.com/sdr-engine/sdr/internal/words"
 	"github.com/sdr-engine/sdr/porep"
@@ -46,7 +45,8 @@ type hooks struct {
 	Look func(written uint64) bool
 	// Labels is called with labels as a hasher has made them, before anybody reads them.
 	Labels func(hasher, layer int, first uint64, labels []byte)
-	// Cut, if not none, is how layers are cut, in Budget mode whatever the budget.
+	// Cut, if not none, is how layers are cut, in Budget mode whatever the budget; by Passes if it has
+	// no blocks.
 	Cut memorymode.Cut
 	// Spill is onelayer.Surroundings' Fails.
 	Spill func(operation string, segment uint64) error
@@ -140,7 +140,10 @@ func (c *Config) resolve(withDirs bool, h hooks) (*Resolved, error) {
 		r.last = h.Layers
 	}
 	if h.Cut != (memorymode.Cut{}) {
-		r.c.MemoryMode = Budget
+		r.c.MemoryMode, r.c.MemoryWay = Budget, Forward
+		if h.Cut.Block == 0 {
+			r.c.MemoryWay = Passes
+		}
 	}
 	errs := []error{c.checkNames(), numberErr, r.checkSettings(c)}
 	if withDirs && c.Proof.Check() == nil {
@@ -155,6 +158,9 @@ func (c *Config) resolve(withDirs bool, h hooks) (*Resolved, error) {
 	}
 	if err := r.checkBudget(c); err != nil {
 		return nil, err
+	}
+	if withDirs && c.MemoryWay == AutoWay {
+		r.findRoom()
 	}
 	return r, nil
 }
@@ -229,63 +235,6 @@ func (r *Resolved) layOut() {
 		r.shape = shapeOf(&r.c, nil)
 	}
 	r.needs = r.requirements()
-}
-
-// mostMemory is more than any job takes.
-const mostMemory = 1 << 50
-
-// cutLayers finds how Budget mode cuts layers: as the budget allows, or as small as can be.
-func (r *Resolved) cutLayers() {
-	nodes := r.c.Proof.SectorSize().Nodes()
-	span := uint64(1)
-	for span*2 <= uint64(max(1, r.c.Stride)) && span*256 <= nodes {
-		span *= 2
-	}
-	var pitches, widest uint64
-	for _, batches := range r.split {
-		var most uint64
-		for _, b := range batches {
-			most = max(most, uint64(b.kernel.Pitch()))
-		}
-		pitches, widest = pitches+most, max(widest, most)
-	}
-	uses := porep.ExpDegree
-	if r.c.Proof.APIVersion() == porep.APIv1_0 {
-		uses = int(max(1, nodes*porep.ExpDegree>>32)) * porep.ExpDegree
-	}
-	shape := shape{nodes: nodes}
-	if h := r.hooks.Cut; h != (memorymode.Cut{}) {
-		r.shape = shapeOf(&r.c, forward.ShapeOf(nodes, h, int(span), uses))
-		return
-	}
-	search := func(memory uint64) (ok bool) {
-		cut, ok := memorymode.Search(nodes, span, shape.hashed(), pitches, memory, func(c memorymode.Cut) bool {
-			r.shape = shapeOf(&r.c, forward.ShapeOf(nodes, c, int(span), uses))
-			return r.shape.forward.Fits(int(widest)) && totalOf(r.requirements()) <= memory
-		})
-		if ok {
-			r.shape = shapeOf(&r.c, forward.ShapeOf(nodes, cut, int(span), uses))
-		}
-		return ok
-	}
-	if search(r.c.Budget) {
-		return
-	}
-	low, high := r.c.Budget, max(1<<20, r.c.Budget)
-	for !search(high) {
-		if low, high = high, 2*high; high > mostMemory {
-			r.shape = shapeOf(&r.c, nil) // of a Config that is not valid
-			return
-		}
-	}
-	for high-low > high/256 {
-		if middle := low + (high-low)/2; search(middle) {
-			high = middle
-		} else {
-			low = middle
-		}
-	}
-	search(high)
 }
 
 // clone is c with slices and maps of its own.

@@ -50,6 +50,9 @@ type LayerStats struct {
 	Hashing time.Duration
 	// Waited is how much of Hashing the hasher waited.
 	Waited Waits
+	// Read and Written are bytes, of all that went together, that went from and to files meanwhile, in
+	// Budget mode.
+	Read, Written uint64
 	// Pause is the time between the last label of the layer before and the first
 	// of this one.
 	Pause time.Duration

@@ -104,8 +104,12 @@ type Settings struct {
 	MemoryMode engine.MemoryMode
 	// Budget is the most bytes for labels and what goes with them, of all calls of a machine
 	// at the same time. Default: no limit.
-	Budget  uint64
-	Writing engine.Writing
+	Budget uint64
+	// MemoryWay is how budget mode gets parents that are not in memory: engine.Config's, as are
+	// DiskRead and DiskWrite, by which that is chosen.
+	MemoryWay           engine.MemoryWay
+	DiskRead, DiskWrite uint64
+	Writing             engine.Writing
 	// VerifySample is engine.Config.VerifySample.
 	VerifySample int
 	Pages        []hugepages.Pages // to try for layers' memory
@@ -267,7 +271,7 @@ func (s *Settings) setup(p porep.SealProof) *setup {
 	return &setup{
 		config: engine.Config{
 			Proof: p, Kernel: s.Kernel, Hashers: s.Hashers, Staging: s.Staging, Producers: s.Producers, HashersPerProducer: s.HashersPerProducer, Stride: s.Stride, Lookahead: s.Lookahead,
-			MemoryMode: s.MemoryMode, Budget: s.Budget, Writing: s.Writing, VerifySample: s.VerifySample, Pages: s.Pages, Memory: new(hugepages.Accounting),
+			MemoryMode: s.MemoryMode, Budget: s.Budget, MemoryWay: s.MemoryWay, DiskRead: s.DiskRead, DiskWrite: s.DiskWrite, Writing: s.Writing, VerifySample: s.VerifySample, Pages: s.Pages, Memory: new(hugepages.Accounting),
 		},
 		policy: s.Policy, cpus: s.CPUs, smt: s.SMT, memory: s.MemoryNodes,
 	}

@@ -52,6 +52,7 @@ func openMachine(ctx context.Context, request []byte) (*machine, error) {
 		"hashers-per-producer": text(&o.HashersPerProducer, number),
 
 		"memory-mode": text(&o.MemoryMode, engine.ParseMemoryMode),
+		"memory-way":  text(&o.MemoryWay, engine.ParseMemoryWay),
 		"policy": text(&o.Policy, func(text string) (p sealer.Policy, err error) {
 			p, o.CPUs, err = sealer.ParsePolicy(text)
 			return p, err

@@ -3,6 +3,7 @@ package forward
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"math/bits"
 	"math/rand/v2"
 	"sync/atomic"
@@ -22,7 +23,7 @@ type filledBlock struct {
 	n     int // entries
 }
 
-// Number is by which Fill tells expander parents apart, of the node's 8 that in a slot.
+// Number is by which Fill tells expander parents apart, of a node's 8 that in a slot.
 func (s *Store) Number(node uint64, slot int) uint64 {
 	return node%s.Segment*porep.ExpDegree + uint64(slot)
 }
@@ -32,16 +33,22 @@ func (s *Store) Number(node uint64, slot int) uint64 {
 // base parents is what memory has for the newest labels, that for node modulo Ring. What stands for the layer
 // before is the same labels in each segment: label yields them, of all lanes, by Number. So a segment's blocks
 // are written once, and read again for each, as many as there would be, from where they lie as far apart. What
-// is sent to the layer after is written round and round over the same blocks. When ctx is done the error is its
-// cause.
+// is sent to the layer after is written round and round over the same blocks. Passes have all they want from
+// Files, and make nothing of label. When ctx is done the error is its cause.
 func (s *Store) Fill(ctx context.Context, label func(labels []byte, number uint64)) (err error) {
 	defer context.AfterFunc(ctx, func() {
 		s.Flow.Stop()
 		s.index.Wake()
 	})()
+	if s.Passes() {
+		if err := s.loadNewest(ctx); err != nil {
+			return err
+		}
+		s.filled = &filling{}
+		return s.gatherFirst(ctx)
+	}
 	f := &filling{}
-	own := int(roundup.Div(s.slots(), uint64(s.room)))
-	if s.blocks, err = openBlocks(ctx, s.Files.Dirs(), s.Way, s.filledBlocks(own), s.block(s.pitch)); err != nil {
+	if s.blocks, err = openBlocks(ctx, s.Files.Dirs(), s.Way, s.filledBlocks(s.pitch, s.From), s.block(s.pitch)); err != nil {
 		return err
 	}
 	s.blocks.inTurn = true
@@ -50,7 +57,7 @@ func (s *Store) Fill(ctx context.Context, label func(labels []byte, number uint6
 	}
 	for node := uint64(0); node < s.Begin; node += s.Group {
 		if err := s.sendFar(0, node, uint64(s.segmentOf(s.Begin))); err != nil || s.Flow.Stopped() {
-			break
+			return errors.Join(err, context.Cause(ctx))
 		}
 	}
 	// A layer is half done: blocks for the next one are as full as they happen to be.
@@ -60,22 +67,45 @@ func (s *Store) Fill(ctx context.Context, label func(labels []byte, number uint6
 		p.n, p.unread = rand.IntN(s.room), true // #nosec G404 -- no secret
 	}
 	s.Layers, s.filled = 2, f
-	if err == nil && !s.Flow.Stopped() {
-		err = s.gatherSegment(s.segmentOf(s.Begin))
-	}
+	return s.gatherFirst(ctx)
+}
+
+func (s *Store) gatherFirst(ctx context.Context) error {
+	err := s.gatherSegment(s.segmentOf(s.Begin))
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
 	return err
 }
 
-// filledBlocks is how many the file has then, if a segment's expander parents take so many.
-func (s *Store) filledBlocks(own int) int {
+// FilledBytes is the size of the scratch file after Fill, and IndexFileBytesFrom that of the index's, if
+// nothing before a node is labelled.
+func (s *Shape) FilledBytes(pitch int, from uint64) int64 {
+	if s.Passes() {
+		return 0
+	}
+	return int64(s.filledBlocks(pitch, from)) * int64(s.block(pitch))
+}
+
+// IndexFileBytesFrom is IndexFileBytes then.
+func (s *Shape) IndexFileBytesFrom(from uint64) int64 {
+	if s.Passes() {
+		return 0
+	}
+	return int64(s.farBlocks(s.segmentsFrom(from))) * int64(s.farBlock)
+}
+
+// segmentsFrom is how many a node is in, and come after it.
+func (s *Shape) segmentsFrom(node uint64) int { return s.Segments - int(node/s.Segment) }
+
+func (s *Shape) filledBlocks(pitch int, from uint64) int {
+	room := uint64(s.entries(pitch))
+	own := int(roundup.Div(s.slots(), room))
 	// Of a layer's far base parents those across its middle, which are never more, and an eighth.
 	buckets := uint64(bits.Len64(5*s.Nodes - 1))
 	far := 5*s.Nodes/buckets*9/8 + uint64(s.Segments)*4096
-	far = min(far, s.Shape.far*uint64(s.indexed()))
-	return 2*own + int(far/uint64(s.room)) + s.opened() + 1
+	far = min(far, s.far*uint64(s.segmentsFrom(from)))
+	return 2*own + int(far/room) + s.opened() + 1
 }
 
 // writeFilling writes a segment's expander parents, in an order in which no processor can foresee them.

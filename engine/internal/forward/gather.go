@@ -57,6 +57,9 @@ func (s *Store) gatherSegment(n int) error {
 // collect unpacks a segment's parcel, as soon as its blocks are there, until all labels that belong
 // to it were sent.
 func (s *Store) collect(g *gathering, n int) error {
+	if s.Passes() {
+		return s.pass(g, n)
+	}
 	p := &s.parcels[n/s.Segments%2][n%s.Segments]
 	errs := make([]error, readers)
 	var wg sync.WaitGroup
@@ -143,6 +146,9 @@ func (s *Store) unpack(g *gathering, block []byte, n int) error {
 
 // checkGathered makes sure that all labels of a segment have come, each once.
 func (s *Store) checkGathered(g *gathering, n int) error {
+	if s.Passes() {
+		return nil // they come as they are listed
+	}
 	first := func(n uint64) uint64 { return n * (n - min(n, 1)) / 2 } // the sum of the first n numbers
 	far := s.index.totals[n%s.Segments]
 	count, sum := far, far*s.slots()+first(far)
@@ -167,15 +173,18 @@ func (s *Store) Restore(ctx context.Context) error {
 		return nil
 	}
 	defer context.AfterFunc(ctx, s.index.Wake)()
+	if s.Passes() {
+		return s.loadNewest(ctx)
+	}
 	from := uint64(s.segmentOf(s.Begin))
 	if s.First > 1 {
-		if err := s.sendAgain(ctx, s.First-1, s.Nodes, func(node uint64, labels []byte) error {
+		if err := s.sendAgain(ctx, s.First-1, 0, s.Nodes, func(node uint64, labels []byte) error {
 			return s.sendUses(0, node, labels, from)
 		}); err != nil {
 			return err
 		}
 	}
-	return s.sendAgain(ctx, s.First, s.Begin, func(node uint64, _ []byte) (err error) {
+	return s.sendAgain(ctx, s.First, 0, s.Begin, func(node uint64, _ []byte) (err error) {
 		if s.Layers > 1 {
 			var labels []byte
 			if labels, err = s.withJoining(s.First, node); err == nil {
@@ -189,11 +198,11 @@ func (s *Store) Restore(ctx context.Context) error {
 	})
 }
 
-// sendAgain reads a layer, up to a node, to where the newest labels are, and calls send for part
-// after part.
-func (s *Store) sendAgain(ctx context.Context, layer int, end uint64, send func(node uint64, labels []byte) error) error {
+// sendAgain reads a layer, from one node to another, to where the newest labels are, and calls send for
+// part after part.
+func (s *Store) sendAgain(ctx context.Context, layer int, node, end uint64, send func(node uint64, labels []byte) error) error {
 	pitch := uint64(s.pitch)
-	for node := uint64(0); node < end; {
+	for node < end {
 		group := min(s.Group, end-node)
 		err := s.Files.Each(int(group/s.Part), func(i int, buffer []byte) error {
 			first := node + uint64(i)*s.Part

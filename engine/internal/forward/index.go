@@ -20,6 +20,7 @@ import (
 // to the last, and lies in a file without a name.
 type Index struct {
 	Surroundings
+	lists  lists // Passes, which have nothing of what follows
 	blocks *blocks
 	groups []section
 
@@ -47,9 +48,13 @@ const wantBits = 36
 // StartIndex starts the work on an Index, whose file is in the first of the directories that
 // takes it. Until Close or the end of ctx.
 func StartIndex(ctx context.Context, s Surroundings, dirs []string, way durable.Way) (*Index, error) {
-	x := &Index{Surroundings: s}
+	x := &Index{Surroundings: s, lists: lists{all: map[*list]bool{}}, close: func() {}}
+	if s.Passes() {
+		x.ready.Store(true)
+		return x, nil
+	}
 	var err error
-	if x.blocks, err = openBlocks(ctx, dirs, way, s.farBlocks(s.indexed()), s.farBlock); err != nil {
+	if x.blocks, err = openBlocks(ctx, dirs, way, s.farBlocks(s.segmentsFrom(s.From)), s.farBlock); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -105,7 +110,7 @@ func (x *Index) build(ctx context.Context) error {
 	x.starts = make([]uint32, x.Nodes/uint64(x.Stride))
 	x.totals = make([]uint64, x.Segments)
 	parents := make([]uint32, min(x.Nodes, listNodes)*porep.Degree)
-	for segment := x.Segments - x.indexed(); segment < x.Segments; segment++ {
+	for segment := x.segmentOf(x.From); segment < x.Segments; segment++ {
 		var n uint64 // far parents so far
 		first := uint64(segment) * x.Segment
 		for node := first; node < first+x.nodesOf(segment); {
@@ -185,6 +190,11 @@ func (x *Index) each(group uint64, block []byte, visit func(entries []uint64) bo
 // wordsOf are bytes as the numbers that lie there in memory, bytesOf the other way round.
 func wordsOf(b []byte) []uint64 {
 	return unsafe.Slice((*uint64)(unsafe.Pointer(unsafe.SliceData(b))), len(b)/8)
+}
+
+// numbersOf are words as twice as many numbers.
+func numbersOf(w []uint64) []uint32 {
+	return unsafe.Slice((*uint32)(unsafe.Pointer(unsafe.SliceData(w))), 2*len(w))
 }
 
 func bytesOf(w []uint64) []byte {

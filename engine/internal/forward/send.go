@@ -111,7 +111,7 @@ func (s *Store) sendFar(index int, node, from uint64) (err error) {
 	}
 	parcels, slots, pitch := s.parcels[index%2], s.slots(), s.pitch
 	labels, room := s.Out(node, int(s.Group)), s.room
-	failed := s.index.each(node/s.Group, s.list, func(entries []uint64) bool {
+	failed := s.index.each(node/s.Group, s.entries, func(entries []uint64) bool {
 		s.traffic.listed.Add(uint64(s.farBlock))
 		for _, e := range entries {
 			parent, want := int(e>>wantBits), e&(1<<wantBits-1)

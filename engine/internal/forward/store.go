@@ -39,35 +39,33 @@ import (
 // Files are the layers of a batch's lanes, of which what is written can be read back.
 type Files interface {
 	// Each calls do for parts 0 to n−1, from several goroutines with a buffer each for
-	// Shape.Part labels of one lane, until one fails or the batch is stopped.
+	// Shape.Read labels of one lane, until one fails or the batch is stopped.
 	Each(n int, do func(part int, buffer []byte) error) error
 	// Load puts labels of a layer where they belong in nodes, in all lanes that have it, or
 	// only in those that begin with the next layer. Labels has room for one lane's.
 	Load(nodes []byte, layer int, first uint64, labels []byte, onlyJoining bool) error
+	// Lanes is how many there are.
+	Lanes() int
+	// Read reads labels of a layer in one lane, from a node on. False means that they are not there,
+	// and are not needed.
+	Read(lane, layer int, labels []byte, node uint64) bool
 	// Joins reports whether a lane begins with a layer.
 	Joins(layer int) bool
 	// Dirs are directories for a scratch file: of lanes that have not failed.
 	Dirs() []string
 }
 
-// A Graph is what an Index and a Store know of it: see package graph.
-type Graph interface {
-	BaseParents(dst []uint32, first uint64) error
-	Uses(dst []uint64, first uint64) error
-}
-
 // Surroundings are what an Index and a Store have from their job.
 type Surroundings struct {
 	*Shape
-	Graph
+	// What is known of the graph: see package graph.
+	Parents, BaseParents func(dst []uint32, first uint64) error
+	Uses                 func(dst []uint64, first uint64) error // nil: Passes, which do without
 	// KeepOff keeps the calling goroutine off the cores that hash, until release.
 	KeepOff func() (release func())
 	// From is a node: those before it are not labelled, in any layer, and have no Index.
 	From uint64
 }
-
-// indexed is how many segments an Index has.
-func (s *Surroundings) indexed() int { return s.Segments - int(s.From/s.Segment) }
 
 // A Batch is what a Store is for.
 type Batch struct {
@@ -102,8 +100,9 @@ type Store struct {
 	staging  [readers][]byte
 	joining  []byte // a part's labels
 
+	list     *list // Passes, which have nothing of what follows but sent, which then is everything
 	uses     []uint64
-	list     []byte    // a block of the index
+	entries  []byte    // a block of the index
 	cut, far divider   // by segments' expander and far base parents
 	sent     ring.Line // positions below are sent
 	traffic  traffic
@@ -121,6 +120,10 @@ type gathering struct {
 	// What has come so far: how many labels, and the sum of their numbers.
 	count, sum atomic.Uint64
 	read       atomic.Uint64 // bytes, for it
+
+	// Passes: the number, from 1, of the segment of which farBefore is.
+	listed    atomic.Int64
+	farBefore []uint32
 }
 
 // A parcel is the labels, as they are made, that go to a segment: in blocks, the last of which is
@@ -135,12 +138,7 @@ type parcel struct {
 
 // New makes a Store. Close frees it.
 func New(s Surroundings, x *Index, b Batch) *Store {
-	st := &Store{
-		Surroundings: s, Batch: b, index: x, pitch: b.Kernel.Pitch(),
-		room: s.entries(b.Kernel.Pitch()), buffers: make(chan []byte, s.opened()), written: make(chan writing, s.opened()),
-		uses: make([]uint64, usesNodes*s.Images*porep.ExpDegree), list: linux.AlignedBuffer(s.farBlock),
-		cut: newDivider(s.slots()), far: newDivider(s.Shape.far),
-	}
+	st := &Store{Surroundings: s, Batch: b, index: x, pitch: b.Kernel.Pitch()}
 	mem := b.Labels
 	cut := func(n uint64) (part []byte) {
 		part, mem = mem[:n:n], mem[n:]
@@ -150,12 +148,25 @@ func New(s Surroundings, x *Index, b Batch) *Store {
 	st.newest = cut(s.Ring * pitch)
 	for i := range st.segments {
 		st.segments[i].labels = cut((s.slots() + s.Shape.far) * pitch)
+	}
+	mem = b.Buffer
+	if s.Passes() {
+		for i := range st.segments {
+			st.segments[i].farBefore = make([]uint32, 0, s.spans())
+		}
+		st.list = x.newList(cut(s.listBytes()))
+		st.sent.Store(everything)
+		return st
+	}
+	st.room, st.buffers, st.written = s.entries(st.pitch), make(chan []byte, s.opened()), make(chan writing, s.opened())
+	st.uses, st.entries = make([]uint64, usesNodes*s.Images*porep.ExpDegree), linux.AlignedBuffer(s.farBlock)
+	st.cut, st.far = newDivider(s.slots()), newDivider(s.Shape.far)
+	for i := range st.parcels {
 		st.parcels[i] = make([]parcel, s.Segments)
 		for k := range st.parcels[i] {
 			st.parcels[i][k].n = st.room
 		}
 	}
-	mem = b.Buffer
 	size := uint64(s.block(st.pitch))
 	for range s.opened() {
 		st.buffers <- cut(size)
@@ -168,10 +179,13 @@ func New(s Surroundings, x *Index, b Batch) *Store {
 	return st
 }
 
-// Open makes the scratch file, in the first lane's directory that takes it.
+// everything is after all positions.
+const everything = 1 << 62
+
+// Open makes the scratch file, if there is to be one, in the first lane's directory that takes it.
 func (s *Store) Open(ctx context.Context) (err error) {
-	if s.filled != nil {
-		return nil // Fill has
+	if s.filled != nil || s.Passes() {
+		return nil // Fill has, or there is none
 	}
 	s.blocks, err = openBlocks(ctx, s.Files.Dirs(), s.Way, s.Shape.blocks(s.pitch), s.block(s.pitch))
 	return err
@@ -188,8 +202,11 @@ func (s *Store) Start(wg *sync.WaitGroup, fail func(error)) {
 			}
 		})
 	}
-	run(s.send)
 	run(s.gather)
+	if s.Passes() {
+		return
+	}
+	run(s.send)
 	for range writers {
 		run(s.write)
 	}
@@ -207,7 +224,12 @@ func (s *Store) Traffic() (read, gathered, listed, written uint64) {
 }
 
 // Close removes the scratch file.
-func (s *Store) Close() { s.blocks.close() }
+func (s *Store) Close() {
+	if s.list != nil {
+		s.index.drop(s.list)
+	}
+	s.blocks.close()
+}
 
 // Out is where the labels of n nodes go; they are in one span.
 func (s *Store) Out(node uint64, n int) []byte {
@@ -228,8 +250,15 @@ func (s *Store) There(position uint64) bool {
 }
 
 // Located reports whether it is known where the parents of the span at a node lie.
-func (s *Store) Located(node uint64) bool {
-	return s.index.ready.Load() || node+uint64(s.Stride) <= s.Ring
+func (s *Store) Located(index int, node uint64) bool {
+	if node+uint64(s.Stride) <= s.Ring {
+		return true
+	}
+	if s.Passes() {
+		n := s.segmentOf(s.position(index, node))
+		return s.segments[n%2].listed.Load() == int64(n)+1
+	}
+	return s.index.ready.Load()
 }
 
 // Locate sets rows to where the parents of the nodes from node on lie, which are in one span, and
@@ -238,7 +267,9 @@ func (s *Store) Locate(rows sha256.Rows, index int, node uint64, parents []uint3
 	g := &s.segments[s.segmentOf(s.position(index, node))%2]
 	pitch := uint64(s.pitch)
 	var far uint64
-	if node+uint64(s.Stride) > s.Ring {
+	if node+uint64(s.Stride) > s.Ring && s.Passes() {
+		far = uint64(g.farBefore[node%s.Segment/uint64(s.Stride)])
+	} else if node+uint64(s.Stride) > s.Ring {
 		if s.index.err != nil {
 			return s.index.err
 		}
