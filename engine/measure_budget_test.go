@@ -51,7 +51,8 @@ func TestMeasureBudget(t *testing.T) {
 			if h.Read < feed.Read*0.7 || h.Read > feed.Read*2 {
 				t.Errorf("%+v: %.0f bytes read for a label, want some %.0f", tt, h.Read, feed.Read)
 			}
-			if w := feed.Written + porep.NodeSize; h.Written < w*0.7 || h.Written > w*1.5 {
+			// What was made last need not be written yet: a ring's labels, a quarter of all.
+			if w := feed.Written + porep.NodeSize; h.Written < w/2 || h.Written > w*1.5 {
 				t.Errorf("%+v: %.0f bytes written for a label, want some %.0f", tt, h.Written, w)
 			}
 		}

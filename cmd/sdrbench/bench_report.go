@@ -55,6 +55,9 @@ func (r *benchReport) setConfig(c engine.Config) {
 	b := &r.Config
 	b.Hashers, b.Producers, b.Sharing, b.Stride, b.Lookahead = c.Hashers, c.Producers, c.HashersPerProducer, c.Stride, c.Lookahead
 	b.Staging, b.MemoryMode, b.Writing = c.Staging.String(), c.MemoryMode.String(), c.Writing.String()
+	if c.MemoryMode == engine.Budget {
+		b.MemoryWay = c.MemoryWay.String()
+	}
 	for _, p := range c.Places {
 		b.CPUs = append(b.CPUs, int(p.Hasher))
 	}

@@ -115,7 +115,11 @@ func (b *benching) setSectors(sectors []engine.Sector) error {
 	if err := c.CheckSettings(len(sectors)); err != nil {
 		return usageError{err}
 	}
-	b.r.setConfig(c)
+	r, err := c.Resolve() // with directories: of two ways the one that has room
+	if err != nil {
+		return err
+	}
+	b.r.setConfig(r.Config())
 	return nil
 }
 

@@ -67,7 +67,8 @@ checked by recomputing a sample of each layer's labels another way.
 
 With --window it labels only a part of layer 2 for that long, with the memory,
 the graph, the parents and the writing to files that the whole would have, and
-works out from it what a 32 GiB sector would take.
+works out from it what a 32 GiB sector would take. With --memory this needs neither
+layer in memory, nor the scratch file of a whole job; it says what the disk must give.
 
 Like every job it holds its cores and its memory meanwhile (see plan), and finds
 all that is wrong with its flags before any work.
@@ -78,7 +79,8 @@ multiplied with the core's clock, as measured in the same run.`,
 		Example: `  sdrbench bench
   sdrbench bench --proof StackedDrg8MiBV1_1 --json
   sdrbench bench --sectors 4 --staging producers
-  sdrbench bench --proof StackedDrg32GiBV1_1 --window 60s --dir /mnt/nvme`,
+  sdrbench bench --proof StackedDrg32GiBV1_1 --window 60s --dir /mnt/nvme
+  sdrbench bench --proof StackedDrg32GiBV1_1 --memory 8GiB --window 60s --dir /mnt/nvme`,
 		Args: cobra.NoArgs,
 		RunE: work(func(ctx context.Context, _ []string) error { return a.runBench(ctx, f) }),
 	}

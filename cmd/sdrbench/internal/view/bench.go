@@ -59,6 +59,7 @@ type BenchConfig struct {
 	Stride     int      `json:"stride"`
 	Lookahead  int      `json:"lookahead"`
 	MemoryMode string   `json:"memory_mode"`
+	MemoryWay  string   `json:"memory_way"` // of budget mode; "" in others
 	Memory     uint64   `json:"memory_bytes"`
 	Writing    string   `json:"writing"`
 	Pages      []string `json:"pages"`   // by hasher
@@ -140,7 +141,11 @@ func (r *Bench) Text() string {
 	if len(c.CPUs) > 0 {
 		where = fmt.Sprintf("on %s %s", Verb(len(c.CPUs), "CPU", "CPUs"), strings.Trim(fmt.Sprint(c.CPUs), "[]"))
 	}
-	line("hashers", "%d %s; %s, %s staging, %s", c.Hashers, where, words.Count(c.Sectors, "sector"), c.Staging, c.MemoryMode)
+	mode := c.MemoryMode
+	if c.MemoryWay != "" {
+		mode += ", " + c.MemoryWay
+	}
+	line("hashers", "%d %s; %s, %s staging, %s", c.Hashers, where, words.Count(c.Sectors, "sector"), c.Staging, mode)
 	b.WriteByte('\n')
 	for _, s := range r.Steps {
 		line(s.Name, "%9.3f s  %9.2f GB/s", s.Seconds, s.Rate/1e9)
