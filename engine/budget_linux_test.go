@@ -11,6 +11,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -26,12 +27,21 @@ var peak = regexp.MustCompile(`VmHWM:\s+(\d+) kB`)
 // TestBudgetOfProcess: a process of its own never has more in memory than the budget and 64 MiB.
 func TestBudgetOfProcess(t *testing.T) {
 	const child = "SDR_TEST_BUDGET"
-	budgets := map[porep.SealProof]uint64{porep.StackedDrg8MiBV1_1: 6 << 20}
-	if testkit.Long() {
-		budgets[porep.StackedDrg512MiBV1_1] = 128 << 20
+	budgets := map[porep.SealProof]uint64{porep.StackedDrg8MiBV1_1: 6 << 20, porep.StackedDrg512MiBV1_1: 128 << 20}
+	type job struct {
+		proof porep.SealProof
+		way   engine.MemoryWay
 	}
-	if name := os.Getenv(child); name != "" {
-		proof, err := porep.ParseSealProof(name)
+	jobs := []job{{porep.StackedDrg8MiBV1_1, engine.Forward}, {porep.StackedDrg8MiBV1_1, engine.Passes}}
+	if testkit.Long() {
+		jobs = append(jobs, job{porep.StackedDrg512MiBV1_1, engine.Forward}, job{porep.StackedDrg512MiBV1_1, engine.Passes})
+	}
+	if names := strings.Fields(os.Getenv(child)); len(names) == 2 {
+		proof, err := porep.ParseSealProof(names[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		way, err := engine.ParseMemoryWay(names[1])
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -44,7 +54,7 @@ func TestBudgetOfProcess(t *testing.T) {
 				cancel()
 			}
 		}}
-		c := engine.Config{Proof: proof, Sectors: sectors(t, 1), Hashers: 1, MemoryMode: engine.Budget, Budget: budgets[proof]}
+		c := engine.Config{Proof: proof, Sectors: sectors(t, 1), Hashers: 1, MemoryMode: engine.Budget, MemoryWay: way, Budget: budgets[proof]}
 		if _, err := hooks.Run(ctx, c); err != nil && ctx.Err() == nil {
 			t.Fatal(err)
 		}
@@ -58,9 +68,10 @@ func TestBudgetOfProcess(t *testing.T) {
 	if info, ok := debug.ReadBuildInfo(); ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
 		t.Skip("the race detector's memory is several times the program's")
 	}
-	for proof, budget := range budgets {
+	for _, j := range jobs {
+		budget := budgets[j.proof]
 		cmd := exec.Command(os.Args[0], "-test.run=^TestBudgetOfProcess$", "-test.count=1")
-		cmd.Env = append(os.Environ(), child+"="+proof.String())
+		cmd.Env = append(os.Environ(), child+"="+j.proof.String()+" "+j.way.String())
 		out, err := cmd.CombinedOutput()
 		if errors.Is(err, syscall.ENOEXEC) {
 			t.Skip("an emulated program cannot be begun by its own name")
@@ -70,9 +81,9 @@ func TestBudgetOfProcess(t *testing.T) {
 			t.Fatalf("%v: %s", err, out)
 		}
 		took, _ := strconv.ParseUint(string(m[1]), 10, 64)
-		t.Logf("%v with %d MiB: %d KiB", proof, budget>>20, took)
+		t.Logf("%v with %d MiB, %v: %d KiB", j.proof, budget>>20, j.way, took)
 		if took<<10 > budget+64<<20 {
-			t.Errorf("%v: %d KiB at the peak, want %d MiB and 64 MiB at most: %s", proof, took, budget>>20, bytes.TrimSpace(out))
+			t.Errorf("%v, %v: %d KiB at the peak, want %d MiB and 64 MiB at most: %s", j.proof, j.way, took, budget>>20, bytes.TrimSpace(out))
 		}
 	}
 }

@@ -80,7 +80,7 @@ func TestBudgets(t *testing.T) {
 			if i%tries != 0 || way == engine.Passes && f.Segments > 512 && !testkit.Long() { // each of which is a layer read
 				continue
 			}
-			operations := &scratchOnly{}
+			operations := &partOnly{in: isScratch}
 			if _, err := r.Run(operations.With(t.Context())); err != nil {
 				t.Fatal(err)
 			}
@@ -97,33 +97,39 @@ func TestBudgets(t *testing.T) {
 	}
 }
 
-// TestBudgetFaults: whatever an operation on a scratch file does, no label is wrong: the job ends
-// with an error, or the files are right; and the next one goes on to the right ones.
+// TestBudgetFaults: whatever an operation on a scratch file does, or, without one, a read of a layer, no
+// label is wrong: the job ends with an error, or the files are right; and the next one goes on to the
+// right ones.
 func TestBudgetFaults(t *testing.T) {
 	t.Parallel()
+	t.Run("forward", func(t *testing.T) { testBudgetFaults(t, 150, 64*8/5, isScratch) })
+	t.Run("passes", func(t *testing.T) { testBudgetFaults(t, 0, 64/5*8, isLayerRead) })
+}
+
+func testBudgetFaults(t *testing.T, block, least int, in func(*durable.Op) bool) {
 	const count = 3
 	r, _ := testkit.Seeded(t)
-	hooks := engine.Hooks{Layers: count, Cut: memorymode.Cut{Ring: 16, Segment: 5, Block: 150}}
+	hooks := engine.Hooks{Layers: count, Cut: memorymode.Cut{Ring: 16, Segment: 5, Block: block}}
 	c := oneSector(t.TempDir())
 	c.Kernel, c.Resume = "generic/1", engine.Restart
 	if _, err := (&engine.Hooks{Layers: count}).Run(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}
 	want := digestsOf(t, c, count)
-	counting := &scratchOnly{Injector: errorfs.Injector{}}
+	counting := &partOnly{in: in}
 	if _, err := hooks.Run(counting.With(t.Context()), c); err != nil {
 		t.Fatal(err)
 	}
 	n := counting.Operations()
-	if n < count*64*8/5 {
-		t.Fatalf("%d operations on scratch files", n)
+	if n < least {
+		t.Fatalf("%d operations, want %d at least", n, least)
 	}
 	failed, right := 0, 0
 	step := n/testkit.Rounds(8, n) + 1
 	for _, again := range []bool{false, true} {
 		for _, fault := range errorfs.Faults {
 			for at := r.IntN(step); at < n; at += step {
-				i := &scratchOnly{Injector: errorfs.Injector{At: at, Fault: fault, Again: again}}
+				i := &partOnly{Injector: errorfs.Injector{At: at, Fault: fault, Again: again}, in: in}
 				c.Resume = engine.Restart
 				_, err := hooks.Run(i.With(t.Context()), c)
 				if err == nil {
@@ -149,22 +155,28 @@ func TestBudgetFaults(t *testing.T) {
 
 func isScratch(op *durable.Op) bool { return strings.HasPrefix(op.Path, "a scratch file") }
 
-// scratchOnly injects only into what is done to scratch files.
-type scratchOnly struct{ errorfs.Injector }
-
-func (i *scratchOnly) With(ctx context.Context) context.Context {
-	return durable.WithInjector(ctx, i)
+// isLayerRead is of layers that are being made, and before.
+func isLayerRead(op *durable.Op) bool {
+	return op.Kind == durable.OpRead && strings.Contains(op.Path, "data-layer")
 }
 
-func (i *scratchOnly) Before(op *durable.Op) error {
-	if !isScratch(op) {
+// partOnly injects only into a part of the operations.
+type partOnly struct {
+	errorfs.Injector
+	in func(*durable.Op) bool
+}
+
+func (i *partOnly) With(ctx context.Context) context.Context { return durable.WithInjector(ctx, i) }
+
+func (i *partOnly) Before(op *durable.Op) error {
+	if !i.in(op) {
 		return nil
 	}
 	return i.Injector.Before(op)
 }
 
-func (i *scratchOnly) After(op *durable.Op) error {
-	if !isScratch(op) {
+func (i *partOnly) After(op *durable.Op) error {
+	if !i.in(op) {
 		return nil
 	}
 	return i.Injector.After(op)

@@ -259,10 +259,8 @@ const (
 	// Without room for that file they are read from the layers', many times over.
 	OneLayer = placement.OneLayer
 	// Budget: what Config.Budget lets be: TwoLayers or OneLayer, if one of them fits, or else neither
-	// layer as a whole. Then each label goes, when it is made, to a file without a name in one of a
-	// batch's cache dirs, for those segments of nodes whose parent it is, and what a segment reads
-	// is read back a segment ahead. That file takes about 10 N for each of a batch's lanes, and its
-	// room is taken before work begins.
+	// layer as a whole. Then what a segment of nodes reads is got from the disk a segment ahead, by
+	// Config.MemoryWay.
 	Budget = placement.Budget
 )
 

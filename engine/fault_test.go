@@ -24,6 +24,10 @@ func TestFaultsAreErrors(t *testing.T) {
 		"parents of one layer": func(c *engine.Config, fault func()) {
 			c.MemoryMode, c.Parents = engine.OneLayer, faultySource{g, new(atomic.Int64), fault}
 		},
+		"parents of passes": func(c *engine.Config, fault func()) {
+			c.MemoryMode, c.MemoryWay, c.Budget = engine.Budget, engine.Passes, 4<<20
+			c.Parents = faultySource{g, new(atomic.Int64), fault}
+		},
 		"parents of several hashers": func(c *engine.Config, fault func()) {
 			c.Sectors = append(c.Sectors, sectors(t, 2)...)
 			c.Hashers, c.HashersPerProducer, c.Parents = 3, 3, faultySource{g, new(atomic.Int64), fault}

@@ -20,15 +20,19 @@ import (
 func TestPowerCut(t *testing.T) {
 	r, _ := testkit.Seeded(t)
 	for _, tt := range []struct {
-		mode engine.MemoryMode
-		keep engine.Keep
-	}{{engine.TwoLayers, engine.KeepAll}, {engine.OneLayer, engine.KeepAll}, {engine.OneLayer, engine.KeepLast}, {engine.Budget, engine.KeepAll}} {
-		mode := fmt.Sprintf("%v, keeping %v", tt.mode, tt.keep)
+		mode  engine.MemoryMode
+		keep  engine.Keep
+		block int // Budget
+	}{
+		{engine.TwoLayers, engine.KeepAll, 0}, {engine.OneLayer, engine.KeepAll, 0}, {engine.OneLayer, engine.KeepLast, 0},
+		{engine.Budget, engine.KeepAll, 4096}, {engine.Budget, engine.KeepLast, 0},
+	} {
+		mode := fmt.Sprintf("%v with blocks of %d, keeping %v", tt.mode, tt.block, tt.keep)
 		const count = 3
 		kept, _ := tt.keep.Kept(count)
 		hooks := engine.Hooks{Layers: count}
 		if tt.mode == engine.Budget {
-			hooks.Cut = memorymode.Cut{Ring: 16, Segment: 5, Block: 4096}
+			hooks.Cut = memorymode.Cut{Ring: 16, Segment: 5, Block: tt.block}
 		}
 		c := oneSector(t.TempDir())
 		page := 512 // pages in a layer of 2 KiB; what is read back is written in smaller parts

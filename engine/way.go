@@ -17,7 +17,7 @@ const (
 	AutoWay MemoryWay = iota
 	// Forward: each label goes, when it is made, to a file without a name in one of a batch's cache
 	// dirs, for those segments of nodes whose parent it is, and what a segment reads is read back a
-	// segment ahead. That file takes about 19 N for each of a batch's lanes, and its room is taken
+	// segment ahead. That file takes about 10 N for each of a batch's lanes, and its room is taken
 	// before work begins.
 	Forward
 	// Passes: for each segment, a segment ahead, the file of the layer before is read past its

@@ -7,6 +7,11 @@
 //	parcels:  layer l, segment 1 | 2 | …   what was made of layer l−1, and of l far before
 //	          layer l + 1, segment 0 | 1 | …   what is made of layer l
 //
+// Or nothing is sent: a segment's parents are listed in the order in which they lie in the layers'
+// files, and these are read past the list.
+//
+//	Passes  layer l, segment n   the file of layer l−1, and that of l up to the oldest label in memory
+//
 // A job has one Index, and each of its batches a Store. What a Store does:
 //
 //	Start    goroutines send, write, gather

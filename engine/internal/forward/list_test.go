@@ -1,0 +1,81 @@
+package forward
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/sdr-engine/sdr/graph"
+	"github.com/sdr-engine/sdr/internal/memorymode"
+	"github.com/sdr-engine/sdr/porep"
+)
+
+// TestLists: what hashers that come to a segment together work out once is, for each of them, its
+// parents in the order of the parts that are read, and within a part in that of rows.
+func TestLists(t *testing.T) {
+	const proof, hashers = porep.StackedDrg8MiBV1_1, 4
+	g, err := graph.New(proof)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shape := ShapeOf(g.Nodes(), memorymode.Cut{Ring: 1 << 14, Segment: 5000}, 8, g.UsesOfLabel())
+	for _, segment := range []int{1, 7, shape.Segments} {
+		var asked atomic.Int64
+		x := &Index{lists: lists{all: map[*list]bool{}}, Surroundings: Surroundings{
+			Shape: shape, BaseParents: g.BaseParents,
+			Parents: func(dst []uint32, first uint64) error {
+				asked.Add(int64(len(dst) / porep.Degree))
+				return g.Parents(dst, first)
+			},
+		}}
+		first, n := uint64(segment-1)*shape.Segment, shape.nodesOf(segment-1)
+		all := make([]*list, hashers)
+		var wg sync.WaitGroup
+		for i := range all {
+			all[i] = x.newList(make([]byte, shape.listBytes()))
+			wg.Go(func() {
+				room := make([]uint64, shape.slots()+shape.far)
+				if err := x.list(all[i], listed{segment, true}, room, func() bool { return false }); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		if asked := asked.Load(); asked != int64(n) {
+			t.Errorf("segment %d: parents of %d nodes were worked out, want %d", segment, asked, n)
+		}
+		rows := make([]uint32, n*porep.Degree)
+		if err := g.Parents(rows, first); err != nil {
+			t.Fatal(err)
+		}
+		var expander, far []uint64
+		for i := range n {
+			row := rows[i*porep.Degree:][:porep.Degree]
+			for _, p := range row[:porep.BaseDegree] {
+				if shape.isFar(first+i, p) {
+					far = append(far, uint64(p)<<belongs|(shape.slots()+uint64(len(far))))
+				}
+			}
+			for _, p := range row[porep.BaseDegree:] {
+				expander = append(expander, uint64(p)<<belongs|uint64(len(expander)))
+			}
+		}
+		byPart := func(a, b uint64) int { return int(a>>belongs/shape.Read) - int(b>>belongs/shape.Read) }
+		slices.SortStableFunc(expander, byPart)
+		slices.SortStableFunc(far, byPart)
+		for i, l := range all {
+			var got [2][]uint64
+			for part := range shape.parts() {
+				got[0], got[1] = append(got[0], l.expander.part(part)...), append(got[1], l.far.part(part)...)
+			}
+			if !slices.Equal(got[0], expander) || !slices.Equal(got[1], far) {
+				t.Errorf("segment %d, hasher %d: other parents", segment, i)
+			}
+			x.drop(l)
+		}
+		if len(x.lists.all) > 0 {
+			t.Errorf("%d lists are left", len(x.lists.all))
+		}
+	}
+}
