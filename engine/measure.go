@@ -56,6 +56,8 @@ const measureSlices = 20
 // the labels made is recomputed by way of the standard library; a *LabelError says
 // that one is wrong. The files never get their names, and are gone afterwards, as is what
 // was there of layers from 2 on and of phase 2.
+// In Budget mode what stands for the layer before is the same for each segment of nodes, so that files take
+// MeasureRoom, and not what Run takes.
 //
 // Each hasher does the first of its batches.
 func Measure(ctx context.Context, c Config, window time.Duration) (Measurement, error) {
