@@ -21,6 +21,8 @@ type Measurement struct {
 	// Hashers has an entry for each hasher that had a batch.
 	Hashers []HasherMeasurement
 	Memory  []MemoryStats
+	// MemoryWay is the way that Budget mode went.
+	MemoryWay MemoryWay
 }
 
 // A HasherMeasurement is one hasher's part.
@@ -110,7 +112,7 @@ func (r *Resolved) Measure(ctx context.Context, window time.Duration) (m Measure
 		})
 	}
 	wg.Wait()
-	m.Memory = statsOf(regions)
+	m.Memory, m.MemoryWay = statsOf(regions), r.c.MemoryWay
 	return m, context.Cause(ctx)
 }
 
@@ -123,7 +125,7 @@ func (j *job) measure(ctx context.Context, h int, r *regions, window time.Durati
 	}
 	defer p.close()
 	ready.Wait()
-	before := p.traffic()
+	before := trafficOf(p)
 
 	*m = HasherMeasurement{Kernel: p.kernel.Name, Batches: len(j.split[h]), Lanes: len(p.lanes)}
 	var sampling sync.WaitGroup
@@ -142,7 +144,7 @@ func (j *job) measure(ctx context.Context, h int, r *regions, window time.Durati
 	if p.err != nil {
 		return p.err
 	}
-	m.Read, m.Written = p.traffic().perNode(before, m.Nodes)
+	m.Read, m.Written = trafficOf(p).perNode(before, m.Nodes)
 	if err := (measured{p}).verify(p.begin, p.flow.Labelled.Load()); err != nil || p.store.one == nil {
 		return err
 	}

@@ -11,8 +11,8 @@ type traffic struct {
 	layers  uint64 // likewise
 }
 
-// traffic is what went from and to files so far; nothing if whole layers are in memory.
-func (p *pipeline) traffic() (t traffic) {
+// trafficOf is what went from and to files so far; nothing if whole layers are in memory.
+func trafficOf(p *pipeline) (t traffic) {
 	if p.store.fwd == nil {
 		return t
 	}

@@ -55,16 +55,16 @@ func (r *benchReport) setConfig(c engine.Config) {
 	b := &r.Config
 	b.Hashers, b.Producers, b.Sharing, b.Stride, b.Lookahead = c.Hashers, c.Producers, c.HashersPerProducer, c.Stride, c.Lookahead
 	b.Staging, b.MemoryMode, b.Writing = c.Staging.String(), c.MemoryMode.String(), c.Writing.String()
-	if c.MemoryMode == engine.Budget {
-		b.MemoryWay = c.MemoryWay.String()
-	}
 	for _, p := range c.Places {
 		b.CPUs = append(b.CPUs, int(p.Hasher))
 	}
 }
 
-// setMemory notes the memory that the job got.
-func (r *benchReport) setMemory(all []engine.MemoryStats) {
+// setMemory notes the memory that the job got, and the way that budget mode went.
+func (r *benchReport) setMemory(all []engine.MemoryStats, way engine.MemoryWay) {
+	if r.Config.MemoryMode == engine.Budget.String() {
+		r.Config.MemoryWay = way.String()
+	}
 	for _, m := range all {
 		r.Config.Memory += m.Bytes
 		r.Config.Pages = append(r.Config.Pages, m.Backing.String())
@@ -92,7 +92,7 @@ func (r *benchReport) setOutputs(outs []seal.Outcome, addPiece time.Duration) {
 // setLayers adds up what the engine says of each layer of each sector: sectors of
 // one batch went together, batches of one hasher one after another.
 func (r *benchReport) setLayers(result engine.Result) {
-	r.setMemory(result.Memory)
+	r.setMemory(result.Memory, result.MemoryWay)
 	r.Rechecked = view.BenchRecheck{Labels: result.Rechecked.Labels, Seconds: result.Rechecked.CPU.Seconds()}
 	n := r.Config.Layers
 	type sum struct {
@@ -165,7 +165,7 @@ func perDay(first, later float64) float64 {
 
 // setWindow works out from a part of layer 2 what a whole phase 1 takes.
 func (r *benchReport) setWindow(m engine.Measurement) {
-	r.setMemory(m.Memory)
+	r.setMemory(m.Memory, m.MemoryWay)
 	sectors := float64(r.Config.Sectors)
 	layer := view.BenchLayer{Layer: 2, Wait: map[string]float64{}}
 	var slowest view.BenchWindow

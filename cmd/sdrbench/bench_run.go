@@ -115,11 +115,7 @@ func (b *benching) setSectors(sectors []engine.Sector) error {
 	if err := c.CheckSettings(len(sectors)); err != nil {
 		return usageError{err}
 	}
-	r, err := c.Resolve() // with directories: of two ways the one that has room
-	if err != nil {
-		return err
-	}
-	b.r.setConfig(r.Config())
+	b.r.setConfig(c)
 	return nil
 }
 
