@@ -62,7 +62,10 @@ func TestBudgets(t *testing.T) {
 		}
 		modes := map[engine.MemoryMode]bool{}
 		const step = 1 << 20
-		tries := testkit.Rounds(7, 1) // of which one is run
+		tries, run := testkit.Rounds(7, 1), 0 // of so many, which one is run
+		if way == engine.Passes {
+			run = testkit.Rounds(2, 0) // by then segments are not too many, each of which is a layer read
+		}
 		for i, budget := 0, smallest; budget < two.Requirements()[0].Total()+step; i, budget = i+1, budget+step {
 			c.Budget = budget
 			r, err := c.Resolve()
@@ -77,7 +80,7 @@ func TestBudgets(t *testing.T) {
 			if neither && (f.Way != way || (f.Scratch == 0) != (way == engine.Passes)) {
 				t.Errorf("%v: by %+v", way, f)
 			}
-			if i%tries != 0 || way == engine.Passes && f.Segments > 512 && !testkit.Long() { // each of which is a layer read
+			if i%tries != run || way == engine.Passes && !neither {
 				continue
 			}
 			operations := &partOnly{in: isScratch}
@@ -102,11 +105,11 @@ func TestBudgets(t *testing.T) {
 // right ones.
 func TestBudgetFaults(t *testing.T) {
 	t.Parallel()
-	t.Run("forward", func(t *testing.T) { testBudgetFaults(t, 150, 64*8/5, isScratch) })
-	t.Run("passes", func(t *testing.T) { testBudgetFaults(t, 0, 64/5*8, isLayerRead) })
+	t.Run("forward", func(t *testing.T) { testBudgetFaults(t, 150, 64*8/5, 8, isScratch) })
+	t.Run("passes", func(t *testing.T) { testBudgetFaults(t, 0, 64/5*8, 4, isLayerRead) })
 }
 
-func testBudgetFaults(t *testing.T, block, least int, in func(*durable.Op) bool) {
+func testBudgetFaults(t *testing.T, block, least, rounds int, in func(*durable.Op) bool) {
 	const count = 3
 	r, _ := testkit.Seeded(t)
 	hooks := engine.Hooks{Layers: count, Cut: memorymode.Cut{Ring: 16, Segment: 5, Block: block}}
@@ -125,7 +128,7 @@ func testBudgetFaults(t *testing.T, block, least int, in func(*durable.Op) bool)
 		t.Fatalf("%d operations, want %d at least", n, least)
 	}
 	failed, right := 0, 0
-	step := n/testkit.Rounds(8, n) + 1
+	step := n/testkit.Rounds(rounds, n) + 1
 	for _, again := range []bool{false, true} {
 		for _, fault := range errorfs.Faults {
 			for at := r.IntN(step); at < n; at += step {

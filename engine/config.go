@@ -90,6 +90,9 @@ type Config struct {
 	// DiskRead and DiskWrite are what the disk gives, in bytes a second, for the choice of MemoryWay.
 	// Default: as much one way as the other.
 	DiskRead, DiskWrite uint64
+	// Others are files that the caller writes beside the layers, and that have room, too, before a
+	// scratch file has. Default: none.
+	Others []File
 	// Pages are the kinds of page to try for layers. Default: hugepages.Options'.
 	Pages []hugepages.Pages
 	// HugeTLBFS is a directory on a mounted hugetlbfs to take pages from. Default: none.

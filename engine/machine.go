@@ -47,7 +47,7 @@ func (e *SpaceError) Error() string {
 // for the layers' files and others that the caller writes, on each file system. Its errors
 // are *SpaceErrors, *ConfigErrors and those of hugepages.Check.
 //
-// Scratch files do not count: where there is no room for them a job goes without.
+// Scratch files count where a job cannot go without: in Budget mode.
 func (r *Resolved) CheckMachine(others ...File) error {
 	return errors.Join(r.checkMemory(), r.checkRights(), checkSpace(append(r.files(), others...)))
 }

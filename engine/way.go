@@ -195,13 +195,15 @@ func (r *Resolved) smallest(way MemoryWay) (memory uint64, ok bool) {
 // findRoom takes Passes instead of Forward where there is no room for the scratch file, and all else
 // has room.
 func (r *Resolved) findRoom() {
-	if r.shape.forward == nil || r.shape.forward.Passes() || checkSpace(r.files()) == nil {
+	hasRoom := func(r *Resolved) bool { return checkSpace(append(r.files(), r.c.Others...)) == nil }
+	if r.shape.forward == nil || r.shape.forward.Passes() || hasRoom(r) {
 		return
 	}
 	other := *r
-	other.c.MemoryWay = Passes
+	other.c.MemoryWay, other.c.Budget = Passes, r.memory() // no more than a plan counts on
 	other.layOut()
-	if other.memory() <= r.c.Budget && checkSpace(other.files()) == nil {
+	if other.memory() <= other.c.Budget && hasRoom(&other) {
+		other.c.Budget = r.c.Budget
 		*r = other
 	}
 }

@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"path/filepath"
 	"testing"
 
 	"github.com/sdr-engine/sdr/engine"
@@ -68,6 +69,7 @@ func TestMemoryWayRoom(t *testing.T) {
 	if layers := uint64(c.Layers) * size; !ok || free < layers+size/4 || free > layers+8*size {
 		t.Skipf("%d bytes are free: no number of layers of %v would have room, and no scratch file", free, c.Proof.SectorSize())
 	}
+	c.Others = []engine.File{{Path: filepath.Join(c.Sectors[0].CacheDir, "other"), Size: size / 64}}
 	for asked, want := range map[engine.MemoryWay]engine.MemoryWay{engine.AutoWay: engine.Passes, engine.Forward: engine.Forward} {
 		c.MemoryWay = asked
 		r, err := c.Resolve()

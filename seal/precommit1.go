@@ -340,6 +340,7 @@ func checkAll(sectors []Sector, o *Options) (*engine.Resolved, error) {
 		files = append(files, s.files()...)
 		c.Sectors = append(c.Sectors, engine.Sector{CacheDir: s.CacheDir, WorkDir: s.WorkDir, ReplicaID: s.replicaID()})
 	}
+	c.Others = files
 	resolved, err := c.Resolve()
 	if err == nil {
 		err = resolved.CheckMachine(files...)
