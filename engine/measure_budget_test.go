@@ -95,69 +95,78 @@ func TestMeasureBudgetWrong(t *testing.T) {
 	}
 }
 
-// TestMeasureBudgetFaults: a scratch file that fails ends the measurement, or all labels were right; files
-// are gone, whatever happens.
+// waysOps are what each way does with files that a segment's parents come from.
+var waysOps = map[engine.MemoryWay]func(*durable.Op) bool{engine.Forward: isScratch, engine.Passes: isLayerRead}
+
+// TestMeasureBudgetFaults: a file that fails ends the measurement, and no label is wrong; files are gone,
+// whatever happens.
 func TestMeasureBudgetFaults(t *testing.T) {
 	t.Parallel()
 	r, _ := testkit.Seeded(t)
-	c := aBudget(t, 6<<20, engine.Forward)
-	counting := &scratchOnly{Injector: errorfs.Injector{}}
-	if _, err := engine.Measure(counting.With(t.Context()), c, time.Hour); err != nil {
-		t.Fatal(err)
-	}
-	n := counting.Operations()
-	failed := 0
-	for _, fault := range errorfs.Faults[:testkit.Rounds(1, len(errorfs.Faults))] {
-		for range testkit.Rounds(2, 8) {
-			i := &scratchOnly{Injector: errorfs.Injector{At: r.IntN(n / 2), Fault: fault, Again: true}}
-			_, err := engine.Measure(i.With(t.Context()), c, time.Hour)
-			if wrong := (*engine.LabelError)(nil); errors.As(err, &wrong) {
-				t.Errorf("%s: %v", i.Struck(), err)
-			}
-			if err != nil {
-				failed++
-			}
-			if left := fileNames(t, c.Sectors[0].CacheDir); len(left) > 0 {
-				t.Errorf("%s: left %v", i.Struck(), left)
+	for way, in := range waysOps {
+		c := aBudget(t, 6<<20, way)
+		counting := &partOnly{in: in}
+		if _, err := engine.Measure(counting.With(t.Context()), c, time.Hour); err != nil {
+			t.Fatal(err)
+		}
+		n := counting.Operations()
+		failed := 0
+		for _, fault := range errorfs.Faults[:testkit.Rounds(1, len(errorfs.Faults))] {
+			for range testkit.Rounds(1, 4) {
+				i := &partOnly{Injector: errorfs.Injector{At: r.IntN(n / 2), Fault: fault, Again: true}, in: in}
+				_, err := engine.Measure(i.With(t.Context()), c, time.Hour)
+				if wrong := (*engine.LabelError)(nil); errors.As(err, &wrong) {
+					t.Errorf("%v, %s: %v", way, i.Struck(), err)
+				}
+				if err != nil {
+					failed++
+				}
+				if left := fileNames(t, c.Sectors[0].CacheDir); len(left) > 0 {
+					t.Errorf("%v, %s: left %v", way, i.Struck(), left)
+				}
 			}
 		}
-	}
-	if failed == 0 {
-		t.Errorf("no measurement failed of %d operations", n)
+		if failed == 0 {
+			t.Errorf("%v: no measurement failed of %d operations", way, n)
+		}
 	}
 }
 
 // TestMeasureBudgetCancelled: when the context ends, before the first label or after, the measurement does.
 func TestMeasureBudgetCancelled(t *testing.T) {
 	t.Parallel()
-	c := aBudget(t, 6<<20, engine.Forward)
-	counting := &scratchOnly{Injector: errorfs.Injector{}}
-	if _, err := engine.Measure(counting.With(t.Context()), c, time.Hour); err != nil {
-		t.Fatal(err)
-	}
-	n := counting.Operations()
-	stop := errors.New("enough")
-	for _, at := range []int{0, 1, n / 8, n / 2} { // how many there are at the end differs
-		ctx, cancel := context.WithCancelCause(t.Context())
-		i := &cancelling{at: int64(at), cancel: func() { cancel(stop) }}
-		if _, err := engine.Measure(durable.WithInjector(ctx, i), c, time.Hour); !errors.Is(err, stop) {
-			t.Errorf("at operation %d of %d: %v", at, n, err)
+	for way, in := range waysOps {
+		c := aBudget(t, 6<<20, way)
+		counting := &partOnly{in: in}
+		if _, err := engine.Measure(counting.With(t.Context()), c, time.Hour); err != nil {
+			t.Fatal(err)
 		}
-		if left := fileNames(t, c.Sectors[0].CacheDir); len(left) > 0 {
-			t.Errorf("at operation %d: left %v", at, left)
+		n := counting.Operations()
+		stop := errors.New("enough")
+		for _, at := range []int{0, n / 2} { // how many there are at the end differs
+			ctx, cancel := context.WithCancelCause(t.Context())
+			i := &cancelling{at: int64(at), in: in, cancel: func() { cancel(stop) }}
+			if _, err := engine.Measure(durable.WithInjector(ctx, i), c, time.Hour); !errors.Is(err, stop) {
+				t.Errorf("%v, at operation %d of %d: %v", way, at, n, err)
+			}
+			cancel(nil)
+			if left := fileNames(t, c.Sectors[0].CacheDir); len(left) > 0 {
+				t.Errorf("%v, at operation %d: left %v", way, at, left)
+			}
 		}
 	}
 }
 
-// cancelling calls cancel before an operation on a scratch file.
+// cancelling calls cancel before one of some operations.
 type cancelling struct {
 	at     int64
+	in     func(*durable.Op) bool
 	n      atomic.Int64
 	cancel func()
 }
 
 func (i *cancelling) Before(op *durable.Op) error {
-	if isScratch(op) && i.n.Add(1) == i.at+1 {
+	if i.in(op) && i.n.Add(1) == i.at+1 {
 		i.cancel()
 	}
 	return nil
