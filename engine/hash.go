@@ -46,7 +46,7 @@ func (p *pipeline) hash() error {
 			return err
 		}
 		lanes := labelsOf(p.lanes, layer)
-		before := c.ended()
+		before, moved := c.ended(), trafficOf(p)
 		start := time.Now()
 		stats := LayerStats{Layer: layer, Nodes: s.nodes - node, Hasher: p.hasher, Kernel: p.kernel.Name, Lanes: int(lanes)}
 		if !ended.IsZero() {
@@ -89,6 +89,7 @@ func (p *pipeline) hash() error {
 		for i, w := range c.ended() {
 			stats.Waited[i] = w - before[i]
 		}
+		stats.Read, stats.Written = trafficOf(p).since(moved)
 		p.note(stats)
 	}
 	return nil

@@ -26,6 +26,7 @@ type job struct {
 	populated atomic.Int64    // hashers whose memory is taken
 	index     *onelayer.Index // nil but in OneLayer mode
 	uses      *forward.Index  // nil but in Budget mode
+	from      uint64          // the node below which nothing is labelled, in any layer
 	results   []sectorResult  // by sector; each hasher writes those of its own
 }
 
@@ -280,6 +281,7 @@ func (j *job) forwarding() forward.Surroundings {
 		Parents:     j.source.Parents,
 		BaseParents: func(dst []uint32, first uint64) error { return baseParents(j.source, dst, first) },
 		KeepOff:     j.keepOff,
+		From:        j.from,
 	}
 	if known, ok := j.source.(usesSource); ok {
 		s.Uses = known.Uses

@@ -28,6 +28,7 @@ type lane struct {
 	proved  []proved                    // layers of an earlier job
 	loaded  struct{ before, part bool } // what of layer first−1, and of layer first, is in memory already
 	before  *durable.Reader             // layer first−1, if any
+	stands  int64                       // if not 0: what the file of layer first begins with, in bytes, stands for all of it
 	digests []LayerDigest               // of layers from first on, if they are wanted
 
 	lastIs atomic.Bool // on the disk
@@ -163,6 +164,9 @@ func (l *lane) read(way durable.Way, layer int, labels []byte, node uint64) (boo
 	off := int64(node) * porep.NodeSize
 	if l.dead.Load() || layer < l.first-1 || layer < 1 {
 		return false, nil
+	}
+	if layer == l.first-1 && l.stands > 0 {
+		layer, off = l.first, off%l.stands
 	}
 	if layer == l.first-1 {
 		return true, l.before.ReadBack(way, labels, off)

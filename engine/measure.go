@@ -21,6 +21,8 @@ type Measurement struct {
 	// Hashers has an entry for each hasher that had a batch.
 	Hashers []HasherMeasurement
 	Memory  []MemoryStats
+	// MemoryWay is the way that Budget mode went.
+	MemoryWay MemoryWay
 }
 
 // A HasherMeasurement is one hasher's part.
@@ -33,6 +35,9 @@ type HasherMeasurement struct {
 	Nodes   uint64 // labelled, each with all lanes
 	Took    time.Duration
 	Waited  Waits
+	// Read and Written are bytes a node, of all lanes, that went from and to files, if not
+	// whole layers are in memory.
+	Read, Written float64
 	// Slices are equal parts of the time after the first: nodes a second in each.
 	Slices []float64
 	// Pause, in OneLayer mode, is how long the hasher would wait between two layers of
@@ -53,6 +58,8 @@ const measureSlices = 20
 // the labels made is recomputed by way of the standard library; a *LabelError says
 // that one is wrong. The files never get their names, and are gone afterwards, as is what
 // was there of layers from 2 on and of phase 2.
+// In Budget mode what stands for the layer before is the same for each segment of nodes, so that files take
+// MeasureRoom, and not what Run takes.
 //
 // Each hasher does the first of its batches.
 func Measure(ctx context.Context, c Config, window time.Duration) (Measurement, error) {
@@ -70,9 +77,6 @@ func (r *Resolved) Measure(ctx context.Context, window time.Duration) (m Measure
 	if size := r.c.Proof.SectorSize(); size.Nodes() < MinMeasured {
 		return m, &ConfigError{"proof", fmt.Sprintf("a sector of %v is too small to measure a part of", size)}
 	}
-	if r.shape.forward != nil {
-		return m, &ConfigError{"memory mode", fmt.Sprintf("a part of a layer cannot be measured in %v mode: measure whole layers", Budget)}
-	}
 	if window <= 0 {
 		return m, &ConfigError{"window", fmt.Sprintf("%v, want more than nothing", window)}
 	}
@@ -81,6 +85,7 @@ func (r *Resolved) Measure(ctx context.Context, window time.Duration) (m Measure
 		return m, err
 	}
 	half := r.shape.nodes / 2
+	j.from = half
 	for h, counters := range j.counters {
 		counters.setStints(2*half, []stint{{sectors: j.split[h][0].sectors, first: 2, last: 2, from: half}})
 	}
@@ -107,7 +112,7 @@ func (r *Resolved) Measure(ctx context.Context, window time.Duration) (m Measure
 		})
 	}
 	wg.Wait()
-	m.Memory = statsOf(regions)
+	m.Memory, m.MemoryWay = statsOf(regions), r.c.MemoryWay
 	return m, context.Cause(ctx)
 }
 
@@ -120,6 +125,7 @@ func (j *job) measure(ctx context.Context, h int, r *regions, window time.Durati
 	}
 	defer p.close()
 	ready.Wait()
+	before := trafficOf(p)
 
 	*m = HasherMeasurement{Kernel: p.kernel.Name, Batches: len(j.split[h]), Lanes: len(p.lanes)}
 	var sampling sync.WaitGroup
@@ -138,6 +144,7 @@ func (j *job) measure(ctx context.Context, h int, r *regions, window time.Durati
 	if p.err != nil {
 		return p.err
 	}
+	m.Read, m.Written = trafficOf(p).perNode(before, m.Nodes)
 	if err := (measured{p}).verify(p.begin, p.flow.Labelled.Load()); err != nil || p.store.one == nil {
 		return err
 	}
@@ -237,12 +244,15 @@ func (j *job) measuredBatch(ctx context.Context, h int, r *regions) (p *pipeline
 		return p, fmt.Errorf("engine: taking memory for hasher %d: %w", h, err)
 	}
 	r.there.Store(true)
-	fillRandom(ctx, r.layers.Bytes(), uint64(h))
+	if p.store.fwd != nil {
+		return p, measured{p}.fill(ctx)
+	}
+	fillRandom(ctx, r.layers.Bytes(), seedOf(h, false))
 	if p.store.one == nil {
 		return p, nil
 	}
 	spill := cutBuffers(p.kernel, &j.shape, r.buffers).spill
-	fillRandom(ctx, spill, uint64(h)+1)
+	fillRandom(ctx, spill, seedOf(h, true))
 	return p, p.store.one.Fill(ctx)
 }
 
@@ -253,25 +263,41 @@ func fillRandom(ctx context.Context, mem []byte, seed uint64) {
 	var wg sync.WaitGroup
 	limit := make(chan struct{}, 4)
 	for at := 0; at < len(mem) && ctx.Err() == nil; at += part {
-		b := mem[at:min(len(mem), at+part)]
-		x := seed<<32 + uint64(at) + 1
 		limit <- struct{}{}
 		wg.Go(func() {
-			for len(b) >= 8 {
-				x += 0x9e3779b97f4a7c15 // SplitMix64
-				z := (x ^ x>>30) * 0xbf58476d1ce4e5b9
-				z = (z ^ z>>27) * 0x94d049bb133111eb
-				binary.LittleEndian.PutUint64(b, z^z>>31)
-				b = b[8:]
-			}
+			randomBytes(mem[at:min(len(mem), at+part)], seed, uint64(at))
 			<-limit
 		})
 	}
 	wg.Wait()
 }
 
+// randomBytes are those that a seed has from a multiple of 8 on.
+func randomBytes(b []byte, seed, at uint64) {
+	x := seed<<48 + at/8*splitMix
+	for len(b) >= 8 {
+		x += splitMix // SplitMix64
+		z := (x ^ x>>30) * 0xbf58476d1ce4e5b9
+		z = (z ^ z>>27) * 0x94d049bb133111eb
+		binary.LittleEndian.PutUint64(b, z^z>>31)
+		b = b[8:]
+	}
+}
+
+const splitMix = 0x9e3779b97f4a7c15
+
+// seedOf is that of what stands for the newest labels of a hasher, or for the others.
+func seedOf(h int, others bool) uint64 {
+	seed := 2 * uint64(h)
+	if others {
+		seed++
+	}
+	return seed
+}
+
 // verify recomputes, by way of the standard library, a sample of the labels
-// of nodes from to to−1 of layer index 0 from the labels that are in memory.
+// of nodes from to to−1 of layer index 0 from the labels that are in memory, or, in Budget mode, from what stood
+// for their parents, or is in the file.
 func (p measured) verify(from, to uint64) error {
 	const samples = 64
 	s := p.store
@@ -287,14 +313,14 @@ func (p measured) verify(from, to uint64) error {
 		}
 		inMemory := true
 		for _, parent := range parents[:porep.BaseDegree] {
-			inMemory = inMemory && uint64(parent) >= kept
+			inMemory = inMemory && (s.fwd != nil || uint64(parent) >= kept)
 		}
 		if !inMemory {
 			continue
 		}
 		checked++
 		for lane, l := range p.lanes {
-			want, err := p.label(lane, l.id, node)
+			want, err := p.label(lane, l.id, node, kept)
 			if err != nil {
 				return err
 			}
@@ -313,9 +339,12 @@ func (p measured) verify(from, to uint64) error {
 	return nil
 }
 
-// label is a label made of what memory says that its parents are.
-func (p measured) label(lane int, id porep.ReplicaID, node uint64) ([porep.NodeSize]byte, error) {
+// label is a label made of what memory says that its parents are; those before node kept are no longer there.
+func (p measured) label(lane int, id porep.ReplicaID, node, kept uint64) ([porep.NodeSize]byte, error) {
 	s := p.store
+	if s.fwd != nil {
+		return p.labelOfSent(lane, id, node, kept)
+	}
 	return plain.Label(p.job.c.Proof, id, s.first, node, func(layer int, parent uint64) (label [porep.NodeSize]byte, err error) {
 		labels := s.out(0, parent, 1)
 		if layer != s.first {

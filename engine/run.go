@@ -21,6 +21,8 @@ type Result struct {
 	Layers []LayerStats
 	// Memory is what each hasher got.
 	Memory []MemoryStats
+	// MemoryWay is the way that Budget mode went.
+	MemoryWay MemoryWay
 	// Rechecked is what was recomputed while labels were made.
 	Rechecked Rechecked
 	// Sectors is what became of each of Config.Sectors, if there were no errors in those.
@@ -50,6 +52,9 @@ type LayerStats struct {
 	Hashing time.Duration
 	// Waited is how much of Hashing the hasher waited.
 	Waited Waits
+	// Read and Written are bytes, of all that went together, that went from and to files meanwhile, in
+	// Budget mode.
+	Read, Written uint64
 	// Pause is the time between the last label of the layer before and the first
 	// of this one.
 	Pause time.Duration
@@ -161,7 +166,7 @@ type sectorResult struct {
 // each sector: here, and nowhere else, that is decided. The error is that of single sectors
 // and, if it left any undone, of the job.
 func (j *job) result(regions []*regions, ended error) (Result, error) {
-	r := Result{Kernel: j.split[0][0].kernel.Name, Memory: statsOf(regions), Rechecked: j.c.Progress.Rechecked()}
+	r := Result{Kernel: j.split[0][0].kernel.Name, Memory: statsOf(regions), MemoryWay: j.c.MemoryWay, Rechecked: j.c.Progress.Rechecked()}
 	if ended == nil {
 		ended = errors.New("not all sectors were labelled") // cannot be
 	}

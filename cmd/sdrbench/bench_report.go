@@ -60,8 +60,11 @@ func (r *benchReport) setConfig(c engine.Config) {
 	}
 }
 
-// setMemory notes the memory that the job got.
-func (r *benchReport) setMemory(all []engine.MemoryStats) {
+// setMemory notes the memory that the job got, and the way that budget mode went.
+func (r *benchReport) setMemory(all []engine.MemoryStats, way engine.MemoryWay) {
+	if r.Config.MemoryMode == engine.Budget.String() {
+		r.Config.MemoryWay = way.String()
+	}
 	for _, m := range all {
 		r.Config.Memory += m.Bytes
 		r.Config.Pages = append(r.Config.Pages, m.Backing.String())
@@ -89,12 +92,13 @@ func (r *benchReport) setOutputs(outs []seal.Outcome, addPiece time.Duration) {
 // setLayers adds up what the engine says of each layer of each sector: sectors of
 // one batch went together, batches of one hasher one after another.
 func (r *benchReport) setLayers(result engine.Result) {
-	r.setMemory(result.Memory)
+	r.setMemory(result.Memory, result.MemoryWay)
 	r.Rechecked = view.BenchRecheck{Labels: result.Rechecked.Labels, Seconds: result.Rechecked.CPU.Seconds()}
 	n := r.Config.Layers
 	type sum struct {
 		seconds, pause float64
 		wait           engine.Waits
+		read, written  float64
 	}
 	sums := make([]map[int]*sum, n) // by layer, then hasher
 	labels := make([]uint64, n)
@@ -112,6 +116,8 @@ func (r *benchReport) setLayers(result engine.Result) {
 		// The entries of a batch's sectors are the same.
 		s.seconds += l.Hashing.Seconds() / float64(l.Lanes)
 		s.pause = max(s.pause, l.Pause.Seconds())
+		s.read += float64(l.Read) / float64(l.Lanes)
+		s.written += float64(l.Written) / float64(l.Lanes)
 		for w, d := range l.Waited {
 			s.wait[w] += d / time.Duration(l.Lanes)
 		}
@@ -121,8 +127,9 @@ func (r *benchReport) setLayers(result engine.Result) {
 	}
 	for i := range n {
 		layer := view.BenchLayer{Layer: i + 1, Wait: map[string]float64{}}
-		var all float64
+		var all, read, written float64
 		for _, s := range sums[i] {
+			read, written = read+s.read, written+s.written
 			layer.Seconds = max(layer.Seconds, s.seconds)
 			layer.Pause = max(layer.Pause, s.pause)
 			all += s.seconds
@@ -132,6 +139,7 @@ func (r *benchReport) setLayers(result engine.Result) {
 		}
 		if layer.Seconds > 0 {
 			layer.Rate = float64(labels[i]) / layer.Seconds
+			layer.Disk = view.DiskOf(&layer, read/float64(labels[i]), written/float64(labels[i]))
 		}
 		r.Layers = append(r.Layers, layer)
 		r.hashing = append(r.hashing, [2]float64{all, float64(labels[i])})
@@ -157,11 +165,11 @@ func perDay(first, later float64) float64 {
 
 // setWindow works out from a part of layer 2 what a whole phase 1 takes.
 func (r *benchReport) setWindow(m engine.Measurement) {
-	r.setMemory(m.Memory)
+	r.setMemory(m.Memory, m.MemoryWay)
 	sectors := float64(r.Config.Sectors)
 	layer := view.BenchLayer{Layer: 2, Wait: map[string]float64{}}
 	var slowest view.BenchWindow
-	var hashing, labels float64
+	var hashing, labels, read, written float64
 	for _, h := range m.Hashers {
 		s := benchmath.AssumeNothing.Summary(benchmath.NewSample(h.Slices, &benchmath.DefaultThresholds), 0.95)
 		// Nodes a second to seconds for all of a hasher's batches, and the pauses in between.
@@ -176,6 +184,7 @@ func (r *benchReport) setWindow(m engine.Measurement) {
 		layer.Rate += rate
 		hashing += h.Took.Seconds()
 		labels += float64(h.Nodes) * float64(h.Lanes)
+		read, written = read+h.Read*float64(h.Nodes), written+h.Written*float64(h.Nodes)
 		for w, d := range h.Waited {
 			layer.Wait[engine.Wait(w).String()] += d.Seconds() / float64(len(m.Hashers))
 		}
@@ -184,6 +193,7 @@ func (r *benchReport) setWindow(m engine.Measurement) {
 		}
 	}
 	slowest.Seconds = layer.Seconds
+	layer.Disk = view.DiskOf(&layer, read/labels, written/labels)
 	r.PerDay = sectors * day / slowest.PC1
 	slowest.PerDay = [2]float64{sectors * day / slowest.PC1Range[1], sectors * day / slowest.PC1Range[0]}
 	r.Window = &slowest

@@ -158,6 +158,28 @@ memory      1 GiB at the peak
 	}
 }
 
+// What the disk had to give, and what it would have to, that nobody waits for it.
+func TestBenchDisk(t *testing.T) {
+	l := view.BenchLayer{Layer: 2, Seconds: 20, Rate: 0.8e6, Wait: map[string]float64{"disk": 4}}
+	l.Disk = view.DiskOf(&l, 320, 350)
+	if want := (view.BenchDisk{Read: 320, Written: 350, ReadRate: 256e6, WrittenRate: 280e6, ReadNeeded: 320e6, WrittenNeeded: 350e6}); *l.Disk != want {
+		t.Errorf("%+v, want %+v", *l.Disk, want)
+	}
+	r := view.Bench{Layers: []view.BenchLayer{l}, Config: view.BenchConfig{MemoryMode: "budget", MemoryWay: "forward"}}
+	for _, want := range []string{"320 bytes a label read and 350 written, 0.26 and 0.28 GB/s; without waits 0.32 and 0.35 GB/s", "budget, forward"} {
+		if !strings.Contains(r.Text(), want) {
+			t.Errorf("no %q in %s", want, r.Text())
+		}
+	}
+	if d := view.DiskOf(&l, 0, 0); d != nil {
+		t.Errorf("of layers in memory: %+v", d)
+	}
+	l.Wait["disk"] = 20 // all the time
+	if d := view.DiskOf(&l, 1, 1); d.ReadNeeded != l.Rate {
+		t.Errorf("%+v", d)
+	}
+}
+
 // Several sectors, single layers, windows, in every mode: the contract of the JSON.
 func TestBenchSectors(t *testing.T) {
 	t.Parallel()
@@ -168,6 +190,9 @@ func TestBenchSectors(t *testing.T) {
 		{"--sectors", "2", "--memory-mode", "one-layer", "--staging", "hybrid", "--policy", "none", "--hashers", "2"},
 		{"--window", "80ms", "--sectors", "2"},
 		{"--window", "60s", "--layers", "2"}, // the layer is at its end before
+		{"--window", "80ms", "--memory", "6MiB", "--memory-way", "forward"},
+		{"--window", "80ms", "--memory", "6MiB", "--memory-way", "passes"},
+		{"--layers", "2", "--memory", "6MiB", "--memory-way", "passes"},
 	} {
 		if !testkit.Long() && i != 3 {
 			continue // TestBenchJSON has the plain one
@@ -182,6 +207,10 @@ func TestBenchSectors(t *testing.T) {
 				Rate    float64            `json:"labels_per_second"`
 				Cycles  float64            `json:"cycles_per_label"`
 				Wait    map[string]float64 `json:"wait"`
+				Disk    *struct {
+					Written float64 `json:"written_bytes_per_label"`
+					Needed  float64 `json:"written_needed_bytes_per_second"`
+				} `json:"disk"`
 			} `json:"layers"`
 			Correct bool    `json:"correct"`
 			PerDay  float64 `json:"sectors_per_day_32GiB"`
@@ -196,6 +225,9 @@ func TestBenchSectors(t *testing.T) {
 		for _, l := range r.Layers {
 			if l.Layer < 1 || l.Seconds <= 0 || l.Rate <= 0 || l.Cycles <= 0 || l.Wait == nil {
 				t.Errorf("%q: %+v", args, l)
+			}
+			if less := slices.Contains(args, "--memory"); (l.Disk != nil) != less || less && (l.Disk.Written <= 0 || l.Disk.Needed < l.Disk.Written*l.Rate*0.99) {
+				t.Errorf("%q: of the disk %+v", args, l.Disk)
 			}
 		}
 		if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {

@@ -67,7 +67,8 @@ checked by recomputing a sample of each layer's labels another way.
 
 With --window it labels only a part of layer 2 for that long, with the memory,
 the graph, the parents and the writing to files that the whole would have, and
-works out from it what a 32 GiB sector would take.
+works out from it what a 32 GiB sector would take. With --memory this needs neither
+layer in memory, nor the scratch file of a whole job; it says what the disk must give.
 
 Like every job it holds its cores and its memory meanwhile (see plan), and finds
 all that is wrong with its flags before any work.
@@ -78,7 +79,8 @@ multiplied with the core's clock, as measured in the same run.`,
 		Example: `  sdrbench bench
   sdrbench bench --proof StackedDrg8MiBV1_1 --json
   sdrbench bench --sectors 4 --staging producers
-  sdrbench bench --proof StackedDrg32GiBV1_1 --window 60s --dir /mnt/nvme`,
+  sdrbench bench --proof StackedDrg32GiBV1_1 --window 60s --dir /mnt/nvme
+  sdrbench bench --proof StackedDrg32GiBV1_1 --memory 8GiB --window 60s --dir /mnt/nvme`,
 		Args: cobra.NoArgs,
 		RunE: work(func(ctx context.Context, _ []string) error { return a.runBench(ctx, f) }),
 	}
@@ -104,23 +106,19 @@ func (a *app) runBench(ctx context.Context, f benchFlags) (err error) {
 	}
 	// All before AddPiece, which takes minutes.
 	m, err := f.prepare(ctx, a, f.proof, f.sectors)
-	mode := m.config.MemoryMode
-	if err == nil && mode == engine.Budget {
-		c := m.config
+	c := m.config
+	if err == nil {
 		c.Sectors = make([]engine.Sector, f.sectors)
-		mode = c.WithDefaults().MemoryMode // which may be another that fits
-		if feed, ok := c.Feed(); ok && feed.Scratch == 0 {
-			mode = engine.TwoLayers // what it takes of the disk is the same
-		}
+		c = c.WithDefaults() // in Budget mode, what fits
 	}
 	if err = errors.Join(f.check(), err); err == nil {
 		err = a.clearLeftovers(f.dir, f.removeLeftovers) // before the room that they take is counted
 	}
-	if err = errors.Join(err, f.checkRoom(mode)); err != nil {
+	if err = errors.Join(err, f.checkRoom(&c, m.config.MemoryWay)); err != nil {
 		return err
 	}
 	if size := f.proof.SectorSize(); size >= 1<<30 {
-		fmt.Fprintf(a.err, "bench: %s of %v %s %s in %s\n", words.Count(f.sectors, "sector"), size, view.Verb(f.sectors, "takes", "take"), topology.SizeText(f.disk(mode)), f.dir)
+		fmt.Fprintf(a.err, "bench: %s of %v %s %s in %s\n", words.Count(f.sectors, "sector"), size, view.Verb(f.sectors, "takes", "take"), topology.SizeText(f.disk(&c)), f.dir)
 	}
 	var r *benchReport
 	job := sealer.Job{Name: "bench", Wait: f.wait, Progress: new(seal.Progress), Layers: f.layers}
@@ -157,7 +155,11 @@ func (f *benchFlags) labelsOnly() bool {
 }
 
 // disk is what the sectors' files take, in bytes.
-func (f *benchFlags) disk(mode engine.MemoryMode) uint64 {
+func (f *benchFlags) disk(c *engine.Config) uint64 {
+	feed, budget := c.Feed()
+	if budget && f.window > 0 {
+		return c.MeasureRoom()
+	}
 	files := uint64(f.proof.Layers())
 	switch {
 	case f.window > 0:
@@ -167,19 +169,20 @@ func (f *benchFlags) disk(mode engine.MemoryMode) uint64 {
 	case !f.labelsOnly():
 		files += 4 // staged, sealed, tree-d twice as large
 	}
-	if mode == engine.OneLayer {
+	if c.MemoryMode == engine.OneLayer {
 		files++ // far parents and the index of them are a little less
 	}
-	if mode == engine.Budget {
-		files += 11 // labels on their way to the segments that read them, and the index of far parents
-	}
-	return uint64(f.proof.SectorSize()) * files * uint64(f.sectors)
+	return (uint64(f.proof.SectorSize())*files + feed.Scratch) * uint64(f.sectors)
 }
 
-// checkRoom makes sure that the sectors' files fit into the directory.
-func (f *benchFlags) checkRoom(mode engine.MemoryMode) error {
-	disk := f.disk(mode)
+// checkRoom makes sure that the sectors' files fit into the directory. Where nobody says which way Budget
+// mode goes, it goes by Passes, which take less, where the other has no room.
+func (f *benchFlags) checkRoom(c *engine.Config, way engine.MemoryWay) error {
 	free, ok, err := roomIn(f.dir)
+	if err == nil && ok && free < f.disk(c) && way == engine.AutoWay && c.MemoryMode == engine.Budget {
+		c.MemoryWay = engine.Passes
+	}
+	disk := f.disk(c)
 	switch {
 	case err != nil:
 		return err

@@ -20,6 +20,9 @@ type blocks struct {
 	next []uint32 // by block, from 1: the next of its list
 	sums []uint32 // by block
 	free uint32   // the first of a list
+	last uint32   // of it, that became free
+	// inTurn has a block that becomes free used after all that are free, and not next.
+	inTurn bool
 }
 
 // openBlocks makes the file in the first directory that takes it, with room for n blocks.
@@ -40,6 +43,7 @@ func openBlocks(ctx context.Context, dirs []string, way durable.Way, n, size int
 			b.next[i] = uint32(i + 1)
 		}
 		b.free, b.next[0] = b.next[0], 0
+		b.last = uint32(n)
 		return b, nil
 	}
 	return nil, fmt.Errorf("engine: making a scratch file of %d bytes: %w", int64(n)*int64(size), err)
@@ -54,7 +58,8 @@ func (b *blocks) close() {
 
 func (b *blocks) offset(block uint32) int64 { return int64(block-1) * int64(b.size) }
 
-// write writes a block, and adds it to the list that begins at head.
+// write writes a block, and adds it to the list that begins at head; if that is nil nobody will read it, and
+// it is free.
 func (b *blocks) write(data []byte, head *uint32) error {
 	b.mu.Lock()
 	block := b.free
@@ -67,6 +72,10 @@ func (b *blocks) write(data []byte, head *uint32) error {
 	b.sums[block] = durable.Checksum(data)
 	if err := b.file.WriteVia(b.way, data, b.offset(block)); err != nil {
 		return err
+	}
+	if head == nil {
+		b.release(block)
+		return nil
 	}
 	b.mu.Lock()
 	b.next[block], *head = *head, block
@@ -95,7 +104,12 @@ func (b *blocks) read(data []byte, block uint32) error {
 // release frees a block.
 func (b *blocks) release(block uint32) {
 	b.mu.Lock()
-	b.next[block], b.free = b.free, block
+	if b.inTurn && b.free != 0 {
+		b.next[b.last], b.next[block] = block, 0
+	} else {
+		b.next[block], b.free = b.free, block
+	}
+	b.last = block
 	b.mu.Unlock()
 }
 

@@ -13,27 +13,44 @@ import (
 // gather is the goroutine that keeps what the segment that comes next reads ready, through all
 // layers.
 func (s *Store) gather() error {
-	first := s.segmentOf(s.Begin)
-	for n := first; n < s.Layers*s.Segments; n++ {
+	first, end := s.segmentOf(s.Begin), s.Layers*s.Segments
+	n := first
+	if s.filled != nil {
+		n, end = n+1, s.Segments // one was gathered, and of the next layer there is nothing
+	}
+	for ; n < end; n++ {
 		// What is in the gathering now is of the last segment but one.
 		if n >= first+2 && !s.Flow.Wait(&s.Flow.Made, func() bool { return s.Flow.Labelled.Load() >= s.start(n-1) }) {
 			return nil
 		}
-		g := &s.segments[n%2]
-		g.count.Store(0)
-		g.sum.Store(0)
-		if err := s.collect(g, n); err != nil || s.Flow.Stopped() {
+		if err := s.gatherSegment(n); err != nil || s.Flow.Stopped() {
 			return err
 		}
-		if err := s.index.wait(s.Flow.Stopped); err != nil || s.Flow.Stopped() {
-			return err
-		}
-		if err := s.checkGathered(g, n); err != nil {
-			return err
-		}
-		g.there.Store(int64(n) + 1)
-		s.Flow.Back.Wake()
 	}
+	return nil
+}
+
+func (s *Store) gatherSegment(n int) error {
+	g := &s.segments[n%2]
+	g.count.Store(0)
+	g.sum.Store(0)
+	g.read.Store(0)
+	if s.filled != nil {
+		s.filled.next.Store(0)
+	}
+	if err := s.collect(g, n); err != nil || s.Flow.Stopped() {
+		return err
+	}
+	if err := s.index.wait(s.Flow.Stopped); err != nil || s.Flow.Stopped() {
+		return err
+	}
+	if err := s.checkGathered(g, n); err != nil {
+		return err
+	}
+	s.traffic.read.Add(g.read.Load())
+	s.traffic.gathered.Add(s.nodesOf(n))
+	g.there.Store(int64(n) + 1)
+	s.Flow.Back.Wake()
 	return nil
 }
 
@@ -69,6 +86,9 @@ func (s *Store) collect(g *gathering, n int) error {
 
 // unpackBlocks unpacks blocks from the file.
 func (s *Store) unpackBlocks(g *gathering, n int, p *parcel, buffer []byte) error {
+	if err := s.unpackFilled(g, buffer); err != nil {
+		return err
+	}
 	wanted := s.wanted(n)
 	for {
 		var block uint32
@@ -84,7 +104,7 @@ func (s *Store) unpackBlocks(g *gathering, n int, p *parcel, buffer []byte) erro
 		if block == 0 {
 			return nil
 		}
-		if err := s.blocks.read(buffer, block); err != nil {
+		if err := s.readBlock(g, buffer, block); err != nil {
 			return err
 		}
 		s.blocks.release(block)
@@ -92,6 +112,12 @@ func (s *Store) unpackBlocks(g *gathering, n int, p *parcel, buffer []byte) erro
 			return err
 		}
 	}
+}
+
+// readBlock reads a block for a segment.
+func (s *Store) readBlock(g *gathering, buffer []byte, block uint32) error {
+	g.read.Add(uint64(len(buffer)))
+	return s.blocks.read(buffer, block)
 }
 
 // unpack puts n labels of a block where they belong.
@@ -128,6 +154,9 @@ func (s *Store) checkGathered(g *gathering, n int) error {
 	count, sum := far, far*s.slots()+first(far)
 	if s.First+n/s.Segments > 1 {
 		expander := s.nodesOf(n) * porep.ExpDegree
+		if s.filled != nil {
+			expander = s.slots() // the same for each
+		}
 		count, sum = count+expander, sum+first(expander)
 	}
 	if g.count.Load() != count || g.sum.Load() != sum {
@@ -140,6 +169,9 @@ func (s *Store) checkGathered(g *gathering, n int) error {
 // Restore readies memory and the file before Start, as they were when an earlier job was at Begin,
 // from the layers' files. When ctx is done the error is its cause.
 func (s *Store) Restore(ctx context.Context) error {
+	if s.filled != nil {
+		return nil
+	}
 	defer context.AfterFunc(ctx, s.index.Wake)()
 	if s.Passes() {
 		return s.loadNewest(ctx)

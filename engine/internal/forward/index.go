@@ -54,7 +54,7 @@ func StartIndex(ctx context.Context, s Surroundings, dirs []string, way durable.
 		return x, nil
 	}
 	var err error
-	if x.blocks, err = openBlocks(ctx, dirs, way, s.farBlocks(), s.farBlock); err != nil {
+	if x.blocks, err = openBlocks(ctx, dirs, way, s.farBlocks(s.segmentsFrom(s.From)), s.farBlock); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -107,10 +107,10 @@ func (x *Index) build(ctx context.Context) error {
 	for i := range x.groups {
 		x.groups[i].buf = room[i*perBlock:][:0:perBlock]
 	}
-	x.starts = make([]uint32, 0, x.Nodes/uint64(x.Stride))
+	x.starts = make([]uint32, x.Nodes/uint64(x.Stride))
 	x.totals = make([]uint64, x.Segments)
 	parents := make([]uint32, min(x.Nodes, listNodes)*porep.Degree)
-	for segment := range x.Segments {
+	for segment := x.segmentOf(x.From); segment < x.Segments; segment++ {
 		var n uint64 // far parents so far
 		first := uint64(segment) * x.Segment
 		for node := first; node < first+x.nodesOf(segment); {
@@ -123,7 +123,7 @@ func (x *Index) build(ctx context.Context) error {
 			}
 			for ; len(rows) > 0; rows = rows[porep.Degree:] {
 				if node%uint64(x.Stride) == 0 {
-					x.starts = append(x.starts, uint32(n))
+					x.starts[node/uint64(x.Stride)] = uint32(n)
 				}
 				for _, p := range rows[:porep.BaseDegree] {
 					if !x.isFar(node, p) {

@@ -41,6 +41,7 @@ func (s *Store) pass(g *gathering, n int) error {
 			if !s.Files.Read(lane, s.First+from, labels, first) {
 				continue
 			}
+			g.read.Add(uint64(len(labels)))
 			if err := s.keep(g, entries, labels, first, lane); err != nil {
 				return err
 			}

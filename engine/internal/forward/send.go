@@ -112,6 +112,7 @@ func (s *Store) sendFar(index int, node, from uint64) (err error) {
 	parcels, slots, pitch := s.parcels[index%2], s.slots(), s.pitch
 	labels, room := s.Out(node, int(s.Group)), s.room
 	failed := s.index.each(node/s.Group, s.entries, func(entries []uint64) bool {
+		s.traffic.listed.Add(uint64(s.farBlock))
 		for _, e := range entries {
 			parent, want := int(e>>wantBits), e&(1<<wantBits-1)
 			segment := s.far.div(want)
@@ -169,7 +170,12 @@ func (s *Store) write() (err error) {
 }
 
 func (s *Store) writeBlock(w writing) error {
-	err := s.blocks.write(w.buffer, &w.to.head)
+	head := &w.to.head
+	if w.to.unread {
+		head = nil
+	}
+	err := s.blocks.write(w.buffer, head)
+	s.traffic.written.Add(uint64(len(w.buffer)))
 	s.buffers <- w.buffer
 	return err
 }

@@ -129,9 +129,9 @@ func (s *Shape) TableBytes(pitch int) uint64 {
 // groups is how many a layer has.
 func (s *Shape) groups() int { return int(s.Nodes / s.Group) }
 
-// farBlocks is how many blocks the index's file has.
-func (s *Shape) farBlocks() int {
-	return int(roundup.Div(s.far*uint64(s.Segments)*farEntry, uint64(s.farBlock))) + s.groups()
+// farBlocks is how many blocks the index's file has, of so many segments.
+func (s *Shape) farBlocks(segments int) int {
+	return int(roundup.Div(s.far*uint64(segments)*farEntry, uint64(s.farBlock))) + s.groups()
 }
 
 // IndexBytes is the memory of an Index, and in which it is made.
@@ -140,17 +140,12 @@ func (s *Shape) IndexBytes() uint64 {
 	if s.Passes() {
 		return 0
 	}
-	return uint64(s.farBlocks())*(link+sum) + s.Nodes/uint64(s.Stride)*start +
+	return uint64(s.farBlocks(s.Segments))*(link+sum) + s.Nodes/uint64(s.Stride)*start +
 		uint64(s.groups())*(uint64(s.farBlock)+uint64(unsafe.Sizeof(parcel{}))) + listNodes*porep.Degree*4
 }
 
 // IndexFileBytes is the size of the index's file.
-func (s *Shape) IndexFileBytes() int64 {
-	if s.Passes() {
-		return 0
-	}
-	return int64(s.farBlocks()) * int64(s.farBlock)
-}
+func (s *Shape) IndexFileBytes() int64 { return s.IndexFileBytesFrom(0) }
 
 // Traffic is how many bytes are read, and written to scratch files, for each label of a lane, in a
 // layer that is neither the first nor the last.

@@ -20,6 +20,7 @@
 //	Ready    may the hasher label a span?
 //	Out      where its labels go
 //	Restore  does all that as if what was labelled before a job had been labelled now
+//	Fill     as if something had been labelled before, to measure what comes then
 //	Close    the scratch file goes
 //
 // It knows nothing of sectors and what becomes of them: layers are read back by way of
@@ -67,6 +68,8 @@ type Surroundings struct {
 	Uses                 func(dst []uint64, first uint64) error // nil: Passes, which do without
 	// KeepOff keeps the calling goroutine off the cores that hash, until release.
 	KeepOff func() (release func())
+	// From is a node: those before it are not labelled, in any layer, and have no Index.
+	From uint64
 }
 
 // A Batch is what a Store is for.
@@ -107,6 +110,8 @@ type Store struct {
 	entries  []byte    // a block of the index
 	cut, far divider   // by segments' expander and far base parents
 	sent     ring.Line // positions below are sent
+	traffic  traffic
+	filled   *filling // nil but after Fill
 	started  bool
 	fail     func(error)
 }
@@ -119,6 +124,7 @@ type gathering struct {
 
 	// What has come so far: how many labels, and the sum of their numbers.
 	count, sum atomic.Uint64
+	read       atomic.Uint64 // bytes, for it
 
 	// Passes: the number, from 1, of the segment of which farBefore is.
 	listed    atomic.Int64
@@ -132,6 +138,7 @@ type parcel struct {
 	n       int          // entries in it
 	head    uint32       // of blocks in the file
 	writing atomic.Int32 // blocks on their way there
+	unread  bool         // nobody will read it
 }
 
 // New makes a Store. Close frees it.
@@ -182,8 +189,8 @@ const everything = 1 << 62
 
 // Open makes the scratch file, if there is to be one, in the first lane's directory that takes it.
 func (s *Store) Open(ctx context.Context) (err error) {
-	if s.Passes() {
-		return nil
+	if s.filled != nil || s.Passes() {
+		return nil // Fill has, or there is none
 	}
 	s.blocks, err = openBlocks(ctx, s.Files.Dirs(), s.Way, s.Shape.blocks(s.pitch), s.block(s.pitch))
 	return err
@@ -208,6 +215,17 @@ func (s *Store) Start(wg *sync.WaitGroup, fail func(error)) {
 	for range writers {
 		run(s.write)
 	}
+}
+
+// A traffic is what goes from and to scratch files, in bytes. What is read of blocks counts when all of a
+// segment is, so that it is of so many nodes.
+type traffic struct{ read, written, gathered, listed atomic.Uint64 }
+
+// Traffic is how many bytes were read and written of scratch files so far, and for how many nodes it was
+// read: of the index of far parents, which is read for nodes when they are labelled, that is apart.
+func (s *Store) Traffic() (read, gathered, listed, written uint64) {
+	t := &s.traffic
+	return t.read.Load(), t.gathered.Load(), t.listed.Load(), t.written.Load()
 }
 
 // Close removes the scratch file.

@@ -59,6 +59,7 @@ type BenchConfig struct {
 	Stride     int      `json:"stride"`
 	Lookahead  int      `json:"lookahead"`
 	MemoryMode string   `json:"memory_mode"`
+	MemoryWay  string   `json:"memory_way"` // of budget mode; "" in others
 	Memory     uint64   `json:"memory_bytes"`
 	Writing    string   `json:"writing"`
 	Pages      []string `json:"pages"`   // by hasher
@@ -85,6 +86,30 @@ type BenchLayer struct {
 	Cycles  float64            `json:"cycles_per_label"`  // core cycles of the hashing cores
 	Pause   float64            `json:"pause_seconds"`     // before it, the longest
 	Wait    map[string]float64 `json:"wait"`              // seconds that hashers waited, by what for; the mean of all
+	Disk    *BenchDisk         `json:"disk"`              // null if whole layers are in memory
+}
+
+// A BenchDisk is what went from and to files, when layers are not in memory as a whole. Needed is the
+// rate with which no hasher would have waited for the disk.
+type BenchDisk struct {
+	Read          float64 `json:"read_bytes_per_label"`
+	Written       float64 `json:"written_bytes_per_label"`
+	ReadRate      float64 `json:"read_bytes_per_second"`
+	WrittenRate   float64 `json:"written_bytes_per_second"`
+	ReadNeeded    float64 `json:"read_needed_bytes_per_second"`
+	WrittenNeeded float64 `json:"written_needed_bytes_per_second"`
+}
+
+// DiskOf is that of a layer of which so many bytes a label were read and written, if any.
+func DiskOf(l *BenchLayer, read, written float64) *BenchDisk {
+	if read+written == 0 {
+		return nil
+	}
+	needed := l.Rate
+	if waited := l.Wait["disk"]; waited < l.Seconds {
+		needed *= l.Seconds / (l.Seconds - waited)
+	}
+	return &BenchDisk{read, written, read * l.Rate, written * l.Rate, read * needed, written * needed}
 }
 
 // A BenchWindow is what --window adds: an estimate, and between what it lies with a
@@ -116,7 +141,11 @@ func (r *Bench) Text() string {
 	if len(c.CPUs) > 0 {
 		where = fmt.Sprintf("on %s %s", Verb(len(c.CPUs), "CPU", "CPUs"), strings.Trim(fmt.Sprint(c.CPUs), "[]"))
 	}
-	line("hashers", "%d %s; %s, %s staging, %s", c.Hashers, where, words.Count(c.Sectors, "sector"), c.Staging, c.MemoryMode)
+	mode := c.MemoryMode
+	if c.MemoryWay != "" {
+		mode += ", " + c.MemoryWay
+	}
+	line("hashers", "%d %s; %s, %s staging, %s", c.Hashers, where, words.Count(c.Sectors, "sector"), c.Staging, mode)
 	b.WriteByte('\n')
 	for _, s := range r.Steps {
 		line(s.Name, "%9.3f s  %9.2f GB/s", s.Seconds, s.Rate/1e9)
@@ -136,6 +165,13 @@ func (r *Bench) Text() string {
 			waited += fmt.Sprintf("  after a pause of %.3f s", l.Pause)
 		}
 		line(name, "%9.3f s  %9.3f M labels/s  %7s cycles a label%s", l.Seconds, l.Rate/1e6, Thousands(uint64(l.Cycles+0.5)), waited)
+		if d := l.Disk; d != nil {
+			more := ""
+			if l.Wait["disk"]/l.Seconds >= 0.001 {
+				more = fmt.Sprintf("; without waits %.2f and %.2f GB/s", d.ReadNeeded/1e9, d.WrittenNeeded/1e9)
+			}
+			line("  disk", "%.0f bytes a label read and %.0f written, %.2f and %.2f GB/s%s", d.Read, d.Written, d.ReadRate/1e9, d.WrittenRate/1e9, more)
+		}
 	}
 	if r.PC1 > 0 {
 		name := "PreCommit 1"
