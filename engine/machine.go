@@ -45,10 +45,12 @@ func (e *SpaceError) Error() string {
 // before any work: memory, in the ways that Alloc of hugepages would refuse it, the right to make
 // files in the sectors' cache dirs, and space
 // for the layers' files and others that the caller writes, on each file system. Its errors
-// are *SpaceErrors, *ConfigErrors and those of hugepages.Check.
+// are *SpaceErrors, *ConfigErrors and those of hugepages.Check. What merely makes the job slow it tells
+// Config.SlowDisk.
 //
 // Scratch files count where a job cannot go without: in Budget mode.
 func (r *Resolved) CheckMachine(others ...File) error {
+	r.tellSlowDisk()
 	return errors.Join(r.checkMemory(), r.checkRights(), checkSpace(append(r.files(), others...)))
 }
 
