@@ -16,9 +16,9 @@ func TestDemand(t *testing.T) {
 			continue
 		}
 		lanes[k.Lanes] = true
-		for _, proof := range []porep.SealProof{porep.StackedDrg2KiBV1_1, porep.StackedDrg8MiBV1_1, porep.StackedDrg32GiBV1_1, porep.StackedDrg64GiBV1} {
+		for _, proof := range []porep.SealProof{porep.StackedDrg8MiBV1_1, porep.StackedDrg64GiBV1} {
 			for _, way := range []engine.MemoryWay{engine.AutoWay, engine.Forward, engine.Passes} {
-				for budget := uint64(1); budget < 3*uint64(proof.SectorSize())*uint64(k.Lanes); budget = budget*8 + 12345 {
+				for budget := uint64(1); budget < 3*uint64(proof.SectorSize())*uint64(k.Lanes); budget = budget*16 + 12345 {
 					c := engine.Config{Proof: proof, MemoryMode: engine.Budget, Budget: budget, MemoryWay: way}
 					d := c.Demand(k.Lanes)
 					c.Kernel, c.Hashers, c.Sectors = k.Name, 1, make([]engine.Sector, k.Lanes)

@@ -221,9 +221,7 @@ func (a *app) runPlan(ctx context.Context, f planFlags) error {
 	best := view.Best{Purpose: f.purpose, Cycles: speed.source, Hz: speed.hz, Gives: f.disk}
 	c := &chooser{planModel: newPlanModel(m, reserved, f.proof, q, speed, f.disk), m: m, reserved: reserved, way: f.way, purpose: f.purpose}
 	if !f.choose && f.open.mode && q.Budget > 0 {
-		if q.Mode, err = c.modeFor(q); err != nil {
-			return usageError{err}
-		}
+		q.Mode = modeFor(q)
 	}
 	if !f.choose {
 		f.open = open{} // but for the size of a sector's part in budget mode
@@ -249,7 +247,11 @@ func (a *app) runPlan(ctx context.Context, f planFlags) error {
 		}
 	}
 	if f.json {
-		err = a.printJSON(newPlanJSON(m, f.proof, p, held, best))
+		out := newPlanJSON(m, f.proof, p, held, best)
+		if f.Sectors == placement.Max {
+			out.Asked = nil // though a number was chosen
+		}
+		err = a.printJSON(out)
 	} else {
 		err = a.printText("%s", view.Plan(m, f.proof, p, held, best))
 	}

