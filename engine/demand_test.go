@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/sdr-engine/sdr/engine"
+	"github.com/sdr-engine/sdr/internal/linux"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/sha256"
 )
@@ -37,6 +38,9 @@ func TestDemand(t *testing.T) {
 
 // TestSlowDisk: a job says before any work that its disk gives less than it takes, with both rates, and no more often than once.
 func TestSlowDisk(t *testing.T) {
+	if kind := linux.RemoteFileSystem(t.TempDir()); kind != "" {
+		t.Skipf("the temporary directory is on %s, of which jobs are told, too", kind)
+	}
 	for _, tt := range []struct {
 		budget, read, write uint64
 		lacks               bool

@@ -114,6 +114,9 @@ func (t *tuning) space() (tune.Space, error) {
 		Policies:  []placement.Policy{placement.Spread},
 		Counts:    t.sectors,
 	}
+	if t.memory > 0 {
+		s.Base = t.config(tune.Trial{})
+	}
 	most := 0 // CPUs in a core complex
 	for _, c := range m.Complexes() {
 		most = max(most, c.CPUs.Len())
