@@ -54,12 +54,18 @@ func (r *Resolved) CheckMachine(others ...File) error {
 	return errors.Join(r.checkMemory(), r.checkRights(), checkSpace(append(r.files(), others...)))
 }
 
-// checkRights checks whether files may be made in the cache dirs.
+// checkRights checks whether files may be made in the cache dirs and the work dirs.
 func (r *Resolved) checkRights() error {
 	var errs []error
 	for i, s := range r.c.Sectors {
-		if err := linux.MayCreate(s.CacheDir); err != nil {
-			errs = append(errs, &ConfigError{fmt.Sprintf("cache dir of sector %d", i), fmt.Sprintf("no file can be made there: %v", err)})
+		check := func(role, dir string) {
+			if err := linux.MayCreate(dir); err != nil {
+				errs = append(errs, &ConfigError{fmt.Sprintf("%s of sector %d", role, i), fmt.Sprintf("no file can be made there: %v", err)})
+			}
+		}
+		check("cache dir", s.CacheDir)
+		if s.WorkDir != "" {
+			check("work dir", s.WorkDir)
 		}
 	}
 	return errors.Join(errs...)

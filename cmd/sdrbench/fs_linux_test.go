@@ -140,6 +140,7 @@ func TestFullAndReadOnlyFileSystems(t *testing.T) {
 		{"pc1, read-only cache dir", "read-only", "", pc1, []string{"--cache-dir", "DIR", "--sealed", sealed}, noRight, nil},
 		{"pc1, read-only output", "read-only", "", pc1, []string{"--cache-dir", cacheDir, "--sealed", sealed, "--output", "DIR/p1.json"}, readOnly, nil},
 		{"sdr, read-only", "read-only", "", sdr, []string{"--cache-dir", "DIR"}, noRight, nil},
+		{"sdr, read-only work dir", "read-only", "", sdr, []string{"--cache-dir", cacheDir, "--work-dir", "DIR"}, "engine: checking configuration: work dir of sector 0: no file can be made there: ", nil},
 		{"parents build, read-only", "read-only", "", append([]string{"parents", "build"}, proof...), []string{"--dir", "DIR"}, readOnly, nil},
 		{"bench, read-only", "read-only", "", append([]string{"bench"}, proof...), []string{"--dir", "DIR"}, readOnly, nil},
 	} {
