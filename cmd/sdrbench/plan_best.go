@@ -159,8 +159,16 @@ func (c *chooser) add(q placement.Request, kernel planKernel) error {
 	if err != nil || room < 0 {
 		return err
 	}
-	c.all = append(c.all, c.choice(q, kernel, sized{}, room, room))
+	c.keep(q, c.choice(q, kernel, sized{}, room, room))
 	return nil
+}
+
+// keep adds a choice. What looks as if cores bounded it is bounded by memory where there are cores for more.
+func (c *chooser) keep(q placement.Request, one view.Choice) {
+	if one.Bound == view.BoundCores && one.Max < c.cores(q) {
+		one.Bound = view.BoundMemory
+	}
+	c.all = append(c.all, one)
 }
 
 // room is how many sectors fit; less than none if the budget is too small for one.
@@ -186,9 +194,6 @@ func (c *chooser) choice(q placement.Request, kernel planKernel, s sized, sector
 	}
 	c.time(&one, kernel.cycles)
 	one.Written = writtenBySector(c.proof, one.Mode, one.Feed)
-	if one.Bound == view.BoundCores && room < c.cores(q) {
-		one.Bound = view.BoundMemory
-	}
 	if q.Sectors != placement.Max && one.Sectors == q.Sectors && one.Bound != view.BoundDisk && one.Bound != view.BoundHelpers {
 		one.Bound = view.BoundAsked
 	}
@@ -274,7 +279,7 @@ func (c *chooser) addBudgets(q placement.Request, kernel planKernel) error {
 		}
 	}
 	if best != nil {
-		c.all = append(c.all, *best)
+		c.keep(q, *best)
 	}
 	return nil
 }
@@ -320,20 +325,7 @@ func others(m *topology.Machine, reserved placement.Reserved, proof porep.SealPr
 		Name: "a sector on four cores of a core complex", Sectors: p.Sectors, Cores: 4 * p.Sectors, Memory: p.Memory,
 		PerDay: float64(p.Sectors) * day * s.hz / referenceCycles / labels(proof),
 	}
-	held := map[topology.CPU]bool{}
-	for _, cpu := range reserved.Cores {
-		held[cpu] = true
-	}
-	cores := 0
-	for _, core := range m.Cores() {
-		number, _ := m.CoreNumber(core.CPUs[0])
-		usable := func(cpu topology.CPU) bool {
-			return m.Allowed().Contains(cpu) && (q.Policy != placement.List || q.Only.Contains(cpu))
-		}
-		if !held[number] && slices.ContainsFunc(core.CPUs, usable) {
-			cores++
-		}
-	}
+	cores := len(freeCPUs(m, reserved, q))
 	pairs := view.Other{Name: "pairs: two on each CPU of half of the cores", Sectors: cores / 2 * 4, Cores: cores / 2 * 2}
 	pairs.PerDay = float64(pairs.Cores) * pairsRate * day / labels(proof)
 	return []view.Other{groups, pairs}, nil

@@ -28,27 +28,35 @@ type planModel struct {
 
 // newPlanModel is that of a machine on which others hold cores.
 func newPlanModel(m *topology.Machine, reserved placement.Reserved, proof porep.SealProof, q placement.Request, s speed, disk view.Rates) *planModel {
+	model := &planModel{proof: proof, speed: s, disk: disk.Equalled()}
+	for _, n := range freeCPUs(m, reserved, q) {
+		if q.SMT == placement.IdleSiblings {
+			n = 1
+		}
+		model.cpus += n
+	}
+	return model
+}
+
+// freeCPUs is how many CPUs each core has that a request may use, of cores that have any and that nobody holds.
+func freeCPUs(m *topology.Machine, reserved placement.Reserved, q placement.Request) (all []int) {
 	held := map[topology.CPU]bool{}
 	for _, cpu := range reserved.Cores {
 		held[cpu] = true
 	}
-	model := &planModel{proof: proof, speed: s, disk: disk.Equalled()}
 	for _, core := range m.Cores() {
-		if number, _ := m.CoreNumber(core.CPUs[0]); held[number] {
-			continue
-		}
+		number, _ := m.CoreNumber(core.CPUs[0])
 		usable := 0
 		for _, cpu := range core.CPUs {
 			if m.Allowed().Contains(cpu) && (q.Policy != placement.List || q.Only.Contains(cpu)) {
 				usable++
 			}
 		}
-		if q.SMT == placement.IdleSiblings {
-			usable = min(usable, 1)
+		if !held[number] && usable > 0 {
+			all = append(all, usable)
 		}
-		model.cpus += usable
 	}
-	return model
+	return all
 }
 
 // time fills in how long a choice's sectors take, all at the same time, and what bounds them. Its kernel takes
