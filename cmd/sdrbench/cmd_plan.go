@@ -231,6 +231,11 @@ func (a *app) runPlan(ctx context.Context, f planFlags) error {
 			return usageError{err}
 		}
 		best.LeftOut = c.leftOut
+		if best.Choices[0].Bound == view.BoundDisk {
+			if best.Faster, err = c.withoutDisk(q, f.open); err != nil {
+				return usageError{err}
+			}
+		}
 		c := best.Choices[0]
 		q.Lanes, q.Mode, q.Producers, q.HashersPerProducer, q.SectorBudget = c.Lanes, c.Mode, c.Producers, c.HashersPerProducer, c.SectorBudget
 		if q.Mode == placement.Budget && q.Sectors == placement.Max && c.Sectors > 0 {

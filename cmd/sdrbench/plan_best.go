@@ -135,6 +135,18 @@ func (c *chooser) choices(q placement.Request, open open) ([]view.Choice, error)
 	return c.all, nil
 }
 
+// withoutDisk is the best choice if the disk bounded none.
+func (c *chooser) withoutDisk(q placement.Request, open open) (*view.Choice, error) {
+	model, other := *c.planModel, *c
+	model.disk = c.disk.Times(1e6) // in the same proportion, so that budget mode goes the same way
+	other.planModel, other.all = &model, nil
+	all, err := other.choices(q, open)
+	if err != nil {
+		return nil, err
+	}
+	return &all[0], nil
+}
+
 // compare puts the better of two choices first; asked says that a number of sectors was.
 func (c *chooser) compare(a, b *view.Choice, asked bool) int {
 	if fits := -cmp.Compare(min(a.Sectors, 1), min(b.Sectors, 1)); fits != 0 {

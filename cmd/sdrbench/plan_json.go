@@ -173,6 +173,10 @@ func newPlanJSON(m *topology.Machine, proof porep.SealProof, p *placement.Plan, 
 		}
 		out.Limits = append(out.Limits, limit)
 	}
+	if f := best.Faster; f != nil {
+		perDay := f.PerDay()
+		out.Limits = append(out.Limits, planLimit{Kind: "disk", Text: best.DiskLimit(), Sectors: f.Sectors, PerDay: &perDay})
+	}
 	for _, c := range best.Choices[:min(2, len(best.Choices))] {
 		out.Choices = append(out.Choices, newPlanChoice(c))
 	}

@@ -81,8 +81,9 @@ type Best struct {
 	Cycles  string   // where kernels' cycles are from
 	Hz      float64  // the cores' clock
 	Others  []Other
-	Gives   Rates // what the disk gives; 0: nobody says
-	LeftOut bool  // budget mode was not looked at
+	Gives   Rates   // what the disk gives; 0: nobody says
+	LeftOut bool    // budget mode was not looked at
+	Faster  *Choice // what would be best if the disk bounded nothing; nil if it does not
 }
 
 // Without is how many sectors a day there would be if there were no such limit. Not ok is not known.
@@ -106,6 +107,14 @@ func (b *Best) Modes() (all []Choice) {
 		}
 	}
 	return all
+}
+
+// DiskLimit is what the disk keeps from being, for people; "" if it does not.
+func (b *Best) DiskLimit() string {
+	if b.Faster == nil {
+		return ""
+	}
+	return fmt.Sprintf("disk: %v; without it %s a day", b.Gives.Equalled(), amount(b.Faster.PerDay()))
 }
 
 // lines are the choices' and the other layouts', for people.

@@ -78,6 +78,9 @@ func Plan(m *topology.Machine, proof porep.SealProof, p *placement.Plan, held []
 		}
 		limits = append(limits, l.Text)
 	}
+	if text := best.DiskLimit(); text != "" {
+		limits = append(limits, text)
+	}
 	for _, h := range p.Helps {
 		helps = append(helps, fmt.Sprintf("%s: room for %s", h.Text, words.Count(h.Sectors, "sector")))
 	}
