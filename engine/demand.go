@@ -9,9 +9,10 @@ type Demand struct {
 	Feed   Feed       // in Budget mode
 }
 
-// Demand is what a job on one hasher asks for whose kernel has so many lanes, each with a sector: the
+// Demand is what a job in Budget mode asks for, on one hasher whose kernel has so many lanes, each with a sector: the
 // sum of Requirements and the Feed that it would have, also where this machine cannot run such a
-// kernel. Of c, Kernel, Sectors, Hashers and Places do not count.
+// kernel. Of c, Kernel, Sectors, Hashers and Places do not count. In TwoLayers mode labels staged take more or less,
+// as the kernel and this machine's CPUs want it.
 func (c Config) Demand(lanes int) Demand {
 	modes := []MemoryMode{c.MemoryMode}
 	if c.MemoryMode == Budget {
@@ -43,8 +44,8 @@ func (c Config) Demand(lanes int) Demand {
 
 // HelperCycles are what cores that do not hash take for each node of a hasher with so many lanes that is fed so, besides
 // parents and their staging. Forward: on Intel Emerald Rapids at 2.9 GHz, 2026-11-30, one lane, what the process took more
-// than with two layers in memory, without what its hasher did: bench --layers 2 --memory 128MiB. How a node's part and a
-// lane's share that is estimated, and so is all of Passes: a seventh of a cycle for each byte that is read and checked.
+// than with two layers in memory, without what its hasher did: bench --layers 2 --memory 128MiB. How much of it is a
+// node's and how much a lane's is estimated, and so is all of Passes: a seventh of a cycle for each byte that is read and checked.
 func HelperCycles(f Feed, lanes int) float64 {
 	switch f.Way {
 	case Forward:

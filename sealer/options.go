@@ -383,8 +383,8 @@ const (
 	NoteNotInFiles                  // they do not, though there are such files
 	NoteUnnoted                     // how far a sector is cannot be noted: what is labelled from now on is lost if the job ends
 	NoteNoted                       // it is noted again; there is no Err
-	NoteSlowDisk                    // a job may wait for its disk: an *engine.SlowDiskError
 	NoteCoreLeftOut                 // a core computed wrong when it was tested: no job of this machine gets it any more
+	NoteSlowDisk                    // a job may wait for its disk: an *engine.SlowDiskError
 )
 
 func (n Note) String() string {
