@@ -122,6 +122,11 @@ type Config struct {
 	// several lanes: a layer that has less is noted when it is whole. Default: 3 seconds.
 	CheckpointEvery time.Duration
 
+	// SlowDisk, if not nil, is told by CheckMachine and Measure, before any work, that the job may wait for its disk, as
+	// far as that can be told: with less than two layers in memory, where a cache dir is on a network's file system or
+	// another's; in Budget mode, where DiskRead and DiskWrite are less than it takes.
+	SlowDisk func(*SlowDiskError)
+
 	// Unnoted, if not nil, is told an error when it cannot be noted how far a sector is, so that what is
 	// labelled from then on is made again if the job ends before its time, and nil when it is noted
 	// again. The job goes on, and tries it each time. It is called by several goroutines, of one

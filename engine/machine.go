@@ -45,19 +45,27 @@ func (e *SpaceError) Error() string {
 // before any work: memory, in the ways that Alloc of hugepages would refuse it, the right to make
 // files in the sectors' cache dirs, and space
 // for the layers' files and others that the caller writes, on each file system. Its errors
-// are *SpaceErrors, *ConfigErrors and those of hugepages.Check.
+// are *SpaceErrors, *ConfigErrors and those of hugepages.Check. What merely makes the job slow it tells
+// Config.SlowDisk.
 //
 // Scratch files count where a job cannot go without: in Budget mode.
 func (r *Resolved) CheckMachine(others ...File) error {
+	r.tellSlowDisk()
 	return errors.Join(r.checkMemory(), r.checkRights(), checkSpace(append(r.files(), others...)))
 }
 
-// checkRights checks whether files may be made in the cache dirs.
+// checkRights checks whether files may be made in the cache dirs and the work dirs.
 func (r *Resolved) checkRights() error {
 	var errs []error
 	for i, s := range r.c.Sectors {
-		if err := linux.MayCreate(s.CacheDir); err != nil {
-			errs = append(errs, &ConfigError{fmt.Sprintf("cache dir of sector %d", i), fmt.Sprintf("no file can be made there: %v", err)})
+		check := func(role, dir string) {
+			if err := linux.MayCreate(dir); err != nil {
+				errs = append(errs, &ConfigError{fmt.Sprintf("%s of sector %d", role, i), fmt.Sprintf("no file can be made there: %v", err)})
+			}
+		}
+		check("cache dir", s.CacheDir)
+		if s.WorkDir != "" {
+			check("work dir", s.WorkDir)
 		}
 	}
 	return errors.Join(errs...)

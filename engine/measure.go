@@ -80,6 +80,7 @@ func (r *Resolved) Measure(ctx context.Context, window time.Duration) (m Measure
 	if window <= 0 {
 		return m, &ConfigError{"window", fmt.Sprintf("%v, want more than nothing", window)}
 	}
+	r.tellSlowDisk()
 	j, err := newJob(r)
 	if err != nil {
 		return m, err

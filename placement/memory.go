@@ -28,14 +28,14 @@ func (m MemoryMode) String() string {
 	return fmt.Sprintf("MemoryMode(%d)", int(m))
 }
 
-// ParseMemoryMode reads "two-layers" or "one-layer". The error is a *RequestError.
+// ParseMemoryMode reads a memory mode by its name. The error is a *RequestError.
 func ParseMemoryMode(text string) (MemoryMode, error) {
-	for _, m := range []MemoryMode{TwoLayers, OneLayer} {
+	for _, m := range []MemoryMode{TwoLayers, OneLayer, Budget} {
 		if text == m.String() {
 			return m, nil
 		}
 	}
-	return 0, &RequestError{"memory mode", fmt.Sprintf("%q", text), "two-layers or one-layer"}
+	return 0, &RequestError{"memory mode", fmt.Sprintf("%q", text), "two-layers, one-layer or budget"}
 }
 
 // InMemory is how much of a sector is in memory if its layers have the size layer, in nodes

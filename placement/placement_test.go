@@ -520,13 +520,13 @@ func TestParsePolicy(t *testing.T) {
 			t.Errorf("%q: %v, want %q", text, err, says)
 		}
 	}
-	for _, mode := range []placement.MemoryMode{placement.TwoLayers, placement.OneLayer} {
+	for _, mode := range []placement.MemoryMode{placement.TwoLayers, placement.OneLayer, placement.Budget} {
 		if got, err := placement.ParseMemoryMode(mode.String()); got != mode || err != nil {
 			t.Errorf("%v: %v, %v", mode, got, err)
 		}
 	}
 	var e *placement.RequestError
-	if _, err := placement.ParseMemoryMode("no-layer"); !errors.As(err, &e) || !strings.Contains(err.Error(), `"no-layer", want two-layers or one-layer`) {
+	if _, err := placement.ParseMemoryMode("no-layer"); !errors.As(err, &e) || !strings.Contains(err.Error(), `"no-layer", want two-layers, one-layer or budget`) {
 		t.Error(err)
 	}
 }

@@ -103,6 +103,7 @@ func (h *Hold) run(ctx context.Context, c engine.Config, p *seal.Progress, measu
 		}
 		h.m.note(Note{Kind: kind, Job: h.job.Name, Err: err})
 	}
+	c.SlowDisk = func(err *engine.SlowDiskError) { h.m.note(Note{Kind: NoteSlowDisk, Job: h.job.Name, Err: err}) }
 	c.Unnoted = func(_ int, err error) {
 		kind := NoteUnnoted
 		if err == nil {

@@ -384,6 +384,7 @@ const (
 	NoteUnnoted                     // how far a sector is cannot be noted: what is labelled from now on is lost if the job ends
 	NoteNoted                       // it is noted again; there is no Err
 	NoteCoreLeftOut                 // a core computed wrong when it was tested: no job of this machine gets it any more
+	NoteSlowDisk                    // a job may wait for its disk: an *engine.SlowDiskError
 )
 
 func (n Note) String() string {
@@ -412,6 +413,8 @@ func (n Note) String() string {
 		return "layers lie in huge page files: " + hugepages.FilesText(n.Files)
 	case NoteCoreLeftOut:
 		return fmt.Sprintf("a core is left out: %v", n.Err)
+	case NoteSlowDisk:
+		return fmt.Sprintf("it may be slow: %v", n.Err)
 	case NoteNotInFiles:
 		return fmt.Sprintf("layers lie in no huge page files: %v", n.Err)
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sdr-engine/sdr/cmd/sdrbench/internal/view"
+	"github.com/sdr-engine/sdr/engine"
 	"github.com/sdr-engine/sdr/internal/input"
 	"github.com/sdr-engine/sdr/internal/words"
 	"github.com/sdr-engine/sdr/placement"
@@ -25,6 +26,8 @@ type planFlags struct {
 	purpose string
 	profile string
 	compare bool
+	way     engine.MemoryWay
+	disk    view.Rates
 
 	choose bool // the plan, as far as open
 	open   open
@@ -58,14 +61,23 @@ each limit: how many more sectors a day there would be without it. With --sector
 and --for, what no flag says is chosen for so many; with --sectors alone, it is
 one sector on each hasher, with two layers in memory.
 
+With --memory, what is in memory of each sector is what it lets be, as in jobs with the
+same --memory: two layers, or one, or neither, in budget mode. Then the plan says how
+much each job is to have, in how many segments of a layer parents are got from the disk
+and by which way, what that asks of the disk at full speed, how much it writes for a
+sector, and how many other cores it keeps at work. --disk-read and --disk-write say
+what the disk gives in a second: then the plan says what that allows, and compares all
+memory modes by it. Without them budget mode is chosen only where nothing else fits.
+
 Times come from the cycles of the kernels that the machine's CPU features allow, and a
 clock: both from a profile that tune wrote on this machine, or else from what was
 measured on CPUs of the same design (AMD Zen 3, 4 and 5, Intel Emerald Rapids), or
 else typical cycles at 3 GHz. The plan says which. They compare plans; what a
-machine does is for bench to say. One layer in memory counts 5 % more. A producer
-that has several hashers counts with 450 cycles for a node's parents, and for each
-hasher 350 and 330 more for each lane; where that is more than a hasher takes, the
-hashers wait for it.
+machine does is for bench to say. One layer in memory counts 5 % more, budget mode
+15 %, and of other cores some 2,000 cycles for each label. The disk is counted as if it
+read and wrote in turn. A producer that has several hashers counts with 450 cycles for
+a node's parents, and for each hasher 350 and 330 more for each lane; where that is
+more than a hasher takes, the hashers wait for it.
 
 --compare shows two other layouts on the same machine, by these facts. One sector on
 a group of four cores of one core complex, three of them for parents, with two layers
@@ -85,6 +97,8 @@ Exit codes: 0 all fit, 1 not all that were asked for fit, 2 wrong usage.`,
 		Example: `  sdrbench plan --proof StackedDrg32GiBV1_1
   sdrbench plan --sectors max --proof StackedDrg32GiBV1_1
   sdrbench plan --sectors 14 --proof StackedDrg32GiBV1_1 --memory 1.5TiB --policy pack
+  sdrbench plan --sectors 1 --proof StackedDrg32GiBV1_1 --memory 8GiB
+  sdrbench plan --proof StackedDrg32GiBV1_1 --disk-read 6GiB --disk-write 4GiB
   sdrbench plan --sectors max --proof StackedDrg32GiBV1_1 --root machine.txt --json`,
 		Args: cobra.NoArgs,
 	}
@@ -99,7 +113,9 @@ Exit codes: 0 all fit, 1 not all that were asked for fit, 2 wrong usage.`,
 	flags.BoolVar(&f.compare, "compare", false, "show what other engines' layouts would take on this machine")
 	profileFlag(cmd, &f.profile, "`FILE` that tune wrote on this machine, with its kernels' cycles, or none")
 	proofFlag(cmd, &f.proof, "registered seal proof")
-	flagVar(cmd, &f.Budget, "memory", "SIZE", "memory for all jobs together, like 256GiB (default: all there is)", parseBudget)
+	flagVar(cmd, &f.Budget, "memory", "SIZE", "memory for all jobs together, like 256GiB: less than two layers of each sector take needs a scratch file (default: all there is)", parseBudget)
+	diskFlags(cmd, &f.disk)
+	flagVar(cmd, &f.way, "memory-way", "WAY", "how budget mode gets parents that are not in memory: forward, passes, or auto (default auto)", engine.ParseMemoryWay)
 	memoryNodesFlag(cmd, &f.MemoryNodes)
 	flagVar(cmd, &f.policy, "policy", "POLICY", "spread, pack or a list of CPUs like 0-3,8 (default spread)", func(text string) (v policyValue, err error) {
 		v.policy, v.only, err = placement.ParsePolicy(text)
@@ -109,7 +125,7 @@ Exit codes: 0 all fit, 1 not all that were asked for fit, 2 wrong usage.`,
 	flagVar(cmd, &f.Producers, "producers", "N", "CPUs that produce parents for each hashing core (default 1, or fewer where there is no room for it)", input.NumberFrom(0, topology.MaxCPUs))
 	flagVar(cmd, &f.HashersPerProducer, "hashers-per-producer", "N", "hashers of a core complex that share one producer's core; their SMT siblings idle (default 1)", parseNumber)
 	flagVar(cmd, &f.SMT, "smt", "USE", "what SMT siblings do: produce or idle (default produce)", placement.ParseSMTUse)
-	flagVar(cmd, &f.Mode, "memory-mode", "MODE", "two-layers or one-layer of each sector in memory (default two-layers)", placement.ParseMemoryMode)
+	flagVar(cmd, &f.Mode, "memory-mode", "MODE", "what of a sector is in memory: two-layers, one-layer, or budget, what --memory lets be (default what --memory lets be, otherwise two-layers)", placement.ParseMemoryMode)
 	flagVar(cmd, &f.PageSize, "pages", "SIZE", "pages for layers: any, ordinary, or the size of huge pages, like 1GiB (default any)", parsePages)
 	flags.StringVar(&f.root, "root", f.root, "plan for the machine of this `DIR`, which holds its sys and proc, or of a dump file")
 	a.lockDirFlag(cmd, &f.lockDir)
@@ -144,6 +160,19 @@ func parseBudget(text string) (uint64, error) {
 		err = fmt.Errorf("%q is no memory at all", text)
 	}
 	return n, err
+}
+
+// diskFlags are what the disk gives.
+func diskFlags(cmd *cobra.Command, to *view.Rates) {
+	parse := func(text string) (float64, error) {
+		n, err := parseBytes(text)
+		if err == nil && n == 0 {
+			err = fmt.Errorf("%q is nothing at all", text)
+		}
+		return float64(n), err
+	}
+	flagVar(cmd, &to.Read, "disk-read", "SIZE", "what the disk reads in a second, like 3GiB (default: not known, or as much as --disk-write)", parse)
+	flagVar(cmd, &to.Written, "disk-write", "SIZE", "what the disk writes in a second, like 2GiB (default: not known, or as much as --disk-read)", parse)
 }
 
 func parsePages(text string) (uint64, error) {
@@ -189,13 +218,29 @@ func (a *app) runPlan(ctx context.Context, f planFlags) error {
 		}
 		speed = speedOf(m, profile)
 	}
-	best := view.Best{Purpose: f.purpose, Cycles: speed.source, Hz: speed.hz}
-	if f.choose {
-		if best.Choices, err = choices(m, reserved, f.proof, q, f.open, f.purpose, speed); err != nil {
+	best := view.Best{Purpose: f.purpose, Cycles: speed.source, Hz: speed.hz, Gives: f.disk}
+	c := &chooser{planModel: newPlanModel(m, reserved, f.proof, q, speed, f.disk), m: m, reserved: reserved, way: f.way, purpose: f.purpose}
+	if !f.choose && f.open.mode && q.Budget > 0 {
+		q.Mode = modeFor(q)
+	}
+	if !f.choose {
+		f.open = open{} // but for the size of a sector's part in budget mode
+	}
+	if f.choose || q.Mode == placement.Budget {
+		if best.Choices, err = c.choices(q, f.open); err != nil {
 			return usageError{err}
 		}
+		best.LeftOut = c.leftOut
+		if best.Choices[0].Bound == view.BoundDisk {
+			if best.Faster, err = c.withoutDisk(q, f.open); err != nil {
+				return usageError{err}
+			}
+		}
 		c := best.Choices[0]
-		q.Lanes, q.Mode, q.Producers, q.HashersPerProducer = c.Lanes, c.Mode, c.Producers, c.HashersPerProducer
+		q.Lanes, q.Mode, q.Producers, q.HashersPerProducer, q.SectorBudget = c.Lanes, c.Mode, c.Producers, c.HashersPerProducer, c.SectorBudget
+		if q.Mode == placement.Budget && q.Sectors == placement.Max && c.Sectors > 0 {
+			q.Sectors = c.Sectors // more would gain nothing
+		}
 	}
 	p, err := placement.New(m, reserved, q)
 	if err != nil {
@@ -207,7 +252,11 @@ func (a *app) runPlan(ctx context.Context, f planFlags) error {
 		}
 	}
 	if f.json {
-		err = a.printJSON(newPlanJSON(m, f.proof, p, held, best))
+		out := newPlanJSON(m, f.proof, p, held, best)
+		if f.Sectors == placement.Max {
+			out.Asked = nil // though a number was chosen
+		}
+		err = a.printJSON(out)
 	} else {
 		err = a.printText("%s", view.Plan(m, f.proof, p, held, best))
 	}
@@ -227,145 +276,4 @@ func (e *noFitError) Error() string {
 		return "planning: not even one sector fits"
 	}
 	return fmt.Sprintf("planning: %s asked for, there is room for %d", words.Count(e.asked, "sector"), e.fit)
-}
-
-// planJSON is a contract with scripts. Lists are never null; nodes are named by the
-// kernel's numbers, core complexes by their positions in what topo prints.
-type planJSON struct {
-	Model        string           `json:"model"`
-	Proof        string           `json:"proof"`
-	Asked        *int             `json:"asked"` // null for as many as fit
-	Sectors      int              `json:"sectors"`
-	Max          int              `json:"max"`
-	Fits         bool             `json:"fits"`
-	Policy       string           `json:"policy"`
-	CPUs         []topology.CPU   `json:"policy_cpus"` // of the policy "list"
-	Lanes        int              `json:"lanes"`
-	Producers    int              `json:"producers"`
-	Sharing      int              `json:"hashers_per_producer"`
-	MemoryMode   string           `json:"memory_mode"`
-	Budget       *uint64          `json:"memory_budget"` // bytes, null for none
-	SectorMemory uint64           `json:"sector_memory"` // bytes
-	JobOverhead  uint64           `json:"job_overhead"`  // bytes
-	Memory       uint64           `json:"memory"`        // bytes
-	MemoryNodes  string           `json:"memory_nodes"`  // dram, all, or a list
-	LeftOut      []planLeftOut    `json:"memory_left_out"`
-	Jobs         []planJob        `json:"jobs"`
-	Limits       []planLimit      `json:"limits"`
-	Helps        []planHelp       `json:"helps"`
-	Choices      []planChoice     `json:"choices"` // the best first, and the second best; none if nothing was to be chosen
-	For          string           `json:"for"`
-	Cycles       string           `json:"cycles"` // whose they are: typical, facts of a CPU and where those are, or measured and where that is
-	Hz           float64          `json:"hz"`     // of the cores that times are for
-	Others       []planOther      `json:"other_layouts"`
-	Held         []reserve.Holder `json:"held"`
-	Degraded     []string         `json:"degraded"`
-}
-
-type planJob struct {
-	Sectors   int                 `json:"sectors"`
-	Hasher    topology.CPU        `json:"hasher"`
-	Kind      string              `json:"core_kind"`
-	Producers []topology.CPU      `json:"producers"`
-	Cores     []topology.CPU      `json:"cores"` // each by its lowest CPU
-	Complex   int                 `json:"core_complex"`
-	NUMANode  topology.NUMANodeID `json:"numa_node"`
-	Memory    []planShare         `json:"memory"`
-}
-
-type planShare struct {
-	NUMANode topology.NUMANodeID `json:"numa_node"`
-	PageSize uint64              `json:"page_size"` // 0 for ordinary memory
-	Bytes    uint64              `json:"bytes"`
-	Distance int                 `json:"distance"`
-}
-
-type planLimit struct {
-	Kind     placement.LimitKind  `json:"kind"`
-	NUMANode *topology.NUMANodeID `json:"numa_node"` // null unless memory of one node is meant
-	PageSize uint64               `json:"page_size"`
-	Text     string               `json:"text"`
-	Sectors  int                  `json:"sectors_without"`         // that would fit without it
-	PerDay   *float64             `json:"sectors_per_day_without"` // null where nothing was chosen, or nothing else limits
-}
-
-type planChoice struct {
-	Lanes     int     `json:"lanes"`
-	Kernel    string  `json:"kernel"`
-	Mode      string  `json:"memory_mode"`
-	Producers int     `json:"producers"`
-	Sharing   int     `json:"hashers_per_producer"`
-	Sectors   int     `json:"sectors"`
-	Hours     float64 `json:"hours"` // at that clock, as per day
-	PerDay    float64 `json:"sectors_per_day"`
-}
-
-type planOther struct {
-	Name    string  `json:"name"`
-	Sectors int     `json:"sectors"`
-	Cores   int     `json:"cores"`
-	Memory  uint64  `json:"memory"` // bytes
-	PerDay  float64 `json:"sectors_per_day"`
-}
-
-// A planLeftOut is a NUMA node whose memory this process could use, and the plan does not.
-type planLeftOut struct {
-	NUMANode topology.NUMANodeID `json:"numa_node"`
-	Kind     string              `json:"memory_kind"`
-	Total    uint64              `json:"memory_total"` // bytes
-	Free     uint64              `json:"memory_free"`
-}
-
-type planHelp struct {
-	Sectors int    `json:"sectors"`
-	Text    string `json:"text"`
-}
-
-func newPlanJSON(m *topology.Machine, proof porep.SealProof, p *placement.Plan, held []reserve.Holder, best view.Best) *planJSON {
-	q := p.Request
-	out := &planJSON{
-		Model: m.Model(), Proof: proof.String(),
-		Sectors: p.Sectors, Max: p.Max, Fits: p.Fits(),
-		Policy: q.Policy.String(), CPUs: q.Only.Slice(), Lanes: q.Lanes, Producers: q.Producers, Sharing: q.HashersPerProducer, MemoryMode: q.Mode.String(),
-		SectorMemory: p.SectorMemory, JobOverhead: q.JobOverhead(), Memory: p.Memory,
-		MemoryNodes: q.MemoryNodes.String(), LeftOut: []planLeftOut{},
-		Jobs: []planJob{}, Limits: []planLimit{}, Helps: []planHelp{}, Choices: []planChoice{}, Others: []planOther{}, For: best.Purpose, Cycles: best.Cycles, Hz: best.Hz,
-		Held: append([]reserve.Holder{}, held...), Degraded: append([]string{}, m.Degraded()...),
-	}
-	if q.Sectors != placement.Max {
-		out.Asked = &q.Sectors
-	}
-	if q.Budget > 0 {
-		out.Budget = &q.Budget
-	}
-	for _, j := range p.Jobs {
-		job := planJob{j.Sectors, j.Hasher, j.Kind.String(), append([]topology.CPU{}, j.Producers...), j.Cores, int(j.Complex), j.NUMANode, nil}
-		for _, s := range j.Memory {
-			job.Memory = append(job.Memory, planShare{s.Pool.NUMANode, s.Pool.PageSize, s.Bytes, s.Distance})
-		}
-		out.Jobs = append(out.Jobs, job)
-	}
-	for _, n := range m.LeftOut(q.MemoryNodes) {
-		out.LeftOut = append(out.LeftOut, planLeftOut{n.ID, n.MemoryKind.String(), n.MemoryTotal, n.MemoryFree})
-	}
-	for _, l := range p.Limits {
-		limit := planLimit{Kind: l.Kind, PageSize: l.Pool.PageSize, Text: l.Text, Sectors: l.Sectors}
-		if perDay, ok := best.Without(l); ok {
-			limit.PerDay = &perDay
-		}
-		if l.OfNode {
-			limit.NUMANode = &l.Pool.NUMANode
-		}
-		out.Limits = append(out.Limits, limit)
-	}
-	for _, c := range best.Choices[:min(2, len(best.Choices))] {
-		out.Choices = append(out.Choices, planChoice{c.Lanes, c.Kernel, c.Mode.String(), c.Producers, c.HashersPerProducer, c.Sectors, c.Hours, c.PerDay()})
-	}
-	for _, o := range best.Others {
-		out.Others = append(out.Others, planOther(o))
-	}
-	for _, h := range p.Helps {
-		out.Helps = append(out.Helps, planHelp{h.Sectors, h.Text})
-	}
-	return out
 }

@@ -30,7 +30,9 @@ type tuneFlags struct {
 	time    time.Duration
 	sectors []int // none: as many as fit
 
-	perProducer []int // none: what is worth trying
+	perProducer []int  // none: what is worth trying
+	memory      uint64 // 0: two layers of each sector
+	way         engine.MemoryWay
 	profile     string
 	lockDir     string
 	json        bool
@@ -54,7 +56,9 @@ a percent stays as it is by default.
 
 Each measurement labels a part of layer 2 with the memory, the graph, the parents and
 the writing to files of a whole sector, two layers of it in memory, and a sample
-of the labels is checked.
+of the labels is checked. With --memory, what is in memory is what it lets be, as in
+jobs with the same --memory: one layer, or neither, by way of a scratch file in --dir.
+The profile does not say how much memory that was.
 
 It prints the best for latency (one sector) and for throughput (labels a second of
 all sectors together), and for each what it loses with one thing changed. It writes
@@ -83,6 +87,8 @@ that is there stays.`,
 	flagVar(cmd, &f.time, "time", "TIME", "how long it may take, like 30m (default 5m)", parseWhile)
 	flagVar(cmd, &f.sectors, "sectors", "LIST", "numbers of sectors to find the best throughput of, like 2,16, or max (default max: as many as memory and disk allow)", parseSectorCounts)
 	flagVar(cmd, &f.perProducer, "hashers-per-producer", "LIST", "numbers of hashers that one producer is tried with, like 1,7 (default: 1, powers of two, and all cores of a complex but one)", parseSharing)
+	flagVar(cmd, &f.memory, "memory", "SIZE", "most memory for all sectors of a measurement together, like 8GiB (default: two layers of each)", parseBudget)
+	flagVar(cmd, &f.way, "memory-way", "WAY", "how budget mode gets parents that are not in memory: forward, passes, or auto (default auto)", engine.ParseMemoryWay)
 	profileFlag(cmd, &f.profile, "`FILE` to write, or none")
 	a.lockDirFlag(cmd, &f.lockDir)
 	flags.BoolVar(&f.json, "json", false, "print JSON")

@@ -37,6 +37,7 @@ type engineFlags struct {
 	writing     engine.Writing
 	budget      uint64
 	way         engine.MemoryWay
+	disk        view.Rates
 	limits      bool // a budget alone is a limit, for sectors that wait for each other, and no memory mode
 	memoryNodes topology.MemoryNodes
 	policy      policyFlag
@@ -86,6 +87,7 @@ func (f *engineFlags) add(a *app, cmd *cobra.Command) {
 	flagVar(cmd, &f.mode, "memory-mode", "MODE", "what of a sector is in memory: two-layers, one-layer, or budget, what --memory lets be (default budget with --memory, otherwise two-layers)", engine.ParseMemoryMode)
 	flagVar(cmd, &f.budget, "memory", "SIZE", "memory for all hashers together, like 256GiB: less than two layers of each sector take needs a scratch file, or many times as much read (default: no limit)", parseBudget)
 	flagVar(cmd, &f.way, "memory-way", "WAY", "how budget mode gets parents that are not in memory: forward, by way of a scratch file; passes, which read layers once for each segment; or auto (default auto: passes where there is no room for the scratch file)", engine.ParseMemoryWay)
+	diskFlags(cmd, &f.disk)
 	memoryNodesFlag(cmd, &f.memoryNodes)
 	flagVar(cmd, &f.writing, "writing", "WAY", "the way to the disk: direct, uncached or behind (default direct)", engine.ParseWriting)
 	flagVar(cmd, &f.policy, "policy", "POLICY", "where hashers run: spread, pack, a list of CPUs like 0-3,8, none for wherever, or auto (default auto: spread, if cores can be had)", parsePolicy)
@@ -142,7 +144,7 @@ func parseKernel(name string) (string, error) {
 func (f *engineFlags) options(a *app) (o sealer.Options, err error) {
 	o.Settings = sealer.Settings{
 		Hashers: f.hashers, Staging: f.staging, Producers: f.producers, HashersPerProducer: f.perProducer, Stride: f.stride, Lookahead: f.lookahead,
-		MemoryMode: f.mode, MemoryNodes: f.memoryNodes, Budget: f.budget, MemoryWay: f.way, Writing: f.writing, Policy: f.policy.policy, CPUs: f.policy.only,
+		MemoryMode: f.mode, MemoryNodes: f.memoryNodes, Budget: f.budget, MemoryWay: f.way, DiskRead: uint64(f.disk.Read), DiskWrite: uint64(f.disk.Written), Writing: f.writing, Policy: f.policy.policy, CPUs: f.policy.only,
 	}
 	if f.budget > 0 && !f.limits && !f.changed("memory-mode") {
 		o.MemoryMode = engine.Budget

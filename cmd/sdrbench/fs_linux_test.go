@@ -131,6 +131,8 @@ func TestFullAndReadOnlyFileSystems(t *testing.T) {
 		{"pc1, sealed", "tmpfs:64k", "sealed", pc1, []string{"--cache-dir", cacheDir, "--sealed", "DIR/sealed", "--overwrite"}, room, []string{"sealed 128"}},
 		{"pc1, output", "tmpfs:4k", "other", pc1, []string{"--cache-dir", cacheDir, "--sealed", sealed, "--output", "DIR/p1.json"}, full, []string{"other 128"}},
 		{"sdr, layers", "tmpfs:12m", "", sdr, []string{"--cache-dir", "DIR"}, room, nil},
+		{"sdr, scratch", "tmpfs:40m", "", sdr, []string{"--cache-dir", "DIR", "--memory", "6MiB", "--memory-way", "forward"}, room, nil},
+		{"sdr, read-only scratch", "read-only", "", sdr, []string{"--cache-dir", "DIR", "--memory", "6MiB"}, noRight, nil},
 		{"parents build", "tmpfs:64k", "", append([]string{"parents", "build"}, proof...), []string{"--dir", "DIR"}, full, []string{"LOCK 0"}},
 		{"bench", "tmpfs:64k", "", append([]string{"bench"}, proof...), []string{"--dir", "DIR"}, "64 KiB are free, 1 sector of 8MiB takes 48 MiB", nil},
 
@@ -138,6 +140,7 @@ func TestFullAndReadOnlyFileSystems(t *testing.T) {
 		{"pc1, read-only cache dir", "read-only", "", pc1, []string{"--cache-dir", "DIR", "--sealed", sealed}, noRight, nil},
 		{"pc1, read-only output", "read-only", "", pc1, []string{"--cache-dir", cacheDir, "--sealed", sealed, "--output", "DIR/p1.json"}, readOnly, nil},
 		{"sdr, read-only", "read-only", "", sdr, []string{"--cache-dir", "DIR"}, noRight, nil},
+		{"sdr, read-only work dir", "read-only", "", sdr, []string{"--cache-dir", cacheDir, "--work-dir", "DIR"}, "engine: checking configuration: work dir of sector 0: no file can be made there: ", nil},
 		{"parents build, read-only", "read-only", "", append([]string{"parents", "build"}, proof...), []string{"--dir", "DIR"}, readOnly, nil},
 		{"bench, read-only", "read-only", "", append([]string{"bench"}, proof...), []string{"--dir", "DIR"}, readOnly, nil},
 	} {

@@ -28,8 +28,6 @@ func parseFor(text string) (string, error) {
 	return text, nil
 }
 
-const oneLayerCosts = 1.05 // times as many cycles; see docs/benchmarks.md: 2 to 8 % more
-
 // kernelNeeds are the features, as the kernel of the system names them, that kernels of a kind need
 // of a machine.
 var kernelNeeds = map[string][]string{
@@ -70,10 +68,25 @@ func planKernels(m *topology.Machine, s speed) map[int]planKernel {
 // open is what of a request may be chosen.
 type open struct{ lanes, mode, producers, sharing bool }
 
-// choices are the plans that a request leaves open, the best for a purpose first: how many sectors fit, and
-// how long they take. They are not placed.
-func choices(m *topology.Machine, reserved placement.Reserved, proof porep.SealProof, q placement.Request, open open, purpose string, s speed) ([]view.Choice, error) {
-	kernels := planKernels(m, s)
+// A chooser makes the plans that a request leaves open: how many sectors fit, and how long they take. They are not
+// placed.
+type chooser struct {
+	*planModel
+	m        *topology.Machine
+	reserved placement.Reserved
+	way      engine.MemoryWay
+	purpose  string
+
+	all     []view.Choice
+	leftOut bool                   // Budget mode was not looked at
+	tooFew  *placement.BudgetError // of the smallest that does not do with the budget
+	byLanes map[int][]sized
+}
+
+// choices are the plans, the best for a purpose first. Budget mode is one of them where nothing else fits, or somebody
+// says what the disk gives: what it needs, most disks do not have for as many sectors as fit into memory.
+func (c *chooser) choices(q placement.Request, open open) ([]view.Choice, error) {
+	kernels := planKernels(c.m, c.speed)
 	lanes, modes, producers := []int{q.Lanes}, []placement.MemoryMode{q.Mode}, []int{q.Producers}
 	if open.lanes {
 		lanes = nil
@@ -83,61 +96,204 @@ func choices(m *topology.Machine, reserved placement.Reserved, proof porep.SealP
 			}
 		}
 	}
-	if open.mode {
-		modes = []placement.MemoryMode{placement.TwoLayers, placement.OneLayer}
+	// Budget mode is what a budget lets be: the others where those do.
+	told, fewer := q.Mode == placement.Budget, q.FewerProducers
+	if open.mode || told {
+		modes = []placement.MemoryMode{placement.TwoLayers, placement.OneLayer, placement.Budget}
 	}
 	if open.producers {
 		producers = []int{1, 0}
 	}
 	sharing := []int{max(1, q.HashersPerProducer)}
 	if open.sharing {
-		sharing = q.Sharing(m)
+		sharing = q.Sharing(c.m)
 	}
-	var all []view.Choice
-	var wrong error
-	for _, q.Lanes = range lanes {
-		kernel, ok := kernels[q.Lanes]
-		if !ok { // asked for, whether it can be or not: so many lanes of the one that labels one
-			one := kernels[1]
-			kernel = planKernel{one.name, q.Lanes, one.cycles * float64(q.Lanes)}
+	for _, q.Mode = range modes {
+		if q.Mode == placement.Budget && !told && c.disk == (view.Rates{}) && slices.ContainsFunc(c.all, func(c view.Choice) bool { return c.Sectors > 0 }) {
+			c.leftOut = true
+			continue
 		}
-		for _, q.Mode = range modes {
+		for _, q.Lanes = range lanes {
+			kernel, ok := kernels[q.Lanes]
+			if !ok { // asked for, whether it can be or not: so many lanes of the one that labels one
+				one := kernels[1]
+				kernel = planKernel{one.name, q.Lanes, one.cycles * float64(q.Lanes)}
+			}
 			for _, who := range whoProduces(producers, sharing) {
 				q.Producers, q.HashersPerProducer = who.producers, who.hashers
-				q.FewerProducers = open.producers && q.Producers > 0
-				room, err := placement.Room(m, reserved, q)
-				if smallest := (*placement.BudgetError)(nil); errors.As(err, &smallest) {
-					wrong = cmp.Or(wrong, err)
-					continue
-				} else if err != nil {
+				q.FewerProducers = fewer && q.Producers > 0
+				if err := c.add(q, kernel); err != nil {
 					return nil, err
 				}
-				c := view.Choice{Lanes: q.Lanes, Mode: q.Mode, Producers: q.Producers, HashersPerProducer: q.HashersPerProducer, Kernel: kernel.name, Max: room, Sectors: room}
-				if q.Sectors != placement.Max {
-					c.Sectors = min(room, q.Sectors)
-				}
-				c.Hours = hours(proof, kernel.cycles, s.hz, q, c.Sectors)
-				all = append(all, c)
 			}
 		}
 	}
-	if len(all) == 0 {
-		return nil, wrong
+	if len(c.all) == 0 { // nor does the smallest do with the budget
+		return nil, c.tooFew
 	}
-	slices.SortStableFunc(all, func(a, b view.Choice) int {
-		time, rate := cmp.Compare(a.Hours, b.Hours), -cmp.Compare(a.PerDay(), b.PerDay())
-		if fits := -cmp.Compare(min(a.Sectors, 1), min(b.Sectors, 1)); fits != 0 {
-			return fits
+	slices.SortStableFunc(c.all, func(a, b view.Choice) int { return c.compare(&a, &b, q.Sectors != placement.Max) })
+	return c.all, nil
+}
+
+// withoutDisk is the best choice if the disk bounded none.
+func (c *chooser) withoutDisk(q placement.Request, open open) (*view.Choice, error) {
+	model, other := *c.planModel, *c
+	model.disk = c.disk.Times(1e6) // in the same proportion, so that budget mode goes the same way
+	other.planModel, other.all = &model, nil
+	all, err := other.choices(q, open)
+	if err != nil {
+		return nil, err
+	}
+	return &all[0], nil
+}
+
+// compare puts the better of two choices first; asked says that a number of sectors was.
+func (c *chooser) compare(a, b *view.Choice, asked bool) int {
+	if fits := -cmp.Compare(min(a.Sectors, 1), min(b.Sectors, 1)); fits != 0 {
+		return fits
+	}
+	time, rate := cmp.Compare(a.Hours, b.Hours), -cmp.Compare(a.PerDay(), b.PerDay())
+	if asked { // all of them, if that can be
+		rate = cmp.Or(-cmp.Compare(a.Sectors, b.Sectors), rate)
+	}
+	if c.purpose == forLatency {
+		rate, time = time, rate
+	}
+	return cmp.Or(rate, time, -cmp.Compare(a.SectorBudget, b.SectorBudget))
+}
+
+// add adds what a request with one kernel can be.
+func (c *chooser) add(q placement.Request, kernel planKernel) error {
+	if q.Mode == placement.Budget {
+		return c.addBudgets(q, kernel)
+	}
+	room, err := c.room(q)
+	if err != nil || room < 0 {
+		return err
+	}
+	c.keep(q, c.choice(q, kernel, sized{}, room, room))
+	return nil
+}
+
+// keep adds a choice. What looks as if cores bounded it is bounded by memory where there are cores for more.
+func (c *chooser) keep(q placement.Request, one view.Choice) {
+	if one.Bound == view.BoundCores && one.Max < c.cores(q) {
+		one.Bound = view.BoundMemory
+	}
+	c.all = append(c.all, one)
+}
+
+// room is how many sectors fit; less than none if the budget is too small for one.
+func (c *chooser) room(q placement.Request) (int, error) {
+	room, err := placement.Room(c.m, c.reserved, q)
+	if tooFew := (*placement.BudgetError)(nil); errors.As(err, &tooFew) {
+		if c.tooFew == nil || tooFew.Smallest < c.tooFew.Smallest {
+			c.tooFew = tooFew
 		}
-		if q.Sectors != placement.Max { // all that were asked for, if that can be
-			rate = cmp.Or(-cmp.Compare(a.Sectors, b.Sectors), rate)
+		return -1, nil
+	}
+	return room, err
+}
+
+// choice is one with so many sectors, of those that have room.
+func (c *chooser) choice(q placement.Request, kernel planKernel, s sized, sectors, room int) view.Choice {
+	one := view.Choice{
+		Lanes: q.Lanes, Mode: q.Mode, Producers: q.Producers, HashersPerProducer: q.HashersPerProducer, Kernel: kernel.name, Max: room, Sectors: sectors,
+		SectorBudget: q.SectorBudget, Feed: s.demand.Feed, JobMemory: s.demand.Memory,
+	}
+	if q.Sectors != placement.Max {
+		one.Sectors = min(one.Sectors, q.Sectors)
+	}
+	c.time(&one, kernel.cycles)
+	one.Written = writtenBySector(c.proof, one.Mode, one.Feed)
+	if q.Sectors != placement.Max && one.Sectors == q.Sectors && one.Bound != view.BoundDisk && one.Bound != view.BoundHelpers {
+		one.Bound = view.BoundAsked
+	}
+	return one
+}
+
+// cores is how many sectors there are cores for.
+func (c *chooser) cores(q placement.Request) int {
+	q.Mode, q.SectorSize, q.SectorBudget, q.Budget, q.PageSize = placement.Budget, porep.NodeSize, 1, 0, placement.AnyPages
+	q.Sectors = placement.Max
+	n, err := placement.Room(c.m, placement.Reserved{Cores: c.reserved.Cores}, q)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// modeFor is the memory mode that jobs have which are told a budget alone: the first that does with it for all sectors that
+// are asked for, or for one.
+func modeFor(q placement.Request) placement.MemoryMode {
+	sectors := max(1, q.Sectors)
+	jobs := (sectors + q.Lanes - 1) / q.Lanes
+	for _, m := range []placement.MemoryMode{placement.TwoLayers, placement.OneLayer} {
+		if uint64(sectors)*m.InMemory(q.SectorSize)+uint64(jobs)*m.Overhead(q.SectorSize, q.Lanes) <= q.Budget {
+			return m
 		}
-		if purpose == forLatency {
-			return cmp.Or(time, rate)
+	}
+	return placement.Budget
+}
+
+// A sized is a size of a sector's part of the memory, and what a hasher asks for that has so much for each lane.
+type sized struct {
+	sectorBudget uint64
+	demand       engine.Demand
+}
+
+// sizes are those that are tried with so many lanes, ascending.
+func (c *chooser) sizes(q placement.Request) []sized {
+	if all, ok := c.byLanes[q.Lanes]; ok {
+		return all
+	}
+	config := engine.Config{Proof: c.proof, MemoryMode: engine.Budget, Budget: 1, MemoryWay: c.way, Producers: q.Producers, DiskRead: uint64(c.disk.Read), DiskWrite: uint64(c.disk.Written)}
+	lanes := uint64(q.Lanes)
+	var all []sized
+	for _, n := range budgetSizes((config.Demand(q.Lanes).Memory+lanes-1)/lanes, placement.OneLayer.InMemory(q.SectorSize)) {
+		config.Budget = n * lanes
+		if d := config.Demand(q.Lanes); d.Mode == engine.Budget && d.Memory <= config.Budget {
+			all = append(all, sized{n, d})
 		}
-		return cmp.Or(rate, time)
-	})
-	return all, nil
+	}
+	if c.byLanes == nil {
+		c.byLanes = map[int][]sized{}
+	}
+	c.byLanes[q.Lanes] = all
+	return all
+}
+
+// addBudgets adds the best of all sizes of a sector's part of the memory and, if none is asked for, numbers of
+// sectors: more of them than the disk can feed take longer and gain nothing.
+func (c *chooser) addBudgets(q placement.Request, kernel planKernel) error {
+	var best *view.Choice
+	for _, s := range c.sizes(q) {
+		q.SectorBudget = s.sectorBudget
+		room, err := c.room(q)
+		if err != nil {
+			return err
+		}
+		if room < 0 {
+			break // nor do larger ones do with the budget
+		}
+		fewest := room
+		if q.Sectors == placement.Max {
+			fewest = min(room, q.Lanes)
+		}
+		for n := fewest; ; n = min(n+q.Lanes, room) {
+			one := c.choice(q, kernel, s, n, room)
+			if best == nil || c.compare(&one, best, q.Sectors != placement.Max) < 0 {
+				best = &one
+			}
+			if n == room {
+				break
+			}
+		}
+	}
+	if best != nil {
+		c.keep(q, *best)
+	}
+	return nil
 }
 
 // A producing is how many producers a hasher has, and how many hashers a producer.
@@ -153,27 +309,6 @@ func whoProduces(producers, hashers []int) (all []producing) {
 		}
 	}
 	return all
-}
-
-// hours is how long a plan's sectors take, all at the same time. Producers without a CPU of their own take
-// from the hashers': parents are worked out once for all. A producer that has more hashers than it can
-// feed holds them up.
-func hours(proof porep.SealProof, cycles, hz float64, q placement.Request, sectors int) float64 {
-	if q.Producers > 0 && q.HashersPerProducer > 1 {
-		cycles = max(cycles, engine.ParentsCycles+float64(q.HashersPerProducer)*engine.StagingCycles(q.Lanes))
-	}
-	if q.Mode == placement.OneLayer {
-		cycles *= oneLayerCosts
-	}
-	if jobs := (sectors + q.Lanes - 1) / q.Lanes; q.Producers == 0 && jobs > 0 {
-		cycles += engine.ParentsCycles / float64(jobs)
-	}
-	return cycles * labels(proof) / hz / 3600
-}
-
-// labels are a sector's.
-func labels(proof porep.SealProof) float64 {
-	return float64(proof.SectorSize()) / porep.NodeSize * float64(proof.Layers())
 }
 
 // Of other engines: cycles a label of rust-fil-proofs' multicore SDR, 0.96 million a second on AMD Zen 4 at 3.69 GHz
@@ -202,20 +337,7 @@ func others(m *topology.Machine, reserved placement.Reserved, proof porep.SealPr
 		Name: "a sector on four cores of a core complex", Sectors: p.Sectors, Cores: 4 * p.Sectors, Memory: p.Memory,
 		PerDay: float64(p.Sectors) * day * s.hz / referenceCycles / labels(proof),
 	}
-	held := map[topology.CPU]bool{}
-	for _, cpu := range reserved.Cores {
-		held[cpu] = true
-	}
-	cores := 0
-	for _, core := range m.Cores() {
-		number, _ := m.CoreNumber(core.CPUs[0])
-		usable := func(cpu topology.CPU) bool {
-			return m.Allowed().Contains(cpu) && (q.Policy != placement.List || q.Only.Contains(cpu))
-		}
-		if !held[number] && slices.ContainsFunc(core.CPUs, usable) {
-			cores++
-		}
-	}
+	cores := len(freeCPUs(m, reserved, q))
 	pairs := view.Other{Name: "pairs: two on each CPU of half of the cores", Sectors: cores / 2 * 4, Cores: cores / 2 * 2}
 	pairs.PerDay = float64(pairs.Cores) * pairsRate * day / labels(proof)
 	return []view.Other{groups, pairs}, nil

@@ -7,8 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sdr-engine/sdr/cmd/sdrbench/internal/view"
 	"github.com/sdr-engine/sdr/engine"
-	"github.com/sdr-engine/sdr/placement"
 	"github.com/sdr-engine/sdr/porep"
 )
 
@@ -79,8 +79,10 @@ func TestCPUFacts(t *testing.T) {
 // feed them does not.
 func TestHoursOfSharedProducers(t *testing.T) {
 	at := func(hashers int) float64 {
-		q := placement.Request{Lanes: 1, Producers: 1, HashersPerProducer: hashers}
-		return hours(porep.StackedDrg32GiBV1_1, 2600, 3e9, q, 4)
+		m := planModel{proof: porep.StackedDrg32GiBV1_1, speed: speed{hz: 3e9}}
+		c := view.Choice{Lanes: 1, Producers: 1, HashersPerProducer: hashers, Sectors: 4}
+		m.time(&c, 2600)
+		return c.Hours
 	}
 	if at(1) != at(2) || at(3) != at(2) || at(4) <= at(3) || at(7) <= at(4) {
 		t.Errorf("hours with 1, 2, 3, 4 and 7 hashers: %.2f, %.2f, %.2f, %.2f, %.2f", at(1), at(2), at(3), at(4), at(7))

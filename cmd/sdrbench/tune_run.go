@@ -114,6 +114,9 @@ func (t *tuning) space() (tune.Space, error) {
 		Policies:  []placement.Policy{placement.Spread},
 		Counts:    t.sectors,
 	}
+	if t.memory > 0 {
+		s.Base = t.config(tune.Trial{})
+	}
 	most := 0 // CPUs in a core complex
 	for _, c := range m.Complexes() {
 		most = max(most, c.CPUs.Len())
@@ -157,14 +160,25 @@ func (t *tuning) space() (tune.Space, error) {
 		return s, err
 	}
 	room := func(k *kernels.Kernel, shape tune.Shape) bool {
-		if known && uint64(shape.Sectors) > disk/uint64(t.proof.SectorSize()) {
+		tr := s.Usual(tune.Kernel{Name: k.Name}, shape)
+		each := uint64(t.proof.SectorSize())
+		if t.memory > 0 {
+			c := t.config(tr)
+			feed, _ := c.Feed()
+			each += feed.Scratch
+		}
+		if known && uint64(shape.Sectors) > disk/each {
 			return false
 		}
-		_, err := t.plan(s.Usual(tune.Kernel{Name: k.Name}, shape))
+		_, err := t.plan(tr)
 		return err == nil
 	}
 	cores := t.view.FreeCores()
 	fits := false
+	if t.memory > 0 {
+		t.addNote("with --memory %s: the profile is for jobs that have about as much; how steadily %s takes and gives what budget mode asks of it, longer than %v at a time, is not measured",
+			topology.SizeText(t.memory), t.dir, t.windowOf().Round(time.Millisecond))
+	}
 	for _, k := range kernels.Kernels() {
 		if !k.Usable() {
 			_, err := kernels.ByName(k.Name)
@@ -242,11 +256,20 @@ func (t *tuning) windowOf() time.Duration {
 	return min(max(t.time/200, 20*time.Millisecond), layer, 5*time.Second)
 }
 
+// config is what the engine is told of a trial in budget mode.
+func (t *tuning) config(tr tune.Trial) engine.Config {
+	return engine.Config{Proof: t.proof, Kernel: tr.Kernel, Hashers: tr.Hashers, Sectors: make([]engine.Sector, tr.Sectors), MemoryMode: engine.Budget, Budget: t.memory, MemoryWay: t.way}
+}
+
 // trialSettings are a trial's.
-func trialSettings(tr tune.Trial) sealer.Settings {
+func (t *tuning) trialSettings(tr tune.Trial) sealer.Settings {
 	s := sealer.Settings{
+		Budget: t.memory, MemoryWay: t.way,
 		Kernel: tr.Kernel, Hashers: tr.Hashers, Staging: tr.Staging, Producers: tr.Producers, HashersPerProducer: tr.HashersPerProducer, Stride: tr.Stride, Lookahead: tr.Lookahead,
 		SMT: tr.SMT, Policy: sealer.PolicySpread,
+	}
+	if t.memory > 0 {
+		s.MemoryMode = engine.Budget
 	}
 	if tr.Policy == placement.Pack {
 		s.Policy = sealer.PolicyPack
@@ -259,7 +282,12 @@ func trialSettings(tr tune.Trial) sealer.Settings {
 
 // plan is where a trial's hashers run.
 func (t *tuning) plan(tr tune.Trial) (*placement.Plan, error) {
-	return t.view.Plan(t.proof, tr.Sectors, trialSettings(tr))
+	if t.memory > 0 {
+		if err := t.config(tr).CheckSettings(tr.Sectors); err != nil {
+			return nil, err
+		}
+	}
+	return t.view.Plan(t.proof, tr.Sectors, t.trialSettings(tr))
 }
 
 // withoutLocks tells why tune goes on without locks, once.
@@ -276,15 +304,16 @@ func (t *tuning) measure(ctx context.Context, tr tune.Trial, window time.Duratio
 	if _, err := t.plan(tr); err != nil {
 		return r, fmt.Errorf("%w: %w", tune.ErrCannot, err)
 	}
-	s := trialSettings(tr)
+	s := t.trialSettings(tr)
 	m, err := t.cores.MeasureWith(ctx, t.proof, t.made[:tr.Sectors], s, window)
 	var refused *hugepages.AllocError
 	var limit *hugepages.LimitError
 	var wrong *engine.LabelError
+	var config *engine.ConfigError
 	switch {
 	case err != nil && ctx.Err() != nil && !errors.As(err, &wrong):
 		return r, context.Cause(ctx)
-	case errors.As(err, &refused), errors.As(err, &limit):
+	case errors.As(err, &refused), errors.As(err, &limit), t.memory > 0 && errors.As(err, &config):
 		return r, fmt.Errorf("%w: %w", tune.ErrCannot, err)
 	case err != nil:
 		return r, fmt.Errorf("measuring %v: %w", tr, err)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/sdr-engine/sdr/cmd/sdrbench/internal/view"
 	"github.com/sdr-engine/sdr/internal/testkit"
+	kernels "github.com/sdr-engine/sdr/sha256"
 )
 
 func TestParseSectorCounts(t *testing.T) {
@@ -50,6 +51,32 @@ func TestTuneBadFlags(t *testing.T) {
 		if r.exit != c.exit || !strings.Contains(r.stderr, c.want) || r.stdout != "" {
 			t.Errorf("%q: exit code %d, %s, want %q", c.args, r.exit, r.stderr, c.want)
 		}
+	}
+}
+
+// TestTuneMemory: tune with a budget tries what does with it, and says what the profile is then for; what is too little for
+// anything is refused, with the smallest.
+func TestTuneMemory(t *testing.T) {
+	tune := []string{"tune", "--dry-run", "--proof", "StackedDrg8MiBV1_1", "--dir", t.TempDir(), "--lock-dir", filepath.Join(t.TempDir(), "locks"), "--profile", "none"}
+	var p view.TunePlan
+	if err := json.Unmarshal([]byte(mustRun(t, nil, append(tune, "--memory", "6MiB", "--json")...)), &p); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.ContainsFunc(p.Notes, func(n string) bool { return strings.HasPrefix(n, "with --memory 6 MiB: ") }) {
+		t.Errorf("notes: %q", p.Notes)
+	}
+	shapes := 0
+	for name, all := range p.Choices.Kernels {
+		shapes += len(all)
+		if k, err := kernels.ByName(name); err == nil && k.Lanes >= 16 && len(all) > 0 {
+			t.Errorf("%s in 6 MiB: %v", name, all)
+		}
+	}
+	if shapes == 0 {
+		t.Errorf("nothing is tried: %+v", p)
+	}
+	if r := sdrbench(t, nil, append(tune, "--memory", "64KiB")...); r.exit == 0 || !strings.Contains(r.stderr, "budget") {
+		t.Errorf("64 KiB: exit code %d: %s", r.exit, r.stderr)
 	}
 }
 

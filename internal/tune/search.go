@@ -75,6 +75,8 @@ type Space struct {
 	Policies  []placement.Policy
 	// Counts are the numbers of sectors that throughput is asked for. None: any.
 	Counts []int
+	// Base is what all trials have of a configuration: the engine's other defaults follow from it.
+	Base engine.Config
 }
 
 // The errors of a measurement that the search goes on after.
@@ -254,7 +256,9 @@ func (s *Space) Lanes(kernel string) int {
 
 // Usual is a kernel with the engine's defaults.
 func (s *Space) Usual(k Kernel, shape Shape) Trial {
-	d := (&engine.Config{Kernel: k.Name, Sectors: make([]engine.Sector, 1)}).WithDefaults()
+	c := s.Base
+	c.Kernel, c.Sectors = k.Name, make([]engine.Sector, 1)
+	d := c.WithDefaults()
 	t := Trial{Kernel: k.Name, Staging: d.Staging, Producers: d.Producers, HashersPerProducer: d.HashersPerProducer, Stride: d.Stride, Lookahead: d.Lookahead, Pages: profile.PagesAny}
 	t.set(shape)
 	return t

@@ -15,6 +15,7 @@ import (
 	"github.com/sdr-engine/sdr/hugepages"
 	"github.com/sdr-engine/sdr/internal/profile"
 	"github.com/sdr-engine/sdr/placement"
+	"github.com/sdr-engine/sdr/porep"
 )
 
 // A surface is a made-up machine: how fast each value of each setting is.
@@ -335,5 +336,15 @@ func TestReadingOf(t *testing.T) {
 	m.Hashers[1].Nodes = 0
 	if _, err := ReadingOf(m, 6, 3e9); !errors.Is(err, ErrTimeUp) {
 		t.Errorf("a hasher without a label: %v", err)
+	}
+}
+
+// TestUsual: trials begin with the engine's defaults in the memory mode that they are measured in.
+func TestUsual(t *testing.T) {
+	k := Kernel{Name: "generic/1", Lanes: 1}
+	two := (&Space{}).Usual(k, Shape{Hashers: 1, Sectors: 1})
+	budget := (&Space{Base: engine.Config{Proof: porep.StackedDrg512MiBV1_1, MemoryMode: engine.Budget, Budget: 128 << 20}}).Usual(k, Shape{Hashers: 1, Sectors: 1})
+	if budget.Lookahead <= two.Lookahead || budget.Staging == engine.Producers {
+		t.Errorf("with two layers in memory %v; with less %v", two, budget)
 	}
 }

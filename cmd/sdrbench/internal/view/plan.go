@@ -27,7 +27,11 @@ func Plan(m *topology.Machine, proof porep.SealProof, p *placement.Plan, held []
 		policy = Numbers("CPU", q.Only)
 	}
 	fmt.Fprintf(&b, "%-10s%s\n", "machine", model)
-	fmt.Fprintf(&b, "%-10s%v: %s each in memory (%v), %s a job besides\n", "proof", proof, topology.SizeText(p.SectorMemory), q.Mode, topology.SizeText(q.JobOverhead()))
+	besides := ""
+	if n := q.JobOverhead(); n > 0 {
+		besides = fmt.Sprintf(", %s a job besides", topology.SizeText(n))
+	}
+	fmt.Fprintf(&b, "%-10s%v: %s each in memory (%v)%s\n", "proof", proof, topology.SizeText(p.SectorMemory), q.Mode, besides)
 	fmt.Fprintf(&b, "%-10s%s, %s on each hasher, %s\n", "policy", policy, words.Count(q.Lanes, "sector"), producersText(q.Producers, q.HashersPerProducer))
 	fmt.Fprintf(&b, "%-10s", "result")
 	switch {
@@ -74,6 +78,9 @@ func Plan(m *topology.Machine, proof porep.SealProof, p *placement.Plan, held []
 		}
 		limits = append(limits, l.Text)
 	}
+	if text := best.DiskLimit(); text != "" {
+		limits = append(limits, text)
+	}
 	for _, h := range p.Helps {
 		helps = append(helps, fmt.Sprintf("%s: room for %s", h.Text, words.Count(h.Sectors, "sector")))
 	}
@@ -85,6 +92,7 @@ func Plan(m *topology.Machine, proof porep.SealProof, p *placement.Plan, held []
 	}
 	chosen, others := best.lines()
 	list(fmt.Sprintf("for %s, at %.2f GHz (cycles: %s)", best.Purpose, best.Hz/1e9, best.Cycles), chosen)
+	list("what it asks for", best.asks())
 	list("other layouts", others)
 	list("held by other jobs", holders)
 	list(fmt.Sprintf("memory left out, %s free (--memory-nodes uses it, but for GPUs')", topology.SizeText(outBytes)), out)
