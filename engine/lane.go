@@ -40,7 +40,7 @@ type lane struct {
 // open starts the lane's files, and finds where an earlier job has left off: a batch can go on
 // from multiples of unit nodes. It makes sure that the layer before is what it was when it
 // was made, and remembers its blocks: each is looked at again when it is read.
-func (l *lane) open(ctx context.Context, s Sector, r *Resolved, unit uint64, load func(part bool, labels []byte, node uint64) error) (err error) {
+func (l *lane) open(ctx context.Context, s Sector, r *Resolved, unit uint64, load loader) (err error) {
 	c, block := &r.c, r.shape.block()
 	l.id, l.first = s.ReplicaID, s.First
 	if c.Digests {

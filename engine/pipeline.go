@@ -190,22 +190,29 @@ func (p *pipeline) run(ctx context.Context) {
 	}
 }
 
-// loaderOf puts labels of a lane that are read to prove them where they will be needed, be they of the
-// layer before the batch's first one or a part of that; nil where they are read once more.
-func loaderOf(p *pipeline, lane int) func(part bool, labels []byte, node uint64) error {
-	if p.job.shape.oneLayer != nil || p.job.shape.forward != nil {
-		return nil
-	}
-	var s store
-	s.shape, s.kernel = p.job.shape, p.kernel
-	s.cutLayers(p.regions.layers.Bytes())
-	return func(part bool, labels []byte, node uint64) error {
-		to := s.before(0)
-		if part {
-			to = s.layers[0]
+// A loader puts labels of a lane that are read to prove them where they will be needed. What is nil is
+// read once more, then.
+type loader struct {
+	before func(labels []byte, node uint64) error // of the layer before the batch's first one
+	part   func(labels []byte, node uint64) error // of what there is of the first one
+}
+
+func loaderOf(p *pipeline, lane int) loader {
+	shape, pitch := &p.job.shape, uint64(p.kernel.Pitch())
+	to := func(memory []byte) func(labels []byte, node uint64) error {
+		return func(labels []byte, node uint64) error {
+			return p.kernel.Pack(memory[node*pitch:][:uint64(len(labels)/porep.NodeSize)*pitch], labels, lane)
 		}
-		pitch := uint64(p.kernel.Pitch())
-		return p.kernel.Pack(to[node*pitch:][:uint64(len(labels)/porep.NodeSize)*pitch], labels, lane)
+	}
+	switch memory := p.regions.layers.Bytes(); {
+	case shape.forward != nil: // where labels are sent on from is a file
+		return loader{}
+	case shape.oneLayer != nil: // of a part, far parents are spilled meanwhile
+		return loader{before: to(onelayer.Before(memory, shape.nodes, p.kernel.Pitch()))}
+	default:
+		s := store{shape: *shape, kernel: p.kernel}
+		s.cutLayers(memory)
+		return loader{to(s.before(0)), to(s.layers[0])}
 	}
 }
 

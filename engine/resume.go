@@ -28,10 +28,10 @@ type resuming struct {
 	sector  Sector
 	block   int
 	last    int
-	unit    uint64                                            // nodes: a batch begins at a multiple of it
-	load    func(part bool, labels []byte, node uint64) error // where the hasher needs them; nil: it is done later
-	highest int                                               // layer that is whole, by what the manifest says
-	cached  bool                                              // a layer in the cache dir is gone on from, though layers are made elsewhere
+	unit    uint64 // nodes: a batch begins at a multiple of it
+	load    loader // to where the hasher needs them
+	highest int    // layer that is whole, by what the manifest says
+	cached  bool   // a layer in the cache dir is gone on from, though layers are made elsewhere
 	buffers [][]byte
 }
 
@@ -44,7 +44,7 @@ type proved struct {
 
 // resume looks at what is in the sector's directories, which are locked, and finds the layer and the
 // node that the lane goes on from. What it does not believe it leaves to Create, which removes it.
-func (l *lane) resume(ctx context.Context, s Sector, r *Resolved, unit uint64, load func(part bool, labels []byte, node uint64) error) error {
+func (l *lane) resume(ctx context.Context, s Sector, r *Resolved, unit uint64, load loader) error {
 	c := &r.c
 	l.record = newRecord(l.files, c.Proof, s.ReplicaID)
 	l.record.off = c.Bare
@@ -182,7 +182,7 @@ func (r *resuming) goOn(known manifest.Layer, before *durable.Reader, mark durab
 	if r.before != nil {
 		r.before.Close()
 	}
-	if r.load != nil && known.Number == r.highest {
+	if r.load.before != nil && known.Number == r.highest {
 		r.loaded.before = true
 	}
 	if cached {
@@ -223,10 +223,10 @@ func (r *resuming) read(file *durable.Reader, layer int) (hash manifest.Hash, su
 // loadBefore puts labels where the hasher will need them, if they are of the last layer that a manifest
 // has as finished, or whole: then they need not be read once more.
 func (r *resuming) loadBefore(layer int, b []byte, off int64) error {
-	if r.load == nil || layer != r.highest {
+	if r.load.before == nil || layer != r.highest {
 		return nil
 	}
-	return r.load(false, b, uint64(off)/porep.NodeSize)
+	return r.load.before(b, uint64(off)/porep.NodeSize)
 }
 
 // room are buffers for reading.
@@ -263,8 +263,8 @@ func (r *resuming) part(part manifest.Part, known manifest.Layer) (whole bool, e
 				if whole {
 					return r.loadBefore(part.Number, b, off)
 				}
-				if r.load != nil {
-					return r.load(true, b, uint64(off)/porep.NodeSize)
+				if r.load.part != nil {
+					return r.load.part(b, uint64(off)/porep.NodeSize)
 				}
 				return nil
 			})
@@ -282,7 +282,7 @@ func (r *resuming) part(part manifest.Part, known manifest.Layer) (whole bool, e
 	}
 	if !whole {
 		r.record.setPart(part)
-		r.begin, r.loaded.part = begin, r.load != nil
+		r.begin, r.loaded.part = begin, r.load.part != nil
 		return false, nil
 	}
 	if err := r.files.Dir().Remove(layers.Name(part.Number)); err != nil { // what has the name is not it

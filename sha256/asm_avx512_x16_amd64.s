@@ -6,10 +6,11 @@
 #include "avx512_amd64.h"
 #include "avx512_group_amd64.h"
 
-#define ROUND     CHAINROUND
-#define SOON      ROWSOON
-#define SOONPAIR  PREFETCHPAIR
-#define SOONLINES PREFETCHLINES
+#define ROUND      CHAINROUND
+#define SOON       ROWSOON
+#define SOONPAIR   PREFETCHPAIR
+#define SOONLINES  PREFETCHLINES
+#define BLOCKLINES
 
 // Requires: AVX512F, AVX512BW, AVX
 TEXT block<>(SB), NOSPLIT|NOFRAME, $0-0

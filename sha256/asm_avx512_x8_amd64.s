@@ -6,10 +6,11 @@
 #include "avx512_amd64.h"
 #include "avx512_group_amd64.h"
 
-#define ROUND     CHAINROUND
-#define SOON      ROWSOON
-#define SOONPAIR  PREFETCHPAIR
-#define SOONLINES PREFETCHLINES
+#define ROUND      CHAINROUND
+#define SOON       ROWSOON
+#define SOONPAIR   PREFETCHPAIR
+#define SOONLINES  PREFETCHLINES
+#define BLOCKLINES
 
 // Where a core starts three operations on halves of registers in a cycle and two on whole
 // ones, as Intel's do, a label takes a third more than in a group of 16, and half as many

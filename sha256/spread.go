@@ -21,9 +21,9 @@ func BestSpread() *Kernel {
 const (
 	// SpreadNodes are labelled in one call of a Spread's kernel: their parents' labels fit the first cache.
 	SpreadNodes = 64
-	// soonRows are behind those of SpreadNodes nodes, since a kernel prefetches so far in layer 1,
-	// where it has more time for it than there are labels.
-	soonRows = 37
+	// soonRows are behind those of SpreadNodes nodes, since a kernel prefetches so far: it has a
+	// little more time for it than there are labels.
+	soonRows = 6
 )
 
 // A Spread labels nodes of one sector again, from labels that are all there: nothing waits

@@ -93,7 +93,7 @@ type OtherError struct {
 }
 
 func (e *OtherError) Error() string {
-	return fmt.Sprintf("manifest: going on with %s: it is of replica id %s, proof %v, want replica id %s, proof %v: these are another sector's layers",
+	return fmt.Sprintf("manifest: comparing sectors: %s is of replica id %s, proof %v, want replica id %s, proof %v: these are another sector's layers",
 		e.Path, e.ReplicaID, e.Proof, e.WantID, e.WantProof)
 }
 

@@ -133,7 +133,7 @@ func New(s Surroundings, x *Index, b Batch) *Store {
 		part, mem = mem[:n:n], mem[n:]
 		return part
 	}
-	st.before, st.newest = cut(s.Nodes), cut(s.InMemory)
+	st.before, st.newest = cut(s.Nodes), cut(s.InMemory) // before is where Before says
 	for i := range st.gathered {
 		g := &st.gathered[i]
 		g.labels = cut(uint64(s.farLabels(st.pitch)))
@@ -162,6 +162,12 @@ func (s *Store) Close() {
 
 // Before is the memory of the layer before.
 func (s *Store) Before() []byte { return s.before }
+
+// Before is where in Batch.Labels the memory of the layer before lies.
+func Before(labels []byte, nodes uint64, pitch int) []byte {
+	n := nodes * uint64(pitch)
+	return labels[:n:n]
+}
 
 // Out is where the labels of n nodes go; they are in one span.
 func (s *Store) Out(node uint64, n int) []byte {
