@@ -109,6 +109,9 @@ func TypicalCycles(kernel string) float64 { return typicalCycles[kernel] }
 // Shortest is what TimeKernels makes of passes.
 func Shortest(passes map[string]func() time.Duration) map[string]float64 { return shortest(passes) }
 
+// ThreadClock is what TimeKernels times them by.
+func ThreadClock() func() time.Duration { return threadClock() }
+
 // MostPasses is how often it times each kernel at most.
 const MostPasses = mostPasses
 

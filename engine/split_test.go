@@ -18,6 +18,7 @@ import (
 	"github.com/sdr-engine/sdr/engine"
 	"github.com/sdr-engine/sdr/graph"
 	"github.com/sdr-engine/sdr/hugepages"
+	"github.com/sdr-engine/sdr/internal/linux"
 	"github.com/sdr-engine/sdr/internal/testkit"
 	"github.com/sdr-engine/sdr/porep"
 	kernels "github.com/sdr-engine/sdr/sha256"
@@ -199,6 +200,68 @@ func TestShortest(t *testing.T) {
 	fails := map[string]func() time.Duration{"generic/1": func() time.Duration { return 0 }}
 	if times := engine.Shortest(fails); len(times) != 0 {
 		t.Errorf("a kernel that does not run takes %v", times)
+	}
+}
+
+// TestThreadClock: what a thread waits for is none of its time.
+func TestThreadClock(t *testing.T) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	first, _ := linux.ThreadTime()
+	if second, known := linux.ThreadTime(); !known || second == first {
+		t.Skip("a thread's time is not known here, or not as finely")
+	}
+	const waits = 20 * time.Millisecond
+	clock := engine.ThreadClock()
+	before := clock()
+	time.Sleep(waits)
+	if took := clock() - before; took <= 0 || took >= waits {
+		t.Errorf("a thread that waited for %v had the CPU for %v", waits, took)
+	}
+}
+
+// TestTimedOnBusyCore: on a core that other threads have most of the time, in the middle of nearly
+// every pass, kernels are as fast as on a quiet one by the time that their thread has had.
+func TestTimedOnBusyCore(t *testing.T) {
+	random := rand.New(rand.NewPCG(3, 4))
+	var thread, wall time.Duration
+	timed := func(clock *time.Duration) map[string]float64 {
+		passes := map[string]func() time.Duration{}
+		for _, k := range kernels.Kernels() {
+			takes := time.Duration(engine.TypicalCycles(k.Name))
+			passes[k.Name] = func() time.Duration {
+				began := *clock
+				took := takes + time.Duration(random.Int64N(int64(takes/100)))
+				wall += took
+				if random.Float64() < 0.9 { // comes back to a cache that is somebody else's
+					took += time.Duration(random.Int64N(int64(takes / 10)))
+					wall += time.Duration(random.Int64N(int64(300 * takes)))
+				}
+				thread += took
+				return *clock - began
+			}
+		}
+		return engine.Shortest(passes)
+	}
+	unknown := 0
+	for range 100 {
+		if timed(&wall) == nil {
+			unknown++
+		}
+		times := timed(&thread)
+		if times == nil {
+			t.Fatal("nothing is known of any kernel")
+		}
+		for n := 1; n <= 32; n++ {
+			c := engine.Config{Proof: porep.StackedDrg8MiBV1_1, Sectors: make([]engine.Sector, n), Hashers: 1}
+			want := engine.Kernels(c)
+			if c.Cycles = times; !slices.Equal(engine.Kernels(c), want) {
+				t.Fatalf("%d sectors on %q, want %q", n, engine.Kernels(c), want)
+			}
+		}
+	}
+	if unknown == 0 {
+		t.Error("this core was not busy")
 	}
 }
 
