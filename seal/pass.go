@@ -21,8 +21,9 @@ const (
 	// the padded bytes and the nodes above them stay in a core's second cache until they are
 	// written.
 	pieceBlock porep.PaddedSize = 256 << 10
-	// passMemory is what the goroutines of a pass take at most.
-	passMemory = 96 << 20
+	// passMemory is what the goroutines of a pass take at most, besides what they map: a part of
+	// the file for every 16 of them, and one more.
+	passMemory = 80 << 20
 )
 
 // A pass takes a piece from its source to where it goes in one go. Goroutines, one for each
@@ -209,31 +210,37 @@ type worker struct {
 	reading
 	hasher merkle.Hasher
 	padded []byte // a block
+	zero   bool   // the block is zeros, and not in padded
+}
+
+// pad pads a block unless it is zeros.
+func (w *worker) pad(unpadded []byte) error {
+	if w.zero = allZero(unpadded); w.zero {
+		return nil
+	}
+	if err := fr32.Pad(w.padded, unpadded); err != nil {
+		return fmt.Errorf("seal: padding piece: %w", err)
+	}
+	return nil
 }
 
 // hash reads, pads and hashes a block. Of one that is zeros there is nothing in padded.
 func (w *worker) hash(block int64) (zero bool, err error) {
-	unpadded, zero, err := w.from.read(&w.reading, block)
-	if err != nil {
+	if zero, err = w.from.read(&w.reading, block, w.pad); err != nil {
 		return false, err
 	}
-	zero = zero || allZero(unpadded)
+	zero = zero || w.zero
 	var root porep.Commitment
 	switch {
 	case zero:
 		root, err = merkle.ZeroCommitment(w.block)
+	case w.tree != nil:
+		root, err = w.tree.add(&w.hasher, w.padded, porep.PaddedSize(block)*w.block)
 	default:
-		if err = fr32.Pad(w.padded, unpadded); err != nil {
-			break
-		}
-		if w.tree != nil {
-			root, err = w.tree.add(&w.hasher, w.padded, porep.PaddedSize(block)*w.block)
-		} else {
-			root, err = w.hasher.Root(w.padded)
-		}
+		root, err = w.hasher.Root(w.padded)
 	}
 	if err != nil {
-		return false, fmt.Errorf("seal: padding piece: %w", err)
+		return false, fmt.Errorf("seal: hashing piece: %w", err)
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()

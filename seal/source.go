@@ -19,9 +19,9 @@ type pieceSource interface {
 	// claim returns the number of the next block; ok false is the source's end. What comes in
 	// order is read now.
 	claim(r *reading) (block int64, ok bool, err error)
-	// read returns a block that was claimed, zeros behind the payload, or that it is zeros, and
-	// no bytes.
-	read(r *reading, block int64) (unpadded []byte, zero bool, err error)
+	// read hands a block that was claimed to pad, zeros behind the payload; or says that it is
+	// zeros, and hands over nothing. If pad is called twice, its second time counts.
+	read(r *reading, block int64, pad func(unpadded []byte) error) (zero bool, err error)
 	// end makes sure that the source ends behind the payload.
 	end() error
 	// length is the payload's: as far as it is known, and all of it after end.
@@ -53,6 +53,7 @@ func sourceOf(r io.Reader, p *pass, o passing) pieceSource {
 	if o.fill {
 		file.size = min(file.size, max(0, info.Size()-start))
 	}
+	file.mapping = mappingOf(f, start, file.size, file.block)
 	return file
 }
 
@@ -107,9 +108,9 @@ func (s *streamSource) claim(r *reading) (block int64, ok bool, err error) {
 	return block, true, s.err
 }
 
-func (s *streamSource) read(r *reading, _ int64) ([]byte, bool, error) {
+func (s *streamSource) read(r *reading, _ int64, pad func([]byte) error) (bool, error) {
 	clear(r.buf[r.n:])
-	return r.buf, false, nil
+	return false, pad(r.buf)
 }
 
 func (s *streamSource) end() error {
@@ -143,11 +144,12 @@ func endOf(r io.Reader, size porep.UnpaddedSize) error {
 // A fileSource is a piece in a file, which goroutines read beside each other; its holes are
 // not read at all.
 type fileSource struct {
-	f     *os.File
-	start int64 // where the file stood
-	size  int64 // of the payload
-	block int64 // bytes of a block
-	holes *durable.Holes
+	f       *os.File
+	start   int64 // where the file stood
+	size    int64 // of the payload
+	block   int64 // bytes of a block
+	holes   *durable.Holes
+	mapping *mapping
 
 	mayBeEmpty bool
 
@@ -173,27 +175,32 @@ func (s *fileSource) claim(*reading) (block int64, ok bool, err error) {
 	return block, true, nil
 }
 
-func (s *fileSource) read(r *reading, block int64) (unpadded []byte, zero bool, err error) {
+func (s *fileSource) read(r *reading, block int64, pad func([]byte) error) (zero bool, err error) {
+	defer s.mapping.done(block)
 	done := block * s.block
 	want := min(s.block, s.size-done)
 	off := s.start + done
-	unpadded = r.buf
 	if s.holes.Has(off, want) {
 		// Behind the file's end there is no data either.
 		if info, err := s.f.Stat(); err == nil && info.Size() >= off+want {
-			return nil, true, nil
+			return true, nil
 		}
 	}
-	n, err := io.ReadFull(io.NewSectionReader(s.f, off, want), unpadded[:want])
+	if want == s.block {
+		if ok, err := s.mapping.use(block, pad); ok {
+			return false, err
+		}
+	}
+	n, err := io.ReadFull(io.NewSectionReader(s.f, off, want), r.buf[:want])
 	done += int64(n)
 	switch {
 	case err == io.EOF || err == io.ErrUnexpectedEOF:
-		return nil, false, &SourceError{Path: s.f.Name(), Want: porep.UnpaddedSize(s.size), Got: porep.UnpaddedSize(done)}
+		return false, &SourceError{Path: s.f.Name(), Want: porep.UnpaddedSize(s.size), Got: porep.UnpaddedSize(done)}
 	case err != nil:
-		return nil, false, &SourceError{Path: s.f.Name(), Want: porep.UnpaddedSize(s.size), Got: porep.UnpaddedSize(done), Err: err}
+		return false, &SourceError{Path: s.f.Name(), Want: porep.UnpaddedSize(s.size), Got: porep.UnpaddedSize(done), Err: err}
 	}
-	clear(unpadded[want:])
-	return unpadded, false, nil
+	clear(r.buf[want:])
+	return false, pad(r.buf)
 }
 
 // end leaves the file behind the payload, as who reads it in order does.
@@ -210,6 +217,7 @@ func (s *fileSource) end() error {
 func (s *fileSource) length() porep.UnpaddedSize { return porep.UnpaddedSize(s.size) }
 
 func (s *fileSource) Close() error {
+	s.mapping.close()
 	s.holes.Close()
 	return nil
 }

@@ -45,6 +45,17 @@ func MapFile(f *os.File, size int) ([]byte, error) {
 	return mapMemory(int(f.Fd()), size, readWrite, unix.MAP_SHARED)
 }
 
+// MapPart maps size bytes of f from off on, a multiple of PageSize, for reading, shared: they are
+// what the file has, whenever one looks. Pages past the file's end, or that the disk does not
+// yield, are a memory fault.
+func MapPart(f *os.File, off int64, size int) ([]byte, error) {
+	at, err := unix.MmapPtr(int(f.Fd()), off, nil, uintptr(size), unix.PROT_READ, unix.MAP_SHARED)
+	if err != nil {
+		return nil, unsupported(err)
+	}
+	return unsafe.Slice((*byte)(at), size), nil
+}
+
 // MapFileAt maps the first len(at) bytes of f at the addresses of at, which loses its own pages,
 // for reading and writing, shared. Address and length are multiples of the file's pages.
 func MapFileAt(f *os.File, at []byte) error {
@@ -93,6 +104,12 @@ func AdviseSmall(mem []byte) error { return unix.Madvise(mem, unix.MADV_NOHUGEPA
 // others may be writing there.
 func Populate(mem []byte) error {
 	return unsupported(retry(func() error { return unix.Madvise(mem, unix.MADV_POPULATE_WRITE) }))
+}
+
+// PopulateRead brings the pages of mem, which begins with one, within reach, from the disk if need
+// be: one call in place of many faults. What would be a memory fault is an error.
+func PopulateRead(mem []byte) error {
+	return unsupported(retry(func() error { return unix.Madvise(mem, unix.MADV_POPULATE_READ) }))
 }
 
 // How the kernel chooses the NUMA node of pages that are yet to come.

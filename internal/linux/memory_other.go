@@ -24,6 +24,9 @@ func MapHuge(int, uint64) ([]byte, error) { return nil, errors.ErrUnsupported }
 // MapFile is not supported.
 func MapFile(*os.File, int) ([]byte, error) { return nil, errors.ErrUnsupported }
 
+// MapPart is not supported.
+func MapPart(*os.File, int64, int) ([]byte, error) { return nil, errors.ErrUnsupported }
+
 // MapFileAt is not supported.
 func MapFileAt(*os.File, []byte) error { return errors.ErrUnsupported }
 
@@ -47,6 +50,9 @@ func AdviseHuge([]byte) error { return errors.ErrUnsupported }
 
 // AdviseSmall is not supported.
 func AdviseSmall([]byte) error { return errors.ErrUnsupported }
+
+// PopulateRead is not supported.
+func PopulateRead([]byte) error { return errors.ErrUnsupported }
 
 // Populate is not supported.
 func Populate([]byte) error { return errors.ErrUnsupported }
