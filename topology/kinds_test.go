@@ -252,8 +252,21 @@ func TestMemoryNodes(t *testing.T) {
 		for _, n := range m.LeftOut(which) {
 			out = append(out, n.ID)
 		}
+		var kept []NUMANodeID
+		for _, id := range m.KeepTo(which) {
+			kept = append(kept, NUMANodeID(id))
+		}
+		if nodeList(kept) != c.used {
+			t.Errorf("%q: memory is kept to %v, want %s", text, kept, c.used)
+		}
 		if got := nodeList(used) + " " + nodeList(out); got != c.used+" "+c.out {
 			t.Errorf("%q: used and left out %s, want %s %s", text, got, c.used, c.out)
+		}
+	}
+	// Where nothing is left out, memory may be anywhere, as it may where there is none to be kept to.
+	for name, src := range map[string]*textSource{"one node": bigLittle(), "only a GPU's memory allowed": with(accelerated(), statusFile, "Cpus_allowed_list:\t0-1\nMems_allowed_list:\t1")} {
+		if nodes := readText(t, src).KeepTo(MemoryNodes{}); nodes != nil {
+			t.Errorf("%s: memory is kept to %v", name, nodes)
 		}
 	}
 	for _, text := range []string{"", "x", "5-4", "1024", "all,0"} {

@@ -125,6 +125,27 @@ func (m *Machine) chosen(which MemoryNodes, node *NUMANode) bool {
 	return which.All || node.MemoryKind == DRAM
 }
 
+// KeepTo are the NUMA nodes, by the kernel's numbers, that memory must be kept to so that none of it
+// lies elsewhere than on those chosen; nil where no other has any that this process may use, or
+// where none is chosen.
+func (m *Machine) KeepTo(which MemoryNodes) (nodes []int) {
+	others := false
+	for i := range m.nodes {
+		node := &m.nodes[i]
+		switch {
+		case node.MemoryTotal == 0 || !slices.Contains(m.mems, node.ID):
+		case m.chosen(which, node):
+			nodes = append(nodes, int(node.ID))
+		default:
+			others = true
+		}
+	}
+	if !others {
+		return nil
+	}
+	return nodes
+}
+
 // LeftOut are the nodes whose memory this process may use, and which are not among those
 // chosen.
 func (m *Machine) LeftOut(which MemoryNodes) (out []NUMANode) {
