@@ -2,6 +2,7 @@ package placement
 
 import (
 	"cmp"
+	"encoding/binary"
 	"maps"
 	"math"
 	"slices"
@@ -12,6 +13,7 @@ import (
 
 // place makes the jobs for so many sectors, not more than fit.
 func (r *resources) place(sectors int) []Job {
+	r.survey()
 	jobs, homes := r.chooseHashers(sectors)
 	inComplex := map[topology.ComplexIndex][]int{}
 	for i := range jobs {
@@ -41,24 +43,85 @@ type group struct {
 	kind    topology.CoreKind
 	pair    bool
 	cores   []freeCore // that do not hash yet
-	lacks   int        // producers that jobs here have too few
 }
 
-func (r *resources) groups() (groups []group) {
+// groups are those of each complex.
+func (r *resources) groups() [][]group {
+	all := make([][]group, len(r.complexes))
 	for i := range r.complexes {
-		c := &r.complexes[i]
-		first := len(groups)
-		for _, core := range c.cores {
-			g := group{i, core.numaNode, core.kind, len(core.cpus) > 1, nil, r.q.Producers - c.producers}
-			same := slices.IndexFunc(groups[first:], func(o group) bool { return o.node == g.node && o.kind == g.kind && o.pair == g.pair })
+		for _, core := range r.complexes[i].cores {
+			g := group{i, core.numaNode, core.kind, len(core.cpus) > 1, nil}
+			same := slices.IndexFunc(all[i], func(o group) bool { return o.node == g.node && o.kind == g.kind && o.pair == g.pair })
 			if same < 0 {
-				same = len(groups) - first
-				groups = append(groups, g)
+				same = len(all[i])
+				all[i] = append(all[i], g)
 			}
-			groups[first+same].cores = append(groups[first+same].cores, core)
+			all[i][same].cores = append(all[i][same].cores, core)
 		}
 	}
-	return groups
+	return all
+}
+
+// Classes are complexes that are alike: with the same cores on the same nodes, of which the same ones hash. What is
+// best of one is best of all, so the first stands for its class, and a machine of a thousand
+// complexes is not looked through for each job.
+type classes struct {
+	members [][]int                            // complexes, ascending
+	states  map[string]int                     // classes, by what complexes have at first
+	next    map[struct{ class, group int }]int // the class of those of one when one more core of a group hashes
+}
+
+// classesOf divides complexes into classes. numbers is as in choose.
+func (r *resources) classesOf(groups [][]group, numbers map[home]counts) *classes {
+	all := &classes{states: map[string]int{}, next: map[struct{ class, group int }]int{}}
+	var key []byte
+	for i := range r.complexes {
+		c := &r.complexes[i]
+		key = key[:0]
+		add := func(values ...int) {
+			for _, n := range values {
+				key = binary.AppendVarint(key, int64(n))
+			}
+		}
+		add(c.slots, c.producers, c.hashers, c.held, len(groups[i]))
+		for _, g := range groups[i] {
+			pair := 0
+			if g.pair {
+				pair = 1
+			}
+			n := numbers[home{i, g.node}]
+			add(int(g.node), int(g.kind), pair, len(g.cores), n.ones, n.twos)
+		}
+		class, ok := all.states[string(key)]
+		if !ok {
+			class = all.add()
+			all.states[string(key)] = class
+		}
+		all.members[class] = append(all.members[class], i)
+	}
+	return all
+}
+
+func (a *classes) add() (class int) {
+	a.members = append(a.members, nil)
+	return len(a.members) - 1
+}
+
+// took says that in the first complex of a class a core of a group hashes now, and another one may.
+func (a *classes) took(class, group int, more bool) {
+	complex := a.members[class][0]
+	a.members[class] = a.members[class][1:]
+	if !more {
+		return
+	}
+	key := struct{ class, group int }{class, group}
+	next, ok := a.next[key]
+	if !ok {
+		next = a.add()
+		a.next[key] = next
+	}
+	at, _ := slices.BinarySearch(a.members[next], complex)
+	a.members[next] = slices.Insert(a.members[next], at, complex)
 }
 
 // chooseHashers chooses each job's core, and says which NUMA node that is on. It takes what is
@@ -86,7 +149,7 @@ type home struct {
 func (r *resources) choose(sectors int, numbers map[home]counts) (jobs []Job, homes []topology.NUMAIndex, taken map[home]counts, local bool) {
 	var (
 		groups    = r.groups()
-		empty     = 0 // of groups
+		classes   = r.classesOf(groups, numbers)
 		hashers   = make([]counts, len(r.complexes))
 		more      = make([]int, len(r.complexes)) // jobs
 		room      = r.slots                       // the sum of more
@@ -102,6 +165,11 @@ func (r *resources) choose(sectors int, numbers map[home]counts) (jobs []Job, ho
 	local, taken = true, map[home]counts{}
 	for i := range r.complexes {
 		more[i] = r.complexes[i].slots
+	}
+	for class, members := range classes.members {
+		if len(members) > 0 && more[members[0]] == 0 {
+			classes.members[class] = nil
+		}
 	}
 	// nearest is the nearest node with memory for a job's layers, if there is one, and whether it has
 	// what the job takes besides, too.
@@ -137,7 +205,7 @@ func (r *resources) choose(sectors int, numbers map[home]counts) (jobs []Job, ho
 		}
 		// order is what a job there is compared by, what matters most first.
 		order := func(g *group) (order [6]int) {
-			order[0], order[1], order[2] = rank(g.kind), distance(g.node), g.lacks
+			order[0], order[1], order[2] = rank(g.kind), distance(g.node), r.q.Producers-r.complexes[g.complex].producers
 			if numbers != nil {
 				order[0], order[1] = order[1], order[0]
 			}
@@ -147,37 +215,40 @@ func (r *resources) choose(sectors int, numbers map[home]counts) (jobs []Job, ho
 			return order
 		}
 		var best *group
+		var bestClass, bestGroup, bestMore int
 		var bestOrder [6]int
-		var bestMore int
-		for i := range groups {
-			g := &groups[i]
-			c := g.complex
-			if len(g.cores) == 0 || more[c] == 0 {
+		for class, members := range classes.members {
+			if len(members) == 0 {
 				continue
 			}
-			o := order(g)
-			if best != nil && slices.Compare(o[:], bestOrder[:]) >= 0 {
-				continue
-			}
-			after := hashers[c].plus(g.pair)
-			if numbers != nil {
-				n, of := numbers[home{c, g.node}], taken[home{c, g.node}]
-				if g.pair && of.twos == n.twos || !g.pair && of.ones == n.ones {
+			c := members[0]
+			for i := range groups[c] {
+				g := &groups[c][i]
+				if len(g.cores) == 0 {
 					continue
 				}
-			} else if !r.complexes[c].feasible(after) {
-				continue
-			}
-			if then := r.complexes[c].more(after); numbers != nil || room-more[c]+then >= left {
-				best, bestOrder, bestMore = g, o, then
+				o := order(g)
+				// Of those that are alike, the first.
+				if best != nil && cmp.Or(slices.Compare(o[:], bestOrder[:]), cmp.Compare(c, best.complex), cmp.Compare(i, bestGroup)) >= 0 {
+					continue
+				}
+				after := hashers[c].plus(g.pair)
+				if numbers != nil {
+					n, of := numbers[home{c, g.node}], taken[home{c, g.node}]
+					if g.pair && of.twos == n.twos || !g.pair && of.ones == n.ones {
+						continue
+					}
+				} else if !r.complexes[c].feasible(after) {
+					continue
+				}
+				if then := r.complexes[c].more(after); numbers != nil || room-more[c]+then >= left {
+					best, bestClass, bestGroup, bestOrder, bestMore = g, class, i, o, then
+				}
 			}
 		}
 		c, core, node, pair := best.complex, best.cores[0], best.node, best.pair
-		if best.cores = best.cores[1:]; len(best.cores) == 0 {
-			if empty++; empty > len(groups)/2 { // those that hash all are looked at no more
-				groups, empty = slices.DeleteFunc(groups, func(g group) bool { return len(g.cores) == 0 }), 0
-			}
-		}
+		best.cores = best.cores[1:]
+		classes.took(bestClass, bestGroup, bestMore > 0)
 		job.Hasher, job.Kind, job.Complex, job.NUMANode = core.cpus[0], core.kind, r.complexes[c].index, r.nodes[node].ID
 		jobs, homes = append(jobs, job), append(homes, node)
 		hashers[c] = hashers[c].plus(pair)

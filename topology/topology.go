@@ -177,8 +177,10 @@ func (m *Machine) NUMANodes() []NUMANode {
 // Complexes are the core complexes.
 func (m *Machine) Complexes() []Complex {
 	complexes := slices.Clone(m.complexes)
+	cores := make([]CoreIndex, 0, len(m.cores)) // of all of them, so that a large machine is copied in a moment
 	for i := range complexes {
-		complexes[i].Cores = slices.Clone(complexes[i].Cores)
+		cores = append(cores, complexes[i].Cores...)
+		complexes[i].Cores = slices.Clip(cores[len(cores)-len(complexes[i].Cores):])
 	}
 	return complexes
 }
@@ -186,8 +188,10 @@ func (m *Machine) Complexes() []Complex {
 // Cores are the physical cores.
 func (m *Machine) Cores() []Core {
 	cores := slices.Clone(m.cores)
+	cpus := make([]CPU, 0, len(m.coreOf))
 	for i := range cores {
-		cores[i].CPUs = slices.Clone(cores[i].CPUs)
+		cpus = append(cpus, cores[i].CPUs...)
+		cores[i].CPUs = slices.Clip(cpus[len(cpus)-len(cores[i].CPUs):])
 	}
 	return cores
 }
