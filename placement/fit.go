@@ -40,6 +40,8 @@ type resources struct {
 	complexes []freeComplex
 	free      map[topology.MemoryPool]uint64 // bytes, of all pools
 	memoryOn  []nodeMemory                   // of each node; for who places
+	unit      uint64                         // q's, and what a job takes besides layers: for who places
+	besides   uint64
 
 	slots    int    // jobs that the cores allow
 	inFiles  uint64 // units for layers in files, if they are to lie there
@@ -113,7 +115,7 @@ func newResources(m *topology.Machine, reserved Reserved, q Request) *resources 
 
 // survey finds out what placing goes by, and counting does not.
 func (r *resources) survey() {
-	r.memoryOn = r.memories()
+	r.memoryOn, r.unit, r.besides = r.memories(), r.q.unit(), r.q.JobOverhead()
 	for i := range r.nodes {
 		order := []topology.NUMAIndex{topology.NUMAIndex(i)} // it comes first, however near others claim to be
 		for j := range r.nodes {

@@ -43,11 +43,11 @@ func (r *resources) memories() []nodeMemory {
 // holds reports whether a node's memory is enough for so much, if nothing else is in it.
 func (r *resources) holds(node topology.NUMAIndex, u use) bool {
 	m := r.memoryOn[node]
-	besides := uint64(u.jobs) * r.q.JobOverhead()
+	besides := uint64(u.jobs) * r.besides
 	if besides > m.bytes {
 		return false
 	}
-	return u.units <= m.huge || m.ordinary && u.units-m.huge <= (m.bytes-besides)/r.q.unit()
+	return u.units <= m.huge || m.ordinary && u.units-m.huge <= (m.bytes-besides)/r.unit
 }
 
 // localNumbers is how many cores hash in each home when all jobs have memory of their own node, or nil if
