@@ -15,6 +15,7 @@ type freeCore struct {
 	cpus     []topology.CPU // that may be used, one or two, ascending
 	kind     topology.CoreKind
 	numaNode topology.NUMAIndex
+	stray    bool // its own node is none of the machine's, since it is offline for example: numaNode's memory is far
 }
 
 // threadsPerCore is how many CPUs of a core are used at most. A third thread on a
@@ -71,7 +72,8 @@ func newResources(m *topology.Machine, reserved Reserved, q Request) *resources 
 				c.held++
 				continue
 			}
-			core := freeCore{number: cores[j].CPUs[0], kind: cores[j].Kind, numaNode: cores[j].NUMANode}
+			at := cores[j].NUMANode
+			core := freeCore{number: cores[j].CPUs[0], kind: cores[j].Kind, numaNode: at, stray: !r.nodes[at].CPUs.Contains(cores[j].CPUs[0])}
 			first := len(cpus)
 			for _, cpu := range cores[j].CPUs {
 				if usable.Contains(cpu) && len(cpus)-first < q.threads() {
@@ -130,8 +132,11 @@ func (r *resources) survey() {
 	}
 }
 
-// here is the distance from a node to itself.
-const here = 10
+// here is the distance from a node to itself; aside, how much farther from it a core is that is in no node.
+const (
+	here  = 10
+	aside = 10
+)
 
 func (r *resources) distance(from, to topology.NUMAIndex) int {
 	if from == to {

@@ -42,7 +42,6 @@ func BenchmarkLarge(b *testing.B) {
 		"eight-nodes-smt":   large(8, 8, 2),
 		"own-complexes":     large(8, 1, 1),
 		"own-complexes-smt": large(64, 1, 2),
-		"1024-nodes":        large(1024, 8, 1),
 	} {
 		path := filepath.Join(b.TempDir(), "machine")
 		if err := os.WriteFile(path, []byte(s.dump()), 0o666); err != nil {

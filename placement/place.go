@@ -35,13 +35,14 @@ func (r *resources) place(sectors int) []Job {
 	return jobs
 }
 
-// A group is cores of a complex that are alike for whoever chooses hashers: on one NUMA node, of
+// A group is cores of a complex that are alike for whoever chooses hashers: on one NUMA node or beside it, of
 // one kind, with a sibling or without.
 type group struct {
 	complex int // position in resources.complexes
 	node    topology.NUMAIndex
 	kind    topology.CoreKind
 	pair    bool
+	stray   bool
 	cores   []freeCore // that do not hash yet
 }
 
@@ -50,8 +51,10 @@ func (r *resources) groups() [][]group {
 	all := make([][]group, len(r.complexes))
 	for i := range r.complexes {
 		for _, core := range r.complexes[i].cores {
-			g := group{i, core.numaNode, core.kind, len(core.cpus) > 1, nil}
-			same := slices.IndexFunc(all[i], func(o group) bool { return o.node == g.node && o.kind == g.kind && o.pair == g.pair })
+			g := group{i, core.numaNode, core.kind, len(core.cpus) > 1, core.stray, nil}
+			same := slices.IndexFunc(all[i], func(o group) bool {
+				return o.node == g.node && o.kind == g.kind && o.pair == g.pair && o.stray == g.stray
+			})
 			if same < 0 {
 				same = len(all[i])
 				all[i] = append(all[i], g)
@@ -85,12 +88,15 @@ func (r *resources) classesOf(groups [][]group, numbers map[home]counts) *classe
 		}
 		add(c.slots, c.producers, c.hashers, c.held, len(groups[i]))
 		for _, g := range groups[i] {
-			pair := 0
+			marks := 0
 			if g.pair {
-				pair = 1
+				marks |= 1
+			}
+			if g.stray {
+				marks |= 2
 			}
 			n := numbers[home{i, g.node}]
-			add(int(g.node), int(g.kind), pair, len(g.cores), n.ones, n.twos)
+			add(int(g.node), int(g.kind), marks, len(g.cores), n.ones, n.twos)
 		}
 		class, ok := all.states[string(key)]
 		if !ok {
@@ -206,6 +212,9 @@ func (r *resources) choose(sectors int, numbers map[home]counts) (jobs []Job, ho
 		// order is what a job there is compared by, what matters most first.
 		order := func(g *group) (order [6]int) {
 			order[0], order[1], order[2] = rank(g.kind), distance(g.node), r.q.Producers-r.complexes[g.complex].producers
+			if g.stray && order[1] < math.MaxInt {
+				order[1] += 2 * aside
+			}
 			if numbers != nil {
 				order[0], order[1] = order[1], order[0]
 			}

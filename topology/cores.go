@@ -99,6 +99,10 @@ func (r *reader) caches(cpu CPU) (caches []cache) {
 			r.notes.addCPU(cpu, "which CPUs share its %s is not known", what)
 			continue
 		}
+		if !c.cpus.Contains(cpu) {
+			r.notes.addCPU(cpu, "the list of CPUs that share its %s does not name it, nor does a mask: left out", what)
+			continue
+		}
 		c.cpus = c.cpus.Intersect(r.m.online)
 		c.size, _ = parsed(r, name+"/size", ParseSize)
 		caches = append(caches, c)

@@ -98,14 +98,16 @@ func TestKinds(t *testing.T) {
 		"the kernel's lists": {with(bigLittle(), core, "0-3", atom, "4-5", low, "6-7"), "0p 2p 4e 5e 6l 7l", "", ""},
 		// Kernels that have no list of low-power cores count them as atoms: they have no part in the L3.
 		"low-power cores by their L3": {with(bigLittle(), core, "0-3", atom, "4-7"), "0p 2p 4e 5e 6l 7l", "", ""},
-		"one list alone":              {with(bigLittle(), atom, "4-7"), "0u 2u 4e 5e 6l 7l", "of one kind alone", ""},
+		// LP-E cores are the last to be used, also where nothing tells the others apart.
+		"nothing but an L3": {bigLittle(), "0u 2u 4u 5u 6l 7l", "without a part in the L3 that others of their package have are taken for low-power ones", ""},
+		"one list alone":    {with(bigLittle(), atom, "4-7"), "0u 2u 4e 5e 6l 7l", "of one kind alone", ""},
 		// 1.5 and 1.3 GHz: Core Ultra 5 225U.
 		"by base frequency":          {bigLittle(15e5, 15e5, 15e5, 15e5, 13e5, 13e5, 7e5, 7e5), "0p 2p 4e 5e 6l 7l", "", ""},
-		"like base frequencies":      {bigLittle(20e5, 20e5, 20e5, 20e5, 19e5, 19e5, 19e5, 19e5), "0u 2u 4u 5u 6u 7u", "", ""},
+		"like base frequencies":      {bigLittle(20e5, 20e5, 20e5, 20e5, 19e5, 19e5, 19e5, 19e5), "0u 2u 4u 5u 6l 7l", "kinds of the others are not known", ""},
 		"the lists go before clocks": {with(bigLittle(1e5, 1e5, 1e5, 1e5, 9e5, 9e5, 9e5, 9e5), core, "0-3", atom, "4-7"), "0p 2p 4e 5e 6l 7l", "", ""},
-		"nothing but another L2":     {with(bigLittle(), cpuDirectory(4)+"/cache/index2/size", "4096K"), "0u 2u 4u 5u 6u 7u", "cores differ in the size of their L2 (2 MiB to 4 MiB), and nothing tells which are faster", ""},
+		"nothing but another L2":     {with(bigLittle(), cpuDirectory(4)+"/cache/index2/size", "4096K"), "0u 2u 4u 5u 6l 7l", "cores differ in the size of their L2 (2 MiB to 4 MiB), and nothing tells which are faster", ""},
 		"nothing but another clock": {with(bigLittle(), cpuDirectory(0)+"/cpufreq/cpuinfo_max_freq", "5100000", cpuDirectory(4)+"/cpufreq/cpuinfo_max_freq", "3300000"),
-			"0u 2u 4u 5u 6u 7u", "cores differ in their highest frequency (3300 to 5100 MHz)", ""},
+			"0u 2u 4u 5u 6l 7l", "cores differ in their highest frequency (3300 to 5100 MHz)", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := readText(t, c.src)

@@ -702,6 +702,19 @@ func (r *reader) allowed() {
 			m.mems = append(m.mems, node.ID)
 		}
 	}
+	if len(m.mems) == 0 && len(m.nodes) > 0 {
+		ids := make([]NUMANodeID, len(m.nodes))
+		for i, node := range m.nodes {
+			ids[i] = node.ID
+		}
+		of := func(ids []NUMANodeID) string {
+			if ids == nil {
+				return "not known"
+			}
+			return nodeList(ids)
+		}
+		r.notes.add("no memory node is online (%s), in the cgroup's cpuset (%s) and among the process's (%s)", nodeList(ids), of(mems), of(statusMems))
+	}
 }
 
 // processAffinity is the CPUs that the process may use. It asks for all threads
