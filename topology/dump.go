@@ -242,7 +242,7 @@ func essence(name, text string) string {
 	case cpuinfoFile:
 		return cpuinfoEssence(text)
 	case statusFile:
-		return keepLines(text, "Cpus_allowed_list", "Mems_allowed_list")
+		return keepLines(text, statusFields...)
 	case mountinfoFile, mountsFile:
 		return linesWith(text, "cgroup2", "cpuset")
 	case zoneinfoFile:

@@ -69,6 +69,23 @@ func TestOddMachines(t *testing.T) {
 			map[string]string{online: "0-1", "proc/self/status": "Cpus_allowed_list: 0"},
 			func(m *Machine) string { return fmt.Sprint(m.Allowed(), notesOn(m, "cgroup")) },
 			"0 [no mounted cgroup hierarchy is known that may have cpusets: none is taken to leave out a CPU or a memory node]"},
+		// Kernels before 2.6.24.
+		"affinity as masks": {
+			with(groups, "proc/self/status", "Cpus_allowed:\t00000000,00000002\nMems_allowed:\t1"), allowed, "1 [0]"},
+		"affinity as lists and as masks of something else": {
+			with(groups, "proc/self/status", "Cpus_allowed:\tx\nCpus_allowed_list:\t1\nMems_allowed:\tffffffff\nMems_allowed_list:\t0"), allowed, "1 [0]"},
+		"a list of mounts without cgroups, and an older one with them": {
+			with(groups, "proc/self/mountinfo", "22 1 8:1 / / rw - ext4 /dev/sda rw", "proc/mounts", "b /b cgroup2 rw 0 0", "b/job/cpuset.cpus.effective", "1", "b/job/cpuset.mems.effective", "1"), allowed, "1 [1]"},
+		"a cpuset of version 2 without what is effective of it": {
+			with(groups, "proc/mounts", "b /b cgroup2 rw 0 0", "b/job/cpuset.cpus", "1", "b/job/cpuset.mems", "1"), allowed, "1 [1]"},
+		"no node of those allowed": {
+			with(groups, "proc/self/status", "Mems_allowed_list:\t2-3"),
+			func(m *Machine) string { return fmt.Sprint(m.AllowedMems(), notesOn(m, "memory node is online")) },
+			"[] [no memory node is online (0-1), in the cgroup's cpuset (not known) and among the process's (2-3)]"},
+		"a cache's list names other CPUs, and there is no mask": {
+			map[string]string{online: "0-1", cpu0 + "cache/index3/level": "3", cpu0 + "cache/index3/shared_cpu_list": "0", cpu1 + "cache/index3/level": "3", cpu1 + "cache/index3/shared_cpu_list": "0"},
+			func(m *Machine) string { return fmt.Sprint(len(m.Complexes()), notesOn(m, "does not name it")) },
+			"2 [CPU 1: the list of CPUs that share its cache of level 3 does not name it, nor does a mask: left out]"},
 		"siblings' list names other CPUs, its mask is right": {
 			map[string]string{online: "0-1", cpu0 + "topology/core_cpus_list": "0", cpu0 + "topology/core_cpus": "1", cpu1 + "topology/core_cpus_list": "0", cpu1 + "topology/core_cpus": "2"},
 			func(m *Machine) string { return fmt.Sprint(m.Cores()[1].CPUs, notesOn(m, "mask counts")) },

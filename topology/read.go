@@ -640,6 +640,9 @@ func (r *reader) comparePools() {
 	}
 }
 
+// The fields of a process's status that we use.
+var statusFields = []string{"Cpus_allowed", "Cpus_allowed_list", "Mems_allowed", "Mems_allowed_list"}
+
 // allowed intersects what is online with the cgroup's cpuset and the affinity mask.
 func (r *reader) allowed() {
 	m := r.m
@@ -652,20 +655,37 @@ func (r *reader) allowed() {
 	status, _ := r.text(statusFile)
 	var affinity *CPUSet
 	var statusMems []NUMANodeID
+	lists := strings.Contains(status, "_allowed_list:") // kernels before 2.6.24 have masks only
 	for name, value := range fields(status) {
+		var err error
 		switch name {
 		case "Cpus_allowed_list":
-			if set, err := ParseCPUList(value); err != nil {
-				r.wrong(statusFile, err)
-			} else {
+			var set CPUSet
+			if set, err = ParseCPUList(value); err == nil {
+				affinity = &set
+			}
+		case "Cpus_allowed":
+			var set CPUSet
+			if lists {
+				continue
+			}
+			if set, err = parseCPUMask(value); err == nil {
 				affinity = &set
 			}
 		case "Mems_allowed_list":
-			ids, err := parseNodeList(value)
-			if err != nil {
-				r.wrong(statusFile, err)
+			statusMems, err = parseNodeList(value)
+		case "Mems_allowed":
+			var set CPUSet // node numbers are within the same bounds
+			if lists {
+				continue
 			}
-			statusMems = ids
+			set, err = parseCPUMask(value)
+			for n := range set.All() {
+				statusMems = append(statusMems, NUMANodeID(n))
+			}
+		}
+		if err != nil {
+			r.wrong(statusFile, err)
 		}
 	}
 	if m.live {
