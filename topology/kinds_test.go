@@ -194,7 +194,9 @@ func TestMemoryKinds(t *testing.T) {
 		"by bandwidth": {with(without(accelerated(), gpuDir, kmemDir), nodeDir+"/has_normal_memory", "0-4", bandwidth(0), "1000", bandwidth(1), "2000", bandwidth(2), "500", bandwidth(3), "1100", bandwidth(4), "900"),
 			"dram hbm other dram dram", ""},
 		"a bandwidth is not known": {with(without(accelerated(), gpuDir, kmemDir), nodeDir+"/has_normal_memory", "0-4", bandwidth(0), "1000"), "dram dram dram dram dram", "how fast it is is not known"},
-		"an old kernel":            {without(accelerated(), gpuDir, kmemDir, nodeDir+"/has_normal_memory"), "dram dram dram dram dram", "NUMA nodes 1-4: memory without CPUs, and no has_normal_memory"},
+		"a Xeon Phi": {with(without(accelerated(), gpuDir, kmemDir), nodeDir+"/has_normal_memory", "0-4", cpuinfoFile, "vendor_id : GenuineIntel\ncpu family : 6\nmodel : 87\nmodel name : Xeon Phi\nflags : avx2"),
+			"dram hbm hbm hbm hbm", ""},
+		"an old kernel": {without(accelerated(), gpuDir, kmemDir, nodeDir+"/has_normal_memory"), "dram dram dram dram dram", "NUMA nodes 1-4: memory without CPUs, and no has_normal_memory"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := readText(t, c.src)

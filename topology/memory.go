@@ -206,18 +206,27 @@ func (r *reader) memoryKinds() {
 		switch {
 		case silent:
 			n.MemoryKind = OtherMemory
+		case r.m.cpuModel.besideHBM():
+			n.MemoryKind = HBM
 		case known && len(normal) > 0 && !slices.Contains(normal, n.ID):
 			n.MemoryKind = OtherMemory
 			r.notes.addNode(n.ID, "memory without CPUs that has_normal_memory leaves out, of a GPU or another device: which one is not known")
-		case own > 0 && bandwidth == 0:
-			r.notes.addNode(n.ID, "memory without CPUs, and how fast it is is not known")
-		case own == 0:
+		case own == 0 || bandwidth == 0:
+			if known && len(normal) > 0 { // or this is said above
+				r.notes.addNode(n.ID, "memory without CPUs, and how fast it is is not known: taken for what CPUs have")
+			}
 		case bandwidth/3 >= own/2:
 			n.MemoryKind = HBM
 		case bandwidth/2 <= own/3:
 			n.MemoryKind = OtherMemory
 		}
 	}
+}
+
+// besideHBM reports whether what a CPU has of memory without CPUs is its package's high-bandwidth memory: Intel's Xeon Phi, Knights
+// Landing and Knights Mill (Linux, arch/x86/include/asm/intel-family.h), whose firmware tells no bandwidths.
+func (c CPUModel) besideHBM() bool {
+	return c.Vendor == "GenuineIntel" && c.Family == 6 && (c.Model == 0x57 || c.Model == 0x85)
 }
 
 // gpuNodes are the NUMA nodes of NVIDIA GPUs. Silent: there are GPUs, and none says whether it has
