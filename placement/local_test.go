@@ -306,3 +306,22 @@ func TestCoresOfNoNode(t *testing.T) {
 		}
 	}
 }
+
+// TestHeldBeside: of complexes with as many free cores, the one of which others hold fewer is used first, also where that is
+// all in which they differ.
+func TestHeldBeside(t *testing.T) {
+	s := &spec{Nodes: []specNode{{FreeKiB: 300 << 20, Distances: []int{10}}}, Complexes: []specComplex{
+		{Cores: []specCore{{CPUs: cpus(0)}, {CPUs: cpus(1)}, {CPUs: cpus(2)}}},
+		{Cores: []specCore{{CPUs: cpus(3)}, {CPUs: cpus(4)}}},
+	}}
+	m := s.read(t, t.TempDir())
+	reserved := placement.Reserved{Cores: cpus(0)}
+	p, err := placement.New(m, reserved, placement.Request{Sectors: 1, SectorSize: 32 * gib, Producers: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	verify(t, m, reserved, p)
+	if len(p.Jobs) != 1 || p.Jobs[0].Hasher != 3 {
+		t.Errorf("%q, want CPU 3 to hash", lines(p))
+	}
+}
