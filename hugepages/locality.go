@@ -37,6 +37,27 @@ func (p Locality) String() string {
 	return s
 }
 
+// place says which nodes pages are to come from, until Populate comes and where it cannot have them as
+// it should: rather from another node than not at all, but from none that is not among
+// those allowed.
+func (r *Region) place() error {
+	node, bound := r.o.Binding.Number()
+	switch {
+	case len(r.o.Among) > 0:
+		if err := linux.SetPolicy(r.room, linux.PolicyBind, r.o.Among...); err != nil {
+			return &BindError{slices.Clone(r.o.Among), err}
+		}
+		if bound {
+			_ = linux.SetHome(r.room, node) // or the nearest to the thread that populates, which is on that node
+		}
+	case bound:
+		if err := linux.SetPolicy(r.room, linux.PolicyPrefer, node); err != nil {
+			return &BindError{[]int{node}, err}
+		}
+	}
+	return nil
+}
+
 // Locality is what Verify found last, which Populate calls; until then nothing
 // is known.
 func (r *Region) Locality() Locality {
