@@ -8,10 +8,9 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"syscall"
 	"testing"
 	"unsafe"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/sdr-engine/sdr/hugepages"
 )
@@ -34,26 +33,28 @@ func TestPolicyDenied(t *testing.T) {
 
 // denied has the kernel refuse this process mbind, as a container does that lacks CAP_SYS_NICE.
 func denied() error {
-	runtime.LockOSThread()
-	filter := []unix.SockFilter{
-		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS}, // the number of the call
-		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jf: 1, K: unix.SYS_MBIND},
-		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ERRNO | uint32(unix.EPERM)},
-		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
+	const (
+		noNewPrivileges     = 38 // PR_SET_NO_NEW_PRIVS
+		filterMode          = 2  // SECCOMP_MODE_FILTER
+		refuse, allow       = 0x5_0000 | uint32(syscall.EPERM), 0x7fff_0000
+		load, equal, answer = syscall.BPF_LD | syscall.BPF_W | syscall.BPF_ABS, syscall.BPF_JMP | syscall.BPF_JEQ | syscall.BPF_K, syscall.BPF_RET | syscall.BPF_K
+	)
+	runtime.LockOSThread() // the filter is this thread's, and of those that it starts
+	filter := []syscall.SockFilter{
+		{Code: load}, // the number of the call
+		{Code: equal, Jf: 1, K: syscall.SYS_MBIND},
+		{Code: answer, K: refuse},
+		{Code: answer, K: allow},
 	}
-	program := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
-	err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-	if err == nil {
-		_, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_TSYNC, uintptr(unsafe.Pointer(&program)))
-		if errno != 0 {
-			err = errno
-		}
+	program := syscall.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
+	_, _, errno := syscall.RawSyscall6(syscall.SYS_PRCTL, noNewPrivileges, 1, 0, 0, 0, 0)
+	if errno == 0 {
+		_, _, errno = syscall.RawSyscall(syscall.SYS_PRCTL, syscall.PR_SET_SECCOMP, filterMode, uintptr(unsafe.Pointer(&program)))
 	}
-	if err != nil {
-		fmt.Println(err)
+	if errno != 0 {
+		fmt.Println(errno)
 		os.Exit(noFilter)
 	}
-	runtime.UnlockOSThread()
 
 	ctx := context.Background()
 	for _, binding := range []hugepages.Binding{{}, hugepages.OnNUMANode(0)} {
@@ -66,7 +67,7 @@ func denied() error {
 			return err
 		}
 		var refused *hugepages.BindError
-		if l := r.Locality(); !errors.As(l.Err, &refused) || !errors.Is(l.Err, unix.EPERM) {
+		if l := r.Locality(); !errors.As(l.Err, &refused) || !errors.Is(l.Err, syscall.EPERM) {
 			return fmt.Errorf("%+v: %v, want that memory could not be bound", binding, l)
 		}
 		if err := r.Free(); err != nil {
