@@ -154,23 +154,25 @@ func accelerated() *textSource {
 	return b.textSource
 }
 
+// without is a machine that lacks some files and directories.
+func without(src *textSource, names ...string) *textSource {
+	left := newTextSource()
+	for dir := range src.dirs {
+		if !slices.ContainsFunc(names, func(name string) bool { return within(dir, name) }) {
+			left.addDir(dir)
+		}
+	}
+	for file, text := range src.files {
+		if !slices.ContainsFunc(names, func(name string) bool { return within(file, name) }) {
+			left.addFile(file, text)
+		}
+	}
+	return left
+}
+
 func TestMemoryKinds(t *testing.T) {
 	bandwidth := func(id int) string {
 		return fmt.Sprintf("%s/node%d/access1/initiators/read_bandwidth", nodeDir, id)
-	}
-	without := func(src *textSource, names ...string) *textSource {
-		left := newTextSource()
-		for dir := range src.dirs {
-			if !slices.ContainsFunc(names, func(name string) bool { return within(dir, name) }) {
-				left.addDir(dir)
-			}
-		}
-		for file, text := range src.files {
-			if !slices.ContainsFunc(names, func(name string) bool { return within(file, name) }) {
-				left.addFile(file, text)
-			}
-		}
-		return left
 	}
 	const gpu = gpuDir + "/0004:05:00.0/numa_status"
 	for name, c := range map[string]struct {
@@ -265,6 +267,17 @@ func TestMemoryNodes(t *testing.T) {
 		}
 		if got := nodeList(used) + " " + nodeList(out); got != c.used+" "+c.out {
 			t.Errorf("%q: used and left out %s, want %s %s", text, got, c.used, c.out)
+		}
+	}
+	// What may be a GPU's is used if it is named, and not with all.
+	noDriver := readText(t, without(accelerated(), gpuDir))
+	for text, want := range map[string]string{"all": "[0 2 3 4]", "0-1": "[0 1]"} {
+		which, err := ParseMemoryNodes(text)
+		if err != nil || noDriver.CheckMemoryNodes(which) != nil {
+			t.Fatal(err)
+		}
+		if got := fmt.Sprint(noDriver.KeepTo(which)); got != want {
+			t.Errorf("%s, without a driver: %s, want %s", text, got, want)
 		}
 	}
 	// Where nothing is left out, memory may be anywhere, as it may where there is none to be kept to.

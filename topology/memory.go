@@ -39,7 +39,7 @@ func (k MemoryKind) String() string {
 
 // MemoryNodes says in which NUMA nodes' memory layers may lie. The zero value is those with DRAM.
 type MemoryNodes struct {
-	All  bool         // every node but GPUs'
+	All  bool         // every node but GPUs', and those of which nobody says that they are not
 	List []NUMANodeID // these
 }
 
@@ -122,7 +122,7 @@ func (m *Machine) chosen(which MemoryNodes, node *NUMANode) bool {
 	case len(which.List) > 0:
 		return slices.Contains(which.List, node.ID)
 	}
-	return which.All || node.MemoryKind == DRAM
+	return which.All && !slices.Contains(m.unsaid, node.ID) || node.MemoryKind == DRAM
 }
 
 // KeepTo are the NUMA nodes, by the kernel's numbers, that memory must be kept to so that none of it
@@ -206,10 +206,12 @@ func (r *reader) memoryKinds() {
 		switch {
 		case silent:
 			n.MemoryKind = OtherMemory
+			r.m.unsaid = append(r.m.unsaid, n.ID)
 		case r.m.cpuModel.besideHBM():
 			n.MemoryKind = HBM
 		case known && len(normal) > 0 && !slices.Contains(normal, n.ID):
 			n.MemoryKind = OtherMemory
+			r.m.unsaid = append(r.m.unsaid, n.ID)
 			r.notes.addNode(n.ID, "memory without CPUs that has_normal_memory leaves out, of a GPU or another device: which one is not known")
 		case own == 0 || bandwidth == 0:
 			if known && len(normal) > 0 { // or this is said above

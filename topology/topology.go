@@ -121,6 +121,7 @@ type Machine struct {
 	affinity CPUSet // what the process's mask has; the same
 	allowed  CPUSet
 	mems     []NUMANodeID
+	unsaid   []NUMANodeID // whose memory is a device's, for all that is known a GPU's
 	degraded []string
 
 	cpuModel CPUModel
