@@ -242,7 +242,10 @@ func essence(name, text string) string {
 	case cpuinfoFile:
 		return cpuinfoEssence(text)
 	case statusFile:
-		return keepLines(text, statusFields...)
+		if lists := keepLines(text, "Cpus_allowed_list", "Mems_allowed_list"); lists != "" {
+			return lists
+		}
+		return keepLines(text, "Cpus_allowed", "Mems_allowed")
 	case mountinfoFile, mountsFile:
 		return linesWith(text, "cgroup2", "cpuset")
 	case zoneinfoFile:

@@ -131,3 +131,17 @@ func TestOddMachines(t *testing.T) {
 		})
 	}
 }
+
+// TestMasksInDumps: what an old kernel shows as masks is in a dump.
+func TestMasksInDumps(t *testing.T) {
+	src := small()
+	src.addFile(statusFile, "Cpus_allowed:\t00000000,00000002\nMems_allowed:\t1\n")
+	m, rec := readText(t, src), &recorder{source: src, used: newTextSource()}
+	if _, err := read(rec, "dump"); err != nil {
+		t.Fatal(err)
+	}
+	again := readText(t, rec.used)
+	if m.Allowed().String() != "1" || again.Allowed().String() != "1" || fmt.Sprint(again.AllowedMems()) != "[0]" {
+		t.Errorf("allowed are %v, and in a dump %v on %v", m.Allowed(), again.Allowed(), again.AllowedMems())
+	}
+}

@@ -640,9 +640,6 @@ func (r *reader) comparePools() {
 	}
 }
 
-// The fields of a process's status that we use.
-var statusFields = []string{"Cpus_allowed", "Cpus_allowed_list", "Mems_allowed", "Mems_allowed_list"}
-
 // allowed intersects what is online with the cgroup's cpuset and the affinity mask.
 func (r *reader) allowed() {
 	m := r.m
