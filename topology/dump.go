@@ -211,7 +211,7 @@ func (r *recorder) list(dir string) ([]string, error) {
 		return nil, err
 	}
 	for _, name := range names {
-		for _, kind := range [][2]string{{"cpu", ""}, {"node", ""}, {"index", ""}, {"hugepages-", "kB"}} {
+		for _, kind := range [][2]string{{"cpu", ""}, {"node", ""}, {"index", ""}, {"hugepages-", "kB"}, {tierPrefix, ""}} {
 			if len(numbered([]string{name}, kind[0], kind[1])) > 0 && printable(dir) {
 				r.used.addDir(path.Join(dir, name))
 			}

@@ -195,6 +195,9 @@ func TestMemoryKinds(t *testing.T) {
 		// Without devices, firmware's bandwidths tell: twice that of the CPUs', and half.
 		"by bandwidth": {with(without(accelerated(), gpuDir, kmemDir), nodeDir+"/has_normal_memory", "0-4", bandwidth(0), "1000", bandwidth(1), "2000", bandwidth(2), "500", bandwidth(3), "1100", bandwidth(4), "900"),
 			"dram hbm other dram dram", ""},
+		// By default a node is in the tier of the CPUs' own, so that tells nothing.
+		"by the kernel's tiers": {with(without(accelerated(), gpuDir, kmemDir), nodeDir+"/has_normal_memory", "0-4", tierDir+"/memory_tier4/nodelist", "0,3-4", tierDir+"/memory_tier22/nodelist", "1", tierDir+"/memory_tier2/nodelist", "2"),
+			"dram other hbm dram dram", "NUMA nodes 3-4: memory without CPUs, and how fast it is is not known"},
 		"a bandwidth is not known": {with(without(accelerated(), gpuDir, kmemDir), nodeDir+"/has_normal_memory", "0-4", bandwidth(0), "1000"), "dram dram dram dram dram", "how fast it is is not known"},
 		"a Xeon Phi": {with(without(accelerated(), gpuDir, kmemDir), nodeDir+"/has_normal_memory", "0-4", cpuinfoFile, "vendor_id : GenuineIntel\ncpu family : 6\nmodel : 87\nmodel name : Xeon Phi\nflags : avx2"),
 			"dram hbm hbm hbm hbm", ""},

@@ -194,6 +194,13 @@ func (r *reader) memoryKinds() {
 
 	normal, known := parsed(r, nodeDir+"/has_normal_memory", parseNodeList)
 	own := r.ownBandwidth(told)
+	tiers := r.tiers()
+	ownTier := 0 // the fastest of CPUs' own memory; 0 is not known
+	for _, n := range r.m.nodes {
+		if t := tiers[n.ID]; n.CPUs.Len() > 0 && n.MemoryTotal > 0 && t > 0 {
+			ownTier = min(cmp.Or(ownTier, t), t)
+		}
+	}
 	for i := range r.m.nodes {
 		n := &r.m.nodes[i]
 		if told[n.ID] || !memoryOnly(n) {
@@ -213,14 +220,21 @@ func (r *reader) memoryKinds() {
 			n.MemoryKind = OtherMemory
 			r.m.unsaid = append(r.m.unsaid, n.ID)
 			r.notes.addNode(n.ID, "memory without CPUs that has_normal_memory leaves out, of a GPU or another device: which one is not known")
-		case own == 0 || bandwidth == 0:
+		case own > 0 && bandwidth > 0:
+			switch {
+			case bandwidth/3 >= own/2:
+				n.MemoryKind = HBM
+			case bandwidth/2 <= own/3:
+				n.MemoryKind = OtherMemory
+			}
+		case ownTier > 0 && tiers[n.ID] > ownTier:
+			n.MemoryKind = OtherMemory
+		case 0 < tiers[n.ID] && tiers[n.ID] < ownTier:
+			n.MemoryKind = HBM
+		default: // the kernel has what it knows nothing of in the tier of the CPUs' own
 			if known && len(normal) > 0 { // or this is said above
 				r.notes.addNode(n.ID, "memory without CPUs, and how fast it is is not known: taken for what CPUs have")
 			}
-		case bandwidth/3 >= own/2:
-			n.MemoryKind = HBM
-		case bandwidth/2 <= own/3:
-			n.MemoryKind = OtherMemory
 		}
 	}
 }
@@ -289,6 +303,24 @@ func (r *reader) daxKinds(tell func(NUMANodeID, MemoryKind)) {
 		}
 		tell(NUMANodeID(id), kind)
 	}
+}
+
+// Where the kernel has nodes by how fast their memory is, since Linux 6.1: a tier with a larger number is slower.
+const (
+	tierDir    = "sys/devices/virtual/memory_tiering"
+	tierPrefix = "memory_tier"
+)
+
+// tiers are those of nodes, as far as they are known.
+func (r *reader) tiers() map[NUMANodeID]int {
+	of := map[NUMANodeID]int{}
+	for _, n := range numbered(r.list(tierDir), tierPrefix, "") {
+		ids, _ := parsed(r, fmt.Sprintf("%s/%s%d/nodelist", tierDir, tierPrefix, n), parseNodeList)
+		for _, id := range ids {
+			of[id] = int(min(n, 1<<30))
+		}
+	}
+	return of
 }
 
 // bandwidth is what firmware says that CPUs near a node read its memory with, in MB/s; 0 is not known.

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // notesOn are the reasons that have a text.
@@ -132,16 +134,20 @@ func TestOddMachines(t *testing.T) {
 	}
 }
 
-// TestMasksInDumps: what an old kernel shows as masks is in a dump.
-func TestMasksInDumps(t *testing.T) {
-	src := small()
-	src.addFile(statusFile, "Cpus_allowed:\t00000000,00000002\nMems_allowed:\t1\n")
-	m, rec := readText(t, src), &recorder{source: src, used: newTextSource()}
-	if _, err := read(rec, "dump"); err != nil {
-		t.Fatal(err)
-	}
-	again := readText(t, rec.used)
-	if m.Allowed().String() != "1" || again.Allowed().String() != "1" || fmt.Sprint(again.AllowedMems()) != "[0]" {
-		t.Errorf("allowed are %v, and in a dump %v on %v", m.Allowed(), again.Allowed(), again.AllowedMems())
+// TestRareInDumps: what few kernels show is in a dump: masks of old ones, memory tiers of new ones.
+func TestRareInDumps(t *testing.T) {
+	masks := with(small(), statusFile, "Cpus_allowed:\t00000000,00000002\nMems_allowed:\t1")
+	tiers := with(without(accelerated(), gpuDir, kmemDir), nodeDir+"/has_normal_memory", "0-4", tierDir+"/memory_tier4/nodelist", "0", tierDir+"/memory_tier22/nodelist", "1-4")
+	for name, src := range map[string]*textSource{"masks": masks, "tiers": tiers} {
+		m, rec := readText(t, src), &recorder{source: src, used: newTextSource()}
+		if _, err := read(rec, "dump"); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(pictureOf(m), pictureOf(readText(t, rec.used))); diff != "" {
+			t.Errorf("%s (-once +twice):\n%s", name, diff)
+		}
+		if m.Allowed().String() == "1" != (name == "masks") || m.NUMANodes()[len(m.NUMANodes())-1].MemoryKind == OtherMemory != (name == "tiers") {
+			t.Errorf("%s: %+v", name, pictureOf(m))
+		}
 	}
 }
