@@ -162,7 +162,7 @@ func (r *reader) listedKinds() bool {
 
 // lowPower finds the efficiency cores that have no part in an L3 while others of their package do, or cores
 // of no known kind where none is known. It reports whether there are any.
-func (r *reader) lowPower() (any bool) {
+func (r *reader) lowPower() (found bool) {
 	m := r.m
 	hasL3 := func(core int) bool {
 		return slices.ContainsFunc(r.coreCaches[core], func(c cache) bool { return c.level == 3 })
@@ -180,10 +180,10 @@ func (r *reader) lowPower() (any bool) {
 		if core.Kind == kind && shared[core.Package] && !hasL3(i) &&
 			(m.complexes[core.Complex].CacheLevel == 2 || len(r.coreCaches[i]) > 0 && m.complexes[core.Complex].CacheLevel == 0) {
 			core.Kind = LowPower
-			any = true
+			found = true
 		}
 	}
-	return any
+	return found
 }
 
 // designKinds tells kinds by designs. Alike: there is one, or it has told; differ says what there is
