@@ -60,9 +60,11 @@ RACED := ^(TestTerminal|TestDumbTerminal|TestNeverOnAHashingCore|TestBenchJSON|T
 
 # Inputs for each fuzz target: a count, so that every machine tries the same number.
 FUZZTIME ?= 20000x
-# Which benchmarks, how many times.
+# Which benchmarks, of which packages, how many times, each for how long or, as 1x, how often.
 BENCH ?= .
+BENCHED ?= ./...
 COUNT ?= 1
+BENCHTIME ?= 1s
 
 .PHONY: help
 help: ## list these commands
@@ -197,7 +199,7 @@ fuzz: ## each fuzz target for FUZZTIME inputs (20000x)
 
 .PHONY: bench
 bench: ## Go benchmarks: BENCH=regexp COUNT=5
-	go test -run='^$$' -bench='$(BENCH)' -benchmem -count=$(COUNT) ./...
+	go test -vet=off -run='^$$' -bench='$(BENCH)' -benchtime=$(BENCHTIME) -benchmem -count=$(COUNT) $(BENCHED)
 
 .PHONY: oracle-p2
 oracle-p2: ## does the reference's phase 2 accept our phase 1? (needs cargo, or ORACLE=binary)

@@ -79,6 +79,11 @@ type Config struct {
 	// Default: none.
 	NUMAParents map[topology.NUMANodeID]ParentSource
 
+	// MemoryNodes are the NUMA nodes, by the kernel's numbers, that all memory of the job is kept to, also what
+	// Places bind nowhere; see topology.Machine.KeepTo. Where the system does not let memory be
+	// bound, it may lie on any, and Progress.Slowed says why. Default: all.
+	MemoryNodes []int
+
 	// MemoryMode is what of a sector's layers is in memory. Default: TwoLayers.
 	MemoryMode MemoryMode
 	// Budget is the most bytes that the job may take: the sum of its Requirements. In Budget mode,

@@ -165,6 +165,10 @@ func (j *job) takeMemory(ctx context.Context) (all []*regions, err error) {
 			why = fmt.Errorf("engine: hasher %d's layers lie in %v: %w", h, r.layers.Pages(), why)
 			j.c.Progress.slowed.CompareAndSwap(nil, &why)
 		}
+		if why := r.layers.Locality().Err; why != nil && len(j.c.MemoryNodes) > 0 {
+			why = fmt.Errorf("engine: hasher %d's memory may lie on any NUMA node: %w", h, why)
+			j.c.Progress.slowed.CompareAndSwap(nil, &why)
+		}
 		if need.Rings > 0 {
 			if r.ring, err = alloc(need.Rings, hugepages.Rings, j.c.Pages); err != nil {
 				return all, err
@@ -185,7 +189,7 @@ func (j *job) takeMemory(ctx context.Context) (all []*regions, err error) {
 func (c *Config) regionOptions(h int, size uint64, purpose hugepages.Purpose, pages []hugepages.Pages) hugepages.Options {
 	o := hugepages.Options{
 		Size: size, Purpose: purpose, Pages: pages, Sample: 4096,
-		HugeTLBFS: c.HugeTLBFS, Raise: c.RaisePages, Strict: c.StrictNUMA, Pool: c.Memory,
+		HugeTLBFS: c.HugeTLBFS, Raise: c.RaisePages, Strict: c.StrictNUMA, Pool: c.Memory, Among: c.MemoryNodes,
 	}
 	if purpose == hugepages.Layers {
 		o.Files = c.HugeFiles

@@ -1,11 +1,15 @@
 package engine_test
 
 import (
+	"errors"
 	"os"
 	"slices"
+	"strings"
+	"sync"
 	"testing"
 
 	"github.com/sdr-engine/sdr/engine"
+	"github.com/sdr-engine/sdr/graph"
 	"github.com/sdr-engine/sdr/hugepages"
 	"github.com/sdr-engine/sdr/internal/golden"
 	"github.com/sdr-engine/sdr/placement"
@@ -115,4 +119,70 @@ func TestNUMAGuestAnyShape(t *testing.T) {
 			t.Error(err)
 		}
 	}
+}
+
+// TestNUMAGuestAnyShapeMemoryNodes labels with memory kept to all nodes but the first, whose CPUs hash as others' do: whatever is
+// bound in the process, as the kernel lists it, has no page there, in any memory mode.
+func TestNUMAGuestAnyShapeMemoryNodes(t *testing.T) {
+	if os.Getenv("SDR_NUMA_GUEST") == "" {
+		t.Skip("wants several NUMA nodes: make test-numa runs it in a guest")
+	}
+	m, err := topology.Read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list topology.MemoryNodes
+	for _, node := range m.NUMANodes()[1:] {
+		list.List = append(list.List, node.ID)
+	}
+	among := m.KeepTo(list)
+	if len(among) != len(list.List) {
+		t.Fatalf("memory is kept to %d, want %d", among, list.List)
+	}
+	g, err := graph.New(porep.StackedDrg2KiBV1_1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sector := golden.Sectors()[slices.IndexFunc(golden.Sectors(), func(s golden.Sector) bool { return s.RegisteredProof == porep.StackedDrg2KiBV1_1.String() })]
+	for _, mode := range []engine.MemoryMode{engine.TwoLayers, engine.OneLayer, engine.Budget} {
+		looks := &looking{ParentSource: g}
+		c := engine.Config{Proof: porep.StackedDrg2KiBV1_1, MemoryNodes: among, MemoryMode: mode, StrictNUMA: true, Parents: looks}
+		if mode == engine.Budget {
+			c.Budget = 1 << 20
+		}
+		result := checkGolden(t, []golden.Sector{sector}, c)
+		for h, mem := range result.Memory {
+			if p := mem.Locality; p.Err != nil || p.Checked == 0 || p.Local != p.Checked || p.ByNUMANode[0] != 0 {
+				t.Errorf("%v, hasher %d: memory is %v", mode, h, p)
+			}
+		}
+		if looks.regions == 0 || looks.wrong != "" {
+			t.Errorf("%v: %d regions are bound, and of these has pages on node 0: %q", mode, looks.regions, looks.wrong)
+		}
+	}
+}
+
+// A looking looks, when it is asked for parents, where the kernel has what the process has bound.
+type looking struct {
+	engine.ParentSource
+	once    sync.Once
+	regions int
+	wrong   string // a region with pages on node 0
+}
+
+func (l *looking) Parents(dst []uint32, first uint64) error {
+	var err error
+	l.once.Do(func() {
+		var text []byte
+		text, err = os.ReadFile("/proc/self/numa_maps")
+		for line := range strings.Lines(string(text)) {
+			if words := strings.Fields(line); strings.HasPrefix(words[1], "bind:") {
+				l.regions++
+				if slices.ContainsFunc(words, func(w string) bool { return strings.HasPrefix(w, "N0=") }) {
+					l.wrong = line
+				}
+			}
+		}
+	})
+	return errors.Join(err, l.ParentSource.Parents(dst, first))
 }

@@ -25,7 +25,8 @@ func allocate(ctx context.Context, o Options, s system) (*Region, error) {
 	if err := o.check(s); err != nil {
 		return nil, err
 	}
-	o.cpus = slices.Clone(o.cpus)
+	o.cpus, o.Among = slices.Clone(o.cpus), slices.Clone(o.Among)
+	s = s.within(o.Among)
 	kinds, fromFile, err := o.kinds()
 	if err != nil {
 		return nil, err
@@ -78,10 +79,18 @@ func (o *Options) check(s system) error {
 			return &OptionError{"Pages", o.Pages, "Huge1G, Huge2M, Transparent, Small"}
 		}
 	}
+	online := s.list(nodeDirectory + "/online")
 	if n, bound := o.Binding.Number(); bound {
-		online := s.list(nodeDirectory + "/online")
 		if n < 0 || n >= maxNumber || online != nil && !slices.Contains(online, n) {
 			return &OptionError{"Binding", n, fmt.Sprintf("a NUMA node of this machine: %v", online)}
+		}
+		if len(o.Among) > 0 && !slices.Contains(o.Among, n) {
+			return &OptionError{"Binding", n, fmt.Sprintf("one of Among: %v", o.Among)}
+		}
+	}
+	for _, n := range o.Among {
+		if n < 0 || n >= maxNumber || online != nil && !slices.Contains(online, n) {
+			return &OptionError{"Among", o.Among, fmt.Sprintf("NUMA nodes of this machine: %v", online)}
 		}
 	}
 	return nil
@@ -130,6 +139,13 @@ func (o *Options) warrants(p Pages) bool {
 	}
 }
 
+// raises reports whether the pool is enlarged by what is missing. What the kernel adds for all nodes is on any
+// of them, so it serves nobody who wants some of them.
+func (o *Options) raises() bool {
+	_, bound := o.Binding.Number()
+	return o.Raise && (bound || len(o.Among) == 0)
+}
+
 func (o *Options) onHeap() bool { return o.checked && raceEnabled }
 
 // guard is how many bytes are unreadable on either side of the pages.
@@ -166,13 +182,9 @@ func (r *Region) alloc(ctx context.Context, fromFile bool) (err error) {
 	if err := r.advise(); err != nil {
 		return err
 	}
-	if node, bound := r.o.Binding.Number(); bound && r.files == nil { // whose pages are where they are
-		// Until Populate: rather on another node than not at all.
-		if err := linux.SetPolicy(r.room, linux.PolicyPrefer, node); err != nil {
-			r.bound = &BindError{node, err}
-			if r.o.Strict {
-				return r.bound
-			}
+	if r.files == nil { // whose pages are where they are
+		if r.bound = r.place(); r.bound != nil && r.o.Strict {
+			return r.bound
 		}
 	}
 	if r.huge() {
@@ -271,7 +283,7 @@ func (r *Region) mapHeap(room uint64) error {
 	runtime.SetFinalizer(unsafe.SliceData(b), func(p *byte) {
 		all := cut(unsafe.Slice(p, size), 0, Small.Size(), room+2*guard)
 		_ = linux.Show(all)
-		_ = linux.SetPolicy(all, linux.PolicyDefault, 0)
+		_ = linux.SetPolicy(all, linux.PolicyDefault)
 	})
 	all := cut(b, 0, Small.Size(), room+2*guard)
 	return errors.Join(linux.Hide(all[:guard]), linux.Hide(all[guard+room:]))
@@ -311,7 +323,7 @@ const takePoolAttempts = 3
 
 // takePool maps pages of the kernel's pool, which it first enlarges if it is to.
 func (r *Region) takePool(ctx context.Context, room uint64, fromFile bool) (mem []byte, err error) {
-	if !r.o.Raise {
+	if !r.o.raises() {
 		return r.mapPool(room, fromFile)
 	}
 	lock, refusal := r.system.lockPool(ctx, r.page())

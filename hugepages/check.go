@@ -17,6 +17,7 @@ func check(all []Options, s system) error {
 		if err := o.check(s); err != nil {
 			return err
 		}
+		l.system = s.within(o.Among)
 		kinds, fromFile, err := o.kinds()
 		if err != nil {
 			return err
@@ -92,7 +93,7 @@ func (l *ledger) add(o *Options, p Pages, fromFile bool) error {
 			return err
 		}
 		if err := l.checkPool(want, page, o.Binding); err != nil {
-			if state, ok := l.pool(page, o.Binding); !ok || !o.Raise {
+			if state, ok := l.pool(page, o.Binding); !ok || !o.raises() {
 				return err
 			} else if err := l.checkRaise(want-min(want, state.usable()*page), o.Binding); err != nil {
 				return err

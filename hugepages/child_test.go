@@ -37,6 +37,7 @@ var children = map[string]func() error{
 	"killed":        killed,
 	"race":          race,
 	"switched off":  switchedOff,
+	"denied":        denied,
 }
 
 func TestMain(m *testing.M) {

@@ -135,14 +135,27 @@ func (e *HugeTLBFSError) Error() string {
 
 func (e *HugeTLBFSError) Unwrap() error { return e.Err }
 
-// A BindError says that memory could not be bound to a NUMA node.
+// A BindError says that memory could not be bound to a NUMA node, or kept to some of them.
 type BindError struct {
-	NUMANode int
-	Err      error
+	NUMANodes []int
+	Err       error
 }
 
 func (e *BindError) Error() string {
-	return fmt.Sprintf("binding to NUMA node %d: %v", e.NUMANode, e.Err)
+	return fmt.Sprintf("binding to %s: %v", nodesText(e.NUMANodes), e.Err)
+}
+
+// nodesText names NUMA nodes.
+func nodesText(nodes []int) string {
+	if len(nodes) == 1 {
+		return fmt.Sprintf("NUMA node %d", nodes[0])
+	}
+	return "NUMA nodes " + listText(nodes)
+}
+
+// listText writes numbers as parseList reads them.
+func listText(numbers []int) string {
+	return strings.ReplaceAll(strings.Trim(fmt.Sprint(numbers), "[]"), " ", ",")
 }
 
 func (e *BindError) Unwrap() error { return e.Err }

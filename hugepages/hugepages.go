@@ -77,6 +77,10 @@ type Options struct {
 	// Binding is the NUMA node that the memory is to be on. Alloc refuses what has no
 	// room there. Default: any.
 	Binding Binding
+	// Among are the NUMA nodes that memory may be on at all: if they have no room, it is an error, however
+	// much others have. Where the system does not let memory be bound, Locality says so. They
+	// cannot say where files' pages are, and Raise then needs Binding. Default: all.
+	Among []int
 	// Pages are the kinds of page to try, the best first; the first that can be
 	// had is taken for the whole region. Default: Huge1G, Huge2M, Transparent,
 	// Small, without those that would waste more than an eighth of Size.
@@ -121,6 +125,12 @@ type Options struct {
 	// detector watches, the memory is of the Go heap, the only one that the
 	// detector sees, on Small pages; Free counts as a write of every byte.
 	checked bool
+}
+
+// anywhere reports whether memory may be on any NUMA node.
+func (o *Options) anywhere() bool {
+	_, bound := o.Binding.Number()
+	return !bound && len(o.Among) == 0
 }
 
 // poisonByte is what fresh bytes are in checked mode.

@@ -137,6 +137,27 @@ func TestLocality(t *testing.T) {
 	}
 }
 
+// TestAmong keeps memory to node 0, which is on every machine, whether it is bound there or not.
+func TestAmong(t *testing.T) {
+	for _, binding := range []hugepages.Binding{{}, hugepages.OnNUMANode(0)} {
+		o := hugepages.Options{Size: 8<<20 + 1, Pages: []hugepages.Pages{hugepages.Small}, Binding: binding, Among: []int{0}}
+		r := alloc(t, o)
+		if err := r.Populate(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		p := r.Locality()
+		if p.Err != nil {
+			t.Skipf("this system does not let memory be bound, or say where it is: %v", p.Err)
+		}
+		if p.Local != p.Pages || p.Checked != p.Pages || p.ByNUMANode[0] != p.Pages || !strings.Contains(p.String(), "on NUMA node 0") {
+			t.Errorf("%+v: %v", binding, p)
+		}
+		if err := hugepages.Check(o); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // Pages that are not there are not known to be on the node.
 func TestStrictBeforePopulate(t *testing.T) {
 	r := alloc(t, hugepages.Options{Size: 1 << 20, Binding: hugepages.OnNUMANode(0), Strict: true})
@@ -311,6 +332,9 @@ func TestBadOptions(t *testing.T) {
 		{hugepages.Options{Size: 1, Binding: hugepages.OnNUMANode(-1)}, "Binding -1"},
 		{hugepages.Options{Size: 1, Binding: hugepages.OnNUMANode(1000)}, "Binding 1000"},
 		{hugepages.Options{Size: 1, Binding: hugepages.OnNUMANode(1 << 40)}, "Binding"},
+		{hugepages.Options{Size: 1, Among: []int{0, -1}}, "Among [0 -1]"},
+		{hugepages.Options{Size: 1, Among: []int{1 << 40}}, "Among"},
+		{hugepages.Options{Size: 1, Among: []int{1}, Binding: hugepages.OnNUMANode(0)}, "Binding 0, want one of Among: [1]"},
 	} {
 		r, err := hugepages.Alloc(t.Context(), c.o)
 		var e *hugepages.OptionError

@@ -3,6 +3,8 @@ package hugepages
 import (
 	"fmt"
 	"io/fs"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/sdr-engine/sdr/internal/linux"
@@ -143,5 +145,17 @@ func (s system) checkPool(want, page uint64, node Binding) error {
 	if !ok {
 		return fmt.Errorf("no pool of them in /%s: %w", p.directory, fs.ErrNotExist)
 	}
-	return fits(LimitHugePages, "/"+p.directory+"/free_hugepages", want, p.usable()*page, 0)
+	if err := fits(LimitHugePages, "/"+p.directory+"/free_hugepages", want, p.usable()*page, 0); err != nil || s.among == nil {
+		return err
+	}
+	if _, bound := node.Number(); bound {
+		return nil
+	}
+	var left uint64
+	for n := range s.among {
+		if on, ok := s.pool(page, OnNUMANode(n)); ok {
+			left += on.usable() * page
+		}
+	}
+	return fits(LimitHugePages, fmt.Sprintf("/%s/node[%s]/hugepages", nodeDirectory, listText(slices.Sorted(maps.Keys(s.among)))), want, left, 0)
 }

@@ -3,6 +3,7 @@ package hugepages
 import (
 	"context"
 	"fmt"
+	"slices"
 	"unsafe"
 
 	"github.com/sdr-engine/sdr/internal/linux"
@@ -12,9 +13,10 @@ import (
 // A Locality says on which NUMA nodes a region's pages are.
 type Locality struct {
 	Binding    Binding // where they should be
+	Among      []int   // which they should not leave; nil for all
 	Pages      uint64  // in the region; small pages for Transparent, which may be either
 	Checked    uint64  // pages that the kernel was asked about: Pages, or the sample
-	Local      uint64  // checked and on that node; for any, all that are known
+	Local      uint64  // checked and on that node; for any, on one of Among, or all that are known
 	Wrong      uint64  // checked and on another
 	Unknown    uint64  // not there yet, or the kernel would not say: Err
 	ByNUMANode map[int]uint64
@@ -24,13 +26,36 @@ type Locality struct {
 func (p Locality) String() string {
 	where := "any NUMA node"
 	if n, ok := p.Binding.Number(); ok {
-		where = fmt.Sprintf("NUMA node %d", n)
+		where = nodesText([]int{n})
+	} else if len(p.Among) > 0 {
+		where = nodesText(p.Among)
 	}
 	s := fmt.Sprintf("%d of %d pages checked: %d on %s, %d elsewhere, %d unknown", p.Checked, p.Pages, p.Local, where, p.Wrong, p.Unknown)
 	if p.Err != nil {
 		s += ": " + p.Err.Error()
 	}
 	return s
+}
+
+// place says which nodes pages are to come from, until Populate comes and where it cannot have them as
+// it should: rather from another node than not at all, but from none that is not among
+// those allowed.
+func (r *Region) place() error {
+	node, bound := r.o.Binding.Number()
+	switch {
+	case len(r.o.Among) > 0:
+		if err := linux.SetPolicy(r.room, linux.PolicyBind, r.o.Among...); err != nil {
+			return &BindError{slices.Clone(r.o.Among), err}
+		}
+		if bound {
+			_ = linux.SetHome(r.room, node) // or the nearest to the thread that populates, which is on that node
+		}
+	case bound:
+		if err := linux.SetPolicy(r.room, linux.PolicyPrefer, node); err != nil {
+			return &BindError{[]int{node}, err}
+		}
+	}
+	return nil
 }
 
 // Locality is what Verify found last, which Populate calls; until then nothing
@@ -40,7 +65,7 @@ func (r *Region) Locality() Locality {
 		return *p
 	}
 	pages := roundup.To(r.o.Size, r.page()) / r.page()
-	return Locality{Binding: r.o.Binding, Pages: pages, Err: r.bound}
+	return Locality{Binding: r.o.Binding, Among: r.o.Among, Pages: pages, Err: r.bound}
 }
 
 // hugeBytes is how much of the region is on huge pages by now; of Transparent
@@ -148,7 +173,7 @@ const verifyBatch = 4096
 func (r *Region) verify(ctx context.Context) (Locality, error) {
 	node, bound := r.o.Binding.Number()
 	pages := uint64(len(r.room)) / r.page()
-	p := Locality{Binding: r.o.Binding, Pages: pages, ByNUMANode: map[int]uint64{}, Err: r.bound}
+	p := Locality{Binding: r.o.Binding, Among: r.o.Among, Pages: pages, ByNUMANode: map[int]uint64{}, Err: r.bound}
 	sample := pages
 	if r.o.Sample > 0 {
 		sample = min(pages, uint64(r.o.Sample))
@@ -176,7 +201,7 @@ func (r *Region) verify(ctx context.Context) (Locality, error) {
 			case at == linux.NUMANodeUnknown:
 				p.Unknown++
 				continue
-			case bound && int(at) != node:
+			case bound && int(at) != node, !bound && len(r.o.Among) > 0 && !slices.Contains(r.o.Among, int(at)):
 				p.Wrong++
 			default:
 				p.Local++
@@ -185,7 +210,7 @@ func (r *Region) verify(ctx context.Context) (Locality, error) {
 		}
 	}
 	r.locality.Store(&p)
-	if r.o.Strict && bound && p.Local < p.Checked {
+	if r.o.Strict && !r.o.anywhere() && p.Local < p.Checked {
 		return p, &LocalityError{p}
 	}
 	return p, nil

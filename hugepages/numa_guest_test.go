@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -640,5 +642,123 @@ func TestNUMAGuestFilesTakenConcurrently(t *testing.T) {
 		if usable, refused := hugepages.LookAtFiles(files); len(usable) != len(files) {
 			t.Fatalf("refused %v", refused)
 		}
+	}
+}
+
+// cpuOf is the first CPU of a node, if it has one.
+func cpuOf(t *testing.T, node int) (cpu int, ok bool) {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("%s/node%d/cpulist", nodes, node))
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, _, _ := strings.Cut(strings.TrimSpace(string(text)), "-")
+	cpu, err = strconv.Atoi(first)
+	return cpu, err == nil
+}
+
+// onlineNodes are those of the guest, from 0 on.
+func onlineNodes(t *testing.T) (all []int) {
+	t.Helper()
+	for n := 0; ; n++ {
+		if _, err := os.Stat(fmt.Sprintf("%s/node%d", nodes, n)); err != nil {
+			return all
+		}
+		all = append(all, n)
+	}
+}
+
+// TestNUMAGuestAnyShapeAmong leaves out one node after another: none of its pages becomes a region's, bound
+// elsewhere or nowhere, be it the node of the CPU that touches them, and whether by Populate or before.
+func TestNUMAGuestAnyShapeAmong(t *testing.T) {
+	guest(t)
+	all := onlineNodes(t)
+	for _, out := range all {
+		among := slices.DeleteFunc(slices.Clone(all), func(n int) bool { return n == out })
+		for _, binding := range []hugepages.Binding{{}, hugepages.OnNUMANode(among[len(among)-1])} {
+			for _, p := range []hugepages.Pages{hugepages.Transparent, hugepages.Small} {
+				o := hugepages.Options{Size: 24 << 20, Pages: only(p), Binding: binding, Among: among, Strict: true}
+				lazy := alloc(t, o)
+				if cpu, ok := cpuOf(t, out); ok {
+					o = o.WithCPUs(cpu)
+					onCPU(t, cpu, func() {
+						for i := 0; i < len(lazy.Bytes()); i += linux.PageSize {
+							lazy.Bytes()[i] = 1
+						}
+					})
+				} else if err := lazy.Populate(t.Context()); err != nil {
+					t.Error(err)
+				}
+				r := alloc(t, o)
+				if err := r.Populate(t.Context()); err != nil {
+					t.Errorf("without node %d, %v, %+v: %v", out, p, binding, err)
+				}
+				for how, r := range map[string]*hugepages.Region{"populated": r, "touched": lazy} {
+					if l, err := r.Verify(t.Context()); err != nil || l.Local != l.Pages || l.ByNUMANode[out] != 0 {
+						t.Errorf("without node %d, %v, %s, %+v: %v (%v)", out, p, how, binding, l, err)
+					}
+					if n := mapsSay(t, r, out); n != 0 {
+						t.Errorf("without node %d, %v, %s, %+v: numa_maps says %d bytes there", out, p, how, binding, n)
+					}
+					free(t, r)
+				}
+			}
+		}
+	}
+}
+
+// TestNUMAGuestAnyShapeAmongExhausted: where the nodes that memory may be on have no room, that is an error, as soon as it
+// is known, and what others have is not touched.
+func TestNUMAGuestAnyShapeAmongExhausted(t *testing.T) {
+	guest(t)
+	pool(t, hugepages.Huge2M)
+	all := onlineNodes(t)
+	out := all[len(all)-1]
+	among := all[:len(all)-1]
+	o := hugepages.Options{Size: uint64(len(among))*(128<<20) + 64<<20, Pages: only(hugepages.Small), Among: among}
+	bound := o
+	bound.Binding = hugepages.OnNUMANode(among[0])
+	before := freeMemory(t, out)
+	if before < o.Size+64<<20 {
+		t.Fatalf("node %d has %d bytes free: too few to show that none are taken", out, before)
+	}
+	regions := []*hugepages.Region{alloc(t, o), alloc(t, bound)}
+	for _, node := range among {
+		taken := poolOfNode(node, hugepages.Huge2M)
+		was := readPool(t, taken, "nr_hugepages")
+		t.Cleanup(func() { setPool(t, taken, was) })
+		free := freeMemory(t, node)
+		setPool(t, taken, was+int((free-min(free, 128<<20))>>21))
+	}
+	_, err := hugepages.Alloc(t.Context(), o)
+	if err := wantLimit(err, hugepages.LimitMemory, o.Size); err != nil {
+		t.Error(err)
+	}
+	for _, r := range regions {
+		err := r.Populate(t.Context())
+		if err := wantLimit(err, hugepages.LimitMemory, 1); err != nil {
+			t.Error(err)
+		}
+		if n := mapsSay(t, r, out); n != 0 {
+			t.Errorf("numa_maps says %d bytes on node %d", n, out)
+		}
+		free(t, r)
+	}
+}
+
+// onCPU does something on a thread bound to a CPU.
+func onCPU(t *testing.T, cpu int, do func()) {
+	t.Helper()
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread() // and never unlocked: the thread ends with its goroutine
+		err := linux.SetAffinity(0, []int{cpu})
+		if err == nil {
+			do()
+		}
+		done <- err
+	}()
+	if err := <-done; err != nil {
+		t.Fatal(err)
 	}
 }

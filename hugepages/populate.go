@@ -45,7 +45,7 @@ func (r *Region) stepSize(i int) uint64 {
 
 // Populate takes all pages from the machine, roughly from the first to the last,
 // until ctx is done, so that those who use the region do not wait for them.
-// Others may use it meanwhile. If the region has a NUMA node, Verify follows.
+// Others may use it meanwhile. If the region is to be on certain NUMA nodes, Verify follows.
 //
 // The error is ctx's cause, a *PopulateError, which wraps a *LimitError if the
 // machine ran short of memory since Alloc, or one of Verify's. After any of them
@@ -59,11 +59,11 @@ func (r *Region) Populate(ctx context.Context) error {
 	if err := r.populate(ctx); err != nil {
 		return err
 	}
-	if _, bound := r.o.Binding.Number(); bound {
-		_, err := r.verify(ctx)
-		return err
+	if r.o.anywhere() {
+		return nil
 	}
-	return nil
+	_, err := r.verify(ctx)
+	return err
 }
 
 func (r *Region) populate(ctx context.Context) (err error) {
@@ -123,7 +123,7 @@ func (p *population) bind() error {
 	p.binding = err == nil
 	p.kept = p.system.kept(node)
 	if err != nil && p.o.Strict {
-		return &PopulateError{0, p.o.Size, &BindError{node, err}}
+		return &PopulateError{0, p.o.Size, &BindError{[]int{node}, err}}
 	}
 	return nil
 }
@@ -131,8 +131,7 @@ func (p *population) bind() error {
 // unbind lets pages come from other nodes when theirs is full, so that nobody is killed.
 func (p *population) unbind() {
 	if p.binding {
-		node, _ := p.o.Binding.Number()
-		_ = linux.SetPolicy(p.room, linux.PolicyPrefer, node) // as it was in alloc
+		_ = p.place() // as it was in alloc
 		p.binding = false
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"slices"
@@ -18,10 +19,23 @@ import (
 // in tests. What it does not say bounds nothing.
 type system struct {
 	fs.FS
-	root string
+	root  string
+	among map[int]uint64 // NUMA nodes that memory may be on, and what the kernel keeps of each; nil for all
 }
 
-func newSystem(root string) system { return system{os.DirFS(root), root} }
+func newSystem(root string) system { return system{FS: os.DirFS(root), root: root} }
+
+// within is what the system says to somebody whose memory may be on these nodes only, nil for all.
+func (s system) within(nodes []int) system {
+	s.among = nil
+	for _, node := range nodes {
+		if s.among == nil {
+			s.among = map[int]uint64{}
+		}
+		s.among[node] = s.kept(node)
+	}
+	return s
+}
 
 // read returns a file's content, or nothing.
 func (s system) read(name string) []byte {
@@ -97,10 +111,25 @@ func nodePath(node int, name string) string {
 	return fmt.Sprintf("%s/node%d/%s", nodeDirectory, node, name)
 }
 
-// available is what the machine can give without swapping.
+// available is what the machine, or its nodes that memory may be on, can give without swapping.
 func (s system) available() (n uint64, file string, ok bool) {
 	n, ok = field(s.read("proc/meminfo"), "MemAvailable:")
-	return n, "/proc/meminfo", ok
+	if s.among == nil {
+		return n, "/proc/meminfo", ok
+	}
+	var sum uint64
+	nodes := slices.Sorted(maps.Keys(s.among))
+	for _, node := range nodes {
+		here, _, known := s.nodeAvailable(node, s.among[node])
+		if !known {
+			return n, "/proc/meminfo", ok
+		}
+		sum += here
+	}
+	if ok && n <= sum { // it counts more than nodes do
+		return n, "/proc/meminfo", true
+	}
+	return sum, fmt.Sprintf("/%s/node[%s]/meminfo", nodeDirectory, listText(nodes)), true
 }
 
 // nodeAvailable estimates the same for one NUMA node, the way in which the
@@ -108,7 +137,7 @@ func (s system) available() (n uint64, file string, ok bool) {
 // be dropped, less what the kernel keeps for itself, as kept says.
 func (s system) nodeAvailable(node int, kept uint64) (n uint64, file string, ok bool) {
 	if s.onlyNode(node) {
-		return s.available() // all memory there is, known exactly
+		return s.within(nil).available() // all memory there is, known exactly
 	}
 	file = nodePath(node, "meminfo")
 	text := s.read(file)

@@ -72,6 +72,10 @@ func TestLimits(t *testing.T) {
 		{"hybrid", system.checkMemoryCgroup, 8192, LimitMemoryCgroup, "/sys/fs/cgroup/memory/a/memory.limit_in_bytes"},
 		{"v1-container", anywhere, 53 * gib, LimitMemoryCgroup, "/sys/fs/cgroup/memory/memory.limit_in_bytes"},
 		{"two-nodes", anywhere, 400 * gib, LimitMemory, "/proc/meminfo"},
+		// Of node 1, which has nothing to give, and of nodes 0 and 1 together.
+		{"two-nodes", among(anywhere, 1), 0, LimitMemory, "/sys/devices/system/node/node[1]/meminfo"},
+		{"two-nodes", among(anywhere, 0, 1), 141 * gib, LimitMemory, "/sys/devices/system/node/node[0,1]/meminfo"},
+		{"two-nodes", among(pool2M(Binding{}), 0), 20 * 2 * mib, LimitHugePages, "/sys/devices/system/node/node[0]/hugepages"},
 		// 2 GiB free, 139 of clean files, 3 of slabs, less 1 GiB for the kernel from each.
 		{"two-nodes", onNode(0), 141 * gib, LimitNode, "/sys/devices/system/node/node0/meminfo"},
 		{"two-nodes", onNode(1), 0, LimitNode, "/sys/devices/system/node/node1/meminfo"},
@@ -98,6 +102,9 @@ func huge1G(s system, n uint64) error   { return s.checkHugeCgroup(n, Huge1G.Siz
 func anywhere(s system, n uint64) error { return s.checkMemory(n, Binding{}, n) }
 func onNode(node int) func(system, uint64) error {
 	return func(s system, n uint64) error { return s.checkMemory(n, OnNUMANode(node), n) }
+}
+func among(check func(system, uint64) error, nodes ...int) func(system, uint64) error {
+	return func(s system, n uint64) error { return check(s.within(nodes), n) }
 }
 func pool2M(node Binding) func(system, uint64) error {
 	return func(s system, n uint64) error { return s.checkPool(n, Huge2M.Size(), node) }

@@ -15,6 +15,7 @@ type freeCore struct {
 	cpus     []topology.CPU // that may be used, one or two, ascending
 	kind     topology.CoreKind
 	numaNode topology.NUMAIndex
+	stray    bool // its own node is none of the machine's, since it is offline for example: numaNode's memory is far
 }
 
 // threadsPerCore is how many CPUs of a core are used at most. A third thread on a
@@ -36,10 +37,12 @@ type freeComplex struct {
 type resources struct {
 	q         Request
 	nodes     []topology.NUMANode
-	nearest   [][]topology.NUMAIndex // for each node, all by their distance from it
+	nearest   [][]topology.NUMAIndex // for each node, all by their distance from it; for who places
 	complexes []freeComplex
 	free      map[topology.MemoryPool]uint64 // bytes, of all pools
-	memoryOn  []nodeMemory                   // of each node
+	memoryOn  []nodeMemory                   // of each node; for who places
+	unit      uint64                         // q's, and what a job takes besides layers: for who places
+	besides   uint64
 
 	slots    int    // jobs that the cores allow
 	inFiles  uint64 // units for layers in files, if they are to lie there
@@ -50,20 +53,6 @@ type resources struct {
 
 func newResources(m *topology.Machine, reserved Reserved, q Request) *resources {
 	r := &resources{q: q, nodes: m.NUMANodes(), free: m.FreeMemory(q.MemoryNodes)}
-
-	for i := range r.nodes {
-		order := []topology.NUMAIndex{topology.NUMAIndex(i)} // it comes first, however near others claim to be
-		for j := range r.nodes {
-			if j != i {
-				order = append(order, topology.NUMAIndex(j))
-			}
-		}
-		slices.SortStableFunc(order, func(a, b topology.NUMAIndex) int {
-			return cmp.Compare(r.distance(topology.NUMAIndex(i), a), r.distance(topology.NUMAIndex(i), b))
-		})
-		r.nearest = append(r.nearest, order)
-	}
-
 	usable := m.Allowed()
 	if q.Policy == List {
 		usable = q.Only
@@ -75,19 +64,23 @@ func newResources(m *topology.Machine, reserved Reserved, q Request) *resources 
 		}
 	}
 	cores := m.Cores()
+	cpus := make([]topology.CPU, 0, m.CPUs().Len()) // of all cores, so that a large machine takes a moment
 	for i, complex := range m.Complexes() {
-		c := freeComplex{index: topology.ComplexIndex(i)}
+		c := freeComplex{index: topology.ComplexIndex(i), cores: make([]freeCore, 0, len(complex.Cores))}
 		for _, j := range complex.Cores {
 			if held[j] {
 				c.held++
 				continue
 			}
-			core := freeCore{number: cores[j].CPUs[0], kind: cores[j].Kind, numaNode: cores[j].NUMANode}
+			at := cores[j].NUMANode
+			core := freeCore{number: cores[j].CPUs[0], kind: cores[j].Kind, numaNode: at, stray: !r.nodes[at].CPUs.Contains(cores[j].CPUs[0])}
+			first := len(cpus)
 			for _, cpu := range cores[j].CPUs {
-				if usable.Contains(cpu) && len(core.cpus) < q.threads() {
-					core.cpus = append(core.cpus, cpu)
+				if usable.Contains(cpu) && len(cpus)-first < q.threads() {
+					cpus = append(cpus, cpu)
 				}
 			}
+			core.cpus = slices.Clip(cpus[first:])
 			if len(core.cpus) > 0 {
 				c.cores = append(c.cores, core)
 				c.all = c.all.plus(len(core.cpus) > 1)
@@ -119,14 +112,31 @@ func newResources(m *topology.Machine, reserved Reserved, q Request) *resources 
 		r.inFiles += min(bytes, maxPool)
 	}
 	r.inFiles /= q.unit() // a job may have files of several nodes
-	for _, node := range r.nodes {
-		r.memoryOn = append(r.memoryOn, r.memoryOf(node.ID))
-	}
 	return r
 }
 
-// here is the distance from a node to itself.
-const here = 10
+// survey finds out what placing goes by, and counting does not.
+func (r *resources) survey() {
+	r.memoryOn, r.unit, r.besides = r.memories(), r.q.unit(), r.q.JobOverhead()
+	for i := range r.nodes {
+		order := []topology.NUMAIndex{topology.NUMAIndex(i)} // it comes first, however near others claim to be
+		for j := range r.nodes {
+			if j != i {
+				order = append(order, topology.NUMAIndex(j))
+			}
+		}
+		slices.SortStableFunc(order, func(a, b topology.NUMAIndex) int {
+			return cmp.Compare(r.distance(topology.NUMAIndex(i), a), r.distance(topology.NUMAIndex(i), b))
+		})
+		r.nearest = append(r.nearest, order)
+	}
+}
+
+// here is the distance from a node to itself; aside, how much farther from it a core is that is in no node.
+const (
+	here  = 10
+	aside = 10
+)
 
 func (r *resources) distance(from, to topology.NUMAIndex) int {
 	if from == to {

@@ -21,29 +21,33 @@ type nodeMemory struct {
 	ordinary bool   // layers may lie in that
 }
 
-func (r *resources) memoryOf(node topology.NUMANodeID) (m nodeMemory) {
-	m.ordinary = !r.q.strict() && len(r.q.InFiles) == 0
+// memories are those of each node.
+func (r *resources) memories() []nodeMemory {
+	all := make([]nodeMemory, len(r.nodes))
+	at := map[topology.NUMANodeID]*nodeMemory{}
+	for i, node := range r.nodes {
+		all[i] = nodeMemory{ordinary: !r.q.strict() && len(r.q.InFiles) == 0, huge: min(r.q.InFiles[node.ID], maxPool) / r.q.unit()}
+		at[node.ID] = &all[i]
+	}
 	for pool, bytes := range r.free {
-		switch {
-		case pool.NUMANode != node:
+		switch m := at[pool.NUMANode]; {
 		case pool.PageSize == 0:
 			m.bytes = bytes
 		case len(r.q.InFiles) == 0:
 			m.huge += r.unitsIn(pool, bytes)
 		}
 	}
-	m.huge += min(r.q.InFiles[node], maxPool) / r.q.unit()
-	return m
+	return all
 }
 
 // holds reports whether a node's memory is enough for so much, if nothing else is in it.
 func (r *resources) holds(node topology.NUMAIndex, u use) bool {
 	m := r.memoryOn[node]
-	besides := uint64(u.jobs) * r.q.JobOverhead()
+	besides := uint64(u.jobs) * r.besides
 	if besides > m.bytes {
 		return false
 	}
-	return u.units <= m.huge || m.ordinary && u.units-m.huge <= (m.bytes-besides)/r.q.unit()
+	return u.units <= m.huge || m.ordinary && u.units-m.huge <= (m.bytes-besides)/r.unit
 }
 
 // localNumbers is how many cores hash in each home when all jobs have memory of their own node, or nil if

@@ -2,7 +2,10 @@ package placement_test
 
 import (
 	"math"
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -267,4 +270,58 @@ func newPlan(t *testing.T, m *topology.Machine, q placement.Request) *placement.
 		t.Fatal(err)
 	}
 	return p
+}
+
+// TestCoresOfNoNode: cores whose own node is offline hash after those that have memory beside them, whatever their
+// numbers, and then with the memory that there is.
+func TestCoresOfNoNode(t *testing.T) {
+	s := &spec{Nodes: []specNode{{ID: 1, FreeKiB: 300 << 20, Distances: []int{10}}}}
+	for _, odd := range []topology.CPU{0, 1} { // as two packages have their CPUs, in turn
+		c := specComplex{}
+		for cpu := 4 + odd; cpu < 12; cpu += 2 {
+			c.Cores = append(c.Cores, specCore{CPUs: cpus(cpu)})
+		}
+		s.Complexes = append(s.Complexes, c)
+	}
+	text := strings.Replace(s.dump(), "cpulist = 4-11", "cpulist = 5,7,9,11", 1)
+	path := filepath.Join(t.TempDir(), "machine")
+	if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	m, err := topology.ReadDump(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, policy := range []placement.Policy{placement.Spread, placement.Pack} {
+		for sectors, want := range map[int][]topology.CPU{1: {5}, 2: {5, 7}, 3: {5, 7, 4}} {
+			p := newPlan(t, m, placement.Request{Sectors: sectors, SectorSize: 32 * gib, Producers: 1, Policy: policy})
+			verify(t, m, placement.Reserved{}, p)
+			var got []topology.CPU
+			for _, j := range p.Jobs {
+				got = append(got, j.Hasher)
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("%v, %d sectors: hashers %d, want %d", policy, sectors, got, want)
+			}
+		}
+	}
+}
+
+// TestHeldBeside: of complexes with as many free cores, the one of which others hold fewer is used first, also where that is
+// all in which they differ.
+func TestHeldBeside(t *testing.T) {
+	s := &spec{Nodes: []specNode{{FreeKiB: 300 << 20, Distances: []int{10}}}, Complexes: []specComplex{
+		{Cores: []specCore{{CPUs: cpus(0)}, {CPUs: cpus(1)}, {CPUs: cpus(2)}}},
+		{Cores: []specCore{{CPUs: cpus(3)}, {CPUs: cpus(4)}}},
+	}}
+	m := s.read(t, t.TempDir())
+	reserved := placement.Reserved{Cores: cpus(0)}
+	p, err := placement.New(m, reserved, placement.Request{Sectors: 1, SectorSize: 32 * gib, Producers: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	verify(t, m, reserved, p)
+	if len(p.Jobs) != 1 || p.Jobs[0].Hasher != 3 {
+		t.Errorf("%q, want CPU 3 to hash", lines(p))
+	}
 }

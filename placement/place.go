@@ -12,6 +12,7 @@ import (
 
 // place makes the jobs for so many sectors, not more than fit.
 func (r *resources) place(sectors int) []Job {
+	r.survey()
 	jobs, homes := r.chooseHashers(sectors)
 	inComplex := map[topology.ComplexIndex][]int{}
 	for i := range jobs {
@@ -31,34 +32,6 @@ func (r *resources) place(sectors int) []Job {
 	}
 	r.giveMemory(jobs, homes)
 	return jobs
-}
-
-// A group is cores of a complex that are alike for whoever chooses hashers: on one NUMA node, of
-// one kind, with a sibling or without.
-type group struct {
-	complex int // position in resources.complexes
-	node    topology.NUMAIndex
-	kind    topology.CoreKind
-	pair    bool
-	cores   []freeCore // that do not hash yet
-	lacks   int        // producers that jobs here have too few
-}
-
-func (r *resources) groups() (groups []group) {
-	for i := range r.complexes {
-		c := &r.complexes[i]
-		first := len(groups)
-		for _, core := range c.cores {
-			g := group{i, core.numaNode, core.kind, len(core.cpus) > 1, nil, r.q.Producers - c.producers}
-			same := slices.IndexFunc(groups[first:], func(o group) bool { return o.node == g.node && o.kind == g.kind && o.pair == g.pair })
-			if same < 0 {
-				same = len(groups) - first
-				groups = append(groups, g)
-			}
-			groups[first+same].cores = append(groups[first+same].cores, core)
-		}
-	}
-	return groups
 }
 
 // chooseHashers chooses each job's core, and says which NUMA node that is on. It takes what is
@@ -86,7 +59,7 @@ type home struct {
 func (r *resources) choose(sectors int, numbers map[home]counts) (jobs []Job, homes []topology.NUMAIndex, taken map[home]counts, local bool) {
 	var (
 		groups    = r.groups()
-		empty     = 0 // of groups
+		classes   = r.classesOf(groups, numbers)
 		hashers   = make([]counts, len(r.complexes))
 		more      = make([]int, len(r.complexes)) // jobs
 		room      = r.slots                       // the sum of more
@@ -102,6 +75,11 @@ func (r *resources) choose(sectors int, numbers map[home]counts) (jobs []Job, ho
 	local, taken = true, map[home]counts{}
 	for i := range r.complexes {
 		more[i] = r.complexes[i].slots
+	}
+	for class, members := range classes.members {
+		if len(members) > 0 && more[members[0]] == 0 {
+			classes.members[class] = nil
+		}
 	}
 	// nearest is the nearest node with memory for a job's layers, if there is one, and whether it has
 	// what the job takes besides, too.
@@ -137,7 +115,10 @@ func (r *resources) choose(sectors int, numbers map[home]counts) (jobs []Job, ho
 		}
 		// order is what a job there is compared by, what matters most first.
 		order := func(g *group) (order [6]int) {
-			order[0], order[1], order[2] = rank(g.kind), distance(g.node), g.lacks
+			order[0], order[1], order[2] = rank(g.kind), distance(g.node), r.q.Producers-r.complexes[g.complex].producers
+			if g.stray && order[1] < math.MaxInt {
+				order[1] += 2 * aside
+			}
 			if numbers != nil {
 				order[0], order[1] = order[1], order[0]
 			}
@@ -147,37 +128,40 @@ func (r *resources) choose(sectors int, numbers map[home]counts) (jobs []Job, ho
 			return order
 		}
 		var best *group
+		var bestClass, bestGroup, bestMore int
 		var bestOrder [6]int
-		var bestMore int
-		for i := range groups {
-			g := &groups[i]
-			c := g.complex
-			if len(g.cores) == 0 || more[c] == 0 {
+		for class, members := range classes.members {
+			if len(members) == 0 {
 				continue
 			}
-			o := order(g)
-			if best != nil && slices.Compare(o[:], bestOrder[:]) >= 0 {
-				continue
-			}
-			after := hashers[c].plus(g.pair)
-			if numbers != nil {
-				n, of := numbers[home{c, g.node}], taken[home{c, g.node}]
-				if g.pair && of.twos == n.twos || !g.pair && of.ones == n.ones {
+			c := members[0]
+			for i := range groups[c] {
+				g := &groups[c][i]
+				if len(g.cores) == 0 {
 					continue
 				}
-			} else if !r.complexes[c].feasible(after) {
-				continue
-			}
-			if then := r.complexes[c].more(after); numbers != nil || room-more[c]+then >= left {
-				best, bestOrder, bestMore = g, o, then
+				o := order(g)
+				// Of those that are alike, the first.
+				if best != nil && cmp.Or(slices.Compare(o[:], bestOrder[:]), cmp.Compare(c, best.complex), cmp.Compare(i, bestGroup)) >= 0 {
+					continue
+				}
+				after := hashers[c].plus(g.pair)
+				if numbers != nil {
+					n, of := numbers[home{c, g.node}], taken[home{c, g.node}]
+					if g.pair && of.twos == n.twos || !g.pair && of.ones == n.ones {
+						continue
+					}
+				} else if !r.complexes[c].feasible(after) {
+					continue
+				}
+				if then := r.complexes[c].more(after); numbers != nil || room-more[c]+then >= left {
+					best, bestClass, bestGroup, bestOrder, bestMore = g, class, i, o, then
+				}
 			}
 		}
 		c, core, node, pair := best.complex, best.cores[0], best.node, best.pair
-		if best.cores = best.cores[1:]; len(best.cores) == 0 {
-			if empty++; empty > len(groups)/2 { // those that hash all are looked at no more
-				groups, empty = slices.DeleteFunc(groups, func(g group) bool { return len(g.cores) == 0 }), 0
-			}
-		}
+		best.cores = best.cores[1:]
+		classes.took(bestClass, bestGroup, bestMore > 0)
 		job.Hasher, job.Kind, job.Complex, job.NUMANode = core.cpus[0], core.kind, r.complexes[c].index, r.nodes[node].ID
 		jobs, homes = append(jobs, job), append(homes, node)
 		hashers[c] = hashers[c].plus(pair)

@@ -114,7 +114,7 @@ type Settings struct {
 	VerifySample int
 	Pages        []hugepages.Pages // to try for layers' memory
 	SMT          placement.SMTUse  // what the SMT siblings of hashers do
-	// MemoryNodes are the NUMA nodes that cores are chosen for. Default: those with DRAM.
+	// MemoryNodes are the NUMA nodes whose memory is used, wherever sectors are hashed. Default: those with DRAM.
 	MemoryNodes topology.MemoryNodes
 
 	Policy Policy

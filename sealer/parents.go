@@ -74,7 +74,7 @@ func (s *parentStore) use(ctx context.Context, o *Options, c *engine.Config) (do
 	c.NUMAParents = map[topology.NUMANodeID]engine.ParentSource{}
 	for n, binding := range bindings {
 		if p.copies[n] == nil {
-			copied, err := p.file.Copy(ctx, hugepages.Options{Binding: binding, HugeTLBFS: c.HugeTLBFS, Strict: c.StrictNUMA, Sample: 4096, Pool: c.Memory})
+			copied, err := p.file.Copy(ctx, hugepages.Options{Binding: binding, Among: c.MemoryNodes, HugeTLBFS: c.HugeTLBFS, Strict: c.StrictNUMA, Sample: 4096, Pool: c.Memory})
 			if err != nil {
 				return nil, errors.Join(err, s.drop(proof))
 			}

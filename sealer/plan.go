@@ -279,9 +279,9 @@ func (v *View) freeCores() (free []topology.Core) {
 	return free
 }
 
-// setPlaces has hashers run where a plan says.
+// setPlaces has hashers run where a plan says, with memory on none but the NUMA nodes that it is for.
 func setPlaces(c *engine.Config, m *topology.Machine, plan *placement.Plan) {
-	c.Machine, c.Hashers, c.Places = m, len(plan.Jobs), nil
+	c.Machine, c.Hashers, c.Places, c.MemoryNodes = m, len(plan.Jobs), nil, m.KeepTo(plan.Request.MemoryNodes)
 	for _, j := range plan.Jobs {
 		place := engine.Place{Hasher: j.Hasher, Producers: j.Producers}
 		if len(j.Memory) > 0 {

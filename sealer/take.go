@@ -241,6 +241,9 @@ func (t *take) sectors(ctx context.Context, p porep.SealProof, sectors int) (*Ho
 	if v == nil { // anywhere
 		c := &s.config
 		c.Sectors = make([]engine.Sector, sectors)
+		if machine, err := topology.Read(); err == nil {
+			c.MemoryNodes = machine.KeepTo(s.memory)
+		}
 		if c.Hashers == 0 {
 			c.Hashers = min(sectors, runtime.GOMAXPROCS(0), runtime.NumCPU()) // GOMAXPROCS may be raised by other calls
 		}

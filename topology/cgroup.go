@@ -18,7 +18,8 @@ var (
 	version1 = hierarchy{"cgroup",
 		[]string{"cpuset.effective_cpus", "cpuset.cpus", "effective_cpus", "cpus"},
 		[]string{"cpuset.effective_mems", "cpuset.mems", "effective_mems", "mems"}}
-	version2 = hierarchy{"cgroup2", []string{"cpuset.cpus.effective"}, []string{"cpuset.mems.effective"}}
+	// What is effective is what was asked for and can be had; dumps may lack it.
+	version2 = hierarchy{"cgroup2", []string{"cpuset.cpus.effective", "cpuset.cpus"}, []string{"cpuset.mems.effective", "cpuset.mems"}}
 )
 
 // cpuset reads what our cgroup's cpuset has, nil where that is not known. A
@@ -133,7 +134,7 @@ func (r *reader) showing(mounts []mount, group string) mount {
 	return mounts[0]
 }
 
-// mounts reads what is mounted, from the better of two files.
+// mounts reads what is mounted, from the better of two files, or the other where that shows no cgroups.
 func (r *reader) mounts() (mounts []mount) {
 	add := func(fstype, root, point, options string) {
 		mounts = append(mounts, mount{hierarchy{fstype: fstype}, path.Clean(unescapeMount(root)),
@@ -146,7 +147,9 @@ func (r *reader) mounts() (mounts []mount) {
 				add(f[sep+1], f[3], f[4], f[sep+3])
 			}
 		}
-		return mounts
+		if len(findMounts(mounts, version1))+len(findMounts(mounts, version2)) > 0 {
+			return mounts
+		}
 	}
 	text, _ := r.text(mountsFile)
 	for line := range strings.Lines(text) {

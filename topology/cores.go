@@ -2,11 +2,11 @@ package topology
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
+	"strconv"
 )
 
-func cpuDirectory(cpu CPU) string { return fmt.Sprintf("%s/cpu%d", cpuDir, cpu) }
+func cpuDirectory(cpu CPU) string { return cpuDir + "/cpu" + strconv.Itoa(int(cpu)) }
 
 // siblings reads which CPUs share a core with cpu.
 func (r *reader) siblings(cpu CPU) (CPUSet, bool) {
@@ -84,7 +84,7 @@ type cache struct {
 func (r *reader) caches(cpu CPU) (caches []cache) {
 	dir := cpuDirectory(cpu) + "/cache"
 	for _, i := range numbered(r.list(dir), "index", "") {
-		name := fmt.Sprintf("%s/index%d", dir, i)
+		name := dir + "/index" + strconv.FormatUint(i, 10)
 		level, ok := parsed(r, name+"/level", parseInt)
 		switch {
 		case !ok:
@@ -94,9 +94,13 @@ func (r *reader) caches(cpu CPU) (caches []cache) {
 			continue
 		}
 		c := cache{level: level}
-		what := fmt.Sprintf("cache of level %d", level)
+		what := "cache of level " + strconv.Itoa(level)
 		if c.cpus, ok = r.cpuSetOf(cpu, name, []string{"shared_cpu_list"}, []string{"shared_cpu_map"}, what); !ok {
 			r.notes.addCPU(cpu, "which CPUs share its %s is not known", what)
+			continue
+		}
+		if !c.cpus.Contains(cpu) {
+			r.notes.addCPU(cpu, "the list of CPUs that share its %s does not name it, nor does a mask: left out", what)
 			continue
 		}
 		c.cpus = c.cpus.Intersect(r.m.online)

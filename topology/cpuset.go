@@ -16,32 +16,55 @@ const (
 
 // A CPUSet is an immutable set of CPUs. The zero value is empty.
 type CPUSet struct {
-	words []uint64 // a bit for each CPU; the last word is not 0
+	base  int      // the first of words has CPUs from 64*base on
+	words []uint64 // a bit for each CPU; neither the first word nor the last is 0
 }
 
 // NewCPUSet makes a set. Numbers outside of 0 … MaxCPUs-1 are left out: there are
 // no such CPUs.
 func NewCPUSet(cpus ...CPU) CPUSet {
-	var words []uint64
+	first, last := CPU(MaxCPUs), CPU(-1)
 	for _, cpu := range cpus {
-		if cpu < 0 || cpu >= MaxCPUs {
-			continue
+		if cpu >= 0 && cpu < MaxCPUs {
+			first, last = min(first, cpu), max(last, cpu)
 		}
-		if need := int(cpu)/64 + 1; need > len(words) {
-			words = append(words, make([]uint64, need-len(words))...)
-		}
-		words[cpu/64] |= 1 << (cpu % 64)
 	}
-	return trimmed(words)
+	if last < 0 {
+		return CPUSet{}
+	}
+	base := int(first) / 64
+	words := make([]uint64, int(last)/64+1-base)
+	for _, cpu := range cpus {
+		if cpu >= 0 && cpu < MaxCPUs {
+			words[int(cpu)/64-base] |= 1 << (cpu % 64)
+		}
+	}
+	return CPUSet{base, words}
 }
 
-// trimmed keeps the rule that the last word is not 0, so that equal sets are equal.
-func trimmed(words []uint64) CPUSet {
+// trimmed keeps the rule that neither end is 0, so that equal sets are equal.
+func trimmed(base int, words []uint64) CPUSet {
 	for len(words) > 0 && words[len(words)-1] == 0 {
 		words = words[:len(words)-1]
 	}
-	return CPUSet{words}
+	for len(words) > 0 && words[0] == 0 {
+		base, words = base+1, words[1:]
+	}
+	if len(words) == 0 {
+		return CPUSet{}
+	}
+	return CPUSet{base, words}
 }
+
+// word is the bits of CPUs from 64*i on.
+func (s CPUSet) word(i int) uint64 {
+	if i -= s.base; i >= 0 && i < len(s.words) {
+		return s.words[i]
+	}
+	return 0
+}
+
+func (s CPUSet) end() int { return s.base + len(s.words) }
 
 // Len is the number of CPUs.
 func (s CPUSet) Len() (n int) {
@@ -53,7 +76,7 @@ func (s CPUSet) Len() (n int) {
 
 // Contains reports whether cpu is in the set.
 func (s CPUSet) Contains(cpu CPU) bool {
-	return cpu >= 0 && int(cpu)/64 < len(s.words) && s.words[cpu/64]>>(cpu%64)&1 != 0
+	return cpu >= 0 && s.word(int(cpu)/64)>>(cpu%64)&1 != 0
 }
 
 // All yields the CPUs, ascending.
@@ -61,7 +84,7 @@ func (s CPUSet) All() iter.Seq[CPU] {
 	return func(yield func(CPU) bool) {
 		for i, word := range s.words {
 			for ; word != 0; word &= word - 1 {
-				if !yield(CPU(64*i + bits.TrailingZeros64(word))) {
+				if !yield(CPU(64*(s.base+i) + bits.TrailingZeros64(word))) {
 					return
 				}
 			}
@@ -81,44 +104,46 @@ func (s CPUSet) first() CPU {
 }
 
 // Equal reports whether two sets hold the same CPUs.
-func (s CPUSet) Equal(t CPUSet) bool { return slices.Equal(s.words, t.words) }
+func (s CPUSet) Equal(t CPUSet) bool { return s.base == t.base && slices.Equal(s.words, t.words) }
 
 // Union is the CPUs in either.
 func (s CPUSet) Union(t CPUSet) CPUSet {
-	return s.combine(t, func(a, b uint64) uint64 { return a | b })
+	switch {
+	case len(s.words) == 0:
+		return t
+	case len(t.words) == 0:
+		return s
+	}
+	return combine(min(s.base, t.base), max(s.end(), t.end()), func(i int) uint64 { return s.word(i) | t.word(i) })
 }
 
 // Intersect is the CPUs in both.
 func (s CPUSet) Intersect(t CPUSet) CPUSet {
-	return s.combine(t, func(a, b uint64) uint64 { return a & b })
+	return combine(max(s.base, t.base), min(s.end(), t.end()), func(i int) uint64 { return s.word(i) & t.word(i) })
 }
 
 // Minus is the CPUs of s that are not in t.
 func (s CPUSet) Minus(t CPUSet) CPUSet {
-	return s.combine(t, func(a, b uint64) uint64 { return a &^ b })
+	return combine(s.base, s.end(), func(i int) uint64 { return s.word(i) &^ t.word(i) })
 }
 
 func (s CPUSet) filter(keep func(CPU) bool) CPUSet {
 	words := slices.Clone(s.words)
 	for cpu := range s.All() {
 		if !keep(cpu) {
-			words[cpu/64] &^= 1 << (cpu % 64)
+			words[int(cpu)/64-s.base] &^= 1 << (cpu % 64)
 		}
 	}
-	return trimmed(words)
+	return trimmed(s.base, words)
 }
 
-func (s CPUSet) combine(t CPUSet, op func(a, b uint64) uint64) CPUSet {
-	words := make([]uint64, max(len(s.words), len(t.words)))
-	copy(words, s.words)
+// combine makes a set of words from base on, up to end.
+func combine(base, end int, word func(i int) uint64) CPUSet {
+	words := make([]uint64, max(0, end-base))
 	for i := range words {
-		var b uint64
-		if i < len(t.words) {
-			b = t.words[i]
-		}
-		words[i] = op(words[i], b)
+		words[i] = word(base + i)
 	}
-	return trimmed(words)
+	return trimmed(base, words)
 }
 
 // String is the kernel's list format, "0-3,7"; "" for none.

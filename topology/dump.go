@@ -211,7 +211,7 @@ func (r *recorder) list(dir string) ([]string, error) {
 		return nil, err
 	}
 	for _, name := range names {
-		for _, kind := range [][2]string{{"cpu", ""}, {"node", ""}, {"index", ""}, {"hugepages-", "kB"}} {
+		for _, kind := range [][2]string{{"cpu", ""}, {"node", ""}, {"index", ""}, {"hugepages-", "kB"}, {tierPrefix, ""}} {
 			if len(numbered([]string{name}, kind[0], kind[1])) > 0 && printable(dir) {
 				r.used.addDir(path.Join(dir, name))
 			}
@@ -242,7 +242,10 @@ func essence(name, text string) string {
 	case cpuinfoFile:
 		return cpuinfoEssence(text)
 	case statusFile:
-		return keepLines(text, "Cpus_allowed_list", "Mems_allowed_list")
+		if lists := keepLines(text, "Cpus_allowed_list", "Mems_allowed_list"); lists != "" {
+			return lists
+		}
+		return keepLines(text, "Cpus_allowed", "Mems_allowed")
 	case mountinfoFile, mountsFile:
 		return linesWith(text, "cgroup2", "cpuset")
 	case zoneinfoFile:

@@ -123,6 +123,9 @@ func (r *reader) kinds() {
 	if differ == "" {
 		differ = r.difference()
 	}
+	if r.x86 && r.lowPower() {
+		r.notes.add("cores without a part in the L3 that others of their package have are taken for low-power ones, and the kinds of the others are not known")
+	}
 	if differ != "" {
 		r.notes.add("cores differ in %s, and nothing tells which are faster: their kinds are not known", differ)
 	}
@@ -157,8 +160,9 @@ func (r *reader) listedKinds() bool {
 	return true
 }
 
-// lowPower finds the efficiency cores that have no part in an L3 while others of their package do.
-func (r *reader) lowPower() {
+// lowPower finds the efficiency cores that have no part in an L3 while others of their package do, or cores
+// of no known kind where none is known. It reports whether there are any.
+func (r *reader) lowPower() (found bool) {
 	m := r.m
 	hasL3 := func(core int) bool {
 		return slices.ContainsFunc(r.coreCaches[core], func(c cache) bool { return c.level == 3 })
@@ -167,13 +171,19 @@ func (r *reader) lowPower() {
 	for i, core := range m.cores {
 		shared[core.Package] = shared[core.Package] || hasL3(i)
 	}
+	kind := Efficiency
+	if !slices.ContainsFunc(m.cores, func(c Core) bool { return c.Kind != UnknownKind }) {
+		kind = UnknownKind
+	}
 	for i := range m.cores {
 		core := &m.cores[i]
-		if core.Kind == Efficiency && shared[core.Package] && !hasL3(i) &&
+		if core.Kind == kind && shared[core.Package] && !hasL3(i) &&
 			(m.complexes[core.Complex].CacheLevel == 2 || len(r.coreCaches[i]) > 0 && m.complexes[core.Complex].CacheLevel == 0) {
 			core.Kind = LowPower
+			found = true
 		}
 	}
+	return found
 }
 
 // designKinds tells kinds by designs. Alike: there is one, or it has told; differ says what there is

@@ -98,14 +98,16 @@ func TestKinds(t *testing.T) {
 		"the kernel's lists": {with(bigLittle(), core, "0-3", atom, "4-5", low, "6-7"), "0p 2p 4e 5e 6l 7l", "", ""},
 		// Kernels that have no list of low-power cores count them as atoms: they have no part in the L3.
 		"low-power cores by their L3": {with(bigLittle(), core, "0-3", atom, "4-7"), "0p 2p 4e 5e 6l 7l", "", ""},
-		"one list alone":              {with(bigLittle(), atom, "4-7"), "0u 2u 4e 5e 6l 7l", "of one kind alone", ""},
+		// LP-E cores are the last to be used, also where nothing tells the others apart.
+		"nothing but an L3": {bigLittle(), "0u 2u 4u 5u 6l 7l", "without a part in the L3 that others of their package have are taken for low-power ones", ""},
+		"one list alone":    {with(bigLittle(), atom, "4-7"), "0u 2u 4e 5e 6l 7l", "of one kind alone", ""},
 		// 1.5 and 1.3 GHz: Core Ultra 5 225U.
 		"by base frequency":          {bigLittle(15e5, 15e5, 15e5, 15e5, 13e5, 13e5, 7e5, 7e5), "0p 2p 4e 5e 6l 7l", "", ""},
-		"like base frequencies":      {bigLittle(20e5, 20e5, 20e5, 20e5, 19e5, 19e5, 19e5, 19e5), "0u 2u 4u 5u 6u 7u", "", ""},
+		"like base frequencies":      {bigLittle(20e5, 20e5, 20e5, 20e5, 19e5, 19e5, 19e5, 19e5), "0u 2u 4u 5u 6l 7l", "kinds of the others are not known", ""},
 		"the lists go before clocks": {with(bigLittle(1e5, 1e5, 1e5, 1e5, 9e5, 9e5, 9e5, 9e5), core, "0-3", atom, "4-7"), "0p 2p 4e 5e 6l 7l", "", ""},
-		"nothing but another L2":     {with(bigLittle(), cpuDirectory(4)+"/cache/index2/size", "4096K"), "0u 2u 4u 5u 6u 7u", "cores differ in the size of their L2 (2 MiB to 4 MiB), and nothing tells which are faster", ""},
+		"nothing but another L2":     {with(bigLittle(), cpuDirectory(4)+"/cache/index2/size", "4096K"), "0u 2u 4u 5u 6l 7l", "cores differ in the size of their L2 (2 MiB to 4 MiB), and nothing tells which are faster", ""},
 		"nothing but another clock": {with(bigLittle(), cpuDirectory(0)+"/cpufreq/cpuinfo_max_freq", "5100000", cpuDirectory(4)+"/cpufreq/cpuinfo_max_freq", "3300000"),
-			"0u 2u 4u 5u 6u 7u", "cores differ in their highest frequency (3300 to 5100 MHz)", ""},
+			"0u 2u 4u 5u 6l 7l", "cores differ in their highest frequency (3300 to 5100 MHz)", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := readText(t, c.src)
@@ -152,23 +154,25 @@ func accelerated() *textSource {
 	return b.textSource
 }
 
+// without is a machine that lacks some files and directories.
+func without(src *textSource, names ...string) *textSource {
+	left := newTextSource()
+	for dir := range src.dirs {
+		if !slices.ContainsFunc(names, func(name string) bool { return within(dir, name) }) {
+			left.addDir(dir)
+		}
+	}
+	for file, text := range src.files {
+		if !slices.ContainsFunc(names, func(name string) bool { return within(file, name) }) {
+			left.addFile(file, text)
+		}
+	}
+	return left
+}
+
 func TestMemoryKinds(t *testing.T) {
 	bandwidth := func(id int) string {
 		return fmt.Sprintf("%s/node%d/access1/initiators/read_bandwidth", nodeDir, id)
-	}
-	without := func(src *textSource, names ...string) *textSource {
-		left := newTextSource()
-		for dir := range src.dirs {
-			if !slices.ContainsFunc(names, func(name string) bool { return within(dir, name) }) {
-				left.addDir(dir)
-			}
-		}
-		for file, text := range src.files {
-			if !slices.ContainsFunc(names, func(name string) bool { return within(file, name) }) {
-				left.addFile(file, text)
-			}
-		}
-		return left
 	}
 	const gpu = gpuDir + "/0004:05:00.0/numa_status"
 	for name, c := range map[string]struct {
@@ -191,8 +195,13 @@ func TestMemoryKinds(t *testing.T) {
 		// Without devices, firmware's bandwidths tell: twice that of the CPUs', and half.
 		"by bandwidth": {with(without(accelerated(), gpuDir, kmemDir), nodeDir+"/has_normal_memory", "0-4", bandwidth(0), "1000", bandwidth(1), "2000", bandwidth(2), "500", bandwidth(3), "1100", bandwidth(4), "900"),
 			"dram hbm other dram dram", ""},
+		// By default a node is in the tier of the CPUs' own, so that tells nothing.
+		"by the kernel's tiers": {with(without(accelerated(), gpuDir, kmemDir), nodeDir+"/has_normal_memory", "0-4", tierDir+"/memory_tier4/nodelist", "0,3-4", tierDir+"/memory_tier22/nodelist", "1", tierDir+"/memory_tier2/nodelist", "2"),
+			"dram other hbm dram dram", "NUMA nodes 3-4: memory without CPUs, and how fast it is is not known"},
 		"a bandwidth is not known": {with(without(accelerated(), gpuDir, kmemDir), nodeDir+"/has_normal_memory", "0-4", bandwidth(0), "1000"), "dram dram dram dram dram", "how fast it is is not known"},
-		"an old kernel":            {without(accelerated(), gpuDir, kmemDir, nodeDir+"/has_normal_memory"), "dram dram dram dram dram", "NUMA nodes 1-4: memory without CPUs, and no has_normal_memory"},
+		"a Xeon Phi": {with(without(accelerated(), gpuDir, kmemDir), nodeDir+"/has_normal_memory", "0-4", cpuinfoFile, "vendor_id : GenuineIntel\ncpu family : 6\nmodel : 87\nmodel name : Xeon Phi\nflags : avx2"),
+			"dram hbm hbm hbm hbm", ""},
+		"an old kernel": {without(accelerated(), gpuDir, kmemDir, nodeDir+"/has_normal_memory"), "dram dram dram dram dram", "NUMA nodes 1-4: memory without CPUs, and no has_normal_memory"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := readText(t, c.src)
@@ -252,8 +261,32 @@ func TestMemoryNodes(t *testing.T) {
 		for _, n := range m.LeftOut(which) {
 			out = append(out, n.ID)
 		}
+		var kept []NUMANodeID
+		for _, id := range m.KeepTo(which) {
+			kept = append(kept, NUMANodeID(id))
+		}
+		if nodeList(kept) != c.used {
+			t.Errorf("%q: memory is kept to %v, want %s", text, kept, c.used)
+		}
 		if got := nodeList(used) + " " + nodeList(out); got != c.used+" "+c.out {
 			t.Errorf("%q: used and left out %s, want %s %s", text, got, c.used, c.out)
+		}
+	}
+	// What may be a GPU's is used if it is named, and not with all.
+	noDriver := readText(t, without(accelerated(), gpuDir))
+	for text, want := range map[string]string{"all": "[0 2 3 4]", "0-1": "[0 1]"} {
+		which, err := ParseMemoryNodes(text)
+		if err != nil || noDriver.CheckMemoryNodes(which) != nil {
+			t.Fatal(err)
+		}
+		if got := fmt.Sprint(noDriver.KeepTo(which)); got != want {
+			t.Errorf("%s, without a driver: %s, want %s", text, got, want)
+		}
+	}
+	// Where nothing is left out, memory may be anywhere, as it may where there is none to be kept to.
+	for name, src := range map[string]*textSource{"one node": bigLittle(), "only a GPU's memory allowed": with(accelerated(), statusFile, "Cpus_allowed_list:\t0-1\nMems_allowed_list:\t1")} {
+		if nodes := readText(t, src).KeepTo(MemoryNodes{}); nodes != nil {
+			t.Errorf("%s: memory is kept to %v", name, nodes)
 		}
 	}
 	for _, text := range []string{"", "x", "5-4", "1024", "all,0"} {

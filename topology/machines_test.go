@@ -22,8 +22,11 @@ var machines = map[string]func() *textSource{
 	"hybrid-low-power": func() *textSource {
 		return with(bigLittle(), "sys/devices/cpu_core/cpus", "0-3", "sys/devices/cpu_atom/cpus", "4-7")
 	},
-	"accelerated": accelerated,
-	"nothing":     newTextSource,
+	"accelerated":          accelerated,
+	"vm-own-sockets":       ownSockets,
+	"node-offline":         nodeOffline,
+	"container-two-mounts": twoMounts,
+	"nothing":              newTextSource,
 }
 
 const (
@@ -263,6 +266,50 @@ func uneven() *textSource {
 	}
 	b.file(nodeDir+"/online", "0")
 	b.node(0, "0-13", 128, 100, 0, "10")
+	return b.textSource
+}
+
+// A virtual machine as libvirt makes them unless told otherwise: each CPU is a socket, with an L3 of its own.
+func ownSockets() *textSource {
+	b := x86("0-7", "AMD EPYC-Milan Processor", flagsSHA).allow("0-7", "0")
+	for cpu := range 8 {
+		b.cpu(cpu, cpu, 0, fmt.Sprint(cpu), fmt.Sprintf("2 512K %d", cpu), fmt.Sprintf("3 16384K %d", cpu))
+	}
+	b.file(nodeDir+"/online", "0")
+	b.node(0, "0-7", 256, 250, 0, "10")
+	return b.textSource
+}
+
+// Two packages that take CPU numbers in turns; node 0, with the even ones, is offline.
+func nodeOffline() *textSource {
+	b := x86("4-11", "Intel(R) Xeon(R) CPU E5-2680 v3 @ 2.50GHz", flagsPlain).allow("4-11", "1")
+	for cpu := 4; cpu < 12; cpu++ {
+		l3 := fmt.Sprintf("3 30720K %d,%d,%d,%d", 4+cpu%2, 6+cpu%2, 8+cpu%2, 10+cpu%2)
+		b.cpu(cpu, cpu%2, cpu/2, fmt.Sprint(cpu), fmt.Sprintf("2 256K %d", cpu), l3)
+	}
+	b.file(nodeDir+"/online", "1")
+	b.file(nodeDir+"/has_memory", "1")
+	b.file(nodeDir+"/possible", "0-1")
+	b.node(1, "5,7,9,11", 64, 60, 0, "21 10") // as dumps have it, of nodes that went offline later
+	return b.textSource
+}
+
+// A container of the old way: its cpuset's hierarchy is mounted twice, first where the group does not show.
+func twoMounts() *textSource {
+	b := x86("0-7", "AMD Opteron(TM) Processor 6276", flagsPlain)
+	for cpu := range 8 {
+		b.cpu(cpu, 0, cpu, fmt.Sprint(cpu), fmt.Sprintf("2 2048K %d", cpu), fmt.Sprintf("3 6144K %d-%d", cpu&^3, cpu|3))
+	}
+	b.file(nodeDir+"/online", "0-1")
+	b.node(0, "0-3", 16, 15, 0, "10 16")
+	b.node(1, "4-7", 16, 15, 0, "16 10")
+	b.file(statusFile, "Cpus_allowed_list:\t4-7\nMems_allowed_list:\t1")
+	b.file(cgroupFile, "2:cpuset:/lxc/sealer")
+	b.file(mountsFile, "none /cgroup cgroup rw,relatime,cpuset 0 0\nnone /sys/fs/cgroup/cpuset cgroup rw,relatime,cpuset 0 0")
+	b.file("cgroup/cpuset.cpus", "0-7")
+	b.file("cgroup/cpuset.mems", "0-1")
+	b.file("sys/fs/cgroup/cpuset/lxc/sealer/cpuset.cpus", "4-6")
+	b.file("sys/fs/cgroup/cpuset/lxc/sealer/cpuset.mems", "1")
 	return b.textSource
 }
 

@@ -39,7 +39,7 @@ func (k MemoryKind) String() string {
 
 // MemoryNodes says in which NUMA nodes' memory layers may lie. The zero value is those with DRAM.
 type MemoryNodes struct {
-	All  bool         // every node but GPUs'
+	All  bool         // every node but GPUs', and those of which nobody says that they are not
 	List []NUMANodeID // these
 }
 
@@ -122,7 +122,28 @@ func (m *Machine) chosen(which MemoryNodes, node *NUMANode) bool {
 	case len(which.List) > 0:
 		return slices.Contains(which.List, node.ID)
 	}
-	return which.All || node.MemoryKind == DRAM
+	return which.All && !slices.Contains(m.unsaid, node.ID) || node.MemoryKind == DRAM
+}
+
+// KeepTo are the NUMA nodes, by the kernel's numbers, that memory must be kept to so that none of it
+// lies elsewhere than on those chosen; nil where no other has any that this process may use, or
+// where none is chosen.
+func (m *Machine) KeepTo(which MemoryNodes) (nodes []int) {
+	others := false
+	for i := range m.nodes {
+		node := &m.nodes[i]
+		switch {
+		case node.MemoryTotal == 0 || !slices.Contains(m.mems, node.ID):
+		case m.chosen(which, node):
+			nodes = append(nodes, int(node.ID))
+		default:
+			others = true
+		}
+	}
+	if !others {
+		return nil
+	}
+	return nodes
 }
 
 // LeftOut are the nodes whose memory this process may use, and which are not among those
@@ -173,6 +194,13 @@ func (r *reader) memoryKinds() {
 
 	normal, known := parsed(r, nodeDir+"/has_normal_memory", parseNodeList)
 	own := r.ownBandwidth(told)
+	tiers := r.tiers()
+	ownTier := 0 // the fastest of CPUs' own memory; 0 is not known
+	for _, n := range r.m.nodes {
+		if t := tiers[n.ID]; n.CPUs.Len() > 0 && n.MemoryTotal > 0 && t > 0 {
+			ownTier = min(cmp.Or(ownTier, t), t)
+		}
+	}
 	for i := range r.m.nodes {
 		n := &r.m.nodes[i]
 		if told[n.ID] || !memoryOnly(n) {
@@ -185,18 +213,36 @@ func (r *reader) memoryKinds() {
 		switch {
 		case silent:
 			n.MemoryKind = OtherMemory
+			r.m.unsaid = append(r.m.unsaid, n.ID)
+		case r.m.cpuModel.besideHBM():
+			n.MemoryKind = HBM
 		case known && len(normal) > 0 && !slices.Contains(normal, n.ID):
 			n.MemoryKind = OtherMemory
+			r.m.unsaid = append(r.m.unsaid, n.ID)
 			r.notes.addNode(n.ID, "memory without CPUs that has_normal_memory leaves out, of a GPU or another device: which one is not known")
-		case own > 0 && bandwidth == 0:
-			r.notes.addNode(n.ID, "memory without CPUs, and how fast it is is not known")
-		case own == 0:
-		case bandwidth/3 >= own/2:
-			n.MemoryKind = HBM
-		case bandwidth/2 <= own/3:
+		case own > 0 && bandwidth > 0:
+			switch {
+			case bandwidth/3 >= own/2:
+				n.MemoryKind = HBM
+			case bandwidth/2 <= own/3:
+				n.MemoryKind = OtherMemory
+			}
+		case ownTier > 0 && tiers[n.ID] > ownTier:
 			n.MemoryKind = OtherMemory
+		case 0 < tiers[n.ID] && tiers[n.ID] < ownTier:
+			n.MemoryKind = HBM
+		default: // the kernel has what it knows nothing of in the tier of the CPUs' own
+			if known && len(normal) > 0 { // or this is said above
+				r.notes.addNode(n.ID, "memory without CPUs, and how fast it is is not known: taken for what CPUs have")
+			}
 		}
 	}
+}
+
+// besideHBM reports whether what a CPU has of memory without CPUs is its package's high-bandwidth memory: Intel's Xeon Phi, Knights
+// Landing and Knights Mill (Linux, arch/x86/include/asm/intel-family.h), whose firmware tells no bandwidths.
+func (c CPUModel) besideHBM() bool {
+	return c.Vendor == "GenuineIntel" && c.Family == 6 && (c.Model == 0x57 || c.Model == 0x85)
 }
 
 // gpuNodes are the NUMA nodes of NVIDIA GPUs. Silent: there are GPUs, and none says whether it has
@@ -257,6 +303,24 @@ func (r *reader) daxKinds(tell func(NUMANodeID, MemoryKind)) {
 		}
 		tell(NUMANodeID(id), kind)
 	}
+}
+
+// Where the kernel has nodes by how fast their memory is, since Linux 6.1: a tier with a larger number is slower.
+const (
+	tierDir    = "sys/devices/virtual/memory_tiering"
+	tierPrefix = "memory_tier"
+)
+
+// tiers are those of nodes, as far as they are known.
+func (r *reader) tiers() map[NUMANodeID]int {
+	of := map[NUMANodeID]int{}
+	for _, n := range numbered(r.list(tierDir), tierPrefix, "") {
+		ids, _ := parsed(r, fmt.Sprintf("%s/%s%d/nodelist", tierDir, tierPrefix, n), parseNodeList)
+		for _, id := range ids {
+			of[id] = int(min(n, 1<<30))
+		}
+	}
+	return of
 }
 
 // bandwidth is what firmware says that CPUs near a node read its memory with, in MB/s; 0 is not known.

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // notesOn are the reasons that have a text.
@@ -69,6 +71,23 @@ func TestOddMachines(t *testing.T) {
 			map[string]string{online: "0-1", "proc/self/status": "Cpus_allowed_list: 0"},
 			func(m *Machine) string { return fmt.Sprint(m.Allowed(), notesOn(m, "cgroup")) },
 			"0 [no mounted cgroup hierarchy is known that may have cpusets: none is taken to leave out a CPU or a memory node]"},
+		// Kernels before 2.6.24.
+		"affinity as masks": {
+			with(groups, "proc/self/status", "Cpus_allowed:\t00000000,00000002\nMems_allowed:\t1"), allowed, "1 [0]"},
+		"affinity as lists and as masks of something else": {
+			with(groups, "proc/self/status", "Cpus_allowed:\tx\nCpus_allowed_list:\t1\nMems_allowed:\tffffffff\nMems_allowed_list:\t0"), allowed, "1 [0]"},
+		"a list of mounts without cgroups, and an older one with them": {
+			with(groups, "proc/self/mountinfo", "22 1 8:1 / / rw - ext4 /dev/sda rw", "proc/mounts", "b /b cgroup2 rw 0 0", "b/job/cpuset.cpus.effective", "1", "b/job/cpuset.mems.effective", "1"), allowed, "1 [1]"},
+		"a cpuset of version 2 without what is effective of it": {
+			with(groups, "proc/mounts", "b /b cgroup2 rw 0 0", "b/job/cpuset.cpus", "1", "b/job/cpuset.mems", "1"), allowed, "1 [1]"},
+		"no node of those allowed": {
+			with(groups, "proc/self/status", "Mems_allowed_list:\t2-3"),
+			func(m *Machine) string { return fmt.Sprint(m.AllowedMems(), notesOn(m, "memory node is online")) },
+			"[] [no memory node is online (0-1), in the cgroup's cpuset (not known) and among the process's (2-3)]"},
+		"a cache's list names other CPUs, and there is no mask": {
+			map[string]string{online: "0-1", cpu0 + "cache/index3/level": "3", cpu0 + "cache/index3/shared_cpu_list": "0", cpu1 + "cache/index3/level": "3", cpu1 + "cache/index3/shared_cpu_list": "0"},
+			func(m *Machine) string { return fmt.Sprint(len(m.Complexes()), notesOn(m, "does not name it")) },
+			"2 [CPU 1: the list of CPUs that share its cache of level 3 does not name it, nor does a mask: left out]"},
 		"siblings' list names other CPUs, its mask is right": {
 			map[string]string{online: "0-1", cpu0 + "topology/core_cpus_list": "0", cpu0 + "topology/core_cpus": "1", cpu1 + "topology/core_cpus_list": "0", cpu1 + "topology/core_cpus": "2"},
 			func(m *Machine) string { return fmt.Sprint(m.Cores()[1].CPUs, notesOn(m, "mask counts")) },
@@ -112,5 +131,23 @@ func TestOddMachines(t *testing.T) {
 				t.Errorf("%s, want %s", got, c.want)
 			}
 		})
+	}
+}
+
+// TestRareInDumps: what few kernels show is in a dump: masks of old ones, memory tiers of new ones.
+func TestRareInDumps(t *testing.T) {
+	masks := with(small(), statusFile, "Cpus_allowed:\t00000000,00000002\nMems_allowed:\t1")
+	tiers := with(without(accelerated(), gpuDir, kmemDir), nodeDir+"/has_normal_memory", "0-4", tierDir+"/memory_tier4/nodelist", "0", tierDir+"/memory_tier22/nodelist", "1-4")
+	for name, src := range map[string]*textSource{"masks": masks, "tiers": tiers} {
+		m, rec := readText(t, src), &recorder{source: src, used: newTextSource()}
+		if _, err := read(rec, "dump"); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(pictureOf(m), pictureOf(readText(t, rec.used))); diff != "" {
+			t.Errorf("%s (-once +twice):\n%s", name, diff)
+		}
+		if m.Allowed().String() == "1" != (name == "masks") || m.NUMANodes()[len(m.NUMANodes())-1].MemoryKind == OtherMemory != (name == "tiers") {
+			t.Errorf("%s: %+v", name, pictureOf(m))
+		}
 	}
 }

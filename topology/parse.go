@@ -3,6 +3,7 @@ package topology
 import (
 	"fmt"
 	"math/bits"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -47,7 +48,6 @@ func parseList[T CPU | NUMANodeID](what, text string, limit int) (numbers []T, e
 	if trimmed == "" {
 		return nil, nil
 	}
-	var in []bool // as long as need be
 	for part := range strings.SplitSeq(trimmed, ",") {
 		from, to, isRange := strings.Cut(part, "-")
 		if !isRange {
@@ -67,19 +67,16 @@ func parseList[T CPU | NUMANodeID](what, text string, limit int) (numbers []T, e
 		if ends[0] > ends[1] {
 			return failed("%s runs backwards", abridge(part))
 		}
-		if more := ends[1] + 1 - len(in); more > 0 {
-			in = append(in, make([]bool, more)...)
+		if len(numbers) >= 2*limit { // the same numbers again and again
+			slices.Sort(numbers)
+			numbers = slices.Compact(numbers)
 		}
 		for n := ends[0]; n <= ends[1]; n++ {
-			in[n] = true
-		}
-	}
-	for n, ok := range in {
-		if ok {
 			numbers = append(numbers, T(n))
 		}
 	}
-	return numbers, nil
+	slices.Sort(numbers) // which is quick where they are in order, as the kernel has them
+	return slices.Compact(numbers), nil
 }
 
 // parseNumber reads decimal digits and nothing else; what is too large for 64 bits

@@ -652,20 +652,37 @@ func (r *reader) allowed() {
 	status, _ := r.text(statusFile)
 	var affinity *CPUSet
 	var statusMems []NUMANodeID
+	lists := strings.Contains(status, "_allowed_list:") // kernels before 2.6.24 have masks only
 	for name, value := range fields(status) {
+		var err error
 		switch name {
 		case "Cpus_allowed_list":
-			if set, err := ParseCPUList(value); err != nil {
-				r.wrong(statusFile, err)
-			} else {
+			var set CPUSet
+			if set, err = ParseCPUList(value); err == nil {
+				affinity = &set
+			}
+		case "Cpus_allowed":
+			var set CPUSet
+			if lists {
+				continue
+			}
+			if set, err = parseCPUMask(value); err == nil {
 				affinity = &set
 			}
 		case "Mems_allowed_list":
-			ids, err := parseNodeList(value)
-			if err != nil {
-				r.wrong(statusFile, err)
+			statusMems, err = parseNodeList(value)
+		case "Mems_allowed":
+			var set CPUSet // node numbers are within the same bounds
+			if lists {
+				continue
 			}
-			statusMems = ids
+			set, err = parseCPUMask(value)
+			for n := range set.All() {
+				statusMems = append(statusMems, NUMANodeID(n))
+			}
+		}
+		if err != nil {
+			r.wrong(statusFile, err)
 		}
 	}
 	if m.live {
@@ -701,6 +718,19 @@ func (r *reader) allowed() {
 		if (statusMems == nil || slices.Contains(statusMems, node.ID)) && (mems == nil || slices.Contains(mems, node.ID)) {
 			m.mems = append(m.mems, node.ID)
 		}
+	}
+	if len(m.mems) == 0 && len(m.nodes) > 0 {
+		ids := make([]NUMANodeID, len(m.nodes))
+		for i, node := range m.nodes {
+			ids[i] = node.ID
+		}
+		of := func(ids []NUMANodeID) string {
+			if ids == nil {
+				return "not known"
+			}
+			return nodeList(ids)
+		}
+		r.notes.add("no memory node is online (%s), in the cgroup's cpuset (%s) and among the process's (%s)", nodeList(ids), of(mems), of(statusMems))
 	}
 }
 

@@ -288,10 +288,14 @@ func (t *textSource) addFile(name, text string) {
 	t.files[name] = text
 }
 
+// addName makes a name known to the directory that it is in.
 func (t *textSource) addName(name string) {
-	dir := path.Dir(name)
+	dir := "."
+	if i := strings.LastIndexByte(name, '/'); i >= 0 {
+		dir, name = name[:i], name[i+1:]
+	}
 	t.addDir(dir)
-	t.dirs[dir] = append(t.dirs[dir], path.Base(name))
+	t.dirs[dir] = append(t.dirs[dir], name)
 }
 
 // numbered picks the entries of a listing that consist of a number between prefix and

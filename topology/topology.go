@@ -121,6 +121,7 @@ type Machine struct {
 	affinity CPUSet // what the process's mask has; the same
 	allowed  CPUSet
 	mems     []NUMANodeID
+	unsaid   []NUMANodeID // whose memory is a device's, for all that is known a GPU's
 	degraded []string
 
 	cpuModel CPUModel
@@ -177,8 +178,10 @@ func (m *Machine) NUMANodes() []NUMANode {
 // Complexes are the core complexes.
 func (m *Machine) Complexes() []Complex {
 	complexes := slices.Clone(m.complexes)
+	cores := make([]CoreIndex, 0, len(m.cores)) // of all of them, so that a large machine is copied in a moment
 	for i := range complexes {
-		complexes[i].Cores = slices.Clone(complexes[i].Cores)
+		cores = append(cores, complexes[i].Cores...)
+		complexes[i].Cores = slices.Clip(cores[len(cores)-len(complexes[i].Cores):])
 	}
 	return complexes
 }
@@ -186,8 +189,10 @@ func (m *Machine) Complexes() []Complex {
 // Cores are the physical cores.
 func (m *Machine) Cores() []Core {
 	cores := slices.Clone(m.cores)
+	cpus := make([]CPU, 0, len(m.coreOf))
 	for i := range cores {
-		cores[i].CPUs = slices.Clone(cores[i].CPUs)
+		cpus = append(cpus, cores[i].CPUs...)
+		cores[i].CPUs = slices.Clip(cpus[len(cpus)-len(cores[i].CPUs):])
 	}
 	return cores
 }

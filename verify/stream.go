@@ -13,6 +13,7 @@ import (
 	"github.com/sdr-engine/sdr/internal/linux"
 	"github.com/sdr-engine/sdr/internal/manifest"
 	"github.com/sdr-engine/sdr/porep"
+	"github.com/sdr-engine/sdr/topology"
 )
 
 // MinMemory is the least that Options.Memory may be.
@@ -67,8 +68,17 @@ func (f *full) plan() (plan, error) {
 
 // ordinary memory serves: pools of huge pages are for jobs that label.
 func ordinary(size uint64) hugepages.Options {
-	return hugepages.Options{Size: size, Purpose: hugepages.Layers, Pages: []hugepages.Pages{hugepages.Transparent, hugepages.Small}}
+	return hugepages.Options{Size: size, Purpose: hugepages.Layers, Pages: []hugepages.Pages{hugepages.Transparent, hugepages.Small}, Among: memoryNodes()}
 }
+
+// memoryNodes are the NUMA nodes that memory is kept to, so that none of it is a GPU's.
+var memoryNodes = sync.OnceValue(func() []int {
+	m, err := topology.Read()
+	if err != nil {
+		return nil
+	}
+	return m.KeepTo(topology.MemoryNodes{})
+})
 
 // A pass is nodes that are checked together, without the layers in memory: their parents' labels
 // are picked as both layers are read.

@@ -54,7 +54,7 @@ func planKernels(m *topology.Machine, s speed) map[int]planKernel {
 	for name, cycles := range s.cycles {
 		kind, n, err := kernelLanes(name)
 		needs, known := kernelNeeds[kind]
-		if err != nil || !known || slices.ContainsFunc(needs, func(f string) bool { return !slices.Contains(m.Features(), f) }) {
+		if err != nil || !known || !hasFeatures(m, needs) {
 			continue
 		}
 		k := planKernel{name, n, cycles}
@@ -63,6 +63,12 @@ func planKernels(m *topology.Machine, s speed) map[int]planKernel {
 		}
 	}
 	return fastest
+}
+
+// hasFeatures reports whether all CPUs of a machine have these.
+func hasFeatures(m *topology.Machine, needs []string) bool {
+	features := m.Features()
+	return !slices.ContainsFunc(needs, func(f string) bool { return !slices.Contains(features, f) })
 }
 
 // open is what of a request may be chosen.

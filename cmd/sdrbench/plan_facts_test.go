@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -20,14 +21,14 @@ func TestSpeedOf(t *testing.T) {
 		hz, one                     float64 // the clock, and a node's cycles with sha-ni/1
 		source                      string
 	}{
-		{"an EPYC 9004", "AuthenticAMD", "25", "17", 3.69e9, 2573, "AMD Zen 4: docs/benchmarks.md"},
-		{"an EPYC 7003", "AuthenticAMD", "25", "1", 3.24e9, 2522, "AMD Zen 3: docs/benchmarks.md"},
+		{"an EPYC 9004", "AuthenticAMD", "25", "17", 3.69e9, 2573, "AMD Zen 4: docs/benchmarks.md; not known of it: sha-ni/16, which a job measures when it starts"},
+		{"an EPYC 7003", "AuthenticAMD", "25", "1", 3.24e9, 2522, "AMD Zen 3: docs/benchmarks.md; not known of it: sha-ni/16, sha-ni/4, which a job measures when it starts"},
 		{"an EPYC 9005", "AuthenticAMD", "26", "2", 3.8e9, 2600, "AMD Zen 5: its clock; cycles: typical"},
-		{"a Xeon of the fifth generation", "GenuineIntel", "6", "207", 2.99e9, 2754, "Intel Emerald Rapids: docs/benchmarks.md"},
+		{"a Xeon of the fifth generation", "GenuineIntel", "6", "207", 2.99e9, 2754, "Intel Emerald Rapids: docs/benchmarks.md; not known of it: sha-ni/16, sha-ni/4, sha-ni/8, which a job measures when it starts"},
 		// Family 25 has Zen 3 and Zen 4 in turn; 0x44 is neither's server, which were measured.
-		{"a Ryzen 6000", "AuthenticAMD", "25", "68", 3e9, 2600, "typical, at a clock that nobody measured"},
-		{"another vendor's 25, 17", "HygonGenuine", "25", "17", 3e9, 2600, "typical, at a clock that nobody measured"},
-		{"no number", "AuthenticAMD", "x", "", 3e9, 2600, "typical, at a clock that nobody measured"},
+		{"a Ryzen 6000", "AuthenticAMD", "25", "68", 3e9, 2600, "typical, at a clock that nobody measured; a job measures its kernels when it starts"},
+		{"another vendor's 25, 17", "HygonGenuine", "25", "17", 3e9, 2600, "typical, at a clock that nobody measured; a job measures its kernels when it starts"},
+		{"no number", "AuthenticAMD", "x", "", 3e9, 2600, "typical, at a clock that nobody measured; a job measures its kernels when it starts"},
 	} {
 		path := filepath.Join(t.TempDir(), "machine.txt")
 		text := "# topology dump 1\n\n[proc]\ncpuinfo =\n\tvendor_id\t: " + test.vendor + "\n\tcpu family\t: " + test.family + "\n\tmodel\t\t: " + test.model +
@@ -57,14 +58,21 @@ func TestSpeedOf(t *testing.T) {
 }
 
 // TestCPUFacts: each fact is about a kernel that there is, a label takes between a fifth and three times of what is typical,
-// and no two designs are the same CPU's.
+// is in the table of benchmarks, and no two designs are the same CPU's.
 func TestCPUFacts(t *testing.T) {
 	typical := engine.CyclesByKernel()
+	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "benchmarks.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	for i, f := range cpuFacts {
-		for name, label := range f.cyclesOfLabel {
+		for name, label := range f.labels {
 			_, lanes, err := kernelLanes(name)
-			if node := label * float64(lanes); err != nil || node < typical[name]/5 || node > 3*typical[name] {
+			if node := label.cycles * float64(lanes); err != nil || node < typical[name]/5 || node > 3*typical[name] {
 				t.Errorf("%s: %s takes %.0f cycles a node, typically %.0f", f.name, name, node, typical[name])
+			}
+			if label.run == "" || !strings.Contains(string(text), fmt.Sprintf("%d,%03d", int(label.cycles)/1000, int(label.cycles)%1000)) {
+				t.Errorf("%s: %s takes %.0f cycles a label by %q, which docs/benchmarks.md does not have", f.name, name, label.cycles, label.run)
 			}
 		}
 		for _, other := range cpuFacts[:i] {

@@ -116,24 +116,36 @@ func PopulateRead(mem []byte) error {
 const (
 	PolicyDefault = unix.MPOL_DEFAULT
 	PolicyPrefer  = unix.MPOL_PREFERRED // a node, or another if it has no room
-	PolicyBind    = unix.MPOL_BIND      // a node, or the process is killed
+	PolicyBind    = unix.MPOL_BIND      // one of some nodes, the nearest first, or the process is killed
 )
 
-// SetPolicy sets the policy for whole pages; node is of no account for PolicyDefault.
-func SetPolicy(mem []byte, policy, node int) error {
-	var nodes []uint64
-	if policy != PolicyDefault {
+// SetPolicy sets the policy for whole pages. PolicyDefault has no nodes, PolicyPrefer one.
+func SetPolicy(mem []byte, policy int, nodes ...int) error {
+	var mask []uint64
+	for _, node := range nodes {
 		if node < 0 || node >= 1<<16 {
 			return unix.EINVAL
 		}
-		nodes = make([]uint64, node/64+1)
-		nodes[node/64] = 1 << (node % 64)
+		if more := node/64 + 1 - len(mask); more > 0 {
+			mask = append(mask, make([]uint64, more)...)
+		}
+		mask[node/64] |= 1 << (node % 64)
 	}
 	// The kernel takes one from the number of bits.
 	_, _, errno := unix.Syscall6(unix.SYS_MBIND, uintptr(start(mem)), uintptr(len(mem)), uintptr(policy),
-		uintptr(unsafe.Pointer(unsafe.SliceData(nodes))), uintptr(64*len(nodes)+1), 0)
+		uintptr(unsafe.Pointer(unsafe.SliceData(mask))), uintptr(64*len(mask)+1), 0)
 	if errno != 0 {
 		return errno
+	}
+	return nil
+}
+
+// SetHome says which node the others of a policy are near to, for whole pages with PolicyBind, whatever thread
+// touches them first. Kernels before 5.17 have no such call.
+func SetHome(mem []byte, node int) error {
+	_, _, errno := unix.Syscall6(unix.SYS_SET_MEMPOLICY_HOME_NODE, uintptr(start(mem)), uintptr(len(mem)), uintptr(node), 0, 0, 0)
+	if errno != 0 {
+		return unsupported(errno)
 	}
 	return nil
 }

@@ -144,6 +144,15 @@ func TestNodes(t *testing.T) {
 			}
 		}
 	}
+	if err := linux.SetPolicy(mem, linux.PolicyBind, 0, 0); err != nil {
+		t.Error(err)
+	}
+	if err := linux.SetPolicy(mem, linux.PolicyBind); err == nil {
+		t.Error("memory on no node at all")
+	}
+	if err := linux.SetHome(mem, 0); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		t.Error(err)
+	}
 	addresses := make([]uintptr, 8)
 	for i := range addresses {
 		addresses[i] = uintptr(unsafe.Pointer(&mem[i*linux.PageSize]))
@@ -165,7 +174,7 @@ func TestNodes(t *testing.T) {
 	if err := linux.PageNUMANodes(nil, nil); err != nil {
 		t.Error(err)
 	}
-	if err := linux.SetPolicy(mem, linux.PolicyDefault, 0); err != nil {
+	if err := linux.SetPolicy(mem, linux.PolicyDefault); err != nil {
 		t.Error(err)
 	}
 }

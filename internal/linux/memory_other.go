@@ -65,7 +65,10 @@ const (
 )
 
 // SetPolicy is not supported.
-func SetPolicy(mem []byte, policy, node int) error { return errors.ErrUnsupported }
+func SetPolicy(mem []byte, policy int, nodes ...int) error { return errors.ErrUnsupported }
+
+// SetHome is not supported.
+func SetHome([]byte, int) error { return errors.ErrUnsupported }
 
 // NUMANodeUnknown stands for the NUMA node of a page that is not there yet.
 const NUMANodeUnknown = -1

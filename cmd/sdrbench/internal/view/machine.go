@@ -1,6 +1,7 @@
 package view
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -38,8 +39,15 @@ type Machine struct {
 // Text is the picture, lines with a newline each.
 func (p *Machine) Text() string {
 	p.nodes, p.complexes, p.cores = p.Machine.NUMANodes(), p.Machine.Complexes(), p.Machine.Cores()
+	type part struct {
+		pkg  topology.PackageIndex
+		node topology.NUMAIndex
+	}
+	in := map[part][]topology.Core{}
 	for _, core := range p.cores {
 		p.width = max(p.width, len(p.label(core).text))
+		at := part{core.Package, core.NUMANode}
+		in[at] = append(in[at], core)
 	}
 	p.head()
 	shown := make([]bool, len(p.nodes))
@@ -50,7 +58,9 @@ func (p *Machine) Text() string {
 		}
 		fmt.Fprintf(&p.b, "\n%s\n", p.paint(name, bold))
 		for n := range p.nodes {
-			p.node(topology.PackageIndex(i), topology.NUMAIndex(n), shown)
+			if cores := in[part{topology.PackageIndex(i), topology.NUMAIndex(n)}]; len(cores) > 0 {
+				p.node(topology.NUMAIndex(n), cores, shown)
+			}
 		}
 	}
 	for n := range p.nodes {
@@ -80,29 +90,22 @@ func (p *Machine) head() {
 	}
 }
 
-// node draws what of a NUMA node is in a package, if anything.
-func (p *Machine) node(pkg topology.PackageIndex, n topology.NUMAIndex, shown []bool) {
-	rows := make([][]topology.Core, len(p.complexes))
-	drawn := false
-	for _, core := range p.cores {
-		if core.Package == pkg && core.NUMANode == n {
-			rows[core.Complex] = append(rows[core.Complex], core)
-			drawn = true
-		}
-	}
-	if !drawn {
-		return
-	}
+// node draws what of a NUMA node is in a package: these cores.
+func (p *Machine) node(n topology.NUMAIndex, cores []topology.Core, shown []bool) {
 	if shown[n] {
 		fmt.Fprintf(&p.b, "  NUMA node %d, as above\n", p.nodes[n].ID) // one node may hold several packages
 	} else {
 		fmt.Fprintf(&p.b, "  %s\n", p.nodeLine(n))
 	}
 	shown[n] = true
-	for i, row := range rows {
-		if len(row) > 0 {
-			p.row(p.complexes[i], row)
+	slices.SortStableFunc(cores, func(a, b topology.Core) int { return cmp.Compare(a.Complex, b.Complex) })
+	for len(cores) > 0 {
+		n := slices.IndexFunc(cores, func(c topology.Core) bool { return c.Complex != cores[0].Complex })
+		if n < 0 {
+			n = len(cores)
 		}
+		p.row(p.complexes[cores[0].Complex], cores[:n])
+		cores = cores[n:]
 	}
 }
 
