@@ -33,7 +33,7 @@ func (r *resources) place(sectors int) []Job {
 	return jobs
 }
 
-// A group is cores of a complex that are alike for whoever chooses hashers: on one NUMA node, of
+// A group is cores of a complex that are alike to a choice of hashers: on one NUMA node, of
 // one kind, with a sibling or without.
 type group struct {
 	complex int // position in resources.complexes
