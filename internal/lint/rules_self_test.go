@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+
+	"github.com/sdr-engine/sdr/internal/testkit"
 )
 
 // Small architecture for the cases below.
@@ -213,7 +215,7 @@ func TestGoCommand(t *testing.T) {
 	} {
 		t.Run(c.subcommand+" "+c.platform.String(), func(t *testing.T) {
 			t.Parallel()
-			needsLong(t)
+			testkit.NeedsLong(t, "it compiles for several platforms")
 			compare(t, runGo(dir, c.subcommand, c.platform), c.want)
 		})
 	}
