@@ -37,6 +37,9 @@ func maybeCut(r *rand.Rand) memorymode.Cut {
 // TestBudgets: whatever the budget, from the smallest to two layers, the files are the same; the
 // job takes no more than it; and what is less than the smallest is refused, with what that is.
 func TestBudgets(t *testing.T) {
+	if testing.Short() {
+		t.Skip("sectors of 8 MiB: others of 2 KiB have budgets, too")
+	}
 	t.Parallel()
 	c := engine.Config{Proof: porep.StackedDrg8MiBV1_1, Sectors: sectors(t, 1), Hashers: 1, MemoryMode: engine.Budget, Budget: 1}
 	var wrong *engine.ConfigError
@@ -100,7 +103,7 @@ func TestBudgetFaults(t *testing.T) {
 		t.Fatalf("%d operations on scratch files", n)
 	}
 	failed, right := 0, 0
-	step := n/testkit.Rounds(8, n) + 1
+	step := n / testkit.Rounds(4, n/3) // which of them, the seed says
 	for _, again := range []bool{false, true} {
 		for _, fault := range errorfs.Faults {
 			for at := r.IntN(step); at < n; at += step {
