@@ -199,6 +199,14 @@ fuzz: ## each fuzz target for FUZZTIME inputs (20000x)
 bench: ## Go benchmarks: BENCH=regexp COUNT=5
 	go test -run='^$$' -bench='$(BENCH)' -benchmem -count=$(COUNT) ./...
 
+# A file of bench/results: its name, how many rounds. benchstat wants six.
+RESULTS ?= bench/results/$(shell date +%F)-$(shell sed -n '/^model name/{s/.*: //;s/([A-Za-z]*)//g;s/[^A-Za-z0-9]\+/-/g;p;q}' /proc/cpuinfo | tr A-Z a-z).txt
+ROUNDS ?= 6
+
+.PHONY: results
+results: build ## this machine's figures: RESULTS=FILE ROUNDS=6 (on a machine that does nothing else)
+	scripts/results.sh bin/sdrbench '$(RESULTS)' '$(ROUNDS)'
+
 .PHONY: oracle-p2
 oracle-p2: ## does the reference's phase 2 accept our phase 1? (needs cargo, or ORACLE=binary)
 	scripts/oracle-p2.sh
