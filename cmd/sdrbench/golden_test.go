@@ -94,10 +94,7 @@ func testGoldenSector(t *testing.T, s golden.Sector) {
 		quick = []string{"--kernel", "generic/1"}
 	}
 	pc1 := append([]string{"pc1", "--policy", "none"}, sector...)
-	switch {
-	case testkit.Long():
-		pc1 = append(pc1, "--kernel", "auto")
-	case s.SectorID%4 != 0:
+	if !testkit.Long() && s.SectorID%4 != 0 {
 		pc1 = append(pc1, quick...)
 	}
 	if got, want := mustRun(t, nil, pc1...), strings.ReplaceAll(s.P1Output, "$CACHE", cacheDir)+"\n"; got != want {

@@ -28,8 +28,9 @@ func TestMain(m *testing.M) {
 	os.Setenv("GORACE", raceOptions)
 	if filepath.Base(os.Args[0]) != "sdrbench" {
 		os.Setenv("SDR_PROFILE", noProfile) // not the user's
-		// Choosing one takes longer than a small sector: the long golden sectors do.
-		os.Setenv("SDR_KERNEL", sha256kernels.Best(1).Name)
+		if !testkit.Long() {
+			os.Setenv("SDR_KERNEL", sha256kernels.Best(1).Name) // choosing one takes longer than a small sector
+		}
 		testscript.Main(ownLocks{m}, programs)
 	}
 	testscript.Main(m, programs)
