@@ -26,6 +26,9 @@ var peak = regexp.MustCompile(`VmHWM:\s+(\d+) kB`)
 
 // TestBudgetOfProcess: a process of its own never has more in memory than the budget and 64 MiB.
 func TestBudgetOfProcess(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a sector of 8 MiB")
+	}
 	const child = "SDR_TEST_BUDGET"
 	budgets := map[porep.SealProof]uint64{porep.StackedDrg8MiBV1_1: 6 << 20, porep.StackedDrg512MiBV1_1: 128 << 20}
 	type job struct {

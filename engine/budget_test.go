@@ -42,6 +42,9 @@ func maybeCut(r *rand.Rand) memorymode.Cut {
 // are the same; the job takes no more than it, and scratch files only if it is to; and what is less
 // than the smallest is refused, with what that is.
 func TestBudgets(t *testing.T) {
+	if testing.Short() {
+		t.Skip("sectors of 8 MiB: others of 2 KiB have budgets, too")
+	}
 	t.Parallel()
 	two := engine.Config{Proof: porep.StackedDrg8MiBV1_1, Sectors: sectors(t, 1), Hashers: 1}
 	if _, err := engine.Run(t.Context(), two); err != nil {

@@ -98,13 +98,13 @@ func TestGolden(t *testing.T) {
 	for name, sectors := range byProof {
 		proof := parseProof(t, name)
 		if proof.SectorSize() > 8<<20 {
-			continue // package seal's long test has it
+			continue // the command's long test has it
 		}
 		for _, kernel := range usableKernels() {
 			for staging := engine.Inline; staging <= engine.Hybrid; staging++ {
 				for mode := engine.TwoLayers; mode <= engine.OneLayer; mode++ {
-					// Features change the replica id alone.
-					if best := kernels.Best(1).Name; proof > porep.StackedDrg64GiBV1_1 && kernel != best && !testkit.Long() {
+					// Proofs differ in their graph, and features in the replica id alone, not in what a kernel does.
+					if kernel != kernels.Best(1).Name && proof != porep.StackedDrg2KiBV1_1 && proof != porep.StackedDrg8MiBV1_1 && !testkit.Long() {
 						continue
 					}
 					// A large sector takes a while, in a slow kernel, or one of many lanes, seconds.
@@ -114,8 +114,8 @@ func TestGolden(t *testing.T) {
 						switch {
 						case testing.Short(), isSlow(kernel) && !(plain && testkit.Long()):
 							continue
-						case testkit.Long() && !plain && (other || isWide(kernel)) && kernel != kernels.Best(1).Name:
-							continue // all sectors in all ways, and all kernels, but not each in each
+						case testkit.Long() && kernel != kernels.Best(1).Name && (other || isWide(kernel) && !plain):
+							continue // all sectors, all ways and all kernels, but not each in each
 						case testkit.Long():
 						// One kernel, each mode and each API version: 2 KiB have all.
 						case kernel != kernels.Best(1).Name,
@@ -187,8 +187,11 @@ func TestLayer1(t *testing.T) {
 		}
 		newGraph := sync.OnceValues(func() (*graph.Graph, error) { return graph.New(parseProof(t, c.RegisteredProof)) })
 		for _, kernel := range usableKernels() {
-			if kernel != kernels.Best(1).Name && !testkit.Long() && c.RegisteredProof != porep.StackedDrg32GiBV1_1.String() {
+			if kernel != kernels.Best(1).Name && c.RegisteredProof != porep.StackedDrg32GiBV1_1.String() {
 				continue // seconds each: every kernel has one graph, and one kernel has more
+			}
+			if testing.Short() && isSlow(kernel) && kernel != kernels.Best(1).Name {
+				continue
 			}
 			wider := func(other string) bool { return lanesOf(other) > lanesOf(kernel) }
 			if k := kernels.Best(lanesOf(kernel)); isWide(kernel) && (k.Name != kernel || slices.ContainsFunc(usableKernels(), wider)) && !testkit.Long() {

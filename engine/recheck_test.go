@@ -29,7 +29,7 @@ func wrongFrom(layer int, nodes uint64) engine.Hooks {
 			} else {
 				seen = written >= uint64(layer)*nodes // who finds it sooner ends the lane, and nothing more is written
 			}
-			time.Sleep(time.Millisecond) // whoever looks without a pause would keep others from a core
+			time.Sleep(time.Millisecond) // looking without a pause would keep others from a core
 			return seen
 		},
 		Labels: func(_, made int, first uint64, labels []byte) {

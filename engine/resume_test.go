@@ -68,9 +68,12 @@ func TestResumeAnyWay(t *testing.T) {
 	if len(names) == 0 {
 		t.Skip("no kernel to test")
 	}
-	small, large := 6, 0
-	if testkit.Long() {
-		small, large = 60, 4
+	small, large := 4, 0
+	switch {
+	case testkit.Long():
+		small, large = 30, 2
+	case testing.Short():
+		small = 2
 	}
 	for round := range small + large {
 		c := engine.Config{Proof: porep.StackedDrg2KiBV1_1, Sectors: sectors(t, 1+r.IntN(3))}

@@ -94,10 +94,10 @@ func TestDigests(t *testing.T) {
 }
 
 // quickProofs are those whose file is small: 3.5 KiB and 14 MiB, these of each API version
-// once, and with SDR_LONG_TESTS=1 with each feature.
+// once, with -short of one, and with SDR_LONG_TESTS=1 with each feature.
 func quickProofs() (proofs []porep.SealProof) {
 	for _, p := range porep.SealProofs() {
-		if p.SectorSize() <= 2<<10 || p.SectorSize() == 8<<20 && (p <= porep.StackedDrg64GiBV1_1 || testkit.Long()) {
+		if p.SectorSize() <= 2<<10 || p == porep.StackedDrg8MiBV1_1 || p.SectorSize() == 8<<20 && !testing.Short() && (p <= porep.StackedDrg64GiBV1_1 || testkit.Long()) {
 			proofs = append(proofs, p)
 		}
 	}

@@ -2,8 +2,11 @@ package seal
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/sdr-engine/sdr/engine"
+	"github.com/sdr-engine/sdr/internal/failure"
+	"github.com/sdr-engine/sdr/porep"
 )
 
 // The kinds of errors that a host tells apart, as errors.Is finds them in every error of this
@@ -80,4 +83,49 @@ func KindOf(err error) Kind {
 		}
 	}
 	return Failed
+}
+
+// A PathError says why a path of a Sector cannot be used.
+type PathError struct {
+	Role   string // "staged", "sealed" or "tree-d"
+	Path   string
+	Reason string
+	Err    error // the system's, if any
+}
+
+func (e *PathError) Error() string {
+	if e.Path == "" {
+		return fmt.Sprintf("seal: checking %s: none given", e.Role)
+	}
+	if e.Err != nil {
+		return fmt.Sprintf("seal: checking %s: %v", e.Role, e.Err)
+	}
+	return fmt.Sprintf("seal: checking %s: %s %s", e.Role, e.Path, e.Reason)
+}
+
+func (e *PathError) Unwrap() error { return e.Err }
+
+// Is reports whether target is the kind ErrBadInput, unless Err is of another kind.
+func (e *PathError) Is(target error) bool {
+	return target == ErrBadInput && failure.IsInput(e.Err) && !errors.Is(e.Err, ErrBusy)
+}
+
+// A DataError says that the staged data is not what the pieces say.
+type DataError struct {
+	Root, CommD porep.Commitment // of the data and of the pieces
+	// Piece is the first piece whose commitment is not the data's, or -1 if all
+	// are and there is data outside the pieces.
+	Piece        int
+	CommP, Found porep.Commitment // the piece's and its data's
+}
+
+// Is reports whether target is the kind ErrBadInput.
+func (e *DataError) Is(target error) bool { return target == failure.ErrBadInput }
+
+func (e *DataError) Error() string {
+	s := fmt.Sprintf("seal: checking pieces: the data's root is %s, the pieces' comm_d %s: ", e.Root, e.CommD)
+	if e.Piece < 0 {
+		return s + "all pieces are right, but there is data outside of them"
+	}
+	return s + fmt.Sprintf("piece %d has comm_p %s, its data %s", e.Piece, e.CommP, e.Found)
 }

@@ -137,8 +137,8 @@ func TestGolden(t *testing.T) {
 	for _, g := range append(golden.Sectors(), golden.ZeroSectors()...) {
 		t.Run(g.Name, func(t *testing.T) {
 			switch {
-			case g.SectorSize > 8<<20 && !testkit.Long():
-				t.Skip("512 MiB take half a minute: only if SDR_LONG_TESTS is set")
+			case g.SectorSize > 8<<20:
+				t.Skip("512 MiB take half a minute, once: the command's long test has them")
 			case g.SectorSize > 2<<10 && g.Name != "visible-8MiB-1.1-13" && !testkit.Long():
 				t.Skip("engine labels it: only if SDR_LONG_TESTS is set")
 			case g.SectorSize > 2<<10 && testing.Short():

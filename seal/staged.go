@@ -159,7 +159,7 @@ func AppendPiece(ctx context.Context, a Append, source io.Reader, size porep.Unp
 			err = errors.Join(err, restore())
 		}
 		// Somebody may have added to the file between its making and its locking.
-		if info, statErr := f.Stat(); created && statErr == nil && info.Size() == 0 && leadsTo(f.Name(), f) == nil {
+		if info, statErr := f.Stat(); created && statErr == nil && info.Size() == 0 && durable.LeadsTo(f.Name(), f) == nil {
 			err = errors.Join(err, os.Remove(f.Name()))
 		}
 	}()
@@ -312,7 +312,7 @@ func (a *Append) openLocked(ctx context.Context) (f *os.File, created bool, err 
 			return nil, false, fmt.Errorf("seal: locking staged %q: %w", f.Name(), err)
 		}
 		// Who held the lock before may have removed the file that it had made.
-		if leadsTo(f.Name(), f) == nil {
+		if durable.LeadsTo(f.Name(), f) == nil {
 			return f, created, nil
 		}
 		f.Close()
@@ -347,22 +347,6 @@ func openStaged(path string) (f *os.File, created bool, err error) {
 	return f, false, err
 }
 
-// leadsTo returns an error unless path leads to the file that f is.
-func leadsTo(path string, f *os.File) error {
-	now, err := os.Stat(path)
-	if err != nil {
-		return err
-	}
-	mine, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	if !os.SameFile(mine, now) {
-		return failure.Mark(ErrLost, fmt.Errorf("%q is another file now", path))
-	}
-	return nil
-}
-
 // reach waits until staged, which had length bytes and now has want, is on the disk,
 // and makes sure that it is still what its path leads to.
 func reach(ctx context.Context, f *os.File, length, want int64) error {
@@ -377,7 +361,7 @@ func reach(ctx context.Context, f *os.File, length, want int64) error {
 	}
 	info, err := f.Stat()
 	if err == nil {
-		err = leadsTo(f.Name(), f)
+		err = durable.LeadsTo(f.Name(), f)
 	}
 	if err == nil && info.Size() != want {
 		err = failure.Mark(ErrLost, fmt.Errorf("it has %d bytes, with the piece it should have %d: somebody else writes to it", info.Size(), want))

@@ -221,11 +221,11 @@ func TestAppendInterfered(t *testing.T) {
 	}{
 		{"appended", func(staged string) error { return os.Truncate(staged, 700) }, "somebody else writes to it, so it keeps them", map[string]int{"staged": 700}},
 		{"cut", func(staged string) error { return os.Truncate(staged, 128) }, "it has 128 bytes, with the piece it should have 512", map[string]int{}},
-		{"removed", os.Remove, "no such file", map[string]int{}},
-		{"renamed", func(staged string) error { return os.Rename(staged, staged+"2") }, "no such file", map[string]int{"staged2": 0}},
+		{"removed", os.Remove, "it has been removed", map[string]int{}},
+		{"renamed", func(staged string) error { return os.Rename(staged, staged+"2") }, "it has been removed", map[string]int{"staged2": 0}},
 		{"replaced", func(staged string) error {
 			return errors.Join(os.Remove(staged), os.WriteFile(staged, make([]byte, 512), 0o666))
-		}, "is another file now", map[string]int{"staged": 512}},
+		}, "another file has taken its place", map[string]int{"staged": 512}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := t.TempDir()

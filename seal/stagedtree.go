@@ -54,7 +54,7 @@ func NewStagedTree(ctx context.Context, p porep.SealProof, staged string) (_ *St
 
 // isOf makes sure that staged is the file that the tree is of.
 func (t *StagedTree) isOf(staged *os.File) error {
-	if err := leadsTo(t.path, staged); err != nil {
+	if err := durable.LeadsTo(t.path, staged); err != nil {
 		return failure.Mark(ErrBadInput, fmt.Errorf("seal: adding piece to %q: its tree-d is to be of staged %q: %w", staged.Name(), t.path, err))
 	}
 	return nil

@@ -17,6 +17,8 @@ import (
 	"github.com/sdr-engine/sdr/porep"
 )
 
+func (s *Sector) treeDPath() string { return filepath.Join(s.CacheDir, "sc-02-data-tree-d.dat") }
+
 // onlyHole reports whether data is known to be zeros without being read.
 func onlyHole(data io.ReaderAt) bool {
 	s, ok := data.(merkle.Sparse)

@@ -60,7 +60,7 @@ func WriteStaged(ctx context.Context, p porep.SealProof, staged string, pieces [
 			return
 		}
 		err = errors.Join(err, f.Truncate(0))
-		if created && leadsTo(f.Name(), f) == nil {
+		if created && durable.LeadsTo(f.Name(), f) == nil {
 			err = errors.Join(err, os.Remove(f.Name()))
 		}
 	}()

@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 
 	"github.com/sdr-engine/sdr/engine"
+	"github.com/sdr-engine/sdr/internal/durable"
 	"github.com/sdr-engine/sdr/internal/layers"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/seal"
@@ -32,21 +32,32 @@ func TestWorkDirGolden(t *testing.T) {
 	}
 }
 
+// afterOps looks at each file operation when it is done.
+type afterOps func(op *durable.Op)
+
+func (f afterOps) Before(*durable.Op) error { return nil }
+
+func (f afterOps) After(op *durable.Op) error {
+	f(op)
+	return nil
+}
+
 // TestWorkDirWaits: what else fails of a sector leaves its layers in the work dir, also when the host
 // empties the cache dir then: only tree-d and sealed are made again.
 func TestWorkDirWaits(t *testing.T) {
 	g := small(t)
 	s, parent := newSector(t, g), t.TempDir()
 	o := seal.Options{WorkDirs: parent, Progress: new(seal.Progress)}
-	hurt := o
-	hurt.Engine.Done = nil
-	// Tree-d goes while labels are made.
-	hurt.Engine.MemoryTaken = func() {
-		for os.Remove(filepath.Join(s.CacheDir, "sc-02-data-tree-d.dat")) != nil {
-			runtime.Gosched()
+	// Tree-d goes when it has just got its name.
+	treeD := filepath.Join(s.CacheDir, "sc-02-data-tree-d.dat")
+	ctx := durable.WithInjector(t.Context(), afterOps(func(op *durable.Op) {
+		if op.Kind == durable.OpPublish && op.Path == treeD {
+			if err := os.Remove(treeD); err != nil {
+				t.Error(err)
+			}
 		}
-	}
-	if _, err := seal.PreCommit1(t.Context(), s, hurt); !errors.Is(err, seal.ErrLost) {
+	}))
+	if _, err := seal.PreCommit1(ctx, s, o); !errors.Is(err, seal.ErrLost) {
 		t.Fatalf("tree-d was removed: %v", err)
 	}
 	if _, err := os.Stat(layers.Path(s.CacheDir, 1)); !errors.Is(err, os.ErrNotExist) {

@@ -226,7 +226,7 @@ func runProcessor[T any](ctx context.Context, a *app, stage string, f *processor
 	a = &shown
 
 	if a.out == io.Writer(os.Stdout) {
-		// Nothing else is to get there, whoever writes it.
+		// Nothing else is to get there, no matter what writes it.
 		switch replies, err := linux.TakeDescriptor(os.Stdout, os.Stderr); {
 		case err == nil:
 			a.out = replies

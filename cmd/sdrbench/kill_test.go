@@ -230,6 +230,7 @@ func TestKilled(t *testing.T) {
 // is canceled; with --drain it has finished its layer. The next one goes on. How long it took is
 // logged.
 func TestCancelled(t *testing.T) {
+	testkit.NeedsLong(t, "it labels slowly for seconds")
 	hearHangup(t)
 	k := newKilled(t, "zero-8MiB-1.1", "--kernel", "generic/1", "--memory-mode", "one-layer", "--checkpoint-every", "10ms")
 	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {

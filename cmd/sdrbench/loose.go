@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// A looseWriter writes in its own time: whoever is to read a log, and does not, or is gone, holds
+// A looseWriter writes in its own time: a log that nobody reads, or whose reader is gone, holds
 // up nothing. What there is no room for is lost, and counted.
 type looseWriter struct {
 	texts chan []byte

@@ -431,7 +431,7 @@ func TestMachines(t *testing.T) {
 			t.Errorf("%s: %+v", options, a)
 		}
 	}
-	// What there is no room for, whoever ends, is not busy.
+	// What there is no room for, no matter which job ends, is not busy.
 	machine = open(t, &l, object{"memory": 1})
 	if a := call(&l, PreCommit1, machine, request); a.Code != Failed {
 		t.Errorf("%+v", a)

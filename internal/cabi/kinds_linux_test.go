@@ -185,7 +185,7 @@ func TestKinds(t *testing.T) {
 			s.Proof = porep.StackedDrg64GiBV1_1
 		}},
 		{kind: seal.ErrHardwareSuspect, name: "hardware-suspect", how: "staged that cannot be read", before: func(t *testing.T, s *seal.Sector) {
-			s.Staged = "/proc/self/mem" // to whoever looks, a file; no memory is at 0
+			s.Staged = "/proc/self/mem" // it looks like a file; no memory is at 0
 		}},
 		{kind: seal.ErrCorrupt, name: "corrupt", how: "a tree-d that is none", before: func(t *testing.T, s *seal.Sector) {
 			if err := os.WriteFile(treeD(*s), bytes.Repeat([]byte{1}, 127*32), 0o666); err != nil {

@@ -38,11 +38,11 @@ func (t *InPlace) File() *os.File { return t.f }
 func (t *InPlace) Move(to string) (moved bool, err error) {
 	from := Target(t.path)
 	to = Target(to)
-	if err := leadsTo(from, t.f); err != nil {
+	if err := LeadsTo(from, t.f); err != nil {
 		return false, err
 	}
 	err = t.do(OpMove, to, func() error { return os.Rename(from, to) })
-	if leads := leadsTo(to, t.f); leads != nil {
+	if leads := LeadsTo(to, t.f); leads != nil {
 		return false, errors.Join(err, leads)
 	}
 	t.path = to
@@ -59,7 +59,7 @@ func (t *InPlace) Move(to string) (moved bool, err error) {
 func Take(ctx context.Context, f *os.File, from, to string) error {
 	from = Target(from)
 	t := faultsOf(ctx)
-	if err := leadsTo(from, f); err != nil {
+	if err := LeadsTo(from, f); err != nil {
 		return err
 	}
 	err := t.do(OpMove, to, func() error {
@@ -74,19 +74,19 @@ func Take(ctx context.Context, f *os.File, from, to string) error {
 		return os.Rename(from, to)
 	})
 	if err == nil {
-		err = leadsTo(to, f)
+		err = LeadsTo(to, f)
 	}
 	if err == nil {
 		err = t.do(OpSyncDir, filepath.Dir(to), func() error { return linux.SyncDir(filepath.Dir(to)) })
 	}
-	if err == nil && leadsTo(from, f) == nil {
+	if err == nil && LeadsTo(from, f) == nil {
 		err = t.do(OpRemove, from, func() error { return os.Remove(from) })
 	}
 	return err
 }
 
-// leadsTo returns a *LostError unless path leads to the file that f is.
-func leadsTo(path string, f *os.File) error {
+// LeadsTo returns a *LostError unless path leads to the file that f is.
+func LeadsTo(path string, f *os.File) error {
 	now, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return &LostError{path, "it has been removed"}

@@ -68,34 +68,19 @@ var platforms = []platform{
 	{"windows", "amd64", ""},
 }
 
-// TestVet compiles and vets what is there for each platform, tests too. Its asmdecl compares
-// assembly with the Go declarations.
-func TestVet(t *testing.T) {
-	t.Parallel()
-	needsLong(t)
-	eachPlatform(t, platforms, func(root string, p platform) []string { return runGo(root, "vet", p) })
-}
-
-// TestBuild links what CI cannot run.
-func TestBuild(t *testing.T) {
-	t.Parallel()
-	needsLong(t)
-	eachPlatform(t, platforms[3:], func(root string, p platform) []string { return runGo(root, "build", p) })
-}
-
-func needsLong(t *testing.T) {
-	t.Helper()
-	if !testkit.Long() {
-		t.Skip("compiles the standard library for several platforms: set SDR_LONG_TESTS=1")
-	}
-}
-
-func eachPlatform(t *testing.T, platforms []platform, check func(root string, p platform) (problems []string)) {
+// TestPlatforms compiles and vets what is there for each platform, tests too: vet's asmdecl
+// compares assembly with the Go declarations. And it links what CI cannot run. One after another,
+// they need not compile what they share twice.
+func TestPlatforms(t *testing.T) {
+	testkit.NeedsLong(t, "it compiles the standard library for several platforms")
 	root := projectRoot(t)
-	for _, p := range platforms {
+	for i, p := range platforms {
 		t.Run(p.String(), func(t *testing.T) {
-			t.Parallel()
-			for _, problem := range check(root, p) {
+			problems := runGo(root, "vet", p)
+			if i >= 3 { // CI runs tests of those before
+				problems = append(problems, runGo(root, "build", p)...)
+			}
+			for _, problem := range problems {
 				t.Error(problem)
 			}
 		})

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+
+	"github.com/sdr-engine/sdr/internal/testkit"
 )
 
 // Small architecture for the cases below.
@@ -118,6 +120,7 @@ func TestRules(t *testing.T) {
 		{"words: clean", checkWords, src{"a.md": "network/ a/workbench XX" + "XXXX to" + "do\n"}, nil},
 		{"words: path", checkWords, src{".ci/run": "x\ncd " + machinePath + "y\n"}, []string{".ci/run:2: names " + machinePath}},
 		{"words: note", checkWords, src{"a.go": "// TO" + "DO: later\n", "b.s": "\n// FIX" + "ME\n", "c": "XX" + "X\n"}, []string{"a.go:1: says TO" + "DO", "b.s:2: says FIX" + "ME", "c:1: says XX" + "X"}},
+		{"words: stilted", checkWords, src{"a.md": "Who" + "ever reads it\nas were " + "due, who ever\n"}, []string{"a.md:1: says \"Who" + "ever\"", "a.md:2: says \"as were " + "due\""}},
 		{"words: not text", checkWords, src{"a.bin": "\x00 TO" + "DO"}, nil},
 		{"words: a work tree's link", checkWords, src{".git": "gitdir: " + machinePath + "\n"}, nil},
 		{"words: not ours", checkWords, src{".git/x": "TO" + "DO\n", "bin/x": "TO" + "DO\n", "go.sum": "TO" + "DO\n"}, nil},
@@ -212,7 +215,7 @@ func TestGoCommand(t *testing.T) {
 	} {
 		t.Run(c.subcommand+" "+c.platform.String(), func(t *testing.T) {
 			t.Parallel()
-			needsLong(t)
+			testkit.NeedsLong(t, "it compiles for several platforms")
 			compare(t, runGo(dir, c.subcommand, c.platform), c.want)
 		})
 	}

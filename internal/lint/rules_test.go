@@ -244,9 +244,11 @@ func checkVariables(t tree) (problems []string) {
 var (
 	machinePath = "/wo" + "rk/"
 	unfinished  = regexp.MustCompile(`\b(TO` + `DO|FIX` + `ME|XX` + `X)\b`)
+	stilted     = regexp.MustCompile(`(?i)\b(who` + `ever|what was ` + `had|as were ` + `due)\b`)
 )
 
-// checkWords refuses paths of one machine and notes of work left undone.
+// checkWords refuses paths of one machine, notes of work left undone, and words that make a
+// sentence hard to read.
 // go.sum is left out: its text is hashes, which may spell anything.
 func checkWords(t tree) (problems []string) {
 	for _, f := range t {
@@ -259,6 +261,9 @@ func checkWords(t tree) (problems []string) {
 			}
 			if word := unfinished.FindString(line); word != "" {
 				problems = append(problems, fmt.Sprintf("%s:%d: says %s: finish it, or open an issue and delete the note", f.name, n, word))
+			}
+			if words := stilted.FindString(line); words != "" {
+				problems = append(problems, fmt.Sprintf("%s:%d: says %q, over which readers stumble: name who or what it is", f.name, n, words))
 			}
 		}
 	}

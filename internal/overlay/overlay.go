@@ -342,7 +342,7 @@ func (o *Options) place() (string, error) {
 	for _, tree := range trees {
 		info, err := os.Stat(tree)
 		if err != nil {
-			continue // whoever reads it says so
+			continue // reading it says so
 		}
 		for dir := out; ; dir = filepath.Dir(dir) {
 			if other, err := os.Stat(dir); err == nil && os.SameFile(info, other) {

@@ -36,8 +36,8 @@ type Options struct {
 	// Note, if not nil, is told what no reply can say. It must not block, and may be called by
 	// several goroutines at the same time.
 	Note func(text string)
-	// Patience is how long replies may take to go out when all work has ended: whoever does not
-	// read them keeps the process no longer. Default: ten seconds.
+	// Patience is how long replies may take to go out when all work has ended: a reader that does
+	// not read them keeps the process no longer. Default: ten seconds.
 	Patience time.Duration
 }
 
@@ -47,7 +47,7 @@ type Options struct {
 // when all of it has ended and its replies are written. The error is in's or out's; that in has
 // ended, or ctx, is none.
 //
-// When ctx is done, a Read of in may still wait; whoever needs in back closes it.
+// When ctx is done, a Read of in may still wait: close in to have it back.
 func Serve[T any](ctx context.Context, in io.Reader, out io.Writer, o Options, decode func(task []byte) (T, error), do func(context.Context, T) ([]byte, error)) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

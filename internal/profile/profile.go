@@ -58,7 +58,7 @@ type Profile struct {
 	Path string `toml:"-"`
 }
 
-// None is the path of no file, to whoever says where a profile is.
+// None stands for no file where the path of a profile is asked for.
 const None = "none"
 
 // DefaultPath is where a profile is if nobody says otherwise: in the user's configuration

@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"math"
 	"slices"
 	"time"
@@ -14,70 +13,7 @@ import (
 	"github.com/sdr-engine/sdr/engine"
 	"github.com/sdr-engine/sdr/hugepages"
 	"github.com/sdr-engine/sdr/internal/profile"
-	"github.com/sdr-engine/sdr/internal/words"
-	"github.com/sdr-engine/sdr/placement"
 )
-
-// A Trial is one way to set the engine, all of it that tune looks at.
-type Trial struct {
-	Kernel           string
-	Sectors, Hashers int
-	Staging          engine.Staging
-	Producers        int // for each hasher
-	// HashersPerProducer is how many hashers one producer feeds; with more than one, Producers is 1.
-	HashersPerProducer int
-	Stride, Lookahead  int
-	SMT                placement.SMTUse
-	Pages              hugepages.Pages
-	Policy             placement.Policy
-}
-
-// A Measured is what one measurement of a trial came to.
-type Measured struct {
-	Rate   float64 // labels a second, of all sectors
-	Cycles float64 // core cycles of the hashing cores, a label
-	Spread float64 // of the rate within the measurement, a share of it
-}
-
-// A Figure is what all measurements of a trial came to.
-type Figure struct {
-	Measured     // medians; spread is between measurements, if there are several
-	Samples  int // measurements
-}
-
-// A Shape is how many hashers and sectors a kernel can have.
-type Shape struct{ Hashers, Sectors int }
-
-// A Kernel is a kernel that the machine can run.
-type Kernel struct {
-	Name  string
-	Lanes int
-	// One is a single hasher with all lanes: by it kernels compare. Zero where
-	// there is no memory for it.
-	One Shape
-	// Shapes are those for throughput, the one that looks best first.
-	Shapes []Shape
-}
-
-// A Sharing is how many hashers one producer may feed, and how many hashers there are room for if each
-// producer has a core.
-type Sharing struct{ HashersPerProducer, Hashers int }
-
-// A Space is what there is to choose from.
-type Space struct {
-	Kernels   []Kernel // best first
-	Producers []int    // ascending, as the others
-	Sharing   []Sharing
-	Strides   []int
-	Ahead     []int
-	SMT       []placement.SMTUse // the default first, as those below
-	Pages     []hugepages.Pages
-	Policies  []placement.Policy
-	// Counts are the numbers of sectors that throughput is asked for. None: any.
-	Counts []int
-	// Base is what all trials have of a configuration: the engine's other defaults follow from it.
-	Base engine.Config
-}
 
 // The errors of a measurement that the search goes on after.
 var (
@@ -103,178 +39,6 @@ type Search struct {
 	Short    bool                  // something was left out for want of time
 }
 
-// A setting is something that a trial has a choice in.
-type setting struct {
-	Name string
-	text func(Trial) string
-	// others are the trials that differ in it alone.
-	others func(*Space, Trial) []Trial
-}
-
-// settings are in the order of what they are likely to be worth.
-var settings = []setting{
-	{"kernel", func(t Trial) string { return fmt.Sprintf("%s, %s", t.Kernel, words.Count(t.Sectors, "sector")) }, otherKernels},
-	{"hashers", func(t Trial) string { return fmt.Sprintf("%d, %s", t.Hashers, words.Count(t.Sectors, "sector")) }, otherShapes},
-	{"staging", func(t Trial) string { return t.Staging.String() }, func(_ *Space, t Trial) (all []Trial) {
-		for _, s := range []engine.Staging{engine.Inline, engine.Producers, engine.Hybrid} {
-			all = append(all, t.with(func(t *Trial) { t.Staging = s }))
-		}
-		return all
-	}},
-	{"producers", func(t Trial) string { return fmt.Sprint(t.Producers) }, func(s *Space, t Trial) (all []Trial) {
-		for _, n := range beside(s.Producers, t.Producers) {
-			all = append(all, t.with(func(t *Trial) { t.Producers, t.HashersPerProducer = n, 1 }))
-		}
-		return all
-	}},
-	{"hashers per producer", func(t Trial) string { return fmt.Sprint(t.HashersPerProducer) }, otherSharing},
-	{"smt", func(t Trial) string { return t.SMT.String() }, func(s *Space, t Trial) (all []Trial) {
-		for _, use := range s.SMT {
-			all = append(all, t.with(func(t *Trial) { t.SMT = use }))
-		}
-		return all
-	}},
-	{"pages", func(t Trial) string { return profile.PagesName(t.Pages) }, func(s *Space, t Trial) (all []Trial) {
-		for _, kind := range s.Pages {
-			all = append(all, t.with(func(t *Trial) { t.Pages = kind }))
-		}
-		return all
-	}},
-	{"policy", func(t Trial) string { return t.Policy.String() }, func(s *Space, t Trial) (all []Trial) {
-		if t.Hashers == 1 {
-			return nil // it has the first core either way
-		}
-		for _, p := range s.Policies {
-			all = append(all, t.with(func(t *Trial) { t.Policy = p }))
-		}
-		return all
-	}},
-	{"lookahead", func(t Trial) string { return fmt.Sprint(t.Lookahead) }, func(s *Space, t Trial) (all []Trial) {
-		for _, n := range beside(s.Ahead, t.Lookahead) {
-			all = append(all, t.with(func(t *Trial) { t.Lookahead = n }))
-		}
-		return all
-	}},
-	{"stride", func(t Trial) string { return fmt.Sprint(t.Stride) }, func(s *Space, t Trial) (all []Trial) {
-		for _, n := range beside(s.Strides, t.Stride) {
-			all = append(all, t.with(func(t *Trial) { t.Stride = n }))
-		}
-		return all
-	}},
-}
-
-func (t Trial) with(change func(*Trial)) Trial {
-	change(&t)
-	return t
-}
-
-// beside are the values next to one on a ladder.
-func beside(ladder []int, value int) (all []int) {
-	at, found := slices.BinarySearch(ladder, value)
-	if at > 0 {
-		all = append(all, ladder[at-1])
-	}
-	if found {
-		at++
-	}
-	if at < len(ladder) {
-		all = append(all, ladder[at])
-	}
-	return all
-}
-
-func otherKernels(s *Space, t Trial) (all []Trial) {
-	for _, k := range s.Kernels {
-		shapes := k.Shapes
-		if t.Sectors == 1 && t.Hashers == 1 {
-			if shapes = []Shape{{1, 1}}; k.One.Hashers == 0 || k.Lanes > mostForOne {
-				continue
-			}
-		}
-		for _, shape := range shapes {
-			other := t.with(func(t *Trial) { t.Kernel = k.Name; t.set(shape) })
-			if k.Name != t.Kernel && (len(s.Counts) == 0 || shape.Sectors == t.Sectors) {
-				all = append(all, other)
-				break // the shape that looks best
-			}
-		}
-	}
-	return all
-}
-
-func otherShapes(s *Space, t Trial) (all []Trial) {
-	for _, k := range s.Kernels {
-		if k.Name != t.Kernel || t.Sectors == 1 && t.Hashers == 1 {
-			continue
-		}
-		for _, shape := range k.Shapes {
-			all = append(all, t.with(func(t *Trial) { t.set(shape) }))
-		}
-	}
-	return all
-}
-
-// otherSharing are trials with other numbers of hashers for each producer: on as many cores, and on
-// those that leave the producers theirs, for as many sectors if those are asked for.
-func otherSharing(s *Space, t Trial) (all []Trial) {
-	if t.Hashers == 1 {
-		return nil
-	}
-	most := 0
-	for _, k := range s.Kernels {
-		if k.Name == t.Kernel {
-			for _, shape := range k.Shapes {
-				most = max(most, shape.Hashers)
-			}
-		}
-	}
-	for _, share := range s.Sharing {
-		other := t.with(func(t *Trial) { t.Producers, t.HashersPerProducer = 1, share.HashersPerProducer })
-		all = append(all, other)
-		if h := share.Hashers; share.HashersPerProducer > 1 && h > 1 && h <= most && h != t.Hashers {
-			all = append(all, other.with(func(t *Trial) {
-				t.Hashers = h
-				if len(s.Counts) == 0 {
-					t.Sectors = h * s.Lanes(t.Kernel)
-				}
-			}))
-		}
-	}
-	return all
-}
-
-func (t *Trial) set(s Shape) { t.Hashers, t.Sectors = s.Hashers, s.Sectors }
-
-func (s *Space) Lanes(kernel string) int {
-	for _, k := range s.Kernels {
-		if k.Name == kernel {
-			return k.Lanes
-		}
-	}
-	return 1
-}
-
-// Usual is a kernel with the engine's defaults.
-func (s *Space) Usual(k Kernel, shape Shape) Trial {
-	c := s.Base
-	c.Kernel, c.Sectors = k.Name, make([]engine.Sector, 1)
-	d := c.WithDefaults()
-	t := Trial{Kernel: k.Name, Staging: d.Staging, Producers: d.Producers, HashersPerProducer: d.HashersPerProducer, Stride: d.Stride, Lookahead: d.Lookahead, Pages: profile.PagesAny}
-	t.set(shape)
-	return t
-}
-
-// oddness is how many settings are not the engine's defaults.
-func (s *Space) oddness(t Trial) (n int) {
-	d := s.Usual(Kernel{Name: t.Kernel}, Shape{t.Hashers, t.Sectors})
-	for _, x := range settings {
-		if x.text(t) != x.text(d) {
-			n++
-		}
-	}
-	return n
-}
-
 // A goal is what a trial is best for.
 type goal struct {
 	Name   string
@@ -288,13 +52,6 @@ type Finding struct {
 	Trial
 	Figure
 	Worth []Worth
-}
-
-// A Worth is the best with one thing changed.
-type Worth struct {
-	Setting, Value string
-	Figure
-	Lost float64 // a share of the best's rate; negative: it won so much, in the noise
 }
 
 const (
@@ -561,25 +318,6 @@ func (s *Search) tied(a, b Trial) bool {
 
 func (s *Search) figure(t Trial) Figure { return s.figures[t] }
 
-// figureOf sums up at least one reading.
-func figureOf(all []Measured) Figure {
-	var rates, cycles []float64
-	for _, r := range all {
-		rates, cycles = append(rates, r.Rate), append(cycles, r.Cycles)
-	}
-	f := Figure{Measured{median(rates), median(cycles), all[0].Spread}, len(all)}
-	if len(rates) > 1 {
-		f.Spread = (slices.Max(rates) - slices.Min(rates)) / f.Rate
-	}
-	return f
-}
-
-func median(all []float64) float64 {
-	all = slices.Sorted(slices.Values(all))
-	n := len(all)
-	return (all[(n-1)/2] + all[n/2]) / 2
-}
-
 // try measures a trial once, if there is time for it. False means that there is no
 // new figure.
 func (s *Search) try(ctx context.Context, stage string, t Trial, until time.Duration) (bool, error) {
@@ -631,95 +369,4 @@ func (s *Search) cost(t Trial) time.Duration {
 		most = max(most, d*time.Duration(size)/time.Duration(other))
 	}
 	return s.Window + most
-}
-
-// worths are what each setting is worth around the best, of what was measured.
-func (s *Search) worths(best Trial) (all []Worth) {
-	top := s.figure(best)
-	for _, x := range settings {
-		for _, t := range s.changed(x, best) {
-			if f := s.figure(t); f.Samples > 0 {
-				all = append(all, Worth{x.Name, x.text(t), f, 1 - f.Rate/top.Rate})
-			}
-		}
-	}
-	return all
-}
-
-// CyclesByKernel are those for a node with all lanes, on one core that hashes.
-func (s *Search) CyclesByKernel() map[string]float64 {
-	all := map[string]float64{}
-	for _, k := range s.Space.Kernels {
-		if f := s.figure(s.Space.Usual(k, k.One)); f.Samples > 0 && k.One.Hashers > 0 {
-			all[k.Name] = f.Cycles * float64(k.Lanes)
-		}
-	}
-	return all
-}
-
-func (t Trial) String() string {
-	producers := words.Count(t.Producers, "producer")
-	if t.HashersPerProducer > 1 {
-		producers = fmt.Sprintf("a producer for %d hashers", t.HashersPerProducer)
-	}
-	return fmt.Sprintf("%s, %s on %s, %v, %s, spans of %d nodes, %d ahead, siblings %s, %s pages, %v", t.Kernel,
-		words.Count(t.Sectors, "sector"), words.Count(t.Hashers, "hasher"), t.Staging, producers, t.Stride, t.Lookahead, t.SMT.String(), profile.PagesName(t.Pages), t.Policy)
-}
-
-// ShapesOf are how many hashers and sectors a kernel of so many lanes is tried with
-// on so many cores: as many as have room, for every number of sectors that is
-// asked for; and half as many, which leaves a core for each one's producers.
-func ShapesOf(lanes, cores int, counts []int, room func(Shape) bool) (all []Shape) {
-	add := func(sectors func(hashers int) int, most int) {
-		for h := most; h >= 1; h-- {
-			if room(Shape{h, sectors(h)}) {
-				all = append(all, Shape{h, sectors(h)})
-				if half := h / 2; half >= 1 {
-					all = append(all, Shape{half, sectors(half)})
-				}
-				return
-			}
-		}
-	}
-	if len(counts) == 0 {
-		add(func(h int) int { return h * lanes }, min(cores, engine.MaxSectors/lanes))
-	}
-	for _, n := range counts {
-		add(func(int) int { return n }, min(cores, (n+lanes-1)/lanes))
-	}
-	return all
-}
-
-// MostSectors is the largest number of sectors that a trial has.
-func (s *Space) MostSectors() (most int) {
-	for _, k := range s.Kernels {
-		for _, shape := range append([]Shape{k.One}, k.Shapes...) {
-			most = max(most, shape.Sectors)
-		}
-	}
-	return most
-}
-
-// ReadingOf works out the rate of all sectors: the hasher with most to do decides.
-func ReadingOf(m engine.Measurement, sectors int, hz float64) (r Measured, err error) {
-	var slowest, low, high float64 // seconds a node, all batches; low and high are of slow and fast parts
-	var together float64           // labels a second of all hashers at that time
-	for _, h := range m.Hashers {
-		if h.Nodes == 0 {
-			return r, ErrTimeUp
-		}
-		rate := float64(h.Nodes) / h.Took.Seconds()
-		slow, fast := rate, rate
-		if n := len(h.Slices); n >= 4 {
-			sorted := slices.Sorted(slices.Values(h.Slices))
-			rate, slow, fast = median(sorted), sorted[n/4], sorted[n-1-n/4]
-		}
-		batches := float64(h.Batches)
-		slowest, low, high = max(slowest, batches/rate), max(low, batches/slow), max(high, batches/fast)
-		together += rate * float64(h.Lanes)
-	}
-	r.Rate = float64(sectors) / slowest
-	r.Cycles = hz * float64(len(m.Hashers)) / together
-	r.Spread = slowest/high - slowest/low
-	return r, nil
 }
