@@ -7,7 +7,7 @@ import (
 	"github.com/sdr-engine/sdr/topology"
 )
 
-// A group is cores of a complex that are alike for whoever chooses hashers: on one NUMA node or beside it, of
+// A group is cores of a complex that are alike to a choice of hashers: on one NUMA node or beside it, of
 // one kind, with a sibling or without.
 type group struct {
 	complex int // position in resources.complexes

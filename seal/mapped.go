@@ -78,7 +78,7 @@ func (m *mapping) pages(block int64) (pages []byte, skip int64) {
 	return p.memory[at-skip : at+m.block], skip
 }
 
-// use hands a block's bytes to whoever reads them once. It reports false where they could not be
+// use hands a block's bytes to read, once. It reports false where they could not be
 // had, no matter what was done with them: the disk fails, or the file was cut short. Who reads
 // the block then is told what it is.
 func (m *mapping) use(block int64, read func([]byte) error) (ok bool, err error) {
