@@ -131,24 +131,26 @@ func testBudgetFaults(t *testing.T, block, least, rounds int, in func(*durable.O
 		t.Fatalf("%d operations, want %d at least", n, least)
 	}
 	failed, right := 0, 0
+	// With many rounds each operation has each fault, once or from then on.
 	step := n/testkit.Rounds(rounds, n) + 1
-	for _, again := range []bool{false, true} {
+	first := r.IntN(step)
+	for i, again := range []bool{false, true} {
 		for _, fault := range errorfs.Faults {
-			for at := r.IntN(step); at < n; at += step {
-				i := &partOnly{Injector: errorfs.Injector{At: at, Fault: fault, Again: again}, in: in}
+			for at := (first + i) % step; at < n; at += step {
+				failing := &partOnly{Injector: errorfs.Injector{At: at, Fault: fault, Again: again}, in: in}
 				c.Resume = engine.Restart
-				_, err := hooks.Run(i.With(t.Context()), c)
+				_, err := hooks.Run(failing.With(t.Context()), c)
 				if err == nil {
 					right++
 				} else {
 					failed++
 					c.Resume = engine.ResumeSame
 					if _, err := hooks.Run(t.Context(), c); err != nil {
-						t.Fatalf("after operation %d, %s: %v", at, i.Struck(), err)
+						t.Fatalf("after operation %d, %s: %v", at, failing.Struck(), err)
 					}
 				}
 				if diff := cmp.Diff(want, digestsOf(t, c, count)); diff != "" {
-					t.Fatalf("operation %d, %s, again %v: error %v, and other files:\n%s", at, i.Struck(), again, err, diff)
+					t.Fatalf("operation %d, %s, again %v: error %v, and other files:\n%s", at, failing.Struck(), again, err, diff)
 				}
 			}
 		}
