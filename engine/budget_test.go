@@ -67,7 +67,7 @@ func TestBudgets(t *testing.T) {
 		const step = 1 << 20
 		tries, run := testkit.Rounds(7, 1), 0 // of so many, which one is run
 		if way == engine.Passes {
-			run = testkit.Rounds(2, 0) // by then segments are not too many, each of which is a layer read
+			tries, run = testkit.Rounds(7, 2), testkit.Rounds(2, 0) // by then segments are not too many, each of which is a layer read
 		}
 		for i, budget := 0, smallest; budget < two.Requirements()[0].Total()+step; i, budget = i+1, budget+step {
 			c.Budget = budget
@@ -131,12 +131,14 @@ func testBudgetFaults(t *testing.T, block, least, rounds int, in func(*durable.O
 		t.Fatalf("%d operations, want %d at least", n, least)
 	}
 	failed, right := 0, 0
-	// With many rounds each operation has each fault, once or from then on.
-	step := n/testkit.Rounds(rounds, n) + 1
-	first := r.IntN(step)
-	for i, again := range []bool{false, true} {
+	// With many rounds each operation fails, in one of the ways.
+	ways := 2 * len(errorfs.Faults)
+	step := max(ways, n/testkit.Rounds(rounds, n))
+	first, way := r.IntN(step), 0
+	for _, again := range []bool{false, true} {
 		for _, fault := range errorfs.Faults {
-			for at := (first + i) % step; at < n; at += step {
+			way++
+			for at := (first + way) % step; at < n; at += step {
 				failing := &partOnly{Injector: errorfs.Injector{At: at, Fault: fault, Again: again}, in: in}
 				c.Resume = engine.Restart
 				_, err := hooks.Run(failing.With(t.Context()), c)
