@@ -86,6 +86,7 @@ func (x *Index) drop(l *list) {
 
 // list makes l the list of a segment, in room for as many words as it has parents, or copies it.
 func (x *Index) list(l *list, of listed, room []uint64, stopped func() bool) error {
+	x.withdraw(l)
 	for {
 		other := x.claim(l, of)
 		if other == nil {
@@ -111,6 +112,17 @@ func (x *Index) list(l *list, of listed, room []uint64, stopped func() bool) err
 	return x.make(l, of, room, stopped)
 }
 
+// withdraw ends what l is the list of. From then on nobody reads its entries: who copies has ended, and who
+// comes later finds nothing. A hasher that holds no other's list waits here, so no two wait for each other.
+func (x *Index) withdraw(l *list) {
+	x.lists.mu.Lock()
+	l.of = listed{}
+	x.lists.mu.Unlock()
+	l.mu.Lock()
+	l.has = listed{}
+	l.mu.Unlock()
+}
+
 // claim finds who has a list, or is at it. If nobody is, l is from now on, and locked.
 func (x *Index) claim(l *list, of listed) (other *list) {
 	x.lists.mu.Lock()
@@ -121,11 +133,11 @@ func (x *Index) claim(l *list, of listed) (other *list) {
 		}
 	}
 	l.of = of
-	l.mu.Lock() // who copies from it is soon done
-	l.has = listed{}
+	l.mu.Lock() // who looks whether it is theirs is soon done
 	return nil
 }
 
+// copy makes l, which was withdrawn, another's list. It is nobody else's to copy.
 func (l *list) copy(other *list) {
 	for _, s := range [][2]*sorted{{&l.expander, &other.expander}, {&l.far, &other.far}} {
 		s[0].entries = append(s[0].entries[:0], s[1].entries...)

@@ -1,6 +1,7 @@
 package forward
 
 import (
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -78,4 +79,62 @@ func TestLists(t *testing.T) {
 			t.Errorf("%d lists are left", len(x.lists.all))
 		}
 	}
+}
+
+// TestListsApart: hashers that come to segments each in its own time have the right list each time, whether
+// they work it out or copy it, and nobody changes it while it is copied.
+func TestListsApart(t *testing.T) {
+	t.Parallel()
+	const proof, hashers = porep.StackedDrg2KiBV1_1, 4
+	g, err := graph.New(proof)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shape := ShapeOf(g.Nodes(), memorymode.Cut{Ring: 16, Segment: 20}, 1, g.UsesOfLabel())
+	newIndex := func() *Index {
+		return &Index{lists: lists{all: map[*list]bool{}}, Surroundings: Surroundings{Shape: shape, BaseParents: g.BaseParents, Parents: g.Parents}}
+	}
+	never := func() bool { return false }
+	room := func() []uint64 { return make([]uint64, shape.slots()+shape.far) }
+	// content is what a list has.
+	content := func(l *list) (all []uint64) {
+		for part := range shape.parts() {
+			all = append(append(all, l.expander.part(part)...), l.far.part(part)...)
+		}
+		for _, n := range l.farBefore {
+			all = append(all, uint64(n))
+		}
+		return all
+	}
+	want := map[listed][]uint64{}
+	for segment := range shape.Segments {
+		for _, expander := range []bool{false, true} {
+			x, of := newIndex(), listed{segment + 1, expander}
+			l := x.newList(make([]byte, shape.listBytes()))
+			if err := x.list(l, of, room(), never); err != nil {
+				t.Fatal(err)
+			}
+			want[of] = content(l)
+		}
+	}
+	x := newIndex()
+	var wg sync.WaitGroup
+	seed := rand.Uint64()
+	for i := range hashers {
+		l, r := x.newList(make([]byte, shape.listBytes())), rand.New(rand.NewPCG(seed, uint64(i)))
+		wg.Go(func() {
+			for range 3000 {
+				of := listed{r.IntN(shape.Segments) + 1, r.IntN(2) == 0}
+				if err := x.list(l, of, room(), never); err != nil {
+					t.Error(err)
+					return
+				}
+				if !slices.Equal(content(l), want[of]) {
+					t.Errorf("seed %d, hasher %d: another list of %+v", seed, i, of)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
 }
