@@ -115,7 +115,7 @@ type job struct {
 func newJob(seed uint64, lanes int, number uint32, nodes, first, n, slack int) *job {
 	r := rand.New(rand.NewPCG(seed, 0))
 	random := func(n int) []byte {
-		b := make([]byte, 0, n+7)
+		b := make([]byte, 0, (n+63)/64*64) // allocations of such sizes are aligned to 64 bytes, as labels must be
 		for len(b) < n {
 			b = binary.LittleEndian.AppendUint64(b, r.Uint64())
 		}
