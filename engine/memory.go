@@ -165,7 +165,7 @@ func (j *job) takeMemory(ctx context.Context) (all []*regions, err error) {
 			why = fmt.Errorf("engine: hasher %d's layers lie in %v: %w", h, r.layers.Pages(), why)
 			j.c.Progress.slowed.CompareAndSwap(nil, &why)
 		}
-		if why := r.layers.Locality().Err; why != nil && len(j.c.MemoryNodes) > 0 {
+		if why := r.layers.Locality().Err; len(j.c.MemoryNodes) > 0 && errors.As(why, new(*hugepages.BindError)) {
 			why = fmt.Errorf("engine: hasher %d's memory may lie on any NUMA node: %w", h, why)
 			j.c.Progress.slowed.CompareAndSwap(nil, &why)
 		}

@@ -2,6 +2,7 @@ package hugepages
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"unsafe"
@@ -190,7 +191,7 @@ func (r *Region) verify(ctx context.Context) (Locality, error) {
 			addresses[i] = base + uintptr((p.Checked+i)*pages/sample*r.page())
 		}
 		if err := linux.PageNUMANodes(addresses[:n], nodes[:n]); err != nil {
-			p.Err = fmt.Errorf("asking where pages are: %w", err)
+			p.Err = errors.Join(r.bound, fmt.Errorf("asking where pages are: %w", err))
 			p.Unknown += sample - p.Checked
 			p.Checked = sample
 			break

@@ -186,8 +186,8 @@ func TestBenchSectors(t *testing.T) {
 		{"--sectors", "2", "--memory-mode", "one-layer", "--staging", "hybrid", "--policy", "none", "--hashers", "2"},
 		{"--window", "80ms", "--sectors", "2"},
 		{"--window", "60s", "--layers", "2"}, // the layer is at its end before
-		{"--window", "80ms", "--memory", "6MiB", "--memory-way", "forward"},
-		{"--window", "80ms", "--memory", "6MiB", "--memory-way", "passes"},
+		{"--window", "60s", "--memory", "6MiB", "--memory-way", "forward"},
+		{"--window", "60s", "--memory", "6MiB", "--memory-way", "passes"},
 		{"--layers", "2", "--memory", "6MiB", "--memory-way", "passes"},
 	} {
 		if !testkit.Long() && i != 3 {

@@ -134,8 +134,12 @@ func (c *chooser) choices(q placement.Request, open open) ([]view.Choice, error)
 			}
 		}
 	}
-	if len(c.all) == 0 { // nor does the smallest do with the budget
+	switch {
+	case len(c.all) > 0:
+	case c.tooFew != nil: // nor does the smallest do with the budget
 		return nil, c.tooFew
+	default:
+		return nil, errors.New("no kernel is known for this CPU")
 	}
 	slices.SortStableFunc(c.all, func(a, b view.Choice) int { return c.compare(&a, &b, q.Sectors != placement.Max) })
 	return c.all, nil

@@ -87,9 +87,9 @@ func speedOf(m *topology.Machine, profile *sealer.Profile) speed {
 			switch {
 			case ok:
 				s.cycles[name] = label.cycles * float64(lanes)
-			case f.labels != nil: // what is typical elsewhere would beat what was measured here
+			case f.labels != nil && kind != "generic": // what is typical elsewhere would beat what was measured here
 				delete(s.cycles, name)
-				if kind != "generic" && hasFeatures(m, kernelNeeds[kind]) {
+				if hasFeatures(m, kernelNeeds[kind]) {
 					unknown = append(unknown, name)
 				}
 			}
