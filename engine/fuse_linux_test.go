@@ -153,9 +153,20 @@ const (
 	failingAt    = "SDR_TEST_FAILING_AT"
 )
 
-// mountFailing is a directory on such a file system, and what tells it what fails.
+// mountFailing is a directory on such a file system, and what tells it what fails. It is the first that a test
+// calls: in the process that serves, which runs the same test, it does not return.
 func mountFailing(t *testing.T) (at string, tell func(kind durable.Kind, name string, errno syscall.Errno)) {
 	t.Helper()
+	if below := os.Getenv(failingBelow); below != "" {
+		if err := serveFailing(below, os.Getenv(failingAt)); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	if testing.Short() {
+		t.Skip("short tests are also those of emulated programs, which cannot serve file systems")
+	}
 	if f, err := os.OpenFile("/dev/fuse", os.O_RDWR, 0); err != nil || os.Getuid() != 0 {
 		t.Skipf("a file system of a process needs /dev/fuse and root: %v", err)
 	} else {
@@ -206,16 +217,6 @@ func mountFailing(t *testing.T) (at string, tell func(kind durable.Kind, name st
 // TestFailingFileSystem: whatever a file system's own process answers, what ends a sector names the file
 // and the operation, nothing half done has its name, and when it works again a job goes on.
 func TestFailingFileSystem(t *testing.T) {
-	if below := os.Getenv(failingBelow); below != "" {
-		if err := serveFailing(below, os.Getenv(failingAt)); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		os.Exit(0)
-	}
-	if testing.Short() {
-		t.Skip("short tests are also those of emulated programs, which cannot serve file systems")
-	}
 	at, tell := mountFailing(t)
 	whole := oneSector(t.TempDir())
 	if _, err := engine.Run(t.Context(), whole); err != nil {

@@ -1,8 +1,6 @@
 package engine_test
 
 import (
-	"fmt"
-	"os"
 	"strings"
 	"testing"
 
@@ -12,16 +10,6 @@ import (
 
 // TestSlowFileSystem: a job whose cache dir is on no disk of this machine says so, by name, and does its work.
 func TestSlowFileSystem(t *testing.T) {
-	if below := os.Getenv(failingBelow); below != "" {
-		if err := serveFailing(below, os.Getenv(failingAt)); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		os.Exit(0)
-	}
-	if testing.Short() {
-		t.Skip("short tests are also those of emulated programs, which cannot serve file systems")
-	}
 	at, _ := mountFailing(t)
 	for _, mode := range []engine.MemoryMode{engine.TwoLayers, engine.OneLayer, engine.Budget} {
 		var told []string
