@@ -19,7 +19,7 @@ const (
 	// pieceBlock is how much of a piece, padded, a goroutine reads, pads, hashes and writes at
 	// a time: a piece is one block, smaller, or a power of two of them. What it was read into,
 	// the padded bytes and the nodes above them stay in a core's second cache until they are
-	// written.
+	// written, which is soon: a goroutine holds back one block at most while another writes.
 	pieceBlock porep.PaddedSize = 256 << 10
 	// passMemory is what the goroutines of a pass take at most, besides what they map: a part of
 	// the file for every 16 of them, and one more.
@@ -112,11 +112,19 @@ func readPiece(ctx context.Context, source io.Reader, size porep.UnpaddedSize, o
 	return commP, payload, err
 }
 
+// memory is how many bytes a goroutine takes: a block unpadded and padded, the nodes above, and
+// a padded block that is held back.
+func (p *pass) memory() int {
+	if p.to == nil {
+		return 3 * int(p.block)
+	}
+	return 4 * int(p.block)
+}
+
 // workers is how many goroutines there are: more than cores would push each other's blocks
 // out of the caches.
 func (p *pass) workers() int {
-	each := 3 * int(p.block) // unpadded, padded, and the nodes above
-	n := min(runtime.GOMAXPROCS(0), max(1, passMemory/each))
+	n := min(runtime.GOMAXPROCS(0), max(1, passMemory/p.memory()))
 	if p.size != 0 {
 		n = min(n, int((p.size.Padded()+p.block-1)/p.block))
 	}
@@ -173,10 +181,14 @@ func (p *pass) stopped() bool {
 }
 
 func (p *pass) work(ctx context.Context, at spot) {
-	memory, leave := at.enter(3 * int(p.block))
+	memory, leave := at.enter(p.memory())
 	defer leave()
-	w := worker{pass: p, reading: reading{buf: memory[:p.block.Unpadded()]}, padded: memory[p.block:][:p.block]}
-	w.hasher.Use(memory[2*p.block:])
+	part := func(i int) []byte { return memory[i*int(p.block):][:p.block] }
+	w := worker{pass: p, reading: reading{buf: part(0)[:p.block.Unpadded()]}, padded: part(1)}
+	w.hasher.Use(part(2))
+	if p.to != nil {
+		w.spare = part(3)
+	}
 	for !p.stopped() {
 		if ctx.Err() != nil {
 			p.fail(-1, context.Cause(ctx))
@@ -184,24 +196,28 @@ func (p *pass) work(ctx context.Context, at spot) {
 		}
 		block, ok, err := p.from.claim(&w.reading)
 		if err == nil && !ok {
-			return
+			break
 		}
 		zero := false
 		if err == nil {
 			zero, err = w.hash(block)
 		}
-		if err == nil && p.to != nil {
-			var over bool
-			if over, err = w.write(block, zero); over {
-				return
-			}
-		}
 		if err != nil {
 			p.fail(block, err)
 			return
 		}
-		p.progress.add(uint64(p.block.Unpadded()))
+		if !w.write(hashed{block, w.padded, zero}) {
+			return
+		}
 	}
+	w.writeHeld()
+}
+
+// A hashed block is one that is only to be written.
+type hashed struct {
+	block  int64
+	padded []byte
+	zero   bool // there is nothing in padded
 }
 
 // A worker is what a goroutine of a pass works with.
@@ -211,6 +227,10 @@ type worker struct {
 	hasher merkle.Hasher
 	padded []byte // a block
 	zero   bool   // the block is zeros, and not in padded
+
+	spare []byte // a block that padded may be exchanged for
+	held  hashed // what could not be written at once, if holds
+	holds bool
 }
 
 // pad pads a block unless it is zeros.
@@ -252,22 +272,49 @@ func (w *worker) hash(block int64) (zero bool, err error) {
 	return zero, nil
 }
 
-// write writes a block when it is its turn, unless the pass is over.
-func (w *worker) write(block int64, zero bool) (over bool, err error) {
-	if !w.to.begin(block) {
-		return true, nil
+// write writes a block, or holds it back while another goroutine writes: hashing the next one
+// takes longer than that, and waiting for it would leave a core idle. It reports false when the
+// pass is over.
+func (w *worker) write(b hashed) bool {
+	switch {
+	case w.to == nil:
+		w.progress.add(uint64(w.block.Unpadded()))
+	case !w.writeHeld():
+		return false
+	case w.to.begin(b.block, false):
+		return w.put(b)
+	default:
+		w.held, w.holds = b, true
+		w.padded, w.spare = w.spare, w.padded
 	}
+	return true
+}
+
+// writeHeld writes what was held back, when it is its turn.
+func (w *worker) writeHeld() bool {
+	if !w.holds {
+		return true
+	}
+	w.holds = false
+	return w.to.begin(w.held.block, true) && w.put(w.held)
+}
+
+// put writes a block whose turn it is.
+func (w *worker) put(b hashed) bool {
 	defer w.to.end()
-	off := block * int64(w.block)
-	if zero {
+	off := b.block * int64(w.block)
+	var err error
+	if b.zero {
 		err = w.to.zeros(off, int64(w.block))
 	} else {
-		err = w.to.write(w.padded, off)
+		err = w.to.write(b.padded, off)
 	}
 	if err != nil {
-		err = w.writeError(off, int64(w.block), err)
+		w.fail(b.block, w.writeError(off, int64(w.block), err))
+		return false
 	}
-	return false, err
+	w.progress.add(uint64(w.block.Unpadded()))
+	return true
 }
 
 func (p *pass) writeError(off, n int64, err error) error {

@@ -16,8 +16,9 @@ type pieceSink interface {
 	// blocks comes first: so many there are at most.
 	blocks(n int64)
 	// begin waits until a block may be written, and end lets the next one. It reports false,
-	// and then end is not called, when stop ends all waiting.
-	begin(block int64) bool
+	// and then end is not called, when stop ends all waiting; or, without wait, at once where
+	// it would wait.
+	begin(block int64, wait bool) bool
 	end()
 	stop()
 	write(b []byte, off int64) error
@@ -45,7 +46,7 @@ func fileSink(ctx context.Context, f *os.File, size porep.UnpaddedSize, waited b
 }
 
 // A tailSink writes to where a piece goes in a file, one block at a time: the kernel lets no two
-// writes into a file, and who waits there keeps a core busy. The order is any, but that the
+// writes into a file, and waiting there keeps a core busy. The order is any, but that the
 // last block is the last: a file that a killed job has left is too short, or whole.
 type tailSink struct {
 	tail  *durable.Tail
@@ -67,10 +68,13 @@ func newTailSink(tail *durable.Tail, start int64) *tailSink {
 
 func (s *tailSink) blocks(n int64) { s.last = n - 1 }
 
-func (s *tailSink) begin(block int64) bool {
+func (s *tailSink) begin(block int64, wait bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for !s.over && (s.busy || block == s.last && s.done < s.last) {
+		if !wait {
+			return false
+		}
 		s.turn.Wait()
 	}
 	s.busy = !s.over
@@ -131,10 +135,13 @@ func newStreamSink(w io.Writer) *streamSink {
 
 func (s *streamSink) blocks(int64) {}
 
-func (s *streamSink) begin(block int64) bool {
+func (s *streamSink) begin(block int64, wait bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for s.next != block && !s.over {
+		if !wait {
+			return false
+		}
 		s.turn.Wait()
 	}
 	return !s.over

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"sync"
 	"sync/atomic"
 
 	"github.com/sdr-engine/sdr/internal/linux"
@@ -17,6 +18,8 @@ const (
 	// keptTail is up to how much of what was written stays in the page cache for those who
 	// read it soon.
 	keptTail = 1 << 30
+	// behindMost is how many windows may be on their way before writing waits for the disk.
+	behindMost = 4
 )
 
 // A Tail is a part of a file of the caller's that is being written, by any number of
@@ -29,12 +32,19 @@ type Tail struct {
 	windows    []atomic.Int64 // bytes that are there, of each behindWindow from start on
 	reach      atomic.Int64   // where what was written ends
 	faults
+
+	// The way to the disk begins in a goroutine: the kernel keeps the one who asks for it
+	// waiting as long as the disk's queue is full.
+	behind sync.WaitGroup
+	places chan struct{} // behindMost
+	one    sync.Mutex    // windows go one after the other
 }
 
 // TailOf is the part of a regular file from start to end, which has so many bytes now. Waited
 // says that the disk will be waited for: then the way there begins early.
 func TailOf(ctx context.Context, f *os.File, start, end, length int64, waited bool) *Tail {
 	t := &Tail{f: f, waited: waited, start: start, end: end, fresh: length, faults: faultsOf(ctx)}
+	t.places = make(chan struct{}, behindMost)
 	t.windows = make([]atomic.Int64, (end-start+behindWindow-1)/behindWindow)
 	t.reach.Store(start)
 	return t
@@ -87,12 +97,23 @@ func (t *Tail) count(off, n int64) {
 		size := min(behindWindow, t.end-from)
 		part := min(n, from+size-off)
 		if t.windows[i].Add(part) == size && (t.waited || t.end-t.start > keptTail) {
-			_ = linux.StartWriteback(t.f, from, size)
-			if i >= 4 && t.end-t.start > keptTail {
-				_ = linux.DropCache(t.f, from-4*behindWindow, behindWindow)
-			}
+			t.places <- struct{}{}
+			t.behind.Go(func() {
+				defer func() { <-t.places }()
+				t.startWriteback(i, from, size)
+			})
 		}
 		off, n = off+part, n-part
+	}
+}
+
+// startWriteback has window i, size bytes at from, go to the disk.
+func (t *Tail) startWriteback(i, from, size int64) {
+	t.one.Lock()
+	defer t.one.Unlock()
+	_ = linux.StartWriteback(t.f, from, size)
+	if i >= 4 && t.end-t.start > keptTail {
+		_ = linux.DropCache(t.f, from-4*behindWindow, behindWindow)
 	}
 }
 
@@ -100,6 +121,7 @@ func (t *Tail) count(off, n int64) {
 // part's end. It stands behind the last byte that was written: who finds it longer has met
 // somebody else who writes to it.
 func (t *Tail) Finish() error {
+	t.behind.Wait()
 	reach := t.reach.Load()
 	if t.whole() {
 		if reach < t.end && t.fresh < t.end {
