@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -310,4 +311,32 @@ func reserveRecord(ctx context.Context, path string, size int) (write func(text 
 		}
 		return f.Replace(ctx)
 	}, f.Abort, nil
+}
+
+// putBack sees to it that a record's file that holds text, which could not be written
+// as it should be, holds what it held before; nil is no file.
+func putBack(ctx context.Context, path string, text, before []byte) error {
+	holds := func() (bool, error) {
+		now, err := os.ReadFile(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return false, nil
+		}
+		return bytes.Equal(now, text), err
+	}
+	if held, err := holds(); err != nil || !held {
+		return err
+	}
+	if before == nil {
+		return os.Remove(path)
+	}
+	write, abort, err := reserveRecord(ctx, path, len(before))
+	if err != nil {
+		return err
+	}
+	defer abort()
+	err = write(before)
+	if held, readErr := holds(); readErr == nil && !held {
+		return nil // whether on the disk or not: staged is never shorter than it says
+	}
+	return err
 }

@@ -1,7 +1,6 @@
 package seal
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -43,6 +42,10 @@ type Append struct {
 	// Progress, if not nil, is kept up to date.
 	Progress *PieceProgress
 
+	// NoSync leaves it to the system when the piece reaches the disk: after a power cut it may be
+	// missing or in part. For a staged file that is made again then, or synced by the caller. A
+	// record names only what is on the disk, so there may be none.
+	NoSync bool
 	// NoWait makes a staged file that another job adds to a *StagedBusyError, not
 	// something to wait for.
 	NoWait bool
@@ -182,6 +185,9 @@ func AppendPiece(ctx context.Context, a Append, source io.Reader, size porep.Unp
 			err = &RecordError{Path: name, Problem: fmt.Sprintf("it is to begin with staged's first piece, but existing ones were named: %d; go on without a record", len(a.Existing))}
 		}
 	}
+	if err == nil && a.NoSync && record != nil {
+		err = &RecordError{Path: name, Problem: "it names only what is on the disk, and no sync was asked for: add the piece with sync, or without a record"}
+	}
 	if err != nil {
 		return added, err
 	}
@@ -220,15 +226,22 @@ func AppendPiece(ctx context.Context, a Append, source io.Reader, size porep.Unp
 			}
 		}()
 	}
-	if added, err = addPiece(ctx, a.Proof, source, size, f, end, start, adding{true, a.Fill, a.Tree, a.Progress}); err != nil {
+	if added, err = addPiece(ctx, a.Proof, source, size, f, end, start, adding{!a.NoSync, a.Fill, a.Tree, a.Progress}); err != nil {
 		return AddedPiece{}, err
 	}
 	written = true
-	a.Progress.sync()
+	if !a.NoSync {
+		a.Progress.sync()
+	}
 	if a.Expect != nil && added.CommP != *a.Expect {
 		return AddedPiece{}, &OtherPieceError{added.Piece, *a.Expect}
 	}
-	if err := reach(ctx, f, length, int64(start+size.Padded())); err != nil {
+	if !a.NoSync {
+		if err := reach(ctx, f, length); err != nil {
+			return AddedPiece{}, err
+		}
+	}
+	if err := isThere(f, int64(start+size.Padded())); err != nil {
 		return AddedPiece{}, err
 	}
 	if write != nil {
@@ -347,9 +360,8 @@ func openStaged(path string) (f *os.File, created bool, err error) {
 	return f, false, err
 }
 
-// reach waits until staged, which had length bytes and now has want, is on the disk,
-// and makes sure that it is still what its path leads to.
-func reach(ctx context.Context, f *os.File, length, want int64) error {
+// reach waits until staged, which had length bytes, is on the disk.
+func reach(ctx context.Context, f *os.File, length int64) error {
 	if err := durable.SyncFile(ctx, f); err != nil {
 		return fmt.Errorf("seal: adding piece: syncing staged: %w", err)
 	}
@@ -359,6 +371,11 @@ func reach(ctx context.Context, f *os.File, length, want int64) error {
 			return fmt.Errorf("seal: adding piece: syncing staged's directory: %w", err)
 		}
 	}
+	return nil
+}
+
+// isThere makes sure that staged is still what its path leads to, and has so many bytes.
+func isThere(f *os.File, want int64) error {
 	info, err := f.Stat()
 	if err == nil {
 		err = durable.LeadsTo(f.Name(), f)
@@ -370,32 +387,4 @@ func reach(ctx context.Context, f *os.File, length, want int64) error {
 		return fmt.Errorf("seal: adding piece: looking at staged %q again: %w", f.Name(), err)
 	}
 	return nil
-}
-
-// putBack sees to it that a record's file that holds text, which could not be written
-// as it should be, holds what it held before; nil is no file.
-func putBack(ctx context.Context, path string, text, before []byte) error {
-	holds := func() (bool, error) {
-		now, err := os.ReadFile(path)
-		if errors.Is(err, fs.ErrNotExist) {
-			return false, nil
-		}
-		return bytes.Equal(now, text), err
-	}
-	if held, err := holds(); err != nil || !held {
-		return err
-	}
-	if before == nil {
-		return os.Remove(path)
-	}
-	write, abort, err := reserveRecord(ctx, path, len(before))
-	if err != nil {
-		return err
-	}
-	defer abort()
-	err = write(before)
-	if held, readErr := holds(); readErr == nil && !held {
-		return nil // whether on the disk or not: staged is never shorter than it says
-	}
-	return err
 }

@@ -130,6 +130,7 @@ func TestAppendReachesTheDisk(t *testing.T) {
 		{"new", nil, nil, false, []string{"data 512", "directory DIR"}},
 		{"empty", nil, nil, true, []string{"data 512", "directory DIR"}},
 		{"second", func(*Append) {}, named, false, []string{"data 1024"}},
+		{"no sync", nil, func(a *Append) { a.NoSync = true }, false, nil},
 		{"new, record", nil, record, false, []string{"reserve record", "data 512", "directory DIR", "write record", "name record"}},
 		{"second, record", record, nil, false, []string{"reserve record", "data 1024", "write record", "name record"}},
 	} {
@@ -260,6 +261,20 @@ func TestAppendErrors(t *testing.T) {
 	var record *RecordError
 	if err := appendTo(t, staged, real, func(a *Append) { a.Record, a.Existing = true, []porep.UnpaddedSize{508} }); !errors.As(err, &record) || record.Path != RecordName(staged) {
 		t.Errorf("error %v", err)
+	}
+	recorded := filepath.Join(filepath.Dir(staged), "recorded")
+	for _, begin := range []bool{true, false} { // one that is to be begun, and one that is there
+		before := contents(t, filepath.Dir(staged))
+		err := appendTo(t, recorded, real, func(a *Append) { a.Record, a.NoSync = begin, true })
+		if !errors.As(err, &record) || record.Path != RecordName(recorded) || !errors.Is(err, ErrBadInput) || !strings.Contains(err.Error(), "no sync") {
+			t.Errorf("a record without sync: error %v", err)
+		}
+		if diff := cmp.Diff(before, contents(t, filepath.Dir(staged))); diff != "" {
+			t.Error(diff)
+		}
+		if err := appendTo(t, recorded, real, func(a *Append) { a.Record = true }); err != nil {
+			t.Fatal(err)
+		}
 	}
 	f, err := os.Open(staged)
 	if err != nil {

@@ -74,7 +74,10 @@ func WriteStaged(ctx context.Context, p porep.SealProof, staged string, pieces [
 		}
 		written = append(written, one)
 	}
-	if err := reach(ctx, f, 0, int64(length)); err != nil {
+	if err := reach(ctx, f, 0); err != nil {
+		return nil, err
+	}
+	if err := isThere(f, int64(length)); err != nil {
 		return nil, err
 	}
 	return written, nil

@@ -24,6 +24,7 @@ type addPieceFlags struct {
 	noAlignment bool
 	record      bool
 	noWait      bool
+	noSync      bool
 	fill        bool
 	treeD       bool
 	json        bool
@@ -37,7 +38,9 @@ func (a *app) addPiece() *cobra.Command {
 		Long: `Addpiece pads a piece and appends it to the staged file, behind the zeros that
 align it to a multiple of its padded size, and prints its comm_p when it is on the
 disk. A staged file that does not exist is created. After an error staged is as it
-was. While another addpiece is at the same file, it waits.
+was. While another addpiece is at the same file, it waits. --no-sync does not wait for
+the disk: after a power cut the piece may be missing, or a part of it. There may be no
+record then, since it names only what is on the disk.
 
 A piece has 127 bytes, or twice that, or twice that again, and so on. A payload of
 another size is an error, unless --pad fills it with zeros up to the next of these
@@ -79,11 +82,13 @@ the pieces. Where it is, it is kept up to date, --existing is not needed, and pc
 	cmd.Flags().BoolVar(&f.noAlignment, "no-alignment", false, "write no zeros in front of the piece")
 	cmd.Flags().BoolVar(&f.record, "record", false, "begin the record STAGED.pieces with the first piece")
 	cmd.Flags().BoolVar(&f.noWait, "no-wait", false, "fail at once if another job adds a piece to staged")
+	cmd.Flags().BoolVar(&f.noSync, "no-sync", false, "do not wait until the piece is on the disk")
 	cmd.Flags().BoolVar(&f.fill, "fill", false, "complete the sector with pieces of zeros, and print them")
 	cmd.Flags().BoolVar(&f.treeD, "tree-d", false, "leave the sector's tree-d in STAGED.tree-d, if it is full now")
 	cmd.Flags().BoolVar(&f.json, "json", false, "print JSON")
 	require(cmd, "proof", "staged")
 	cmd.MarkFlagsOneRequired("piece", "fill")
+	cmd.MarkFlagsMutuallyExclusive("record", "no-sync")
 	cmd.MarkFlagsMutuallyExclusive("fill", "no-alignment") // comm_d of the whole has all pieces aligned
 	return cmd
 }
@@ -99,6 +104,7 @@ func (a *app) runAddPiece(ctx context.Context, f addPieceFlags) error {
 		NoAlignment: f.noAlignment,
 		Record:      f.record,
 		NoWait:      f.noWait,
+		NoSync:      f.noSync,
 		Progress:    new(seal.PieceProgress),
 		Waiting: func() {
 			fmt.Fprintf(a.err, "waiting for another job that adds a piece to %q; --no-wait fails instead\n", f.staged)
