@@ -14,12 +14,12 @@ import (
 const (
 	// behindWindow is how much lies together in the page cache before its way to the disk
 	// begins.
-	behindWindow = 16 << 20
+	behindWindow = 4 << 20
 	// keptTail is up to how much of what was written stays in the page cache for those who
 	// read it soon.
 	keptTail = 1 << 30
 	// behindMost is how many windows may be on their way before writing waits for the disk.
-	behindMost = 4
+	behindMost = 16
 )
 
 // A Tail is a part of a file of the caller's that is being written, by any number of
@@ -112,8 +112,8 @@ func (t *Tail) startWriteback(i, from, size int64) {
 	t.one.Lock()
 	defer t.one.Unlock()
 	_ = linux.StartWriteback(t.f, from, size)
-	if i >= 4 && t.end-t.start > keptTail {
-		_ = linux.DropCache(t.f, from-4*behindWindow, behindWindow)
+	if i >= behindMost && t.end-t.start > keptTail {
+		_ = linux.DropCache(t.f, from-behindMost*behindWindow, behindWindow)
 	}
 }
 
