@@ -167,12 +167,26 @@ func (s *fileSource) claim(*reading) (block int64, ok bool, err error) {
 		return block, false, nil
 	}
 	s.next++
-	if s.ahead < min(done+readAhead/2, s.size) {
-		from := max(s.ahead, done)
-		s.ahead = min(done+readAhead, s.size)
-		_ = linux.ReadAhead(s.f, s.start+from, s.ahead-from)
-	}
+	s.toAhead(done, func(off, n int64) { _ = linux.ReadAhead(s.f, off, n) })
 	return block, true, nil
+}
+
+// toAhead says which parts of the file are to be on their way from the disk when the payload is read
+// up to done. Holes are none: the kernel would fill memory with zeros.
+func (s *fileSource) toAhead(done int64, read func(off, n int64)) {
+	if s.ahead >= min(done+readAhead/2, s.size) {
+		return
+	}
+	off := s.start + max(s.ahead, done)
+	s.ahead = min(done+readAhead, s.size)
+	for end := s.start + s.ahead; off < end; {
+		data := s.holes.DataFrom(off)
+		if data >= end {
+			return
+		}
+		off = s.holes.DataEnd(data, end)
+		read(data, off-data)
+	}
 }
 
 func (s *fileSource) read(r *reading, block int64, pad func([]byte) error) (zero bool, err error) {

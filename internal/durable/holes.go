@@ -59,8 +59,8 @@ func (h *Holes) DataFrom(off int64) int64 {
 	return max(off, h.data)
 }
 
-// dataEnd is where the data that is at off ends, before size.
-func (h *Holes) dataEnd(off, size int64) int64 {
+// DataEnd is where the data that is at off ends, before size.
+func (h *Holes) DataEnd(off, size int64) int64 {
 	if h == nil {
 		return size
 	}

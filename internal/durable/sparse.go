@@ -78,7 +78,7 @@ func copySparse(ctx context.Context, dst, src *os.File) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		n, err := linux.CopyRange(dst, src, off, int(min(copyStep, holes.dataEnd(off, size)-off)))
+		n, err := linux.CopyRange(dst, src, off, int(min(copyStep, holes.DataEnd(off, size)-off)))
 		if errors.Is(err, errors.ErrUnsupported) {
 			var copied int64
 			copied, err = io.Copy(io.NewOffsetWriter(dst, off), io.NewSectionReader(src, off, min(copyStep, size-off)))
