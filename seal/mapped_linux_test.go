@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/sdr-engine/sdr/fr32"
+	"github.com/sdr-engine/sdr/internal/failure"
 	"github.com/sdr-engine/sdr/internal/linux"
 	"github.com/sdr-engine/sdr/porep"
 )
@@ -74,6 +75,22 @@ func TestMappingIsTheFile(t *testing.T) {
 	}
 }
 
+// skipNoAddress is deferred where memory faults on purpose.
+func skipNoAddress(t *testing.T) {
+	came := recover()
+	value := came
+	if fault, is := came.(*failure.Fault); is { // on another goroutine
+		value = fault.Value
+	}
+	switch value.(type) {
+	case nil:
+	case interface{ Addr() uintptr }:
+		panic(came)
+	default: // as an emulator may
+		t.Skipf("this system does not say at which address memory faults: %v", value)
+	}
+}
+
 // TestMappingOfFileThatIsCut: a file that gets shorter while a block is used is not believed,
 // whether that is a memory fault, in assembly too, or zeros in its last page; and it says so where
 // the file ended before.
@@ -81,15 +98,7 @@ func TestMappingOfFileThatIsCut(t *testing.T) {
 	const block, blocks = 127 << 11, 4
 	for _, length := range []int64{0, 3 * block / 2, 2*block - 10} {
 		t.Run(fmt.Sprint(length), func(t *testing.T) {
-			defer func() {
-				switch p := recover().(type) {
-				case nil:
-				case interface{ Addr() uintptr }:
-					panic(p)
-				default: // as an emulator may
-					t.Skipf("this system does not say at which address memory faults: %v", p)
-				}
-			}()
+			defer skipNoAddress(t)
 			f, _ := someFile(t, blocks*block)
 			m := mappingOf(f, 0, blocks*block, block)
 			defer m.close()

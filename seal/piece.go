@@ -79,6 +79,7 @@ func (e *WriteError) Error() string {
 
 // A SpaceError says that a piece does not fit behind those that a sector holds.
 type SpaceError struct {
+	Path               string // of staged, if it is a file
 	Sector             porep.SectorSize
 	Start, Size, Space porep.PaddedSize // of the piece, aligned; Space is left from Start on
 }
@@ -87,8 +88,12 @@ type SpaceError struct {
 func (e *SpaceError) Is(target error) bool { return target == failure.ErrBadInput }
 
 func (e *SpaceError) Error() string {
-	return fmt.Sprintf("seal: adding piece: %d padded bytes from %d on do not fit into the sector of %d, where %d are left",
-		e.Size, e.Start, uint64(e.Sector), e.Space)
+	to := ""
+	if e.Path != "" {
+		to = fmt.Sprintf(" to %q", e.Path)
+	}
+	return fmt.Sprintf("seal: adding piece%s: %d padded bytes from %d on do not fit into the sector of %d, where %d are left",
+		to, e.Size, e.Start, uint64(e.Sector), e.Space)
 }
 
 // AddPiece pads the piece that source yields and writes it to staged, behind as
@@ -123,11 +128,11 @@ func WritePiece(ctx context.Context, p porep.SealProof, source io.Reader, size p
 // align rounds n up to a multiple of size, a power of two.
 func align(n, size porep.PaddedSize) porep.PaddedSize { return (n + size - 1) &^ (size - 1) }
 
-// fits returns a *SpaceError if a piece at start goes past the sector's end.
-func fits(p porep.SealProof, start porep.PaddedSize, size porep.UnpaddedSize) error {
+// fits returns a *SpaceError if a piece at start, in staged of that path, goes past the sector's end.
+func fits(p porep.SealProof, path string, start porep.PaddedSize, size porep.UnpaddedSize) error {
 	sector := porep.PaddedSize(p.SectorSize())
 	if start > sector || size.Padded() > sector-start {
-		return &SpaceError{p.SectorSize(), start, size.Padded(), max(sector, start) - start}
+		return &SpaceError{path, p.SectorSize(), start, size.Padded(), max(sector, start) - start}
 	}
 	return nil
 }
@@ -143,17 +148,17 @@ type adding struct {
 // addPiece adds a piece at start to staged, which ends at end.
 func addPiece(ctx context.Context, p porep.SealProof, source io.Reader, size porep.UnpaddedSize, staged io.Writer, end, start porep.PaddedSize, how adding) (_ AddedPiece, err error) {
 	defer func() { err = failure.Returned(ctx, err) }()
-	if err := fits(p, start, size); err != nil {
+	var to pieceSink = newStreamSink(staged)
+	if err := fits(p, to.path(), start, size); err != nil {
 		return AddedPiece{}, err
 	}
-	var to pieceSink = newStreamSink(staged)
 	f, isFile := staged.(*os.File)
 	if isFile {
 		pos, restore, statErr := remember(f)
 		if statErr != nil {
 			return AddedPiece{}, fmt.Errorf("seal: adding piece: %w", statErr)
 		}
-		if err := fits(p, porep.PaddedSize(pos)+start-end, size); err != nil {
+		if err := fits(p, to.path(), porep.PaddedSize(pos)+start-end, size); err != nil {
 			return AddedPiece{}, err
 		}
 		defer func() {

@@ -1,11 +1,15 @@
 package seal
 
 import (
+	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"github.com/sdr-engine/sdr/internal/durable"
+	"github.com/sdr-engine/sdr/porep"
 )
 
 // TestHolesAreNotReadAhead: what is asked for ahead is all data of the file, each byte once, and no
@@ -63,5 +67,61 @@ func TestHolesAreNotReadAhead(t *testing.T) {
 		if sum != want {
 			t.Errorf("known %v: %d bytes asked for, want %d", known, sum, want)
 		}
+	}
+}
+
+// atFirstWrite does something when a job first writes.
+type atFirstWrite struct {
+	once sync.Once
+	do   func()
+}
+
+func (a *atFirstWrite) Before(op *durable.Op) error {
+	if op.Kind == durable.OpWrite {
+		a.once.Do(a.do)
+	}
+	return nil
+}
+
+func (a *atFirstWrite) After(*durable.Op) error { return nil }
+
+// TestSourceCutMeanwhile: a source that is cut short while it is read, where it may be mapped, is a
+// *SourceError that says where it ends, and staged is as it was.
+func TestSourceCutMeanwhile(t *testing.T) {
+	defer skipNoAddress(t)
+	const before, cut = 128, 1000
+	size := porep.PaddedSize(128 << 20).Unpadded() // more blocks than can be in hand at the first write
+	dir := t.TempDir()
+	source, err := os.Create(filepath.Join(dir, "piece"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer source.Close()
+	data := bytes.Repeat([]byte("data"), 1<<18)
+	for left := int(size); left > 0; left -= len(data) {
+		if _, err := source.Write(data[:min(left, len(data))]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := source.Seek(0, 0); err != nil {
+		t.Fatal(err)
+	}
+	staged := filepath.Join(dir, "staged")
+	if err := os.WriteFile(staged, make([]byte, before), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	ctx := durable.WithInjector(t.Context(), &atFirstWrite{do: func() {
+		if err := source.Truncate(cut); err != nil {
+			t.Error(err)
+		}
+	}})
+	a := Append{Proof: porep.StackedDrg512MiBV1_1, Staged: staged, Existing: []porep.UnpaddedSize{127}, NoSync: true}
+	_, err = AppendPiece(ctx, a, source, size)
+	wrong := (*SourceError)(nil)
+	if !errors.As(err, &wrong) || wrong.Path != source.Name() || wrong.Want != size || wrong.Got < cut || wrong.Got >= size {
+		t.Errorf("error %v", err)
+	}
+	if got, err := os.ReadFile(staged); err != nil || len(got) != before {
+		t.Errorf("staged has %d bytes, %v, want the %d of before", len(got), err, before)
 	}
 }

@@ -135,7 +135,7 @@ func AppendPiece(ctx context.Context, a Append, source io.Reader, size porep.Unp
 	if err != nil {
 		return added, err
 	}
-	if err := fits(a.Proof, a.start(packed, size), size); err != nil {
+	if err := fits(a.Proof, a.Staged, a.start(packed, size), size); err != nil {
 		return added, err
 	}
 
@@ -200,7 +200,7 @@ func AppendPiece(ctx context.Context, a Append, source io.Reader, size porep.Unp
 		return added, wrong
 	}
 	start := a.start(end, size)
-	if err := fits(a.Proof, start, size); err != nil {
+	if err := fits(a.Proof, f.Name(), start, size); err != nil {
 		return added, err
 	}
 

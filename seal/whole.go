@@ -43,7 +43,7 @@ func WriteStaged(ctx context.Context, p porep.SealProof, staged string, pieces [
 			if err := piece.Size.CheckPieceIn(p.SectorSize()); err != nil {
 				return nil, fmt.Errorf("seal: writing staged: piece %d: %w", i, err)
 			}
-			if err := fits(p, length, piece.Size); err != nil {
+			if err := fits(p, staged, length, piece.Size); err != nil {
 				return nil, fmt.Errorf("seal: writing staged: piece %d: %w", i, err)
 			}
 			length += piece.Size.Padded()

@@ -233,6 +233,9 @@ func (a *app) printAdded(f addPieceFlags, report addedReport) error {
 		fmt.Fprintf(&text, "%soffset         %d\nwritten        %d, of which alignment %d\n", p.text(p.payloadReport), p.Offset, p.Written, p.Written-p.Size)
 	}
 	if report.Zeros != nil {
+		if len(*report.Zeros) == 0 {
+			text.WriteString("zero pieces    none: the sector is full\n")
+		}
 		for _, p := range *report.Zeros {
 			fmt.Fprintf(&text, "zero piece     %s:%d at %d\n", p.CommP, p.Size, p.Offset)
 		}
