@@ -55,7 +55,8 @@ A latency is a whole number of cycles. Units start an instruction every 1, 1½, 
 lower one: what else runs on a core only makes it higher.
 
 A tree node is two blocks, the second with a constant schedule; many at once, only
-units bound it. There is no limit for compiled code, and none where instructions
+units bound it. Kernels of one instruction set have one figure for it, since they
+share what makes tree nodes. There is no limit for compiled code, and none where instructions
 cannot be measured, as under an emulator.
 
 Padding (fr32) and unpadding are measured beside a copy of as much, 64 MiB: memory

@@ -48,6 +48,8 @@ func measureKernels(ctx context.Context, rounds, windows int) (*view.Kernels, er
 	}
 	report := &view.Kernels{Instructions: portlimits.Measure(rounds, windows)}
 	var tasks []kernelTask
+	var slots []int           // where a task's samples go
+	trees := map[string]int{} // those of tree nodes: kernels of one instruction set share what hashes them
 	for _, k := range sha256.Kernels() {
 		set, _, _ := strings.Cut(k.Name, "/")
 		for _, layer := range []uint32{1, 2, 0} {
@@ -62,8 +64,15 @@ func measureKernels(ctx context.Context, rounds, windows int) (*view.Kernels, er
 					return nil, err
 				}
 			}
+			slot := len(tasks)
+			if first, ok := trees[set]; ok && layer == 0 {
+				slot = first
+			} else if layer == 0 {
+				trees[set] = slot
+			}
 			report.Rows = append(report.Rows, r)
 			tasks = append(tasks, task)
+			slots = append(slots, slot)
 		}
 	}
 	samples := make([][]coreclock.Sample, len(tasks))
@@ -79,11 +88,13 @@ func measureKernels(ctx context.Context, rounds, windows int) (*view.Kernels, er
 			if err != nil {
 				return nil, err
 			}
-			samples[i] = append(samples[i], s)
+			samples[slots[i]] = append(samples[slots[i]], s)
 		}
 	}
-	for i := range samples {
-		report.Rows[i].Took = coreclock.Middle(samples[i])
+	for i, task := range tasks {
+		if task.step != nil {
+			report.Rows[i].Took = coreclock.Middle(samples[slots[i]])
+		}
 	}
 	return report, nil
 }

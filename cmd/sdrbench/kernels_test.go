@@ -81,11 +81,18 @@ func TestMeasureKernels(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got, want []string
+	trees := map[string]coreclock.Sample{} // by instruction set
 	for _, k := range sha256.Kernels() {
 		want = append(want, k.Name, k.Name, k.Name)
 	}
 	for _, r := range report.Rows {
 		got = append(got, r.Kernel.Name)
+		if set, _, _ := strings.Cut(r.Kernel.Name, "/"); r.Layer == 0 && r.Err == nil {
+			if one, ok := trees[set]; ok && one != r.Took {
+				t.Errorf("%s: a tree node takes %v, another kernel's %v, which is the same", r.Kernel.Name, r.Took, one)
+			}
+			trees[set] = r.Took
+		}
 		if usable := r.Kernel.Usable(); usable != (r.Err == nil) || usable != (r.Took.Median > 0) {
 			t.Errorf("%s, layer %d: usable %v, but error %v and %v cycles", r.Kernel.Name, r.Layer, usable, r.Err, r.Took.Median)
 		}
