@@ -21,9 +21,9 @@ const (
 	// the padded bytes and the nodes above them stay in a core's second cache until they are
 	// written, which is soon: a goroutine holds back one block at most while another writes.
 	pieceBlock porep.PaddedSize = 256 << 10
-	// passMemory is what the goroutines of a pass take at most, besides what they map: a part of
-	// the file for every 16 of them, and one more.
-	passMemory = 80 << 20
+	// passMemory is what the goroutines of a pass take at most, with what is in memory of the
+	// file that they read.
+	passMemory = 72 << 20
 )
 
 // A pass takes a piece from its source to where it goes in one go. Goroutines, one for each
@@ -124,7 +124,8 @@ func (p *pass) memory() int {
 // workers is how many goroutines there are: more than cores would push each other's blocks
 // out of the caches.
 func (p *pass) workers() int {
-	n := min(runtime.GOMAXPROCS(0), max(1, passMemory/p.memory()))
+	// Of the file there may be twice as much as is being used: parts are unmapped as a whole.
+	n := min(runtime.GOMAXPROCS(0), max(1, passMemory/(p.memory()+2*int(p.block))))
 	if p.size != 0 {
 		n = min(n, int((p.size.Padded()+p.block-1)/p.block))
 	}
