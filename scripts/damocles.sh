@@ -43,7 +43,7 @@ export SDR_LOCK_DIR=$WORK/locks RUST_LOG=off RUST_BACKTRACE=0 SDR_PROFILE=none
 "$check" "$child"
 
 python3 - "$child" "${ROUNDS:-100}" <<'PYTHON'
-import collections, concurrent.futures, json, os, random, shutil, subprocess, sys, threading
+import collections, concurrent.futures, json, os, random, shutil, signal, subprocess, sys, threading, time
 
 child, rounds = sys.argv[1], int(sys.argv[2])
 work, parent = os.environ['WORK'], os.environ['PARENT']
@@ -67,37 +67,55 @@ class Killer:
                 self.allowed |= {case['staged'], case['sealed']} | {os.path.join(case['cache'], name) for name in case['files']}
         os.makedirs(self.dir + '/work')
         os.mkdir(self.dir + '.locks', 0o755)
-        self.took = dict.fromkeys(SIZES, 0.3) # seconds, until it is known
+        self.all_took = dict.fromkeys(SIZES, 0.3) # seconds from requests to the last reply, until it is known
+
+    def begun(self):
+        """What unfinished files are there of, the last of them by name."""
+        names = sorted(os.path.basename(f).split('.')[1] for f in self.files() if os.path.basename(f).startswith('.'))
+        return names[-1] if names else None
+
+    def kill(self, pid, after):
+        """Kills a process at a random moment after its first file has begun, or leaves that to the parent, AFTER seconds from now."""
+        start = time.monotonic()
+        while not self.begun():
+            if time.monotonic() - start > after: return
+            time.sleep(0.001)
+        time.sleep(random.uniform(0, max(0.005, self.took - (time.monotonic() - start))))
+        try: os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError: pass
 
     def files(self): return {os.path.join(d, name) for d, _, names in os.walk(self.dir) for name in names}
 
     def round(self):
-        """Kills a child and lets damocles go on. Returns what it was about, or None if it had nothing more to do."""
+        """Kills a child and lets damocles go on. Returns what it was about, or None if all its replies were out."""
         size, way = random.choice(list(SIZES)), random.choice(WAYS)
         cases = random.sample(self.cases[size], SIZES[size])
         with open(self.dir + '.json', 'w') as f: json.dump(cases, f)
-        delay = random.uniform(0.02, max(0.05, self.took[size])) # by then requests are out
-        command = [parent, '--timeout', '300', '--kill-after', f'{delay:.4f}', '--cases', self.dir + '.json', '--', child, 'processor', 'pc1', *(a.replace('DIR', self.dir) for a in way)]
+        self.took = self.all_took[size]
+        # Every fourth is killed at any moment, since the beginning too; the others when labels, or tree-d, have begun.
+        aimed = random.random() < 0.75
+        after = 3 + self.took if aimed else random.uniform(0.02, max(0.05, self.took))
+        command = [parent, '--timeout', '300', '--kill-after', f'{after:.4f}', '--cases', self.dir + '.json', '--', child, 'processor', 'pc1', *(a.replace('DIR', self.dir) for a in way)]
         def wrong(what):
             with open(self.log) as f: raise Wrong(f'{what}\n{" ".join(command)}\n{f.read()[-2000:]}')
         killed, sealed, seconds = None, 0, []
         with open(self.log, 'w') as err, subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=err, text=True, env={**os.environ, 'SDR_LOCK_DIR': self.dir + '.locks'}) as p:
             for line in p.stdout:
                 v = json.loads(line)
+                if v.get('check') == 'ready' and aimed: self.kill(v['pid'], after)
                 # Its reply was out before, or it was not sent any more.
                 if v.get('round') == 'killed' and ('expected_error' in v or 'write request data' in v.get('error', '')): continue
                 if not v['ok']: wrong(line[:2000])
                 if v.get('round') == 'killed' and killed is None:
                     # Nobody works now, for 3 seconds.
-                    begun = sorted({os.path.basename(f).split('.')[1] for f in self.files() if os.path.basename(f).startswith('.')})
-                    killed = begun[-1] if begun else 'no file'
+                    killed = self.begun() or 'no file'
                 if v.get('round') == 'run':
                     sealed += 1
                     seconds.append(v['seconds'])
         if sealed != len(cases): wrong(f'{sealed} of {len(cases)} sectors were sealed')
         left = self.files() - self.allowed
         if left: wrong(f'left: {sorted(left)}')
-        self.took[size] = max(seconds)
+        self.all_took[size] = max(seconds)
         return killed and (size[4:], killed)
 
 def kill(number):
