@@ -26,8 +26,9 @@ type Options struct {
 	// Wait is how long a job's first sector waits for others of its seal proof. Sectors that
 	// come later go into the next job, which has cores of its own, or waits for some.
 	Wait time.Duration
-	// Sectors is the most that a job has: with that many it begins at once.
-	// Default: engine.MaxSectors. What the machine has no room for together goes apart, always.
+	// Sectors is the most that a job has. With that many, or with as many as there was room for when
+	// the first one came, it begins at once. Default: engine.MaxSectors, that is, as many as can be
+	// labelled at the same time. What the machine has no room for together goes apart, always.
 	Sectors int
 }
 
@@ -81,6 +82,7 @@ type job struct {
 	end   context.CancelCauseFunc
 	timer *time.Timer
 	calls []*call
+	most  int // with how many it begins
 	// Where it stands.
 	progress seal.Progress
 	// When begun, they stay to the end: their files are in use. Before that, a call that
@@ -158,8 +160,10 @@ func (j *Joiner) join(ctx context.Context, c *call) error {
 	}
 	j.calls[c] = struct{}{}
 	b := j.next[c.kind]
-	if b == nil {
+	first := b == nil
+	if first {
 		b = newJob(ctx, c.kind)
+		b.most = j.options.Sectors
 		j.next[c.kind] = b
 		if j.options.Wait > 0 {
 			b.timer = time.AfterFunc(j.options.Wait, func() {
@@ -170,10 +174,29 @@ func (j *Joiner) join(ctx context.Context, c *call) error {
 		}
 	}
 	b.add(c)
-	if j.options.Wait == 0 || len(b.calls) == j.options.Sectors {
+	if j.options.Wait == 0 || len(b.calls) >= b.most {
 		j.start(b)
+	} else if first {
+		j.work.Go(func() { j.limit(b) })
 	}
 	return nil
+}
+
+// limit finds how many sectors of a job there is room for now, so that it waits for no more.
+func (j *Joiner) limit(b *job) {
+	limit := b.most
+	if limit == engine.MaxSectors {
+		limit = 0
+	}
+	most := j.machine.Most(b.ctx, b.kind.proof, limit)
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if most == 0 { // others have the cores, and it will wait anyway
+		return
+	}
+	if b.most = most; len(b.calls) >= most {
+		j.start(b)
+	}
 }
 
 // newJob is a job with the values of a context, but without its end, which is one call's own.
