@@ -26,8 +26,8 @@ type Options struct {
 	// Wait is how long a job's first sector waits for others of its seal proof. Sectors that
 	// come later go into the next job, which has cores of its own, or waits for some.
 	Wait time.Duration
-	// Sectors is the most that a job has. With that many, or with as many as there was room for when
-	// the first one came, it begins at once. Default: engine.MaxSectors, that is, as many as can be
+	// Sectors is the most that a job has. With that many, or with as many as there is room for when
+	// the first one comes, or later if there is none, it begins at once. Default: engine.MaxSectors, that is, as many as can be
 	// labelled at the same time. What the machine has no room for together goes apart, always.
 	Sectors int
 }
@@ -182,20 +182,34 @@ func (j *Joiner) join(ctx context.Context, c *call) error {
 	return nil
 }
 
-// limit finds how many sectors of a job there is room for now, so that it waits for no more.
+// lookEvery is how often a job that others might join looks whether there is room for it.
+const lookEvery = time.Second / 4
+
+// limit finds how many sectors of a job there is room for, so that it waits for no more. While there
+// is none, because others have the cores, it looks again: they may end.
 func (j *Joiner) limit(b *job) {
-	limit := b.most
+	limit := j.options.Sectors
 	if limit == engine.MaxSectors {
 		limit = 0
 	}
-	most := j.machine.Most(b.ctx, b.kind.proof, limit)
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if most == 0 { // others have the cores, and it will wait anyway
-		return
-	}
-	if b.most = most; len(b.calls) >= most {
-		j.start(b)
+	for waits := true; waits; {
+		most := j.machine.Most(b.ctx, b.kind.proof, limit)
+		j.mu.Lock()
+		if most > 0 {
+			b.most = most
+		}
+		if len(b.calls) >= b.most {
+			j.start(b)
+		}
+		waits = most == 0 && j.next[b.kind] == b
+		j.mu.Unlock()
+		if waits {
+			select {
+			case <-time.After(lookEvery):
+			case <-b.ctx.Done():
+				return
+			}
+		}
 	}
 }
 
