@@ -218,7 +218,7 @@ packings: ## does addpiece pack 60 random sectors as the reference does, with --
 	scripts/packings.sh
 
 .PHONY: damocles
-damocles: build ## damocles' side of `sdrbench processor`, on its own crate (needs cargo; CHECK=check.sh ROUNDS=100)
+damocles: build ## damocles' side of `sdrbench processor`, on its own crate, then kill -9 at work (needs cargo; CHECK=check.sh ROUNDS=100)
 	scripts/damocles.sh bin/sdrbench
 
 .PHONY: ci

@@ -13,7 +13,7 @@
 //
 //	SDR_FFI            off: everything is filcrypto's again; or on
 //	SDR_BATCH_WAIT     how long a sector waits for others to be labelled with it, like 2s; 0 for none (default 2s)
-//	SDR_BATCH          the most sectors that are labelled together (default: as many as a job may have)
+//	SDR_BATCH          the most sectors that are labelled together (default: as many as can be labelled at the same time)
 //	SDR_LOCK_DIR       where all jobs of the machine hold cores and memory (default /run/sdrbench)
 //	SDR_PROFILE        the file that sdrbench tune wrote, or none (default: where tune writes it)
 //	SDR_KERNEL         a label kernel, like sha-ni/2, or auto (default: the profile's, or the best)

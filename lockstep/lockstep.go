@@ -26,8 +26,9 @@ type Options struct {
 	// Wait is how long a job's first sector waits for others of its seal proof. Sectors that
 	// come later go into the next job, which has cores of its own, or waits for some.
 	Wait time.Duration
-	// Sectors is the most that a job has: with that many it begins at once.
-	// Default: engine.MaxSectors. What the machine has no room for together goes apart, always.
+	// Sectors is the most that a job has. With that many, or with as many as there is room for when
+	// the first one comes, or later if there is none, it begins at once. Default: engine.MaxSectors, that is, as many as can be
+	// labelled at the same time. What the machine has no room for together goes apart, always.
 	Sectors int
 }
 
@@ -81,6 +82,7 @@ type job struct {
 	end   context.CancelCauseFunc
 	timer *time.Timer
 	calls []*call
+	most  int // with how many it begins
 	// Where it stands.
 	progress seal.Progress
 	// When begun, they stay to the end: their files are in use. Before that, a call that
@@ -158,8 +160,10 @@ func (j *Joiner) join(ctx context.Context, c *call) error {
 	}
 	j.calls[c] = struct{}{}
 	b := j.next[c.kind]
-	if b == nil {
+	first := b == nil
+	if first {
 		b = newJob(ctx, c.kind)
+		b.most = j.options.Sectors
 		j.next[c.kind] = b
 		if j.options.Wait > 0 {
 			b.timer = time.AfterFunc(j.options.Wait, func() {
@@ -170,10 +174,43 @@ func (j *Joiner) join(ctx context.Context, c *call) error {
 		}
 	}
 	b.add(c)
-	if j.options.Wait == 0 || len(b.calls) == j.options.Sectors {
+	if j.options.Wait == 0 || len(b.calls) >= b.most {
 		j.start(b)
+	} else if first {
+		j.work.Go(func() { j.limit(b) })
 	}
 	return nil
+}
+
+// lookEvery is how often a job that others might join looks whether there is room for it.
+const lookEvery = time.Second / 4
+
+// limit finds how many sectors of a job there is room for, so that it waits for no more. While there
+// is none, because others have the cores, it looks again: they may end.
+func (j *Joiner) limit(b *job) {
+	limit := j.options.Sectors
+	if limit == engine.MaxSectors {
+		limit = 0
+	}
+	for waits := true; waits; {
+		most := j.machine.Most(b.ctx, b.kind.proof, limit)
+		j.mu.Lock()
+		if most > 0 {
+			b.most = most
+		}
+		if len(b.calls) >= b.most {
+			j.start(b)
+		}
+		waits = most == 0 && j.next[b.kind] == b
+		j.mu.Unlock()
+		if waits {
+			select {
+			case <-time.After(lookEvery):
+			case <-b.ctx.Done():
+				return
+			}
+		}
+	}
 }
 
 // newJob is a job with the values of a context, but without its end, which is one call's own.

@@ -155,6 +155,7 @@ func TestApart(t *testing.T) {
 	// Two sectors are to have two cores; there is one.
 	one := topology.NewCPUSet(must(topology.Read()).Allowed().Slice()[0])
 	j := open(t, Options{Wait: time.Hour, Sectors: sectors}, sealer.Settings{Policy: sealer.PolicyList, CPUs: one, Hashers: 2})
+	all := j.allCores(t) // or the first would not wait for the others
 	var calls sync.WaitGroup
 	for i := range sectors {
 		s, g := zeroSector(t)
@@ -166,7 +167,28 @@ func TestApart(t *testing.T) {
 			right(t, s, g)
 		})
 	}
+	j.joined(t, sectors)
+	if err := all.Release(); err != nil {
+		t.Fatal(err)
+	}
 	calls.Wait()
+}
+
+// A job waits for no more sectors than there is room for.
+func TestNoMoreFit(t *testing.T) {
+	one := topology.NewCPUSet(must(topology.Read()).Allowed().Slice()[0])
+	for _, j := range []noted{
+		open(t, Options{Wait: time.Hour}, sealer.Settings{Kernel: "generic/1", Hashers: 1}),                              // one lane
+		open(t, Options{Wait: time.Hour, Sectors: 5}, sealer.Settings{Policy: sealer.PolicyList, CPUs: one, Hashers: 5}), // one core
+	} {
+		for range 2 {
+			s, g := zeroSector(t)
+			if _, err := j.PreCommit1(t.Context(), s, "one"); err != nil {
+				t.Fatal(err)
+			}
+			right(t, s, g)
+		}
+	}
 }
 
 // What is wrong with one call is its own affair.
@@ -279,6 +301,7 @@ func TestLeaves(t *testing.T) {
 // When nobody waits for a job any more, it ends, at work or not, and leaves nothing unfinished.
 func TestAllLeave(t *testing.T) {
 	j := open(t, Options{Wait: time.Hour, Sectors: 2}, sealer.Settings{})
+	all := j.allCores(t)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	var calls sync.WaitGroup
 	for i := range 2 {
@@ -298,6 +321,9 @@ func TestAllLeave(t *testing.T) {
 		})
 	}
 	j.joined(t, 2)
+	if err := all.Release(); err != nil {
+		t.Fatal(err)
+	}
 	cancel(errEnough)
 	calls.Wait()
 }

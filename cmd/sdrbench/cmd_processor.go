@@ -85,8 +85,9 @@ func (a *app) processorPC1() *cobra.Command {
 which there are no cores, or no memory, waits its turn, behind those that came before.
 
 With --batch-wait, requests of one seal proof that come within that time are labelled
-together, in lock-step: up to --batch of them, or as many as there is room for. Those
-that come later go to other cores, or wait. One that fails leaves the others alone.
+together, in lock-step: up to --batch of them, or as many as there is room for. When
+there are that many they begin at once. Those that come later go to other cores, or
+wait. One that fails leaves the others alone.
 
 A sector that is asked for while another request has its cache dir, or its sealed
 file, is refused.`,
