@@ -275,6 +275,18 @@ func (r *Resolved) autoLookahead() int {
 	return oneLaneLookahead
 }
 
+// Threads is for how many goroutines a program should make room, by GOMAXPROCS, beside its machine's CPUs.
+// Hashers never leave their threads. Where others read what they want from files, these count as well: they may
+// all have something to do at a time, and a hasher whose turn the runtime ends, as it does every 10 ms, would wait
+// for one of them to be through, its core idle.
+func (c *Config) Threads() int {
+	each := 1
+	if c.MemoryMode != TwoLayers {
+		each += max(1, c.Producers) + helpers
+	}
+	return max(1, c.Hashers) * each
+}
+
 // anyKernel reports whether one of those that the sectors are split over is such.
 func (r *Resolved) anyKernel(is func(*sha256.Kernel) bool) (found bool) {
 	r.eachBatch(func(b batch) { found = found || is(b.kernel) })
