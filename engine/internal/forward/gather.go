@@ -134,7 +134,7 @@ func (s *Store) unpack(g *gathering, block []byte, n int) error {
 		sum += uint64(to)
 		at := g.labels[int(to)*pitch:]
 		if pitch == porep.NodeSize {
-			*(*[porep.NodeSize]byte)(at) = [porep.NodeSize]byte(block[i*porep.NodeSize:])
+			copyLabel(at, block[i*porep.NodeSize:])
 		} else {
 			copy(at[:pitch], block[i*pitch:])
 		}

@@ -57,7 +57,7 @@ func (s *Store) keep(g *gathering, entries []uint64, labels []byte, first uint64
 		label := labels[(e>>belongs-first)*porep.NodeSize:][:porep.NodeSize]
 		at := g.labels[int(uint32(e))*pitch:][:pitch]
 		if pitch == porep.NodeSize && s.Kernel.Group == 1 {
-			*(*[porep.NodeSize]byte)(at) = [porep.NodeSize]byte(label)
+			copyLabel(at, label)
 		} else if err := s.Kernel.Pack(at, label, lane); err != nil {
 			return err
 		}
