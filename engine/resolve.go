@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"runtime"
 	"slices"
@@ -146,6 +147,9 @@ func (c *Config) resolve(withDirs bool, h hooks) (*Resolved, error) {
 		}
 	}
 	errs := []error{c.checkNames(), numberErr, r.checkSettings(c)}
+	if h.Cut.Segment > h.Cut.Ring/3 {
+		errs = append(errs, fmt.Errorf("engine: cutting layers: segments of %d nodes, want a third of the ring's %d at most", h.Cut.Segment, h.Cut.Ring))
+	}
 	if withDirs && c.Proof.Check() == nil {
 		errs = append(errs, r.checkSectors()...)
 	}
