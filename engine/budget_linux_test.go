@@ -34,12 +34,15 @@ func TestBudgetOfProcess(t *testing.T) {
 	type job struct {
 		proof porep.SealProof
 		way   engine.MemoryWay
+		lanes int // each with the budget, on one hasher, or two
 	}
-	jobs := []job{{porep.StackedDrg8MiBV1_1, engine.Forward}, {porep.StackedDrg8MiBV1_1, engine.Passes}}
+	jobs := []job{{porep.StackedDrg8MiBV1_1, engine.Forward, 1}, {porep.StackedDrg8MiBV1_1, engine.Passes, 1}}
 	if testkit.Long() {
-		jobs = append(jobs, job{porep.StackedDrg512MiBV1_1, engine.Forward}, job{porep.StackedDrg512MiBV1_1, engine.Passes})
+		for _, way := range []engine.MemoryWay{engine.Forward, engine.Passes} {
+			jobs = append(jobs, job{porep.StackedDrg512MiBV1_1, way, 1}, job{porep.StackedDrg512MiBV1_1, way, 4})
+		}
 	}
-	if names := strings.Fields(os.Getenv(child)); len(names) == 2 {
+	if names := strings.Fields(os.Getenv(child)); len(names) == 3 {
 		proof, err := porep.ParseSealProof(names[0])
 		if err != nil {
 			t.Fatal(err)
@@ -48,7 +51,11 @@ func TestBudgetOfProcess(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// Of a large sector an eighth of the first layer: all memory is in use by then.
+		lanes, err := strconv.Atoi(names[2])
+		if err != nil {
+			t.Fatal(err)
+		}
+		// Of a large sector an eighth of the first layer, or of two hashers' together: all memory is in use by then.
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		var spans atomic.Int64
@@ -57,7 +64,7 @@ func TestBudgetOfProcess(t *testing.T) {
 				cancel()
 			}
 		}}
-		c := engine.Config{Proof: proof, Sectors: sectors(t, 1), Hashers: 1, MemoryMode: engine.Budget, MemoryWay: way, Budget: budgets[proof]}
+		c := engine.Config{Proof: proof, Sectors: sectors(t, lanes), Hashers: min(lanes, 2), MemoryMode: engine.Budget, MemoryWay: way, Budget: uint64(lanes) * budgets[proof]}
 		if _, err := hooks.Run(ctx, c); err != nil && ctx.Err() == nil {
 			t.Fatal(err)
 		}
@@ -72,9 +79,9 @@ func TestBudgetOfProcess(t *testing.T) {
 		t.Skip("the race detector's memory is several times the program's")
 	}
 	for _, j := range jobs {
-		budget := budgets[j.proof]
+		budget := uint64(j.lanes) * budgets[j.proof]
 		cmd := exec.Command(os.Args[0], "-test.run=^TestBudgetOfProcess$", "-test.count=1")
-		cmd.Env = append(os.Environ(), child+"="+j.proof.String()+" "+j.way.String())
+		cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%v %v %d", child, j.proof, j.way, j.lanes))
 		out, err := cmd.CombinedOutput()
 		if errors.Is(err, syscall.ENOEXEC) {
 			t.Skip("an emulated program cannot be begun by its own name")
@@ -84,9 +91,9 @@ func TestBudgetOfProcess(t *testing.T) {
 			t.Fatalf("%v: %s", err, out)
 		}
 		took, _ := strconv.ParseUint(string(m[1]), 10, 64)
-		t.Logf("%v with %d MiB, %v: %d KiB", j.proof, budget>>20, j.way, took)
+		t.Logf("%d of %v with %d MiB, %v: %d KiB", j.lanes, j.proof, budget>>20, j.way, took)
 		if took<<10 > budget+64<<20 {
-			t.Errorf("%v, %v: %d KiB at the peak, want %d MiB and 64 MiB at most: %s", j.proof, j.way, took, budget>>20, bytes.TrimSpace(out))
+			t.Errorf("%d of %v, %v: %d KiB at the peak, want %d MiB and 64 MiB at most: %s", j.lanes, j.proof, j.way, took, budget>>20, bytes.TrimSpace(out))
 		}
 	}
 }

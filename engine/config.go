@@ -431,6 +431,10 @@ const (
 	// for whom it keeps from running; with so many, 0.5 %.
 	sharedLookahead = 32768
 
+	// helpers is how many goroutines of a hasher there are, beside producers, that read from files what
+	// it wants, and write: those of package forward, or onelayer, and this one's that write and recompute.
+	helpers = 9
+
 	maxStride    = 1 << 16
 	maxLookahead = 1 << 22
 	maxProducers = 1 << 10

@@ -146,10 +146,10 @@ func (j *job) measure(ctx context.Context, h int, r *regions, window time.Durati
 		return p.err
 	}
 	m.Read, m.Written = trafficOf(p).perNode(before, m.Nodes)
-	if err := (measured{p}).verify(p.begin, p.flow.Labelled.Load()); err != nil || p.store.one == nil {
+	if err := (measured{pipeline: p}).verify(p.begin, p.flow.Labelled.Load()); err != nil || p.store.one == nil {
 		return err
 	}
-	m.Pause, err = measured{p}.pause(ctx, m)
+	m.Pause, err = measured{pipeline: p}.pause(ctx, m)
 	return err
 }
 
@@ -186,7 +186,10 @@ func (m *HasherMeasurement) sample(hashed <-chan struct{}, labelled func() uint6
 }
 
 // A measured is a batch of which a part was labelled, to measure it.
-type measured struct{ *pipeline }
+type measured struct {
+	*pipeline
+	read [2][]byte // where verify reads parts of all lanes, and of one: see written
+}
 
 // pause reads what was labelled back, or as much of it as tells how fast the disk
 // is.
@@ -246,7 +249,7 @@ func (j *job) measuredBatch(ctx context.Context, h int, r *regions) (p *pipeline
 	}
 	r.there.Store(true)
 	if p.store.fwd != nil {
-		return p, measured{p}.fill(ctx)
+		return p, measured{pipeline: p}.fill(ctx)
 	}
 	fillRandom(ctx, r.layers.Bytes(), seedOf(h, false))
 	if p.store.one == nil {
@@ -302,6 +305,7 @@ func seedOf(h int, others bool) uint64 {
 func (p measured) verify(from, to uint64) error {
 	const samples = 64
 	s := p.store
+	p.readWritten()
 	parents := make([]uint32, porep.Degree)
 	r := rand.New(rand.NewPCG(from, to)) // #nosec G404 -- no secret: which labels are looked at
 	from = max(from, to-min(to, s.inMemory/2))

@@ -80,11 +80,18 @@ func (p measured) labelOfSent(lane int, id porep.ReplicaID, node, kept uint64) (
 	})
 }
 
-// written is a node's labels as they are in the files.
+// readWritten readies memory for written.
+func (p *measured) readWritten() {
+	if f := p.store.forward; f != nil {
+		p.read = [2][]byte{make([]byte, f.Part*uint64(p.kernel.Pitch())), make([]byte, f.Part*porep.NodeSize)}
+	}
+}
+
+// written is a node's labels as they are in the files, until the next call.
 func (p measured) written(node uint64) ([]byte, error) {
 	part, pitch := p.store.forward.Part, uint64(p.kernel.Pitch())
-	labels, first := make([]byte, part*pitch), node-node%part
-	if err := p.files.Load(labels, p.store.first, first, make([]byte, part*porep.NodeSize), false); err != nil {
+	labels, first := p.read[0], node-node%part
+	if err := p.files.Load(labels, p.store.first, first, p.read[1], false); err != nil {
 		return nil, err
 	}
 	for _, l := range p.lanes {

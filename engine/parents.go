@@ -40,6 +40,9 @@ const (
 )
 
 func sharedEntries(s shape) int {
+	if s.forward != nil { // memory is what is short, and base parents, which is all it wants, are soon drawn again
+		return 2*s.slots + sharedAhead
+	}
 	return max(2*s.slots, min(sharedNodes, int(s.nodes))/s.stride) + sharedAhead
 }
 

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"runtime"
 	"slices"
@@ -146,6 +147,9 @@ func (c *Config) resolve(withDirs bool, h hooks) (*Resolved, error) {
 		}
 	}
 	errs := []error{c.checkNames(), numberErr, r.checkSettings(c)}
+	if h.Cut.Segment > h.Cut.Ring/3 {
+		errs = append(errs, fmt.Errorf("engine: cutting layers: segments of %d nodes, want a third of the ring's %d at most", h.Cut.Segment, h.Cut.Ring))
+	}
 	if withDirs && c.Proof.Check() == nil {
 		errs = append(errs, r.checkSectors()...)
 	}
@@ -273,6 +277,18 @@ func (r *Resolved) autoLookahead() int {
 		return defaultLookahead
 	}
 	return oneLaneLookahead
+}
+
+// Threads is for how many goroutines a program should make room, by GOMAXPROCS, beside its machine's CPUs.
+// Hashers never leave their threads. Where others read what they want from files, these count as well: they may
+// all have something to do at a time, and a hasher whose turn the runtime ends, as it does every 10 ms, would wait
+// for one of them to be through, its core idle.
+func (c *Config) Threads() int {
+	each := 1
+	if c.MemoryMode != TwoLayers {
+		each += max(1, c.Producers) + helpers
+	}
+	return max(1, c.Hashers) * each
 }
 
 // anyKernel reports whether one of those that the sectors are split over is such.

@@ -97,8 +97,8 @@ func (e *SectorError) Unwrap() error { return e.Err }
 // threads and locks are free. What is labelled of a layer is then on the disk, under the
 // temporary name that the manifest beside it counts, and another Run goes on from there.
 //
-// Hashers never leave their threads: a program with more than one should have
-// GOMAXPROCS at some more than the machine's CPUs, or its other goroutines wait.
+// Hashers never leave their threads: a program should have GOMAXPROCS at Config.Threads more than the
+// machine's CPUs, or its other goroutines wait, and hashers for them.
 func (r *Resolved) Run(ctx context.Context) (result Result, err error) {
 	caller := ctx
 	defer func() { err = failure.Returned(caller, err) }()

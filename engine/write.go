@@ -172,6 +172,14 @@ func (w *writing) commit(ctx context.Context, index int) {
 	})
 	p.committed.Add(1)
 	p.flow.Back.Wake()
+	if f := p.store.forward; f != nil && f.Passes() { // which read a layer until the next one is made
+		if index > 0 {
+			p.forget(index - 1)
+		}
+		if index < p.layers-1 {
+			return
+		}
+	}
 	// In OneLayer mode the layer is read once more, as the next one's layer before.
 	if p.store.one == nil || index == p.layers-1 || p.flow.Before.Load() > int64(index) {
 		p.forget(index)

@@ -91,7 +91,7 @@ func (h *Hold) seal(ctx context.Context, o *seal.Options, run func() error) erro
 // run runs a job with a configuration, and notes how it went.
 func (h *Hold) run(ctx context.Context, c engine.Config, p *seal.Progress, measures bool, job func(engine.Config) error) error {
 	if !h.m.options.KeepGOMAXPROCS {
-		defer raiseProcs(max(1, c.Hashers))()
+		defer raiseProcs(c.Threads())()
 	}
 	if h.reservation != nil || h.own != nil {
 		c.MemoryTaken = func() { h.touched(ctx) }
@@ -166,7 +166,7 @@ func (h *Hold) MeasureWith(ctx context.Context, p porep.SealProof, sectors []eng
 	progress := new(seal.Progress)
 	c.Sectors, c.Progress = sectors, progress.Labelling()
 	if !h.m.options.KeepGOMAXPROCS {
-		defer raiseProcs(c.Hashers)()
+		defer raiseProcs(c.Threads())()
 	}
 	h.about = reserve.Progress{Proof: p.String(), Sectors: len(sectors), Layers: p.Layers()}
 	defer h.tell(&c, progress, true)()

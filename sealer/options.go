@@ -76,8 +76,8 @@ type Options struct {
 	Program string
 
 	// KeepGOMAXPROCS leaves GOMAXPROCS as it is. A hashing goroutine never leaves its thread,
-	// so a call otherwise raises it, for the whole process, to the CPUs that there are and one
-	// more for each core that hashes in all calls at work; when the last has ended it is what it
+	// so a call otherwise raises it, for the whole process, to the CPUs that there are and
+	// engine.Config.Threads more for all calls at work; when the last has ended it is what it
 	// was before the first, unless somebody else has set it meanwhile.
 	KeepGOMAXPROCS bool
 	// Patience is for how long a job waits, when it is at work, for room on a file system that

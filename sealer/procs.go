@@ -9,16 +9,16 @@ import (
 // one, too.
 var procs struct {
 	mu      sync.Mutex
-	hashers int // of all calls at work
+	threads int // that all calls at work want beside CPUs
 	before  int // GOMAXPROCS before the first of them
 	set     int // what it was set to
 }
 
-// raiseProcs makes room for so many hashers, which never leave their threads, until
+// raiseProcs makes room for so many threads beside CPUs, engine.Config.Threads, until
 // lower is called.
-func raiseProcs(hashers int) (lower func()) {
-	changeProcs(hashers)
-	return sync.OnceFunc(func() { changeProcs(-hashers) })
+func raiseProcs(threads int) (lower func()) {
+	changeProcs(threads)
+	return sync.OnceFunc(func() { changeProcs(-threads) })
 }
 
 func changeProcs(by int) {
@@ -26,14 +26,14 @@ func changeProcs(by int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	is := runtime.GOMAXPROCS(0)
-	if p.hashers == 0 {
+	if p.threads == 0 {
 		p.before, p.set = is, is
 	}
-	p.hashers += by
+	p.threads += by
 	if is != p.set {
 		return // somebody else decides
 	}
-	if p.set = max(p.before, runtime.NumCPU()+p.hashers); p.hashers == 0 {
+	if p.set = max(p.before, runtime.NumCPU()+p.threads); p.threads == 0 {
 		p.set = p.before
 	}
 	if p.set != is {

@@ -337,12 +337,12 @@ func TestGOMAXPROCS(t *testing.T) {
 	lower := raiseProcs(3)
 	second := raiseProcs(2)
 	if got, want := runtime.GOMAXPROCS(0), max(before, runtime.NumCPU()+5); got != want {
-		t.Errorf("with 5 hashers %d, want %d", got, want)
+		t.Errorf("with 5 threads %d, want %d", got, want)
 	}
 	lower()
 	lower() // once is enough
 	if got, want := runtime.GOMAXPROCS(0), max(before, runtime.NumCPU()+2); got != want {
-		t.Errorf("with 2 hashers %d, want %d", got, want)
+		t.Errorf("with 2 threads %d, want %d", got, want)
 	}
 	second()
 	if got := runtime.GOMAXPROCS(0); got != before {

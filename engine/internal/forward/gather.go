@@ -134,7 +134,7 @@ func (s *Store) unpack(g *gathering, block []byte, n int) error {
 		sum += uint64(to)
 		at := g.labels[int(to)*pitch:]
 		if pitch == porep.NodeSize {
-			*(*[porep.NodeSize]byte)(at) = [porep.NodeSize]byte(block[i*porep.NodeSize:])
+			copyLabel(at, block[i*porep.NodeSize:])
 		} else {
 			copy(at[:pitch], block[i*pitch:])
 		}
@@ -147,7 +147,7 @@ func (s *Store) unpack(g *gathering, block []byte, n int) error {
 // checkGathered makes sure that all labels of a segment have come, each once.
 func (s *Store) checkGathered(g *gathering, n int) error {
 	if s.Passes() {
-		return nil // they come as they are listed
+		return s.checkListed(g, n)
 	}
 	first := func(n uint64) uint64 { return n * (n - min(n, 1)) / 2 } // the sum of the first n numbers
 	far := s.index.totals[n%s.Segments]

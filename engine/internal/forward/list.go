@@ -3,6 +3,7 @@ package forward
 import (
 	"fmt"
 	"math/bits"
+	"slices"
 	"sync"
 
 	"github.com/sdr-engine/sdr/internal/linux"
@@ -21,6 +22,7 @@ type list struct {
 	expander  sorted   // of the layer before
 	far       sorted   // of the segment's own layer
 	farBefore []uint32 // by span of the segment: its far parents so far
+	sum       uint64   // of all entries, when they were made
 	parents   []uint32
 }
 
@@ -38,7 +40,10 @@ type sorted struct {
 	ends    []uint32 // by part
 }
 
-const belongs = 32 // bits
+const (
+	belongs = 32      // bits
+	atATime = 1 << 20 // entries that are sorted, or copied, before somebody looks whether all is stopped
+)
 
 // lists are those of a job's hashers.
 type lists struct {
@@ -94,7 +99,7 @@ func (x *Index) list(l *list, of listed, room []uint64, stopped func() bool) err
 		}
 		other.mu.RLock() // when it is made
 		if other.has == of {
-			l.copy(other)
+			l.copy(other, stopped)
 			other.mu.RUnlock()
 			return nil
 		}
@@ -138,11 +143,18 @@ func (x *Index) claim(l *list, of listed) (other *list) {
 }
 
 // copy makes l, which was withdrawn, another's list. It is nobody else's to copy.
-func (l *list) copy(other *list) {
+func (l *list) copy(other *list, stopped func() bool) {
 	for _, s := range [][2]*sorted{{&l.expander, &other.expander}, {&l.far, &other.far}} {
-		s[0].entries = append(s[0].entries[:0], s[1].entries...)
+		s[0].entries = s[0].entries[:0]
+		for some := range slices.Chunk(s[1].entries, atATime) {
+			if stopped() {
+				return
+			}
+			s[0].entries = append(s[0].entries, some...)
+		}
 		copy(s[0].ends, s[1].ends)
 	}
+	l.sum = other.sum
 	l.farBefore = append(l.farBefore[:0], other.farBefore...)
 }
 
@@ -190,29 +202,50 @@ func (x *Index) make(l *list, of listed, room []uint64, stopped func() bool) err
 		}
 	}
 	shift := belongs + bits.TrailingZeros64(x.Read)
-	l.expander.sort(expander, shift)
-	l.far.sort(far, shift)
+	l.sum = 0
+	for _, s := range []struct {
+		to   *sorted
+		from []uint64
+	}{{&l.expander, expander}, {&l.far, far}} {
+		sum, ok := s.to.sort(s.from, shift, stopped)
+		if !ok {
+			return nil
+		}
+		l.sum += sum
+	}
 	l.has = of
 	return nil
 }
 
-// sort puts entries in the order of their parts.
-func (s *sorted) sort(entries []uint64, shift int) {
+// sort puts entries in the order of their parts, and adds them up; false means that it was stopped.
+func (s *sorted) sort(entries []uint64, shift int, stopped func() bool) (sum uint64, ok bool) {
 	clear(s.ends)
-	for _, e := range entries {
-		s.ends[e>>shift]++
+	s.entries = s.entries[:len(entries)]
+	for some := range slices.Chunk(entries, atATime) {
+		if stopped() {
+			return 0, false
+		}
+		for _, e := range some {
+			s.ends[e>>shift]++
+		}
 	}
 	var at uint32
 	for i, n := range s.ends {
 		s.ends[i] = at
 		at += n
 	}
-	s.entries = s.entries[:len(entries)]
-	for _, e := range entries {
-		end := &s.ends[e>>shift]
-		s.entries[*end] = e
-		*end++
+	for some := range slices.Chunk(entries, atATime) {
+		if stopped() {
+			return 0, false
+		}
+		for _, e := range some {
+			end := &s.ends[e>>shift]
+			s.entries[*end] = e
+			*end++
+			sum += e
+		}
 	}
+	return sum, true
 }
 
 // part is the entries of one.

@@ -81,6 +81,67 @@ func TestLists(t *testing.T) {
 	}
 }
 
+// TestListsStopped: a list that is stopped at any look is not had by anybody, and the next one is whole.
+func TestListsStopped(t *testing.T) {
+	const proof = porep.StackedDrg2KiBV1_1
+	g, err := graph.New(proof)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shape := ShapeOf(g.Nodes(), memorymode.Cut{Ring: 16, Segment: 5}, 1, g.UsesOfLabel())
+	x := &Index{lists: lists{all: map[*list]bool{}}, Surroundings: Surroundings{Shape: shape, BaseParents: g.BaseParents, Parents: g.Parents}}
+	l, other := x.newList(make([]byte, shape.listBytes())), x.newList(make([]byte, shape.listBytes()))
+	room, of := make([]uint64, shape.slots()+shape.far), listed{shape.Segments, true}
+	whole := false
+	for looks := 0; !whole; looks++ {
+		left := looks
+		if err := x.list(l, of, room, func() bool { left--; return left < 0 }); err != nil {
+			t.Fatal(err)
+		}
+		if whole = l.has == of; !whole && left >= 0 {
+			t.Fatalf("after %d looks there is no list, though it was not stopped", looks)
+		}
+		if !whole && looks > 100 {
+			t.Fatal("it never is whole")
+		}
+	}
+	if err := x.list(other, of, room, func() bool { return false }); err != nil || other.sum != l.sum || other.sum == 0 {
+		t.Errorf("copied: the sum %d, want %d: %v", other.sum, l.sum, err)
+	}
+}
+
+// TestCheckListed: labels that are not those of the list are found.
+func TestCheckListed(t *testing.T) {
+	g, err := graph.New(porep.StackedDrg2KiBV1_1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shape := ShapeOf(g.Nodes(), memorymode.Cut{Ring: 16, Segment: 5}, 1, g.UsesOfLabel())
+	x := &Index{lists: lists{all: map[*list]bool{}}, Surroundings: Surroundings{Shape: shape, BaseParents: g.BaseParents, Parents: g.Parents}}
+	s := &Store{Surroundings: x.Surroundings, Batch: Batch{First: 2}, list: x.newList(make([]byte, shape.listBytes()))}
+	n := shape.Segments - 1
+	if err := x.list(s.list, listed{n + 1, true}, make([]uint64, shape.slots()+shape.far), func() bool { return false }); err != nil {
+		t.Fatal(err)
+	}
+	check := func() error {
+		var read gathering
+		for part := range shape.parts() {
+			for _, e := range append(slices.Clone(s.list.expander.part(part)), s.list.far.part(part)...) {
+				read.count.Add(1)
+				read.sum.Add(e)
+			}
+		}
+		return s.checkListed(&read, n)
+	}
+	if err := check(); err != nil {
+		t.Error(err)
+	}
+	s.list.expander.entries[3] ^= 1 << belongs
+	if check() == nil {
+		t.Error("an entry that has changed is not found")
+	}
+}
+
 // TestListsApart: hashers that come to segments each in its own time have the right list each time, whether
 // they work it out or copy it, and nobody changes it while it is copied.
 func TestListsApart(t *testing.T) {

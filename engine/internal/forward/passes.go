@@ -2,6 +2,7 @@ package forward
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/sdr-engine/sdr/internal/roundup"
 	"github.com/sdr-engine/sdr/porep"
@@ -36,7 +37,7 @@ func (s *Store) pass(g *gathering, n int) error {
 		if from >= 0 && !s.Flow.Wait(&s.Flow.Back, func() bool { return s.Flow.Written.Load() >= s.position(from, end) }) {
 			return nil
 		}
-		labels := buffer[:(end-first)*porep.NodeSize]
+		labels, sum := buffer[:(end-first)*porep.NodeSize], uint64(0)
 		for lane := range s.Files.Lanes() {
 			if !s.Files.Read(lane, s.First+from, labels, first) {
 				continue
@@ -46,6 +47,11 @@ func (s *Store) pass(g *gathering, n int) error {
 				return err
 			}
 		}
+		for _, e := range entries {
+			sum += e
+		}
+		g.count.Add(uint64(len(entries)))
+		g.sum.Add(sum)
 		return nil
 	})
 }
@@ -57,10 +63,24 @@ func (s *Store) keep(g *gathering, entries []uint64, labels []byte, first uint64
 		label := labels[(e>>belongs-first)*porep.NodeSize:][:porep.NodeSize]
 		at := g.labels[int(uint32(e))*pitch:][:pitch]
 		if pitch == porep.NodeSize && s.Kernel.Group == 1 {
-			*(*[porep.NodeSize]byte)(at) = [porep.NodeSize]byte(label)
+			copyLabel(at, label)
 		} else if err := s.Kernel.Pack(at, label, lane); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// checkListed makes sure that what was gathered is what was listed: as many labels as the segment has parents, and
+// of each the parent that it had when the list was made.
+func (s *Store) checkListed(g *gathering, n int) error {
+	count := uint64(len(s.list.far.entries))
+	if s.First+n/s.Segments > 1 {
+		count += s.nodesOf(n) * porep.ExpDegree
+	}
+	if g.count.Load() != count || g.sum.Load() != s.list.sum {
+		return fmt.Errorf("engine: gathering parents of segment %d of layer %d: %d labels were read, of the sum %d, want %d and %d as listed",
+			n%s.Segments, s.First+n/s.Segments, g.count.Load(), g.sum.Load(), count, s.list.sum)
 	}
 	return nil
 }

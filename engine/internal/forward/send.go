@@ -83,7 +83,7 @@ func (s *Store) sendUses(index int, node uint64, labels []byte, from uint64) err
 				// Of one lane, which is where time counts, a copy of a known size.
 				at := p.buffer[p.n*pitch:]
 				if pitch == porep.NodeSize {
-					*(*[porep.NodeSize]byte)(at) = [porep.NodeSize]byte(label)
+					copyLabel(at, label)
 				} else {
 					copy(at, label)
 				}
@@ -101,6 +101,15 @@ func (s *Store) sendUses(index int, node uint64, labels []byte, from uint64) err
 		node, labels = node+uint64(n), labels[n*pitch:]
 	}
 	return nil
+}
+
+// copyLabel copies a label of one lane. Each half goes through a register: of all of it, which might overlap, the
+// compiler makes a call.
+func copyLabel(to, from []byte) {
+	const half = porep.NodeSize / 2
+	_, _ = to[porep.NodeSize-1], from[porep.NodeSize-1]
+	*(*[half]byte)(to) = [half]byte(from)
+	*(*[half]byte)(to[half:]) = [half]byte(from[half:])
 }
 
 // sendFar sends labels of the group at a node to those segments of the same layer, from a segment
@@ -123,7 +132,11 @@ func (s *Store) sendFar(index int, node, from uint64) (err error) {
 			if p.n == room {
 				s.open(p)
 			}
-			copy(p.buffer[p.n*pitch:], labels[parent*pitch:][:pitch])
+			if at, label := p.buffer[p.n*pitch:], labels[parent*pitch:][:pitch]; pitch == porep.NodeSize {
+				copyLabel(at, label)
+			} else {
+				copy(at, label)
+			}
 			binary.LittleEndian.PutUint32(p.buffer[room*pitch+p.n*number:], uint32(slots+want-segment*s.Shape.far))
 			if p.n++; p.n == room {
 				if err = s.close(p); err != nil {

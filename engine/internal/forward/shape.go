@@ -82,8 +82,12 @@ func (s *Shape) block(pitch int) int {
 	return roundup.To(s.entries(pitch)*(pitch+number), linux.DirectAlign)
 }
 
-// Fits reports whether a block has room for labels of a pitch, and blocks have numbers of 32 bits.
+// Fits reports whether a block has room for labels of a pitch, and blocks, and what a segment gathers, have
+// numbers of 32 bits.
 func (s *Shape) Fits(pitch int) bool {
+	if s.slots()+s.far > 1<<32 || s.far*uint64(s.Segments) > 1<<wantBits {
+		return false
+	}
 	return s.Passes() || s.Block >= pitch+number && s.Nodes/uint64(s.entries(pitch)) < 1<<27
 }
 

@@ -44,6 +44,16 @@ func TestFarRoom(t *testing.T) {
 	}
 }
 
+// TestFits: what a segment gathers has numbers of 32 bits.
+func TestFits(t *testing.T) {
+	for segment, want := range map[uint64]bool{1 << 28: true, 1<<29 - 128: false} {
+		s := ShapeOf(1<<31, memorymode.Cut{Ring: 1 << 30, Segment: segment}, 128, porep.ExpDegree)
+		if got := s.Fits(porep.NodeSize); got != want {
+			t.Errorf("segments of %d nodes: %v, want %v: %d labels", segment, got, want, s.slots()+s.far)
+		}
+	}
+}
+
 // TestDivider: it is division.
 func TestDivider(t *testing.T) {
 	for _, by := range []uint64{2, 3, 7, 8, 1000, 1<<20 - 8, 1 << 20, 1<<33 + 5} {
