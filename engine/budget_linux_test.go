@@ -51,16 +51,21 @@ func TestBudgetOfProcess(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		lanes, err := strconv.Atoi(names[2])
+lanes, err := strconv.Atoi(names[2])
 		if err != nil {
 			t.Fatal(err)
 		}
-		// Of a large sector an eighth of the first layer, or of two hashers' together: all memory is in use by then.
+		// Of a large sector an eighth of the first layer, or of two hashers' together, of a small one that
+		// of the second: all memory is in use by then.
+		until := uint64(1<<24) / 8
+		if nodes := proof.SectorSize().Nodes(); nodes < 1<<24 {
+			until = nodes + nodes/8
+		}
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		var spans atomic.Int64
 		hooks := engine.Hooks{Stage: func(int, uint64) {
-			if spans.Add(1) == 1<<24/128/8 {
+			if spans.Add(1) == int64(until/128) {
 				cancel()
 			}
 		}}

@@ -65,9 +65,9 @@ func TestBudgets(t *testing.T) {
 		}
 		modes := map[engine.MemoryMode]bool{}
 		const step = 1 << 20
-		tries, run := testkit.Rounds(7, 1), 0 // of so many, which one is run
+		tries, run := testkit.Rounds(100, 1), 0 // of so many, which one is run
 		if way == engine.Passes {
-			tries, run = testkit.Rounds(7, 2), testkit.Rounds(2, 0) // by then segments are not too many, each of which is a layer read
+			tries, run = testkit.Rounds(100, 2), testkit.Rounds(2, 0) // by then segments are not too many, each of which is a layer read
 		}
 		for i, budget := 0, smallest; budget < two.Requirements()[0].Total()+step; i, budget = i+1, budget+step {
 			c.Budget = budget

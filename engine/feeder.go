@@ -29,8 +29,8 @@ type feeder struct {
 
 // A fed is a batch that has a feeder.
 type fed struct {
-	p   *pipeline
-	ctx context.Context
+	p     *pipeline
+	stage func(w *workbench, span uint64, index int, node uint64) error // also called by who stages for it
 
 	mu   sync.Mutex  // of who stages for it
 	next uint64      // the span to stage
@@ -75,7 +75,9 @@ func newFeeders(c *Config) []*feeder {
 // feed stages a batch's spans, here or in the goroutine of another batch, until there are no more.
 func (f *feeder) feed(ctx context.Context, p *pipeline) {
 	defer p.job.bind(p.job.producerCPUs(p.hasher), 0, fmt.Sprintf("sdr-produce-%d", p.hasher))()
-	own := &fed{p: p, ctx: ctx}
+	own := &fed{p: p, stage: func(w *workbench, span uint64, index int, node uint64) error {
+		return p.produceSpan(ctx, w, span, index, node)
+	}}
 	f.change(func(all []*fed) []*fed { return append(slices.Clone(all), own) })
 	defer func() {
 		f.change(func(all []*fed) []*fed {
@@ -147,7 +149,7 @@ func (b *fed) stageOne(w *workbench) bool {
 		b.end()
 		return true
 	}
-	if err := b.p.produceSpan(b.ctx, w, b.next, index, node); err != nil {
+	if err := b.stage(w, b.next, index, node); err != nil {
 		b.p.fail(err)
 		b.end()
 		return true

@@ -39,7 +39,7 @@ func TestPowerCut(t *testing.T) {
 		}
 		c := oneSector(t.TempDir())
 		page := 512 // pages in a layer of 2 KiB; what is read back is written in smaller parts
-		step := 40
+		step := 80
 		c.MemoryMode, c.Budget, c.Keep, c.Kernel, c.CheckpointEvery = tt.mode, 1<<30, tt.keep, "generic/1", time.Microsecond
 		if testkit.Long() {
 			step = 5
@@ -56,6 +56,7 @@ func TestPowerCut(t *testing.T) {
 			return rec
 		}
 		first := record(c.Sectors[0].CacheDir)
+		step = min(step, first.Steps())
 		want := digestsFrom(t, c, kept, count)
 		all := c.Proof.SectorSize().Nodes() * count
 		cuts, saved := 0, 0

@@ -66,15 +66,6 @@ func ratio(a, b float64) float64 {
 	return a / b
 }
 
-// RatesBetween is how a job went from one snapshot to a later one. All is 0 if they
-// are of different jobs or of one moment. Left is of these rates alone: a Watch
-// knows more.
-func RatesBetween(a, b Snapshot) Rates {
-	w := Watch{Over: b.At.Sub(a.At)}
-	w.Add(a)
-	return w.Add(b)
-}
-
 func between(a, b *Snapshot) (r Rates) {
 	r.Hashers = make([]HasherRates, len(b.Hashers))
 	seconds := b.At.Sub(a.At).Seconds()

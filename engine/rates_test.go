@@ -30,10 +30,17 @@ func snapshot(seconds float64, layer int, nodes uint64, waited engine.Waits) eng
 
 func near(a, b float64) bool { return math.Abs(a-b) <= 1e-9*math.Max(math.Abs(a), math.Abs(b)) }
 
+// ratesBetween is how a job went from one snapshot to a later one.
+func ratesBetween(a, b engine.Snapshot) engine.Rates {
+	w := engine.Watch{Over: b.At.Sub(a.At)}
+	w.Add(a)
+	return w.Add(b)
+}
+
 func TestRatesBetween(t *testing.T) {
 	a := snapshot(10, 2, 1000, engine.Waits{})
 	b := snapshot(14, 2, 1400, engine.Waits{engine.WaitParents: time.Second, engine.WaitDisk: 2 * time.Second})
-	r := engine.RatesBetween(a, b)
+	r := ratesBetween(a, b)
 	if !near(r.Labels, 400) || r.Hashing != 2 || r.Left != 16*time.Second {
 		t.Errorf("%+v, want 400 labels a second of 2 hashers and 16 s more", r)
 	}
@@ -59,7 +66,7 @@ func TestRatesOfNothing(t *testing.T) {
 	other := snapshot(12, 1, 200, engine.Waits{})
 	other.Hashers = other.Hashers[:1]
 	for _, b := range []engine.Snapshot{a, other, {At: a.At.Add(time.Second)}, {}} {
-		r := engine.RatesBetween(a, b)
+		r := ratesBetween(a, b)
 		if r.Labels != 0 || r.Hashing != 0 || r.Left != 0 || r.Cycles(1e9) != 0 || r.Waited() != [3]float64{} || len(r.Hashers) != len(b.Hashers) {
 			t.Errorf("%+v", r)
 		}
@@ -67,7 +74,7 @@ func TestRatesOfNothing(t *testing.T) {
 	done := snapshot(20, 3, 3000, engine.Waits{})
 	after := done
 	after.At = done.At.Add(time.Second)
-	if r := engine.RatesBetween(done, after); r.Hashing != 0 || r.Left != 0 {
+	if r := ratesBetween(done, after); r.Hashing != 0 || r.Left != 0 {
 		t.Errorf("of a job that is over: %+v", r)
 	}
 }

@@ -23,7 +23,6 @@ const samplesUnproven = 4096
 // A resuming is what a lane goes on from.
 type resuming struct {
 	*lane
-	ctx     context.Context
 	c       *Config
 	sector  Sector
 	block   int
@@ -56,7 +55,7 @@ func (l *lane) resume(ctx context.Context, s Sector, r *Resolved, unit uint64, l
 		return err
 	}
 	given := s.First > 1 || c.Digests // the caller goes on by himself
-	rs := &resuming{lane: l, ctx: ctx, c: c, sector: s, block: r.shape.block(), last: r.last, unit: unit, load: load}
+	rs := &resuming{lane: l, c: c, sector: s, block: r.shape.block(), last: r.last, unit: unit, load: load}
 	switch {
 	case m != nil && given:
 		for _, known := range m.Layers {
@@ -65,9 +64,9 @@ func (l *lane) resume(ctx context.Context, s Sector, r *Resolved, unit uint64, l
 			}
 		}
 	case m != nil:
-		err = rs.prove(m)
+		err = rs.prove(ctx, m)
 	case c.Resume == ResumeSampled && !given:
-		err = rs.sample()
+		err = rs.sample(ctx)
 	}
 	if err != nil {
 		return err
@@ -83,7 +82,7 @@ func (l *lane) resume(ctx context.Context, s Sector, r *Resolved, unit uint64, l
 
 // prove finds what is as the manifest says: all layers from the first on, or, where only the last ones
 // are kept, the last that is whole. Of those that are kept at the end none may be missing.
-func (r *resuming) prove(m *manifest.Manifest) error {
+func (r *resuming) prove(ctx context.Context, m *manifest.Manifest) error {
 	size := int64(r.c.Proof.SectorSize())
 	for _, known := range m.Layers {
 		r.highest = max(r.highest, known.Number)
@@ -102,7 +101,7 @@ func (r *resuming) prove(m *manifest.Manifest) error {
 		r.highest = 0 // nothing is made of it
 	}
 	for ; start >= 1 && r.first == 1 && r.begin == 0; start-- {
-		if err := r.proveFrom(m, start); err != nil {
+		if err := r.proveFrom(ctx, m, start); err != nil {
 			return err
 		}
 	}
@@ -110,7 +109,7 @@ func (r *resuming) prove(m *manifest.Manifest) error {
 }
 
 // proveFrom goes through layers from one on as long as they are what the manifest says.
-func (r *resuming) proveFrom(m *manifest.Manifest, start int) error {
+func (r *resuming) proveFrom(ctx context.Context, m *manifest.Manifest, start int) error {
 	size := int64(r.c.Proof.SectorSize())
 	for layer := start; layer <= r.last; layer++ {
 		known, finished := m.Layer(layer)
@@ -122,7 +121,7 @@ func (r *resuming) proveFrom(m *manifest.Manifest, start int) error {
 			known = manifest.Layer{Number: layer, Hash: part.Hash, Kernel: part.Kernel, Checked: manifest.CheckedReadBack}
 		}
 		if finished || part.Bytes == size { // which may have got its name
-			there, err := r.finished(known)
+			there, err := r.finished(ctx, known)
 			if err != nil {
 				return err
 			}
@@ -133,7 +132,7 @@ func (r *resuming) proveFrom(m *manifest.Manifest, start int) error {
 		if !begun || part.Bytes < size && r.first != layer {
 			return nil
 		}
-		if there, err := r.part(part, known); err != nil || !there {
+		if there, err := r.part(ctx, part, known); err != nil || !there {
 			return err
 		}
 	}
@@ -142,7 +141,7 @@ func (r *resuming) proveFrom(m *manifest.Manifest, start int) error {
 
 // finished reports whether a layer is there, as it was when it was made. A temporary name that
 // it has, too, goes: a kill leaves both.
-func (r *resuming) finished(known manifest.Layer) (bool, error) {
+func (r *resuming) finished(ctx context.Context, known manifest.Layer) (bool, error) {
 	file, cached, err := r.files.Find(known.Number)
 	if err != nil {
 		return false, nil
@@ -151,14 +150,14 @@ func (r *resuming) finished(known manifest.Layer) (bool, error) {
 	var sums *durable.Sums
 	var mark durable.Mark
 	for try := 0; try < 2 && err == nil && hash != known.Hash; try++ { // a disk may err once
-		hash, sums, mark, err = r.read(file, known.Number)
+		hash, sums, mark, err = r.read(ctx, file, known.Number)
 	}
 	if err == nil && hash == known.Hash {
 		err = r.files.Dir().Remove(durable.TempName(layers.Name(known.Number)))
 	}
 	if err != nil || hash != known.Hash {
 		file.Close()
-		return false, r.unless(err, known.Number)
+		return false, r.unless(ctx, err, known.Number)
 	}
 	file.Trust(sums)
 	r.goOn(known, file, mark, sums, cached)
@@ -167,10 +166,10 @@ func (r *resuming) finished(known manifest.Layer) (bool, error) {
 
 // unless is nil if a layer was read, or cannot be: it is made again. A disk that does not
 // yield it, now, is an error: nothing is lost yet.
-func (r *resuming) unless(err error, layer int) error {
+func (r *resuming) unless(ctx context.Context, err error, layer int) error {
 	switch {
-	case r.ctx.Err() != nil:
-		return context.Cause(r.ctx)
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
 	case err == nil, errors.Is(err, fs.ErrInvalid), errors.Is(err, io.ErrUnexpectedEOF):
 		return nil
 	}
@@ -196,7 +195,7 @@ func (r *resuming) goOn(known manifest.Layer, before *durable.Reader, mark durab
 }
 
 // read reads a layer whole. One that can be no layer is fs.ErrInvalid.
-func (r *resuming) read(file *durable.Reader, layer int) (hash manifest.Hash, sums *durable.Sums, mark durable.Mark, err error) {
+func (r *resuming) read(ctx context.Context, file *durable.Reader, layer int) (hash manifest.Hash, sums *durable.Sums, mark durable.Mark, err error) {
 	size := r.c.Proof.SectorSize()
 	info, err := file.File().Stat()
 	if err != nil {
@@ -210,7 +209,7 @@ func (r *resuming) read(file *durable.Reader, layer int) (hash manifest.Hash, su
 	}
 	tree := manifest.NewTree(size)
 	sums = durable.NewSums(info.Size(), r.block)
-	err = tree.AddFrom(r.ctx, info.Size(), r.room(), func(b []byte, off int64) error { return file.Read(r.c.way(), b, off) }, func(b []byte, off int64) error {
+	err = tree.AddFrom(ctx, info.Size(), r.room(), func(b []byte, off int64) error { return file.Read(r.c.way(), b, off) }, func(b []byte, off int64) error {
 		sums.Add(b, off)
 		return r.loadBefore(layer, b, off)
 	})
@@ -239,7 +238,7 @@ func (r *resuming) room() [][]byte {
 
 // part goes on with a layer that is not finished, if what was noted of it is there. It reports
 // whether all of it was, and has its name now.
-func (r *resuming) part(part manifest.Part, known manifest.Layer) (whole bool, err error) {
+func (r *resuming) part(ctx context.Context, part manifest.Part, known manifest.Layer) (whole bool, err error) {
 	w, err := r.files.Adopt(part.Number, r.c.Proof.SectorSize(), r.block)
 	if err != nil {
 		return false, nil
@@ -253,7 +252,7 @@ func (r *resuming) part(part manifest.Part, known manifest.Layer) (whole bool, e
 	tree := r.record.tree(part.Number)
 	var hash manifest.Hash
 	for try := 0; try < 2 && err == nil && hash != part.Hash; try++ { // a disk may err once
-		err = tree.AddFrom(r.ctx, part.Bytes, r.room(), func(b []byte, off int64) error { return w.Raw(r.c.way(), b, off) },
+		err = tree.AddFrom(ctx, part.Bytes, r.room(), func(b []byte, off int64) error { return w.Raw(r.c.way(), b, off) },
 			func(b []byte, off int64) error {
 				if off >= trusted {
 					return nil
@@ -272,7 +271,7 @@ func (r *resuming) part(part manifest.Part, known manifest.Layer) (whole bool, e
 			hash, err = tree.Sum(part.Bytes)
 		}
 	}
-	if err := r.unless(err, part.Number); err != nil {
+	if err := r.unless(ctx, err, part.Number); err != nil {
 		return false, err
 	}
 	if hash != part.Hash || begin == 0 {
@@ -289,9 +288,9 @@ func (r *resuming) part(part manifest.Part, known manifest.Layer) (whole bool, e
 		return false, err
 	}
 	w.Resume(part.Bytes)
-	if err := w.CommitTrusted(r.ctx); err != nil {
-		if r.ctx.Err() != nil {
-			return false, context.Cause(r.ctx)
+	if err := w.CommitTrusted(ctx); err != nil {
+		if ctx.Err() != nil {
+			return false, context.Cause(ctx)
 		}
 		return false, fmt.Errorf("layer %d: %w", part.Number, err)
 	}
@@ -308,7 +307,7 @@ func (r *resuming) part(part manifest.Part, known manifest.Layer) (whole bool, e
 
 // sample goes on from layers that no manifest proves, as long as a sample of their labels is
 // right.
-func (r *resuming) sample() error {
+func (r *resuming) sample(ctx context.Context) error {
 	s := r.sector
 	for layer := 1; layer <= r.last; layer++ {
 		file, cached, err := r.files.Find(layer)
@@ -322,10 +321,10 @@ func (r *resuming) sample() error {
 		if !cached {
 			s.CacheDir = s.dir()
 		}
-		hash, sums, mark, err := r.read(file, layer)
+		hash, sums, mark, err := r.read(ctx, file, layer)
 		wrong := false
 		if err == nil {
-			err = verifySample(r.ctx, r.c.Proof, s, layer, samplesUnproven, rand.Uint64()) // #nosec G404 -- no secret: which labels are looked at
+			err = verifySample(ctx, r.c.Proof, s, layer, samplesUnproven, rand.Uint64()) // #nosec G404 -- no secret: which labels are looked at
 			wrong = errors.As(err, new(*LabelError))
 		}
 		if err != nil {
@@ -333,7 +332,7 @@ func (r *resuming) sample() error {
 			if wrong {
 				return nil
 			}
-			return r.unless(err, layer)
+			return r.unless(ctx, err, layer)
 		}
 		file.Trust(sums)
 		r.goOn(manifest.Layer{Number: layer, Hash: hash, Kernel: "unknown", Checked: manifest.CheckedSample}, file, mark, sums, cached)
@@ -355,8 +354,8 @@ func (l *lane) recheck(ctx context.Context, s Sector, r *Resolved) error {
 		if same {
 			continue
 		}
-		again := &resuming{lane: &lane{files: l.files, record: newRecord(l.files, r.c.Proof, l.id), first: p.layer, id: l.id}, ctx: ctx, c: &r.c, sector: s, block: r.shape.block(), last: r.last}
-		there, err := again.finished(manifest.Layer{Number: p.layer, Hash: p.hash})
+		again := &resuming{lane: &lane{files: l.files, record: newRecord(l.files, r.c.Proof, l.id), first: p.layer, id: l.id}, c: &r.c, sector: s, block: r.shape.block(), last: r.last}
+		there, err := again.finished(ctx, manifest.Layer{Number: p.layer, Hash: p.hash})
 		if again.before != nil {
 			again.before.Close()
 		}

@@ -68,13 +68,7 @@ func TestResumeAnyWay(t *testing.T) {
 	if len(names) == 0 {
 		t.Skip("no kernel to test")
 	}
-	small, large := 4, 0
-	switch {
-	case testkit.Long():
-		small, large = 30, 2
-	case testing.Short():
-		small = 2
-	}
+	small, large := testkit.Rounds(2, 30), testkit.Rounds(0, 2)
 	for round := range small + large {
 		c := engine.Config{Proof: porep.StackedDrg2KiBV1_1, Sectors: sectors(t, 1+r.IntN(3))}
 		hooks := engine.Hooks{Layers: 2 + r.IntN(10)}

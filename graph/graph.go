@@ -64,9 +64,6 @@ func (g *Graph) Proof() porep.SealProof { return g.proof }
 // Nodes is the number of nodes in a layer: 64 for 2 KiB, 2^31 for 64 GiB.
 func (g *Graph) Nodes() uint64 { return g.nodes }
 
-// FeistelKeys returns FeistelKeys(g.Proof()).
-func (g *Graph) FeistelKeys() [4]uint64 { return g.feistelKeys }
-
 // batch is how many consecutive nodes are computed together: enough that the
 // processor always has independent work, few enough that the scratch memory of
 // a batch stays in the first-level cache.

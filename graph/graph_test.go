@@ -91,8 +91,8 @@ func TestGolden(t *testing.T) {
 func TestAttributes(t *testing.T) {
 	for _, p := range porep.SealProofs() {
 		g := graphOf(t, p)
-		if g.Proof() != p || g.Nodes() != uint64(p.SectorSize())/32 || g.FeistelKeys() != FeistelKeys(p) {
-			t.Errorf("%v: Proof %v, Nodes %d, FeistelKeys %x", p, g.Proof(), g.Nodes(), g.FeistelKeys())
+		if g.Proof() != p || g.Nodes() != uint64(p.SectorSize())/32 || g.feistelKeys != FeistelKeys(p) {
+			t.Errorf("%v: Proof %v, Nodes %d, keys %x", p, g.Proof(), g.Nodes(), g.feistelKeys)
 		}
 	}
 }

@@ -121,8 +121,8 @@ func (r *Region) Backing() Backing {
 	return b
 }
 
-// HugeShare is the part of the region that is on huge pages, from 0 to 1.
-func (b Backing) HugeShare() float64 {
+// hugeShare is the part of the region that is on huge pages, from 0 to 1.
+func (b Backing) hugeShare() float64 {
 	if b.Bytes == 0 {
 		return 0
 	}
@@ -140,7 +140,7 @@ func (b Backing) String() string {
 }
 
 func (b Backing) pagesText() string {
-	percent := int(100 * b.HugeShare())
+	percent := int(100 * b.hugeShare())
 	switch {
 	case b.Pages == Small && b.NoHuge != nil:
 		return fmt.Sprintf("%v: no transparent huge pages: %v", Small, b.NoHuge)

@@ -104,9 +104,6 @@ func (r *Reservation) take(f *directory, root string, memory map[topology.Memory
 	return nil
 }
 
-// Cores are the numbers of the cores held, ascending.
-func (r *Reservation) Cores() []topology.CPU { return slices.Clone(r.holder.Cores) }
-
 // Touched tells the other jobs that so many bytes of what was planned for a pool
 // have been touched, in all: they show as not free, so they are promised no more.
 // Call it after memory was touched, and before memory that will be touched again is

@@ -75,14 +75,7 @@ func (d *Dir) Queue(ctx context.Context, job, id string) (*Turn, error) {
 	return t, nil
 }
 
-// Ahead are those whose turn comes before, the first one first. Their Holders have neither
-// cores nor memory.
-func (t *Turn) Ahead(ctx context.Context) ([]Holder, error) {
-	waiting, last, err := t.dir.waiting(ctx, t.number)
-	return waiting, errors.Join(err, closeIf(last))
-}
-
-// Waiting are all that wait, the first one first, as Ahead has them.
+// Waiting are all that wait, the first one first. Their Holders have neither cores nor memory.
 func (d *Dir) Waiting(ctx context.Context) ([]Holder, error) {
 	waiting, last, err := d.waiting(ctx, 1<<63)
 	return waiting, errors.Join(err, closeIf(last))

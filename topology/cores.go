@@ -40,7 +40,7 @@ func (r *reader) cores() {
 
 	coreOf := map[CPU]CPUSet{}
 	add := func(cpu CPU, set CPUSet) {
-		set = set.Union(NewCPUSet(cpu)).filter(func(c CPU) bool { _, taken := coreOf[c]; return !taken })
+		set = set.union(NewCPUSet(cpu)).filter(func(c CPU) bool { _, taken := coreOf[c]; return !taken })
 		for c := range set.All() {
 			coreOf[c] = set
 		}
@@ -127,7 +127,7 @@ func (r *reader) complexes() {
 	// gather makes a complex of core and of those others, not in one yet, that have
 	// a CPU in c.
 	gather := func(core int, c cache) CPUSet {
-		c.cpus = c.cpus.Union(NewCPUSet(m.cores[core].CPUs...))
+		c.cpus = c.cpus.union(NewCPUSet(m.cores[core].CPUs...))
 		complex := Complex{CacheLevel: c.level, CacheSize: c.size}
 		var cpus []CPU
 		for cpu := range c.cpus.All() {

@@ -11,7 +11,7 @@ import (
 // Bounds of the kernel's numbers: none is built for more.
 const (
 	MaxCPUs      = 8192
-	MaxNUMANodes = 1024
+	maxNUMANodes = 1024
 )
 
 // A CPUSet is an immutable set of CPUs. The zero value is empty.
@@ -106,8 +106,8 @@ func (s CPUSet) first() CPU {
 // Equal reports whether two sets hold the same CPUs.
 func (s CPUSet) Equal(t CPUSet) bool { return s.base == t.base && slices.Equal(s.words, t.words) }
 
-// Union is the CPUs in either.
-func (s CPUSet) Union(t CPUSet) CPUSet {
+// union is the CPUs in either.
+func (s CPUSet) union(t CPUSet) CPUSet {
 	switch {
 	case len(s.words) == 0:
 		return t

@@ -258,7 +258,7 @@ func (r *reader) gpuNodes() (ids []NUMANodeID, silent bool) {
 		silent = false
 		for field, value := range fields(text) {
 			// A GPU without a node says -1.
-			if n, ok := parseNumber(value); field == "Node" && ok && n < MaxNUMANodes {
+			if n, ok := parseNumber(value); field == "Node" && ok && n < maxNUMANodes {
 				ids = append(ids, NUMANodeID(n))
 			}
 		}

@@ -36,7 +36,7 @@ func ParseCPUList(text string) (CPUSet, error) {
 }
 
 func parseNodeList(text string) ([]NUMANodeID, error) {
-	return parseList[NUMANodeID]("NUMA node", text, MaxNUMANodes)
+	return parseList[NUMANodeID]("NUMA node", text, maxNUMANodes)
 }
 
 // parseList returns numbers below limit, ascending, each once.

@@ -138,7 +138,7 @@ func TestCPUSet(t *testing.T) {
 			want func(inA, inB bool) bool
 		}{
 			"a":         {setA, func(inA, _ bool) bool { return inA }},
-			"union":     {setA.Union(setB), func(inA, inB bool) bool { return inA || inB }},
+			"union":     {setA.union(setB), func(inA, inB bool) bool { return inA || inB }},
 			"intersect": {setA.Intersect(setB), func(inA, inB bool) bool { return inA && inB }},
 			"minus":     {setA.Minus(setB), func(inA, inB bool) bool { return inA && !inB }},
 		} {
@@ -176,7 +176,7 @@ func FuzzParseCPUList(f *testing.F) {
 			t.Errorf("%q is %s, and %s again, %v", text, set, again, err)
 		}
 		nodes, err := parseNodeList(text)
-		if err == nil && len(nodes) > MaxNUMANodes {
+		if err == nil && len(nodes) > maxNUMANodes {
 			t.Errorf("%q: %d nodes", text, len(nodes))
 		}
 		if memory, err := ParseMemoryNodes(text); err == nil {

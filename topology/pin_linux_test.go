@@ -160,7 +160,7 @@ func TestPinRefused(t *testing.T) {
 
 	// A machine as it was before it lost a CPU: the kernel's answer is explained.
 	lost := *m
-	lost.online = m.online.Union(NewCPUSet(MaxCPUs - 1))
+	lost.online = m.online.union(NewCPUSet(MaxCPUs - 1))
 	lost.cgroup, lost.affinity = lost.online, lost.online
 	_, err = Pin(&lost, MaxCPUs-1)
 	wantReason(t, err, PinOffline, "CPU 8191", "not online", "invalid argument")

@@ -408,7 +408,7 @@ func (r *reader) numaNodes() {
 	if !ok || len(ids) == 0 {
 		ids = nil
 		for _, n := range numbered(r.list(nodeDir), "node", "") {
-			if n < MaxNUMANodes {
+			if n < maxNUMANodes {
 				ids = append(ids, NUMANodeID(n))
 			}
 		}

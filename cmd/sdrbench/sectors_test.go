@@ -153,19 +153,26 @@ func TestBadSectors(t *testing.T) {
 		return strings.TrimSuffix(jsonLines(t, fields), "\n")
 	}
 	one := strings.TrimSuffix(jsonLines(t, good), "\n")
+	link := filepath.Join(t.TempDir(), "to")
+	if err := os.Symlink(filepath.Dir(good["cache-dir"].(string)), link); err != nil {
+		t.Fatal(err)
+	}
 	for name, c := range map[string]struct {
 		lines []string
 		want  []string
 	}{
-		"empty":          {nil, []string{"line 1: there is no sector"}},
-		"an empty line":  {[]string{one, "", one}, []string{"line 2: it is empty", "line 3: cache dir", "of line 1 are one file"}},
-		"a blank line":   {[]string{one, " \t"}, []string{"line 2: it is empty"}},
-		"unknown field":  {[]string{one, line(func(f map[string]any) { f["colour"] = "red" })}, []string{`line 2: unknown field "colour"`}},
-		"another case":   {[]string{strings.Replace(one, `"proof"`, `"Proof"`, 1)}, []string{`line 1: unknown field "Proof"`, "line 1: proof is missing"}},
-		"twice":          {[]string{strings.Replace(one, `{`, `{"staged":"x",`, 1)}, []string{"line 1: staged is there twice"}},
-		"both":           {[]string{line(func(f map[string]any) { f["miner"] = 1000 })}, []string{"line 1: miner and prover-id: only one"}},
-		"both pieces":    {[]string{line(func(f map[string]any) { f["pieces"] = "x" })}, []string{"line 1: piece and pieces: only one"}},
-		"one directory":  {[]string{one, line(func(f map[string]any) { f["cache-dir"] = good["cache-dir"] })}, []string{"line 2: cache dir", "of line 1 are one file"}},
+		"empty":         {nil, []string{"line 1: there is no sector"}},
+		"an empty line": {[]string{one, "", one}, []string{"line 2: it is empty", "line 3: cache dir", "of line 1 are one file"}},
+		"a blank line":  {[]string{one, " \t"}, []string{"line 2: it is empty"}},
+		"unknown field": {[]string{one, line(func(f map[string]any) { f["colour"] = "red" })}, []string{`line 2: unknown field "colour"`}},
+		"another case":  {[]string{strings.Replace(one, `"proof"`, `"Proof"`, 1)}, []string{`line 1: unknown field "Proof"`, "line 1: proof is missing"}},
+		"twice":         {[]string{strings.Replace(one, `{`, `{"staged":"x",`, 1)}, []string{"line 1: staged is there twice"}},
+		"both":          {[]string{line(func(f map[string]any) { f["miner"] = 1000 })}, []string{"line 1: miner and prover-id: only one"}},
+		"both pieces":   {[]string{line(func(f map[string]any) { f["pieces"] = "x" })}, []string{"line 1: piece and pieces: only one"}},
+		"one directory": {[]string{one, line(func(f map[string]any) { f["cache-dir"] = good["cache-dir"] })}, []string{"line 2: cache dir", "of line 1 are one file"}},
+		"one by a link": {[]string{one, line(func(f map[string]any) {
+			f["cache-dir"], f["sealed"] = link+"/cache/.", link+"/../"+filepath.Base(filepath.Dir(link))+"/to/sealed"
+		}) + "\r"}, []string{"line 2: cache dir", "line 2: sealed", "of line 1 are one file"}},
 		"one sealed":     {[]string{one, line(func(f map[string]any) { f["sealed"] = good["sealed"] })}, []string{"line 2: sealed", "of line 1 are one file"}},
 		"one output":     {[]string{line(func(f map[string]any) { f["output"] = "o" }), line(func(f map[string]any) { f["output"] = "o" })}, []string{"line 2: output", "of line 1 are one file"}},
 		"output staged":  {[]string{line(func(f map[string]any) { f["output"] = f["staged"] })}, []string{"line 1: output", "staged"}},

@@ -43,6 +43,8 @@ func TestTree(t *testing.T) {
 		{"assembly", func() []string { return checkAssembly(files) }},
 		{"system calls", func() []string { return checkSystemCalls(files) }},
 		{"resolved once", func() []string { return checkResolved(files) }},
+		{"homes", func() []string { return checkHomes(files) }},
+		{"contexts", func() []string { return checkContexts(files) }},
 		{"methods", func() []string { return checkMethods(files) }},
 		{"variables", func() []string { return checkVariables(files) }},
 		{"words", func() []string { return checkWords(files) }},

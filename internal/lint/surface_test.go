@@ -8,6 +8,7 @@ import (
 	"go/parser"
 	"go/printer"
 	"go/token"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -286,4 +287,53 @@ func receiverName(e ast.Expr) (name string, exported bool) {
 		return e.Name, e.IsExported()
 	}
 	return "", false
+}
+
+// nobodyCalls are functions that are exported though nothing here outside their packages says
+// their names, and why.
+var nobodyCalls = map[string]string{
+	"(Writer) ReadFrom": "an io.ReaderFrom",
+}
+
+// TestSurfaceIsUsed finds exported functions whose names nothing says outside their packages, tests
+// among it: what nobody calls is not exported.
+func TestSurfaceIsUsed(t *testing.T) {
+	t.Parallel()
+	files, err := readTree(os.DirFS(projectRoot(t)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	surface, err := os.ReadFile(surfaceFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := regexp.MustCompile(`\b[A-Z]\w*`)
+	in := map[string]map[string]bool{} // a name: directories
+	for _, f := range files {
+		if path.Ext(f.name) != ".go" {
+			continue
+		}
+		for _, found := range name.FindAll(f.data, -1) {
+			if in[string(found)] == nil {
+				in[string(found)] = map[string]bool{}
+			}
+			in[string(found)][path.Dir(f.name)] = true
+		}
+	}
+	function := regexp.MustCompile(`^(\S+): func (?:(\(\w+\)) )?(\w+)`)
+	left := maps.Clone(nobodyCalls)
+	for n, line := range lines(surface) {
+		m := function.FindStringSubmatch(line)
+		if m == nil || len(in[m[3]]) > 1 || !in[m[3]][m[1]] {
+			continue
+		}
+		called := strings.TrimSpace(m[2] + " " + m[3])
+		if left[called] == "" {
+			t.Errorf("%s:%d: nothing calls %s but its package %s: do not export it", surfaceFile, n, called, m[1])
+		}
+		delete(left, called)
+	}
+	for called := range left {
+		t.Errorf("something calls %s, or it is gone: take it off the list", called)
+	}
 }
