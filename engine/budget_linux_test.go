@@ -51,7 +51,7 @@ func TestBudgetOfProcess(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-lanes, err := strconv.Atoi(names[2])
+		lanes, err := strconv.Atoi(names[2])
 		if err != nil {
 			t.Fatal(err)
 		}

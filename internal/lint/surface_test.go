@@ -292,7 +292,13 @@ func receiverName(e ast.Expr) (name string, exported bool) {
 // nobodyCalls are functions that are exported though nothing here outside their packages says
 // their names, and why.
 var nobodyCalls = map[string]string{
-	"(Writer) ReadFrom": "an io.ReaderFrom",
+	"(Commitment) MarshalText": "an encoding.TextMarshaler, which encoding/json calls",
+	"(Files) Refused":          "for programs that say why a file on hugetlbfs is not memory",
+	"(PieceRecord) Aligned":    "with ParsePieceRecord, for programs that read what AppendPiece leaves",
+	"(Progress) UnmarshalJSON": "a json.Unmarshaler",
+	"(Writer) BlockSize":       "a hash.Hash has it",
+	"(Writer) Level":           "for proofs over ranges, which other programs make",
+	"ParsePieceRecord":         "with Aligned, for programs that read what AppendPiece leaves",
 }
 
 // TestSurfaceIsUsed finds exported functions whose names nothing says outside their packages, tests
@@ -310,7 +316,7 @@ func TestSurfaceIsUsed(t *testing.T) {
 	name := regexp.MustCompile(`\b[A-Z]\w*`)
 	in := map[string]map[string]bool{} // a name: directories
 	for _, f := range files {
-		if path.Ext(f.name) != ".go" {
+		if path.Ext(f.name) != ".go" || path.Dir(f.name) == "internal/lint" { // where the list is
 			continue
 		}
 		for _, found := range name.FindAll(f.data, -1) {
