@@ -10,6 +10,7 @@ import (
 
 	"github.com/sdr-engine/sdr/internal/memorymode"
 	"github.com/sdr-engine/sdr/internal/words"
+	"github.com/sdr-engine/sdr/internal/workers"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/sha256"
 	"github.com/sdr-engine/sdr/topology"
@@ -196,7 +197,7 @@ func (c *Config) settle() *Resolved {
 	}
 	if d.Hashers == 0 {
 		if d.Hashers = len(d.Places); d.Hashers == 0 {
-			d.Hashers = max(1, min(len(d.Sectors), runtime.GOMAXPROCS(0)))
+			d.Hashers = max(1, min(len(d.Sectors), workers.Most()))
 		}
 	}
 	r.split = d.split()

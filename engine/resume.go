@@ -7,12 +7,12 @@ import (
 	"io"
 	"io/fs"
 	"math/rand/v2"
-	"runtime"
 
 	"github.com/sdr-engine/sdr/internal/durable"
 	"github.com/sdr-engine/sdr/internal/layers"
 	"github.com/sdr-engine/sdr/internal/linux"
 	"github.com/sdr-engine/sdr/internal/manifest"
+	"github.com/sdr-engine/sdr/internal/workers"
 	"github.com/sdr-engine/sdr/porep"
 )
 
@@ -230,7 +230,7 @@ func (r *resuming) loadBefore(layer int, b []byte, off int64) error {
 
 // room are buffers for reading.
 func (r *resuming) room() [][]byte {
-	for len(r.buffers) < min(readers, runtime.GOMAXPROCS(0)) {
+	for len(r.buffers) < min(readers, workers.Most()) {
 		r.buffers = append(r.buffers, linux.AlignedBuffer(int(min(uint64(r.c.Proof.SectorSize()), chunkBytes))))
 	}
 	return r.buffers

@@ -14,6 +14,7 @@ import (
 
 	"github.com/sdr-engine/sdr/internal/linux"
 	"github.com/sdr-engine/sdr/internal/roundup"
+	"github.com/sdr-engine/sdr/internal/workers"
 )
 
 const (
@@ -146,7 +147,7 @@ func (r *Region) crew() (cpus []int, threads int) {
 	}
 	threads = r.o.threads
 	if threads == 0 {
-		threads = min(runtime.GOMAXPROCS(0), maxThreads)
+		threads = min(workers.Most(), maxThreads)
 		if len(cpus) > 0 {
 			threads = min(len(cpus), maxThreads)
 		}

@@ -2,9 +2,9 @@ package parentcache
 
 import (
 	"context"
-	"runtime"
 	"sync"
 
+	"github.com/sdr-engine/sdr/internal/workers"
 	"github.com/sdr-engine/sdr/porep"
 )
 
@@ -28,11 +28,11 @@ func (b *block) offset() int64 { return int64(b.first) * rowSize }
 // the blocks in order, one at a time. The memory it uses is two blocks for each
 // core. It returns the first error: in order of nodes, not of time.
 func run(ctx context.Context, nodes uint64, work, take func(*block) error) error {
-	workers := runtime.GOMAXPROCS(0)
-	blocks := make([]*block, min(2*uint64(workers), (nodes+blockNodes-1)/blockNodes))
+	most := workers.Most()
+	blocks := make([]*block, min(2*uint64(most), (nodes+blockNodes-1)/blockNodes))
 	jobs := make(chan *block, len(blocks))
 	var wg sync.WaitGroup
-	for range min(workers, len(blocks)) {
+	for range min(most, len(blocks)) {
 		wg.Go(func() {
 			for b := range jobs {
 				b.err = work(b)

@@ -5,12 +5,12 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"runtime"
 	"sync"
 	"sync/atomic"
 
 	"github.com/sdr-engine/sdr/fr32"
 	"github.com/sdr-engine/sdr/internal/failure"
+	"github.com/sdr-engine/sdr/internal/workers"
 	"github.com/sdr-engine/sdr/merkle"
 	"github.com/sdr-engine/sdr/porep"
 )
@@ -125,7 +125,7 @@ func (p *pass) memory() int {
 // out of the caches.
 func (p *pass) workers() int {
 	// Of the file there may be twice as much as is being used: parts are unmapped as a whole.
-	n := min(runtime.GOMAXPROCS(0), max(1, passMemory/(p.memory()+2*int(p.block))))
+	n := min(workers.Most(), max(1, passMemory/(p.memory()+2*int(p.block))))
 	if p.size != 0 {
 		n = min(n, int((p.size.Padded()+p.block-1)/p.block))
 	}

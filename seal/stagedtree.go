@@ -8,11 +8,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"sync/atomic"
 
 	"github.com/sdr-engine/sdr/internal/durable"
 	"github.com/sdr-engine/sdr/internal/failure"
+	"github.com/sdr-engine/sdr/internal/workers"
 	"github.com/sdr-engine/sdr/merkle"
 	"github.com/sdr-engine/sdr/porep"
 )
@@ -111,7 +111,7 @@ func (t *StagedTree) Commit(ctx context.Context, progress *PieceProgress) (root 
 	}
 	defer data.Close()
 	progress.enter(StageTree, uint64(size))
-	if root, err = t.tree.Finish(ctx, data, runtime.GOMAXPROCS(0), progress.set); err != nil {
+	if root, err = t.tree.Finish(ctx, data, workers.Most(), progress.set); err != nil {
 		return root, false, err
 	}
 	if err := t.check(root); err != nil {

@@ -8,11 +8,11 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"runtime"
 	"sync"
 
 	"github.com/sdr-engine/sdr/internal/durable"
 	"github.com/sdr-engine/sdr/internal/linux"
+	"github.com/sdr-engine/sdr/internal/workers"
 	"github.com/sdr-engine/sdr/merkle"
 	"github.com/sdr-engine/sdr/porep"
 )
@@ -72,7 +72,7 @@ func (s *Sector) buildTreeD(ctx context.Context, f *durable.File, data io.Reader
 	if err := f.Reserve(merkle.TreeSize(size)); err != nil {
 		return fmt.Errorf("seal: building tree-d: %w", err)
 	}
-	root, err := merkle.BuildTree(ctx, &treeDFile{File: f}, data, size, runtime.GOMAXPROCS(0), progress)
+	root, err := merkle.BuildTree(ctx, &treeDFile{File: f}, data, size, workers.Most(), progress)
 	if err != nil {
 		return err
 	}
@@ -105,7 +105,7 @@ func (s *Sector) existingTree(ctx context.Context, path string, r *durable.Reade
 	if err != nil {
 		return nil, err
 	}
-	root, err := merkle.CheckTree(ctx, r, data, s.Proof.SectorSize(), runtime.GOMAXPROCS(0), progress)
+	root, err := merkle.CheckTree(ctx, r, data, s.Proof.SectorSize(), workers.Most(), progress)
 	if err != nil {
 		return nil, fmt.Errorf("seal: checking existing tree-d %s: %w", path, err)
 	}
@@ -122,7 +122,7 @@ func (t *existingTree) Commit(ctx context.Context) error {
 func (t *existingTree) Recheck(ctx context.Context, data io.ReaderAt) error {
 	same, err := t.mark.Same()
 	if err == nil && !same {
-		_, err = merkle.CheckTree(ctx, t, data, t.size, runtime.GOMAXPROCS(0), nil)
+		_, err = merkle.CheckTree(ctx, t, data, t.size, workers.Most(), nil)
 		if errors.As(err, new(*merkle.TreeError)) { // it was right when the job began
 			err = fmt.Errorf("%s: %w: %w", t.path, ErrChanged, err)
 		}

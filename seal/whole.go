@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime"
 
 	"github.com/sdr-engine/sdr/internal/durable"
 	"github.com/sdr-engine/sdr/internal/failure"
+	"github.com/sdr-engine/sdr/internal/workers"
 	"github.com/sdr-engine/sdr/merkle"
 	"github.com/sdr-engine/sdr/porep"
 )
@@ -143,7 +143,7 @@ func BuildTreeD(ctx context.Context, p porep.SealProof, staged, cacheDir string)
 	if err := f.Reserve(merkle.TreeSize(p.SectorSize())); err != nil {
 		return root, fmt.Errorf("seal: building tree-d: %w", err)
 	}
-	root, err = merkle.BuildTree(ctx, &treeDFile{File: f}, data, p.SectorSize(), runtime.GOMAXPROCS(0), nil)
+	root, err = merkle.BuildTree(ctx, &treeDFile{File: f}, data, p.SectorSize(), workers.Most(), nil)
 	if err != nil {
 		return root, err
 	}

@@ -6,13 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/sdr-engine/sdr/engine"
 	"github.com/sdr-engine/sdr/hugepages"
+	"github.com/sdr-engine/sdr/internal/workers"
 	"github.com/sdr-engine/sdr/placement"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/reserve"
@@ -245,7 +245,7 @@ func (t *take) sectors(ctx context.Context, p porep.SealProof, sectors int) (*Ho
 			c.MemoryNodes = machine.KeepTo(s.memory)
 		}
 		if c.Hashers == 0 {
-			c.Hashers = min(sectors, runtime.GOMAXPROCS(0), runtime.NumCPU()) // GOMAXPROCS may be raised by other calls
+			c.Hashers = min(sectors, workers.Most())
 		}
 		h := &Hold{config: *c}
 		for _, need := range c.Requirements() {

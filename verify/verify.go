@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -18,6 +17,7 @@ import (
 	"github.com/sdr-engine/sdr/internal/layers"
 	"github.com/sdr-engine/sdr/internal/manifest"
 	"github.com/sdr-engine/sdr/internal/plain"
+	"github.com/sdr-engine/sdr/internal/workers"
 	"github.com/sdr-engine/sdr/porep"
 )
 
@@ -39,7 +39,7 @@ type Options struct {
 	Memory uint64
 	// Kernel is the name of the kernel that Full uses, one that spreads. Default: the fastest.
 	Kernel string
-	// Workers is how many threads check. Default: GOMAXPROCS.
+	// Workers is how many threads check. Default: one for each CPU, GOMAXPROCS at most.
 	Workers int
 	// Progress, if not nil, is kept up to date.
 	Progress *Progress
@@ -49,7 +49,7 @@ func (o *Options) workers() int {
 	if o.Workers > 0 {
 		return o.Workers
 	}
-	return runtime.GOMAXPROCS(0)
+	return workers.Most()
 }
 
 // maxWorkers is more than there are CPUs; a process has no room for very many threads.
