@@ -20,10 +20,7 @@ func (m *Machine) Most(ctx context.Context, p porep.SealProof, limit int) int {
 		return 0
 	}
 	fits := func(sectors int) bool {
-		s := m.options.setup(p, sectors)
-		if m.options.Profile == nil && s.config.Kernel == "" {
-			s.config.Cycles = m.cycles()
-		}
+		s := m.setup(p, sectors)
 		if _, err := m.budget(s, sectors); err != nil {
 			return false
 		}

@@ -19,14 +19,7 @@ func TestMost(t *testing.T) {
 	}
 	most(one, proof, 0, 1) // it has one lane
 	most(one, proof, 7, 7) // one after another
-	h, err := one.Hold(t.Context(), porep.StackedDrg8MiBV1_1, 1, Job{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	o.Budget = h.bytes * 3 / 2
-	if err := h.Release(); err != nil {
-		t.Fatal(err)
-	}
+	o.Budget = one.forOneAndAHalf(t)
 	o.Hashers = 0
 	m := openNoted(t, o)
 	most(m, porep.StackedDrg8MiBV1_1, 0, 1) // memory for one and a half

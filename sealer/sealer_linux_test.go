@@ -211,19 +211,25 @@ func TestNoRoom(t *testing.T) {
 	}
 }
 
+// forOneAndAHalf is the memory that a sector of 8 MiB takes, and half as much again.
+func (n noted) forOneAndAHalf(t *testing.T) uint64 {
+	t.Helper()
+	h, err := n.Hold(t.Context(), porep.StackedDrg8MiBV1_1, 1, Job{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	budget := h.bytes * 3 / 2
+	if err := h.Release(); err != nil {
+		t.Fatal(err)
+	}
+	return budget
+}
+
 // All calls of a machine share its budget.
 func TestMemoryShort(t *testing.T) {
 	for _, policy := range []Policy{PolicyAuto, PolicyNone} {
 		o := Options{LockDir: filepath.Join(t.TempDir(), "locks"), Settings: Settings{Policy: policy, Kernel: "generic/1", Hashers: 1}}
-		free := openNoted(t, o)
-		h, err := free.Hold(t.Context(), porep.StackedDrg8MiBV1_1, 1, Job{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		o.Budget = h.bytes * 3 / 2
-		if err := h.Release(); err != nil {
-			t.Fatal(err)
-		}
+		o.Budget = openNoted(t, o).forOneAndAHalf(t)
 		m := openNoted(t, o)
 		first, err := m.Hold(t.Context(), porep.StackedDrg8MiBV1_1, 1, Job{Name: "first"})
 		if err != nil {

@@ -221,12 +221,18 @@ func (t *take) leaveTurn(turn *reserve.Turn) {
 	delete(t.m.turns, t.id)
 }
 
+// setup is that of the options, with what kernels take here if nothing else chooses one.
+func (m *Machine) setup(p porep.SealProof, sectors int) *setup {
+	s := m.options.setup(p, sectors)
+	if m.options.Profile == nil && s.config.Kernel == "" {
+		s.config.Cycles = m.cycles()
+	}
+	return s
+}
+
 // sectors takes cores and memory for sectors.
 func (t *take) sectors(ctx context.Context, p porep.SealProof, sectors int) (*Hold, error) {
-	s := t.m.options.setup(p, sectors)
-	if t.m.options.Profile == nil && s.config.Kernel == "" {
-		s.config.Cycles = t.m.cycles()
-	}
+	s := t.m.setup(p, sectors)
 	spent, budgetErr := t.m.budget(s, sectors)
 	if budgetErr != nil {
 		return nil, budgetErr
