@@ -26,9 +26,10 @@ type Options struct {
 	// Wait is how long a job's first sector waits for others of its seal proof. Sectors that
 	// come later go into the next job, which has cores of its own, or waits for some.
 	Wait time.Duration
-	// Sectors is the most that a job has. With that many, or with as many as there is room for when
-	// the first one comes, or later if there is none, it begins at once. Default: engine.MaxSectors, that is, as many as can be
-	// labelled at the same time. What the machine has no room for together goes apart, always.
+	// Sectors is the most that a job has. It begins at once when it has that many, or as many as
+	// there is room for when its first one comes or, if there is none then, as soon as there is.
+	// Default: engine.MaxSectors, that is, as many as can be labelled at the same time. What the
+	// machine has no room for together goes apart, always.
 	Sectors int
 }
 
@@ -192,25 +193,28 @@ func (j *Joiner) limit(b *job) {
 	if limit == engine.MaxSectors {
 		limit = 0
 	}
-	for waits := true; waits; {
-		most := j.machine.Most(b.ctx, b.kind.proof, limit)
-		j.mu.Lock()
-		if most > 0 {
-			b.most = most
-		}
-		if len(b.calls) >= b.most {
-			j.start(b)
-		}
-		waits = most == 0 && j.next[b.kind] == b
-		j.mu.Unlock()
-		if waits {
-			select {
-			case <-time.After(lookEvery):
-			case <-b.ctx.Done():
-				return
+	for j.waits(b) {
+		if most := j.machine.Most(b.ctx, b.kind.proof, limit); most > 0 {
+			j.mu.Lock()
+			defer j.mu.Unlock()
+			if b.most = most; len(b.calls) >= most {
+				j.start(b)
 			}
+			return
+		}
+		select {
+		case <-time.After(lookEvery):
+		case <-b.ctx.Done():
+			return
 		}
 	}
+}
+
+// waits reports whether a job has not begun.
+func (j *Joiner) waits(b *job) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.next[b.kind] == b
 }
 
 // newJob is a job with the values of a context, but without its end, which is one call's own.
