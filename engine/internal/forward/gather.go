@@ -132,12 +132,7 @@ func (s *Store) unpack(g *gathering, block []byte, n int) error {
 			return fmt.Errorf("engine: gathering parents: label %d of %d", to, most)
 		}
 		sum += uint64(to)
-		at := g.labels[int(to)*pitch:]
-		if pitch == porep.NodeSize {
-			copyLabel(at, block[i*porep.NodeSize:])
-		} else {
-			copy(at[:pitch], block[i*pitch:])
-		}
+		copyLabels(g.labels[int(to)*pitch:], block[i*pitch:][:pitch])
 	}
 	g.count.Add(uint64(n))
 	g.sum.Add(sum)

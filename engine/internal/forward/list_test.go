@@ -81,15 +81,21 @@ func TestLists(t *testing.T) {
 	}
 }
 
-// TestListsStopped: a list that is stopped at any look is not had by anybody, and the next one is whole.
-func TestListsStopped(t *testing.T) {
-	const proof = porep.StackedDrg2KiBV1_1
-	g, err := graph.New(proof)
+// smallIndex is that of a sector of 2 KiB whose segments do not divide.
+func smallIndex(t *testing.T) *Index {
+	t.Helper()
+	g, err := graph.New(porep.StackedDrg2KiBV1_1)
 	if err != nil {
 		t.Fatal(err)
 	}
 	shape := ShapeOf(g.Nodes(), memorymode.Cut{Ring: 16, Segment: 5}, 1, g.UsesOfLabel())
-	x := &Index{lists: lists{all: map[*list]bool{}}, Surroundings: Surroundings{Shape: shape, BaseParents: g.BaseParents, Parents: g.Parents}}
+	return &Index{lists: lists{all: map[*list]bool{}}, Surroundings: Surroundings{Shape: shape, BaseParents: g.BaseParents, Parents: g.Parents}}
+}
+
+// TestListsStopped: a list that is stopped at any look is not had by anybody, and the next one is whole.
+func TestListsStopped(t *testing.T) {
+	x := smallIndex(t)
+	shape := x.Shape
 	l, other := x.newList(make([]byte, shape.listBytes())), x.newList(make([]byte, shape.listBytes()))
 	room, of := make([]uint64, shape.slots()+shape.far), listed{shape.Segments, true}
 	whole := false
@@ -112,12 +118,8 @@ func TestListsStopped(t *testing.T) {
 
 // TestCheckListed: labels that are not those of the list are found.
 func TestCheckListed(t *testing.T) {
-	g, err := graph.New(porep.StackedDrg2KiBV1_1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	shape := ShapeOf(g.Nodes(), memorymode.Cut{Ring: 16, Segment: 5}, 1, g.UsesOfLabel())
-	x := &Index{lists: lists{all: map[*list]bool{}}, Surroundings: Surroundings{Shape: shape, BaseParents: g.BaseParents, Parents: g.Parents}}
+	x := smallIndex(t)
+	shape := x.Shape
 	s := &Store{Surroundings: x.Surroundings, Batch: Batch{First: 2}, list: x.newList(make([]byte, shape.listBytes()))}
 	n := shape.Segments - 1
 	if err := x.list(s.list, listed{n + 1, true}, make([]uint64, shape.slots()+shape.far), func() bool { return false }); err != nil {

@@ -80,13 +80,7 @@ func (s *Store) sendUses(index int, node uint64, labels []byte, from uint64) err
 				if p.n == room {
 					s.open(p)
 				}
-				// Of one lane, which is where time counts, a copy of a known size.
-				at := p.buffer[p.n*pitch:]
-				if pitch == porep.NodeSize {
-					copyLabel(at, label)
-				} else {
-					copy(at, label)
-				}
+				copyLabels(p.buffer[p.n*pitch:], label)
 				binary.LittleEndian.PutUint32(p.buffer[room*pitch+p.n*number:], uint32(use-segment*slots))
 				if p.n++; p.n == room {
 					if err := s.close(p); err != nil {
@@ -101,6 +95,15 @@ func (s *Store) sendUses(index int, node uint64, labels []byte, from uint64) err
 		node, labels = node+uint64(n), labels[n*pitch:]
 	}
 	return nil
+}
+
+// copyLabels copies a node's labels. Of one lane, which is where time counts, that is a copy of a known size.
+func copyLabels(to, from []byte) {
+	if len(from) == porep.NodeSize {
+		copyLabel(to, from)
+	} else {
+		copy(to, from)
+	}
 }
 
 // copyLabel copies a label of one lane. Each half goes through a register: of all of it, which might overlap, the
@@ -132,11 +135,7 @@ func (s *Store) sendFar(index int, node, from uint64) (err error) {
 			if p.n == room {
 				s.open(p)
 			}
-			if at, label := p.buffer[p.n*pitch:], labels[parent*pitch:][:pitch]; pitch == porep.NodeSize {
-				copyLabel(at, label)
-			} else {
-				copy(at, label)
-			}
+			copyLabels(p.buffer[p.n*pitch:], labels[parent*pitch:][:pitch])
 			binary.LittleEndian.PutUint32(p.buffer[room*pitch+p.n*number:], uint32(slots+want-segment*s.Shape.far))
 			if p.n++; p.n == room {
 				if err = s.close(p); err != nil {
