@@ -24,11 +24,10 @@ func TestHolesAreNotReadAhead(t *testing.T) {
 	if err := f.Truncate(large); err != nil {
 		t.Fatal(err)
 	}
-	var data [1 << 20]byte
-	data[0] = 1
+	data := bytes.Repeat([]byte("data"), 1<<18)                        // some file systems make holes of zeros
 	offsets := []int64{0, 3 << 20, 41 << 20, large - int64(len(data))} // of the data
 	for _, off := range offsets {
-		if _, err := f.WriteAt(data[:], off); err != nil {
+		if _, err := f.WriteAt(data, off); err != nil {
 			t.Fatal(err)
 		}
 	}
