@@ -10,6 +10,7 @@ import (
 	"github.com/sdr-engine/sdr/engine"
 	"github.com/sdr-engine/sdr/internal/layers"
 	"github.com/sdr-engine/sdr/internal/linux"
+	"github.com/sdr-engine/sdr/internal/testkit"
 	"github.com/sdr-engine/sdr/porep"
 )
 
@@ -44,6 +45,7 @@ func cached(t *testing.T, path string) (n int) {
 // whichever way it was written, and though it is on the disk at any time before or
 // after it was read last.
 func TestForget(t *testing.T) {
+	testkit.OnDisk(t)
 	path := filepath.Join(t.TempDir(), "control")
 	f, err := os.Create(path)
 	if err != nil {

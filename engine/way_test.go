@@ -7,6 +7,7 @@ import (
 	"github.com/sdr-engine/sdr/engine"
 	"github.com/sdr-engine/sdr/graph"
 	"github.com/sdr-engine/sdr/internal/linux"
+	"github.com/sdr-engine/sdr/internal/testkit"
 	"github.com/sdr-engine/sdr/porep"
 )
 
@@ -60,6 +61,7 @@ func TestMemoryWay(t *testing.T) {
 
 // TestMemoryWayRoom: where layers have room, and a scratch file as well has not, none is made.
 func TestMemoryWayRoom(t *testing.T) {
+	testkit.OnDisk(t)
 	c := engine.Config{Proof: porep.StackedDrg32GiBV1_1, MemoryMode: engine.Budget, Budget: 8 << 30, Sectors: sectors(t, 1)}
 	free, _, ok := linux.FreeSpace(c.Sectors[0].CacheDir)
 	size := uint64(c.Proof.SectorSize())

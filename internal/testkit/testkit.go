@@ -34,6 +34,46 @@ func Rounds(few, many int) int {
 	return few
 }
 
+// memory is a file system in memory, where Linux has one.
+const memory = "/dev/shm"
+
+// tempDir is what TMPDIR was before InMemory changed it.
+const tempDir = "SDR_TEST_TMPDIR"
+
+// InMemory runs a package's tests with their files on a file system in memory, if that has room,
+// and returns the exit code: most of those tests' time is otherwise a disk's, which syncs each
+// layer and checkpoint of thousands of small sectors. With SDR_LONG_TESTS=1 they stay on the disk.
+// free is linux.FreeSpace.
+func InMemory(m *testing.M, free func(dir string) (free, device uint64, ok bool)) int {
+	const room = 2 << 30
+	if _, child := os.LookupEnv(tempDir); child || Long() {
+		return m.Run()
+	}
+	if n, _, ok := free(memory); !ok || n < room {
+		return m.Run()
+	}
+	dir, err := os.MkdirTemp(memory, "sdr-test-")
+	if err != nil {
+		return m.Run()
+	}
+	defer os.RemoveAll(dir)
+	for name, value := range map[string]string{tempDir: os.TempDir(), "TMPDIR": dir} {
+		if err := os.Setenv(name, value); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+	}
+	return m.Run()
+}
+
+// OnDisk keeps the files that a test makes from here on on the disk: its matter is what a disk does.
+func OnDisk(t *testing.T) {
+	t.Helper()
+	if dir, ok := os.LookupEnv(tempDir); ok {
+		t.Setenv("TMPDIR", dir)
+	}
+}
+
 var update = flag.Bool("update", false, "write the expected files anew instead of checking them")
 
 // Update reports whether expected files are to be written anew: -update.
