@@ -37,21 +37,28 @@ func TestTimeKernelsWhileCollecting(t *testing.T) {
 		}
 	}()
 	for range testkit.Rounds(1, 3) {
-		engine.TimeKernels()
+		engine.TimeKernels(16)
 	}
 	done.Store(true)
 	<-collecting
 }
 
-// TestTimeKernels: every kernel that runs here has a time, unless the core is too busy.
+// TestTimeKernels: every kernel that runs here and may label so many sectors has a time, unless
+// the core is too busy, and no other: one sector does not wait for kernels of many lanes.
 func TestTimeKernels(t *testing.T) {
-	times := engine.TimeKernels()
-	if times == nil {
-		t.Skip("this core has too much else to do")
+	lanes := map[string]int{}
+	for _, k := range kernels.Kernels() {
+		lanes[k.Name] = k.Lanes
 	}
-	for _, name := range usableKernels() {
-		if times[name] <= 0 {
-			t.Errorf("%s: %v", name, times[name])
+	for sectors, most := range map[int]int{0: 1, 1: 1, 2: 3, 4: 7, 100: 199} {
+		times := engine.TimeKernels(sectors)
+		if times == nil {
+			t.Skip("this core has too much else to do")
+		}
+		for _, name := range usableKernels() {
+			if got := times[name]; got > 0 != (lanes[name] <= most) {
+				t.Errorf("%d sectors, %s: %v", sectors, name, got)
+			}
 		}
 	}
 }

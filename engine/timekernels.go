@@ -11,13 +11,13 @@ import (
 	"github.com/sdr-engine/sdr/sha256"
 )
 
-// TimeKernels is, for each kernel that runs here, the time in nanoseconds that it
-// takes for a node with all its lanes, on this core: what it takes with all parents in
-// the cache, and a share for memory. It is for Config.Cycles, where no profile has better.
+// TimeKernels is, for each kernel that runs here and may label so many sectors, the time in
+// nanoseconds that it takes for a node with all its lanes, on this core: what it takes with all
+// parents in the cache, and a share for memory. It is for Config.Cycles, where no profile has better.
 // Which kernel is the best depends on how often a processor can start its SHA instructions,
-// which no list of its features tells. It takes some tens of milliseconds of the CPU, whatever
-// else the core does meanwhile, and is nil if no measurements agree: then the typical order counts.
-func TimeKernels() map[string]float64 {
+// which no list of its features tells. It takes some milliseconds of the CPU for one sector
+// and some tenths of a second for many, whatever else the core does meanwhile, and is nil if no measurements agree: then the typical order counts.
+func TimeKernels(sectors int) map[string]float64 {
 	runtime.LockOSThread() // whose time counts
 	defer runtime.UnlockOSThread()
 	clock := threadClock()
@@ -32,7 +32,7 @@ func TimeKernels() map[string]float64 {
 	}
 	passes := map[string]func() time.Duration{}
 	for _, k := range sha256.Kernels() {
-		if !k.Usable() {
+		if !k.Usable() || !fitsLanes(k, max(1, sectors)) {
 			continue
 		}
 		l := sha256.Layer{

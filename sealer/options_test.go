@@ -173,18 +173,22 @@ func TestParseProfile(t *testing.T) {
 	}
 }
 
-// Kernels that could not be timed the first time are timed again, and then no more.
+// Kernels that could not be timed the first time are timed again, and then no more, until there
+// are more sectors.
 func TestKeptOnce(t *testing.T) {
 	calls := 0
-	cycles := keptOnce(func() map[string]float64 {
-		if calls++; calls < 3 {
+	cycles := keptOnce(func(sectors int) map[string]float64 {
+		if calls++; calls < 3 || calls == 4 {
 			return nil
 		}
-		return map[string]float64{"generic/1": float64(calls)}
+		return map[string]float64{"generic/1": float64(100*sectors + calls)}
 	})
-	for i, want := range []float64{0, 0, 3, 3} {
-		if got := cycles()["generic/1"]; got != want {
-			t.Errorf("call %d: %v, want %v", i, got, want)
+	for i, tt := range []struct {
+		sectors int
+		want    float64
+	}{{2, 0}, {2, 0}, {2, 203}, {2, 203}, {1, 203}, {3, 0}, {2, 203}, {3, 305}, {1, 305}, {2, 305}} {
+		if got := cycles(tt.sectors)["generic/1"]; got != tt.want {
+			t.Errorf("call %d, %d sectors: %v, want %v", i, tt.sectors, got, tt.want)
 		}
 	}
 }

@@ -40,8 +40,8 @@ import (
 // A Machine seals. Its methods may be called from many goroutines.
 type Machine struct {
 	options Options
-	dir     string                    // of locks
-	cycles  func() map[string]float64 // of kernels, where no profile has them; nil: not known yet
+	dir     string                               // of locks
+	cycles  func(sectors int) map[string]float64 // of kernels, where no profile has them; nil: not known yet
 	line    line
 	close   func()
 	parents parentStore
@@ -127,17 +127,24 @@ func Open(ctx context.Context, o Options) (*Machine, error) {
 }
 
 // keptOnce is measure's first result that is not nil, kept from then on: a core that has too much
-// else to do when the first call comes need not have when the next one does.
-func keptOnce(measure func() map[string]float64) func() map[string]float64 {
+// else to do when the first call comes need not have when the next one does. What is known for many
+// sectors serves fewer; more are measured anew, and have nothing of the few's if that fails: a kernel
+// that was not timed would be compared in another unit.
+func keptOnce(measure func(sectors int) map[string]float64) func(sectors int) map[string]float64 {
 	var mu sync.Mutex
 	var known map[string]float64
-	return func() map[string]float64 {
+	var most int // sectors that known is for
+	return func(sectors int) map[string]float64 {
 		mu.Lock()
 		defer mu.Unlock()
-		if known == nil {
-			known = measure()
+		if known != nil && sectors <= most {
+			return known
 		}
-		return known
+		times := measure(sectors)
+		if times != nil {
+			known, most = times, sectors
+		}
+		return times
 	}
 }
 

@@ -225,7 +225,7 @@ func (t *take) leaveTurn(turn *reserve.Turn) {
 func (m *Machine) setup(p porep.SealProof, sectors int) *setup {
 	s := m.options.setup(p, sectors)
 	if m.options.Profile == nil && s.config.Kernel == "" {
-		s.config.Cycles = m.cycles()
+		s.config.Cycles = m.cycles(sectors)
 	}
 	return s
 }
