@@ -81,7 +81,7 @@ func (a *app) showProgress(read func() view.Sample) (stop func()) {
 // showLabels is showProgress for a job that labels, never on a core that hashes.
 func (a *app) showLabels(c *engine.Config, read func() view.Sample) (stop func()) {
 	p := a.progress(read)
-	p.Hz, p.Machine = coreclock.Measure(), c.Machine
+	p.Clock, p.Machine = coreclock.Measure, c.Machine
 	for _, place := range c.Places {
 		p.Hashing = append(p.Hashing, place.Hasher)
 	}

@@ -68,7 +68,7 @@ func jobOf(hashers, seconds int) Sample {
 // viewOf is what the view shows of a job's samples, one a second.
 func viewOf(noColor bool, columns, rows int, samples ...Sample) string {
 	at := 0
-	l := newLive(&gauge{hz: 3e9, watch: engine.Watch{Over: rateOver}}, func() Sample { return samples[at] }, noColor)
+	l := newLive(&gauge{clock: func() float64 { return 3e9 }, watch: engine.Watch{Over: rateOver}}, func() Sample { return samples[at] }, noColor)
 	var m tea.Model = l
 	m, _ = m.Update(tea.WindowSizeMsg{Width: columns, Height: rows})
 	for at = range samples {
@@ -163,7 +163,7 @@ func TestLiveEnd(t *testing.T) {
 
 // Plain lines tell cycles and waits, too.
 func TestLabelLines(t *testing.T) {
-	g := &gauge{hz: 3e9, watch: engine.Watch{Over: rateOver}}
+	g := &gauge{clock: func() float64 { return 3e9 }, watch: engine.Watch{Over: rateOver}}
 	g.add(0, jobOf(2, 10))
 	r := g.add(time.Second, jobOf(2, 11))
 	if got, want := r.text(), "labels: layer 2/11    1.8 %  9.60 M labels/s  625 cycles a label  waits for disk 6.2 %, parents 1.0 %  eta 9m8s"; got != want {

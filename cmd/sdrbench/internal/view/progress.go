@@ -38,7 +38,7 @@ type Progress struct {
 	Lines    io.Writer     // gets a line now and then, unless there is a terminal
 	Terminal *os.File      // has a view drawn on it, if not nil
 	NoColor  bool
-	Hz       float64 // a core's clock; 0 if cycles are not told
+	Clock    func() float64 // a core's, in Hz, asked for when a rate is shown first; nil if cycles are not told
 
 	// Hashing are CPUs on whose cores, and on their siblings, nothing of this is to run;
 	// Machine is theirs, nil if there are none.
@@ -48,7 +48,10 @@ type Progress struct {
 
 // Show shows it until stop is called. What is over before the first tick shows nothing.
 func (p Progress) Show() (stop func()) {
-	g := &gauge{hz: p.Hz, watch: engine.Watch{Over: rateOver}}
+	g := &gauge{watch: engine.Watch{Over: rateOver}}
+	if p.Clock != nil {
+		g.clock = sync.OnceValue(p.Clock)
+	}
 	// A thread that is bound ends with its goroutine, if nobody sets it free before.
 	keepOff := func() {
 		if len(p.Hashing) > 0 {
@@ -106,7 +109,7 @@ func (l *liner) tick(at time.Duration, s Sample) string {
 
 // A gauge turns samples into readings.
 type gauge struct {
-	hz     float64 // a core's clock; 0 if cycles are not told
+	clock  func() float64 // of a core, in Hz; nil if cycles are not told
 	stage  string
 	recent []moment // of the stage, for the rate
 	watch  engine.Watch
@@ -135,7 +138,7 @@ func (g *gauge) add(at time.Duration, s Sample) reading {
 	for len(g.recent) > 2 && at-g.recent[1].at >= rateOver {
 		g.recent = g.recent[1:]
 	}
-	r := reading{Sample: s, hz: g.hz}
+	r := reading{Sample: s}
 	if first := g.recent[0]; at > first.at {
 		r.rate = float64(s.Done-first.done) / (at - first.at).Seconds()
 	}
@@ -145,6 +148,9 @@ func (g *gauge) add(at time.Duration, s Sample) reading {
 	if s.Labels != nil {
 		r.labels = g.watch.Add(*s.Labels)
 		r.rate = r.labels.Labels
+		if g.clock != nil && r.rate > 0 {
+			r.hz = g.clock()
+		}
 		if s.Unit == "labels" {
 			r.left = r.labels.Left
 		}
