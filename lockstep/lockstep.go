@@ -129,6 +129,14 @@ func WithProgress(ctx context.Context, watch func(p *seal.Progress, sectors int)
 	return context.WithValue(ctx, watchKey{}, watch)
 }
 
+type joinedKey struct{}
+
+// WithJoined is a context for calls whose order counts. Joined is called when a call has joined, and
+// has its files: another one that names them from then on is refused.
+func WithJoined(ctx context.Context, joined func()) context.Context {
+	return context.WithValue(ctx, joinedKey{}, joined)
+}
+
 func (j *Joiner) do(ctx context.Context, c *call) (*seal.Output, error) {
 	c.watch, _ = ctx.Value(watchKey{}).(func(*seal.Progress, int))
 	if ctx.Err() != nil {
@@ -140,6 +148,9 @@ func (j *Joiner) do(ctx context.Context, c *call) (*seal.Output, error) {
 	c.done = make(chan struct{})
 	if err := j.join(ctx, c); err != nil {
 		return nil, err
+	}
+	if joined, _ := ctx.Value(joinedKey{}).(func()); joined != nil {
+		joined()
 	}
 	select {
 	case <-c.done:
