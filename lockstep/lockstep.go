@@ -83,7 +83,10 @@ type job struct {
 	end   context.CancelCauseFunc
 	timer *time.Timer
 	calls []*call
-	most  int // with how many it begins
+	// Joining ends when no more calls may join.
+	joining context.Context
+	joined  context.CancelFunc
+	most    int // with how many it begins
 	// Where it stands.
 	progress seal.Progress
 	// When begun, they stay to the end: their files are in use. Before that, a call that
@@ -194,44 +197,29 @@ func (j *Joiner) join(ctx context.Context, c *call) error {
 	return nil
 }
 
-// lookEvery is how often a job that others might join looks whether there is room for it.
-const lookEvery = time.Second / 4
-
-// limit finds how many sectors of a job there is room for, so that it waits for no more. While there
-// is none, because others have the cores, it looks again: they may end.
+// limit finds how many sectors of a job there is room for, so that it waits for no more. A sector that
+// can never have its memory is no reason to wait for others.
 func (j *Joiner) limit(b *job) {
 	limit := j.options.Sectors
 	if limit == engine.MaxSectors {
 		limit = 0
 	}
-	for j.waits(b) {
-		if most := j.machine.Most(b.ctx, b.kind.proof, limit); most > 0 {
-			j.mu.Lock()
-			defer j.mu.Unlock()
-			if b.most = most; len(b.calls) >= most {
-				j.start(b)
-			}
-			return
-		}
-		select {
-		case <-time.After(lookEvery):
-		case <-b.ctx.Done():
-			return
-		}
-	}
-}
-
-// waits reports whether a job has not begun.
-func (j *Joiner) waits(b *job) bool {
+	most, err := j.machine.Most(b.joining, b.kind.proof, limit)
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return j.next[b.kind] == b
+	if most > 0 {
+		b.most = most
+	}
+	if err != nil || len(b.calls) >= b.most {
+		j.start(b) // with an error, it finds the same, and says so
+	}
 }
 
 // newJob is a job with the values of a context, but without its end, which is one call's own.
 func newJob(ctx context.Context, k kind) *job {
 	b := &job{kind: k}
 	b.ctx, b.end = context.WithCancelCause(context.WithoutCancel(ctx))
+	b.joining, b.joined = context.WithCancel(b.ctx)
 	return b
 }
 
@@ -248,6 +236,7 @@ func (j *Joiner) start(b *job) {
 		return
 	}
 	delete(j.next, b.kind)
+	b.joined()
 	if b.timer != nil {
 		b.timer.Stop()
 	}

@@ -293,6 +293,20 @@ func TestProcessorBadInput(t *testing.T) {
 
 func utf8Short(text string) bool { return len(text) < 20<<10 && !strings.Contains(text, "\uFFFD") }
 
+// A sector that never fits the memory is refused at once, though it might wait for others.
+func TestProcessorNeverFits(t *testing.T) {
+	s := processorCases(t, 8<<20, 1)[0]
+	for _, policy := range []string{"auto", "none"} {
+		c := startChild(t, "pc1", nil, "--memory", "2MiB", "--batch-wait", "1h", "--policy", policy)
+		id := c.send(s.task())
+		if got, output, failed := c.reply(); got != id || !strings.Contains(failed, "budget") {
+			t.Errorf("%s: %d %s %q", policy, got, output, failed)
+		}
+		c.in.Close()
+		c.exits(0)
+	}
+}
+
 // Work under way is canceled, what is unfinished goes, and the replies say why.
 func TestProcessorEnds(t *testing.T) {
 	s := processorCases(t, 8<<20, 1)[0]
