@@ -83,7 +83,10 @@ type job struct {
 	end   context.CancelCauseFunc
 	timer *time.Timer
 	calls []*call
-	most  int // with how many it begins
+	// Joining ends when no more calls may join.
+	joining context.Context
+	joined  context.CancelFunc
+	most    int // with how many it begins
 	// Where it stands.
 	progress seal.Progress
 	// When begun, they stay to the end: their files are in use. Before that, a call that
@@ -129,6 +132,14 @@ func WithProgress(ctx context.Context, watch func(p *seal.Progress, sectors int)
 	return context.WithValue(ctx, watchKey{}, watch)
 }
 
+type joinedKey struct{}
+
+// WithJoined is a context for calls whose order counts. Joined is called when a call has joined, and
+// has its files: another one that names them from then on is refused.
+func WithJoined(ctx context.Context, joined func()) context.Context {
+	return context.WithValue(ctx, joinedKey{}, joined)
+}
+
 func (j *Joiner) do(ctx context.Context, c *call) (*seal.Output, error) {
 	c.watch, _ = ctx.Value(watchKey{}).(func(*seal.Progress, int))
 	if ctx.Err() != nil {
@@ -140,6 +151,9 @@ func (j *Joiner) do(ctx context.Context, c *call) (*seal.Output, error) {
 	c.done = make(chan struct{})
 	if err := j.join(ctx, c); err != nil {
 		return nil, err
+	}
+	if joined, _ := ctx.Value(joinedKey{}).(func()); joined != nil {
+		joined()
 	}
 	select {
 	case <-c.done:
@@ -183,44 +197,29 @@ func (j *Joiner) join(ctx context.Context, c *call) error {
 	return nil
 }
 
-// lookEvery is how often a job that others might join looks whether there is room for it.
-const lookEvery = time.Second / 4
-
-// limit finds how many sectors of a job there is room for, so that it waits for no more. While there
-// is none, because others have the cores, it looks again: they may end.
+// limit finds how many sectors of a job there is room for, so that it waits for no more. A sector that
+// can never have its memory is no reason to wait for others.
 func (j *Joiner) limit(b *job) {
 	limit := j.options.Sectors
 	if limit == engine.MaxSectors {
 		limit = 0
 	}
-	for j.waits(b) {
-		if most := j.machine.Most(b.ctx, b.kind.proof, limit); most > 0 {
-			j.mu.Lock()
-			defer j.mu.Unlock()
-			if b.most = most; len(b.calls) >= most {
-				j.start(b)
-			}
-			return
-		}
-		select {
-		case <-time.After(lookEvery):
-		case <-b.ctx.Done():
-			return
-		}
-	}
-}
-
-// waits reports whether a job has not begun.
-func (j *Joiner) waits(b *job) bool {
+	most, err := j.machine.Most(b.joining, b.kind.proof, limit)
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return j.next[b.kind] == b
+	if most > 0 {
+		b.most = most
+	}
+	if err != nil || len(b.calls) >= b.most {
+		j.start(b) // with an error, it finds the same, and says so
+	}
 }
 
 // newJob is a job with the values of a context, but without its end, which is one call's own.
 func newJob(ctx context.Context, k kind) *job {
 	b := &job{kind: k}
 	b.ctx, b.end = context.WithCancelCause(context.WithoutCancel(ctx))
+	b.joining, b.joined = context.WithCancel(b.ctx)
 	return b
 }
 
@@ -237,6 +236,7 @@ func (j *Joiner) start(b *job) {
 		return
 	}
 	delete(j.next, b.kind)
+	b.joined()
 	if b.timer != nil {
 		b.timer.Stop()
 	}

@@ -181,12 +181,36 @@ func TestNoMoreFit(t *testing.T) {
 		open(t, Options{Wait: time.Hour}, sealer.Settings{Kernel: "generic/1", Hashers: 1}),                              // one lane
 		open(t, Options{Wait: time.Hour, Sectors: 5}, sealer.Settings{Policy: sealer.PolicyList, CPUs: one, Hashers: 5}), // one core
 	} {
+		if most, err := j.machine.Most(t.Context(), porep.StackedDrg2KiBV1_1, 1); most == 0 {
+			t.Skipf("how many sectors there is room for cannot be told here, so a job waits for its hour: %v", err)
+		}
 		for range 2 {
 			s, g := zeroSector(t)
 			if _, err := j.PreCommit1(t.Context(), s, "one"); err != nil {
 				t.Fatal(err)
 			}
 			right(t, s, g)
+		}
+	}
+}
+
+// A sector that can never have its memory does not wait for others, nor for who has it now.
+func TestNeverFits(t *testing.T) {
+	for _, policy := range []sealer.Policy{sealer.PolicyAuto, sealer.PolicyNone} {
+		for _, wait := range []time.Duration{0, time.Hour} {
+			j := open(t, Options{Wait: wait}, sealer.Settings{Policy: policy, Budget: 1 << 20})
+			all := j.allCores(t)
+			s, _ := zeroSector(t)
+			s.Proof = porep.StackedDrg8MiBV1_1
+			if err := os.Truncate(s.Sealed, 0); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := j.PreCommit1(t.Context(), s, "large"); err == nil || errors.Is(err, seal.ErrBusy) || !strings.Contains(err.Error(), "budget") {
+				t.Errorf("%v, %v: %v, want that it does not fit the budget", policy, wait, err)
+			}
+			if err := all.Release(); err != nil {
+				t.Error(err)
+			}
 		}
 	}
 }

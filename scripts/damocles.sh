@@ -4,7 +4,10 @@
 # again. Needs cargo and python3.
 #
 #   [ROUNDS=100] scripts/damocles.sh SDRBENCH
-#   scripts/damocles.sh build       only builds damocles' side; the exit code is 77 if that cannot be done here
+#   scripts/damocles.sh build       only builds damocles' side
+#
+# The exit code is 77 where CHECK, cargo or the registry of its crates is not to be had: then there is nothing to
+# try. What does not compile is an error.
 #
 # CHECK=FILE is another check.sh than that of ../shared, PARENT=FILE damocles' side as it is.
 set -euo pipefail
@@ -27,9 +30,15 @@ if [[ -z ${PARENT:-} ]]; then
 	for file in Cargo.toml $(cd "$from" && find src -type f); do
 		install -D -p -m 644 "$from/$file" "$target/source/$file"
 	done
-	# Its crates come from a registry. If that is out of reach, it shows soon.
-	(cd "$target/source" && CARGO_TARGET_DIR=$target CARGO_NET_RETRY=1 CARGO_HTTP_TIMEOUT=20 timeout 240 cargo build --quiet --bin damocles-parent) ||
-		cannot 'damocles-parent, or a crate that it needs, cannot be had here'
+	(
+		cd "$target/source"
+		export CARGO_TARGET_DIR=$target
+		cargo metadata --quiet --no-deps --offline --format-version=1 >/dev/null # is Cargo.toml right?
+		# Its crates come from a registry: cargo tree gets those that are built here. If that is out of reach, it shows soon.
+		CARGO_NET_RETRY=1 CARGO_HTTP_TIMEOUT=20 timeout 240 cargo tree --quiet --edges=normal,build >/dev/null ||
+			cannot 'the registry of the crates that damocles-parent needs is out of reach'
+		cargo build --quiet --offline --bin damocles-parent
+	)
 fi
 PARENT=$(realpath "$PARENT")
 export PARENT

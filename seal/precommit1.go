@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -78,17 +79,15 @@ func preCommit1Together(ctx context.Context, sectors []Sector, o Options) ([]Out
 	copying, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	early := map[int]error{} // of sectors that are not labelled
-	for i := range sectors {
-		w, err := prepare(copying, &sectors[i], o.Progress, i)
-		if ctx.Err() != nil {
-			w.close()
-			return nil, context.Cause(ctx)
-		}
-		if err != nil {
-			early[i] = err
+	for i, p := range prepareAll(copying, sectors, o.Progress) {
+		if p.err != nil {
+			early[i] = p.err
 			continue
 		}
-		ends.add(w, i)
+		ends.add(p.work, i)
+	}
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
 	}
 	if len(ends.works) > 0 {
 		if resolved, err = ends.labelling(resolved); err != nil {
@@ -150,6 +149,36 @@ func preCommit1Together(ctx context.Context, sectors []Sector, o Options) ([]Out
 	}
 	return outs, errors.Join(errs...)
 }
+
+// A prepared sector has a work, or an error.
+type prepared struct {
+	work *work
+	err  error
+}
+
+// prepareAll prepares sectors, a few at a time: while the end of one tree-d is hashed, which is for one core, or one
+// waits for the disk, cores have others. None is begun when ctx has ended.
+func prepareAll(ctx context.Context, sectors []Sector, p *Progress) []prepared {
+	all := make([]prepared, len(sectors))
+	var next atomic.Int64
+	var preparing sync.WaitGroup
+	for range min(preparedAtOnce, runtime.NumCPU(), len(sectors)) {
+		preparing.Go(func() {
+			for i := next.Add(1) - 1; i < int64(len(sectors)); i = next.Add(1) - 1 {
+				if ctx.Err() != nil {
+					all[i].err = context.Cause(ctx)
+					continue
+				}
+				all[i].work, all[i].err = prepare(ctx, &sectors[i], p)
+			}
+		})
+	}
+	preparing.Wait()
+	return all
+}
+
+// preparedAtOnce is how many tree-ds are built at a time: each of them has as many goroutines as there are CPUs.
+const preparedAtOnce = 4
 
 // finishedAtOnce is of how many sectors sealed and tree-d get to the disk at a time: a disk
 // takes several requests at once as soon as one.

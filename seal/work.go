@@ -59,8 +59,8 @@ func (w *work) recheck(ctx context.Context) error {
 }
 
 // prepare opens the sector's files, builds or checks tree-d, and derives the
-// replica id. Number is how many sectors were prepared before.
-func prepare(ctx context.Context, s *Sector, p *Progress, number int) (w *work, err error) {
+// replica id.
+func prepare(ctx context.Context, s *Sector, p *Progress) (w *work, err error) {
 	w = &work{sector: s}
 	defer func() {
 		if err != nil {
@@ -91,9 +91,14 @@ func prepare(ctx context.Context, s *Sector, p *Progress, number int) (w *work, 
 		ReplicaID: porep.NewReplicaID(s.Proof, s.ProverID, s.Number, s.Ticket, commD),
 	}
 	start := time.Now()
-	before := uint64(s.Proof.SectorSize()) * uint64(number)
+	var done uint64 // of this sector
+	reach := func(now uint64) {
+		p.done.Add(now - done)
+		done = now
+	}
 	w.sums = durable.NewSums(int64(s.Proof.SectorSize()), int(min(uint64(s.Proof.SectorSize()), 1<<20)))
-	w.treeD, err = s.treeD(ctx, w.data.summed(w.sums), commD, func(done uint64) { p.done.Store(before + done) })
+	w.treeD, err = s.treeD(ctx, w.data.summed(w.sums), commD, reach)
+	reach(uint64(s.Proof.SectorSize())) // also where nothing was read
 	w.out.Timings.TreeD = time.Since(start)
 	if err != nil && w.keeps && w.moving == nil {
 		err = fmt.Errorf("seal: staged %q is not there, and sealed %q, to which an earlier job may have moved it, is not its data: %w", s.Staged, s.Sealed, err)

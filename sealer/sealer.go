@@ -51,6 +51,8 @@ type Machine struct {
 	turns map[string]bool // in the lock directory, by ID, of those that wait
 	freed chan struct{}   // closed, and made anew, when a hold is released
 
+	pollEvery, lookEvery time.Duration // as the constants say, but for tests
+
 	suspects  map[topology.CPU]*engine.CoreError // that computed wrong, and are left out
 	testCores func(context.Context, engine.Config, int) error
 }
@@ -58,7 +60,7 @@ type Machine struct {
 // Open checks the options and returns a machine. The error joins all that is wrong with
 // them, each a *OptionError, or an error of reserve about the lock directory.
 func Open(ctx context.Context, o Options) (*Machine, error) {
-	m := &Machine{options: o, dir: cmp.Or(o.LockDir, reserve.DefaultDir), cycles: keptOnce(engine.TimeKernels), holds: map[*Hold]struct{}{}, suspects: map[topology.CPU]*engine.CoreError{}, testCores: func(ctx context.Context, c engine.Config, sectors int) error { return c.TestCores(ctx, sectors) }, turns: map[string]bool{}, parents: parentStore{lock: make(chan struct{}, 1)}}
+	m := &Machine{pollEvery: pollEvery, lookEvery: lookEvery, options: o, dir: cmp.Or(o.LockDir, reserve.DefaultDir), cycles: keptOnce(engine.TimeKernels), holds: map[*Hold]struct{}{}, suspects: map[topology.CPU]*engine.CoreError{}, testCores: func(ctx context.Context, c engine.Config, sectors int) error { return c.TestCores(ctx, sectors) }, turns: map[string]bool{}, parents: parentStore{lock: make(chan struct{}, 1)}}
 	if path, err := os.Executable(); err == nil && o.Program == "" {
 		m.options.Program = filepath.Base(path)
 	}
@@ -244,7 +246,8 @@ func (m *Machine) Measure(ctx context.Context, p porep.SealProof, sectors []engi
 
 // Hold chooses cores for so many sectors, and takes them and the job's memory from the
 // machine. The error is a *BusyError, a *NoRoomError, ErrClosed, ctx's cause, or one of placement,
-// reserve or parentcache.
+// engine, reserve or parentcache. Sectors whose memory is more than the budget, or than the machine has,
+// are refused at once, no matter who waits before.
 func (m *Machine) Hold(ctx context.Context, p porep.SealProof, sectors int, job Job) (*Hold, error) {
 	h, err := m.hold(ctx, p, sectors, job)
 	return h, failure.Returned(ctx, err)
@@ -283,7 +286,7 @@ func (m *Machine) Look(ctx context.Context) (*View, error) {
 
 // HoldFree takes all cores that were free in a view, to measure on them with MeasureWith.
 func (m *Machine) HoldFree(ctx context.Context, v *View, job Job) (*Hold, error) {
-	h, err := m.take(ctx, job.named("measure"), reserve.Progress{}, func(t *take) (*Hold, error) {
+	h, err := m.take(ctx, job.named("measure"), reserve.Progress{}, nil, func(t *take) (*Hold, error) {
 		q := reserve.Request{Job: t.job.Name}
 		for _, core := range v.freeCores() {
 			if slices.ContainsFunc(core.CPUs, v.Machine.Allowed().Contains) {

@@ -21,7 +21,7 @@ const suspectJob = "nobody: it failed its self-test"
 // out from then on, and others are taken instead, if there are any.
 func (m *Machine) takeSound(ctx context.Context, job Job, about reserve.Progress, p porep.SealProof, sectors int) (*Hold, error) {
 	for {
-		h, err := m.take(ctx, job, about, func(t *take) (*Hold, error) { return t.sectors(ctx, p, sectors) })
+		h, err := m.take(ctx, job, about, func() error { return m.never(p, sectors) }, func(t *take) (*Hold, error) { return t.sectors(ctx, p, sectors) })
 		if err != nil {
 			return nil, errors.Join(err, m.suspected(err))
 		}

@@ -12,7 +12,6 @@ import (
 
 	"github.com/sdr-engine/sdr/engine"
 	"github.com/sdr-engine/sdr/hugepages"
-	"github.com/sdr-engine/sdr/internal/workers"
 	"github.com/sdr-engine/sdr/placement"
 	"github.com/sdr-engine/sdr/porep"
 	"github.com/sdr-engine/sdr/reserve"
@@ -43,11 +42,13 @@ func (t *take) note(n Note) {
 	t.m.note(n)
 }
 
-// pollEvery is how often a call that waits looks what other processes hold.
+// pollEvery is how often a call that waits looks what other processes hold. What this machine's calls give
+// back wakes it.
 const pollEvery = time.Second / 4
 
-// take tries to get a hold when it is the call's turn, again and again if the job waits.
-func (m *Machine) take(ctx context.Context, job Job, about reserve.Progress, try func(*take) (*Hold, error)) (*Hold, error) {
+// take tries to get a hold when it is the call's turn, again and again if the job waits. What would never
+// be had, as never says, if it is not nil, is refused at once, no matter who waits before.
+func (m *Machine) take(ctx context.Context, job Job, about reserve.Progress, never func() error, try func(*take) (*Hold, error)) (*Hold, error) {
 	select {
 	case <-m.line.end:
 		return nil, ErrClosed
@@ -56,6 +57,11 @@ func (m *Machine) take(ctx context.Context, job Job, about reserve.Progress, try
 	t := &take{m: m, job: job, about: about}
 	s := m.line.join(job.Name)
 	defer s.leave()
+	if never != nil {
+		if err := never(); err != nil {
+			return nil, err
+		}
+	}
 	if !job.Wait {
 		m.line.change(func() { s.turned = true })
 		ahead, err := s.firstOrBehind(ctx)
@@ -97,7 +103,7 @@ func (m *Machine) take(ctx context.Context, job Job, about reserve.Progress, try
 			return nil, err
 		}
 	}
-	tick := time.NewTicker(pollEvery)
+	tick := time.NewTicker(m.pollEvery)
 	defer tick.Stop()
 	for {
 		if ctx.Err() != nil {
@@ -245,23 +251,16 @@ func (t *take) sectors(ctx context.Context, p porep.SealProof, sectors int) (*Ho
 		}
 	}
 	if v == nil { // anywhere
-		c := &s.config
-		c.Sectors = make([]engine.Sector, sectors)
+		c := s.anywhere(sectors)
 		if machine, err := topology.Read(); err == nil {
 			c.MemoryNodes = machine.KeepTo(s.memory)
 		}
-		if c.Hashers == 0 {
-			c.Hashers = min(sectors, workers.Most())
-		}
-		h := &Hold{config: *c}
-		for _, need := range c.Requirements() {
-			h.bytes += need.Total()
-		}
+		h := &Hold{config: c, bytes: bytesOf(&c)}
 		h.config.Sectors = nil
 		if s.config.Budget > 0 && h.bytes > s.config.Budget && spent != nil {
 			return nil, spent
 		}
-		files, why := t.m.takeFiles(ctx, *c)
+		files, why := t.m.takeFiles(ctx, c)
 		if ctx.Err() != nil {
 			return nil, errors.Join(context.Cause(ctx), files.Close())
 		}

@@ -542,7 +542,7 @@ located:
 	XORL CX, CX
 
 	PREFETCHROW
-	WALKROW(WALK(R8), ·pageWalkA)
+	WALKROWBY(WALK(R8), ·pageWalkA, ·pageWalkLateA)
 
 lane:
 	MOVO initial<>+0(SB), X14
@@ -587,11 +587,11 @@ beside:
 	CMPQ  R15, $8
 	JEQ   lane
 	JCS   four
-	WALKROW(WALK(R8), ·pageWalkB)      // 12 are left
+	WALKROWBY(WALK(R8), ·pageWalkB, ·pageWalkLateB)      // 12 are left
 	JMP   lane
 
 four:
-	WALKROW(WALK(R8), ·pageWalkC)
+	WALKROWBY(WALK(R8), ·pageWalkC, ·pageWalkLateC)
 	JMP   lane
 
 prefetch:

@@ -66,7 +66,7 @@ func TestRequires(t *testing.T) {
 	ofNone := map[string]map[string]string{
 		"amd64": {
 			"prefetchRows": "", "stageRows": "SSE2", "locateAVX2": "AVX2, AVX", "greatestAVX2": "AVX2, AVX",
-			"pageWalkA": "", "pageWalkB": "", "pageWalkC": "",
+			"pageWalkA": "", "pageWalkB": "", "pageWalkC": "", "pageWalkLateA": "", "pageWalkLateB": "", "pageWalkLateC": "",
 		},
 		"arm64": {"prefetchRows": ""},
 	}[runtime.GOARCH]

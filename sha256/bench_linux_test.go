@@ -18,7 +18,7 @@ func BenchmarkLabelFromMemory(b *testing.B) {
 		nodes  = 1 << 16 // their parents' labels are more than caches hold
 	)
 	for _, k := range usableBothWays() {
-		b.Run(fmt.Sprintf("impl=%s/walk=%t", implementation(k), k.walk), func(b *testing.B) {
+		b.Run(fmt.Sprintf("impl=%s/walk=%s", implementation(k), [...]string{"no", "soon", "late"}[k.walk]), func(b *testing.B) {
 			l := layerInMemory(b, k)
 			size := len(l.Labels) / k.Pitch()
 			first := size / 2

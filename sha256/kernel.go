@@ -63,8 +63,8 @@ type Kernel struct {
 	// Ahead: measured, since what comes too early is gone from the first cache again.
 	ahead int
 
-	// walk reports whether the pages of the parents of the node after those are walked.
-	walk bool
+	// walk is how the pages of the parents of the node after those are walked.
+	walk pageWalk
 
 	// spreads reports whether label asks for lanes' offsets.
 	spreads bool
@@ -195,3 +195,12 @@ func overlap(a, b []byte) bool {
 		uintptr(unsafe.Pointer(&a[0])) <= uintptr(unsafe.Pointer(&b[len(b)-1])) &&
 		uintptr(unsafe.Pointer(&b[0])) <= uintptr(unsafe.Pointer(&a[len(a)-1]))
 }
+
+// A pageWalk is how a kernel walks the pages of parents ahead of time: see pagewalk_amd64.h.
+type pageWalk uint64
+
+const (
+	noWalk   pageWalk = iota
+	walkSoon          // behind a branch whose misprediction shows at once
+	walkLate          // or later; in kernels that know no such, the same
+)

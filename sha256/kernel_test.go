@@ -34,15 +34,18 @@ func usable() []*Kernel {
 	})
 }
 
-// usableBothWays is usable, but kernels that can walk pages ahead are there twice: they
-// do, and they do not, whichever is better here.
+// usableBothWays is usable, but kernels that can walk pages ahead are there once for each way,
+// whichever is better here.
 func usableBothWays() (both []*Kernel) {
 	for _, k := range usable() {
 		both = append(both, k)
 		if strings.HasPrefix(k.Name, "sha-ni/") {
-			other := *k
-			other.walk = !k.walk
-			both = append(both, &other)
+			for _, walk := range []pageWalk{noWalk, walkSoon, walkLate} {
+				if other := *k; walk != k.walk {
+					other.walk = walk
+					both = append(both, &other)
+				}
+			}
 		}
 	}
 	return both
@@ -322,7 +325,7 @@ func TestLabelAnyRuns(t *testing.T) {
 			cuts := rapid.SliceOfN(rapid.IntRange(0, n), 0, 5).Draw(t, "cuts")
 			slices.Sort(cuts)
 			k := *k
-			k.walk = rapid.Bool().Draw(t, "walk") // whatever is best here
+			k.walk = rapid.SampledFrom([]pageWalk{noWalk, walkSoon, walkLate}).Draw(t, "walk") // whatever is best here
 			j := newJob(rapid.Uint64().Draw(t, "seed"), k.Lanes, number, first+n+rest, first, n, slack)
 			if err := j.check(&k, heap, cuts...); err != nil {
 				t.Fatal(err)

@@ -12,6 +12,18 @@ import (
 // for those of four lanes.
 const aheadSHANI = 2
 
+// shaNIWalks is how kernels with SHA-NI walk pages here, as pagewalk_amd64.h says: measured on Zen 4, and on Emerald
+// Rapids with four lanes.
+func shaNIWalks(lanes int) pageWalk {
+	switch {
+	case cpuid.CPU.IsVendor(cpuid.AMD):
+		return walkSoon
+	case cpuid.CPU.IsVendor(cpuid.Intel) && lanes == 4:
+		return walkLate
+	}
+	return noWalk
+}
+
 func archKernels() []*Kernel {
 	// The lists that stand above the assembly functions.
 	sha := []cpuid.FeatureID{cpuid.SHA, cpuid.SSE4, cpuid.SSSE3, cpuid.SSE2}
@@ -25,9 +37,8 @@ func archKernels() []*Kernel {
 			label:    label,
 			nodes:    nodes,
 			ahead:    aheadSHANI,
-			// As pagewalk_amd64.h says: measured on Zen 4 only, and not on Intel's processors.
-			walk:  cpuid.CPU.IsVendor(cpuid.AMD),
-			pairs: pairs,
+			walk:     shaNIWalks(lanes),
+			pairs:    pairs,
 		}
 	}
 	avx512 := func(lanes int, label func(labelSpan), more ...cpuid.FeatureID) *Kernel {

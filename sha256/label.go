@@ -176,7 +176,7 @@ type labelSpan struct {
 	soon     *uintptr // what is prefetched meanwhile; of kernels' spread
 	pitch    uint64   // bytes from a node's labels to the next node's
 	expander uint64   // 1 from layer 2 on, 0 in layer 1
-	walk     uint64   // 1 if pages are walked ahead, as the kernel's field says
+	walk     uint64   // how pages are walked ahead, as the kernel's field says
 }
 
 // LabelSpan labels the nodes of r. The error is a *SpanError. It takes about
@@ -209,12 +209,10 @@ func (k *Kernel) LabelSpan(r *Span) error {
 		replicas: &r.ReplicaIDs[0][0],
 		offsets:  &together[0],
 		pitch:    uint64(pitch),
+		walk:     uint64(k.walk),
 	}
 	if r.Layer > 1 {
 		span.expander = 1
-	}
-	if k.walk {
-		span.walk = 1
 	}
 	rows := r.Rows.Len() // from span.parents on
 	if r.First == 0 {

@@ -27,3 +27,18 @@
 	JEQ  3(PC)                         \
 	LEAQ const_rowBytes(BX)(AX*1), R13 \
 	CALL function(SB)
+
+// WALKROW where flag is a pageWalk: soon is called for one that begins at once, late for the other. R13 and
+// R14 are lost.
+//
+// On Intel's Emerald Rapids a branch like that shows before a page walk begins: two calls and a load take it
+// little longer than a look at the second TLB. So late ones have a chain of multiplications before the return, and
+// the walks begin meanwhile. Where four chains of rounds wait, they have enough to do for as long.
+#define WALKROWBY(flag, soon, late) \
+	CMPQ flag, $1                      \
+	JCS  6(PC)                         \
+	LEAQ const_rowBytes(BX)(AX*1), R13 \
+	JNE  3(PC)                         \
+	CALL soon(SB)                      \
+	JMP  2(PC)                         \
+	CALL late(SB)

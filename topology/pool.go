@@ -41,6 +41,24 @@ func (m *Machine) FreeMemory(which MemoryNodes) map[MemoryPool]uint64 {
 	return free
 }
 
+// Unused is the machine as if nobody used any of its memory, which is more than there will ever be.
+func (m *Machine) Unused() *Machine {
+	u := *m
+	u.nodes = slices.Clone(m.nodes)
+	for i := range u.nodes {
+		node := &u.nodes[i]
+		ordinary := node.MemoryTotal
+		node.HugePages = slices.Clone(node.HugePages)
+		for j := range node.HugePages {
+			p := &node.HugePages[j]
+			p.Free = max(p.Free, p.Total)
+			ordinary -= min(ordinary, p.Free*p.Size)
+		}
+		node.MemoryFree, node.MemoryAvailable = max(node.MemoryFree, ordinary), max(node.MemoryAvailable, ordinary)
+	}
+	return &u
+}
+
 // CoreNumber names a core by the lowest of its CPUs that are online, given any of
 // them.
 func (m *Machine) CoreNumber(cpu CPU) (CPU, bool) {

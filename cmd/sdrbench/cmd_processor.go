@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -37,8 +38,9 @@ func (a *app) processor() *cobra.Command {
 of damocles' own, with which it talks in lines of JSON on standard input and standard
 output; nothing else is ever written there. Notes are on standard error.
 
-Requests are done at the same time, and each has one reply, its result or an error.
-An error, or a request that cannot be read, ends nothing. When standard input ends, or
+Requests are done at the same time, and each has one reply, its result or an error. One
+that names a file which an earlier one works on, or waits to, is refused. An error, or a
+request that cannot be read, ends nothing. When standard input ends, or
 on SIGTERM or SIGINT, work is canceled, what is unfinished goes, and the exit code is 0;
 it is 1 if standard output is closed.
 
@@ -87,10 +89,7 @@ which there are no cores, or no memory, waits its turn, behind those that came b
 With --batch-wait, requests of one seal proof that come within that time are labelled
 together, in lock-step: up to --batch of them, or as many as there is room for. When
 there are that many they begin at once. Those that come later go to other cores, or
-wait. One that fails leaves the others alone.
-
-A sector that is asked for while another request has its cache dir, or its sealed
-file, is refused.`,
+wait. One that fails leaves the others alone.`,
 		Example: `  # in damocles-worker's configuration
   [[processors.pc1]]
   bin = "/usr/bin/sdrbench"
@@ -149,10 +148,10 @@ Zeros may be holes in the file.`,
   sdrbench processor add_pieces --check`,
 		Args: cobra.NoArgs,
 		RunE: work(func(ctx context.Context, _ []string) error {
-			return runProcessor(ctx, a, "add_pieces", &f, nil, processor.AddPieces, func(_ context.Context, a *app) func(context.Context, processor.AddPiecesTask) ([]byte, error) {
-				turn := newTurns()
-				return func(ctx context.Context, t processor.AddPiecesTask) ([]byte, error) {
-					return a.addPieces(ctx, turn, t)
+			return runProcessor(ctx, a, "add_pieces", &f, nil, processor.AddPieces, func(_ context.Context, a *app) processor.Do[processor.AddPiecesTask] {
+				turn, claims := newTurns(), new(claims)
+				return func(ctx context.Context, t processor.AddPiecesTask, entered func()) ([]byte, error) {
+					return a.addPieces(ctx, turn, claims, t, entered)
 				}
 			})
 		}),
@@ -176,9 +175,15 @@ tree-d that is there is replaced when the new one is complete.`,
   sdrbench processor tree_d --check`,
 		Args: cobra.NoArgs,
 		RunE: work(func(ctx context.Context, _ []string) error {
-			return runProcessor(ctx, a, "tree_d", &f, nil, processor.TreeD, func(context.Context, *app) func(context.Context, processor.TreeDTask) ([]byte, error) {
-				turn := newTurns()
-				return func(ctx context.Context, t processor.TreeDTask) ([]byte, error) {
+			return runProcessor(ctx, a, "tree_d", &f, nil, processor.TreeD, func(context.Context, *app) processor.Do[processor.TreeDTask] {
+				turn, claims := newTurns(), new(claims)
+				return func(ctx context.Context, t processor.TreeDTask, entered func()) ([]byte, error) {
+					let, err := claims.take(&claim{sectors: []seal.Sector{{Proof: t.Proof, CacheDir: t.CacheDir, Staged: t.Staged}}})
+					if err != nil {
+						return nil, err
+					}
+					defer let()
+					entered()
 					leave, err := turn.take(ctx)
 					if err != nil {
 						return nil, err
@@ -210,13 +215,48 @@ func (t turns) take(ctx context.Context) (leave func(), err error) {
 	}
 }
 
+// Claims are the files of tasks that have entered. A later task is refused what one of them writes.
+type claims struct {
+	mu   sync.Mutex
+	held map[*claim]struct{}
+}
+
+// A claim is what a task uses.
+type claim struct {
+	sectors []seal.Sector
+	files   []seal.File
+}
+
+// take adds a claim, until let is called.
+func (c *claims) take(mine *claim) (let func(), err error) {
+	if err := seal.CheckPaths(mine.sectors, mine.files...); err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for other := range c.held {
+		if err := seal.CheckPaths(slices.Concat(other.sectors, mine.sectors), slices.Concat(other.files, mine.files)...); err != nil {
+			return nil, fmt.Errorf("taking the task's files: %w: a task that came before uses them: %w", seal.ErrBusy, err)
+		}
+	}
+	if c.held == nil {
+		c.held = map[*claim]struct{}{}
+	}
+	c.held[mine] = struct{}{}
+	return func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		delete(c.held, mine)
+	}, nil
+}
+
 // errSignal is why work is canceled.
 var errSignal = errors.New("canceled: a signal has ended the processor")
 
 // runProcessor serves damocles' requests, or checks whether it could. What is wrong with flags and
 // variables shows before the first line, so that damocles says it; whatever may be slow comes after.
 func runProcessor[T any](ctx context.Context, a *app, stage string, f *processorFlags, check func(context.Context, *checkup),
-	decode func([]byte) (T, error), begin func(context.Context, *app) func(context.Context, T) ([]byte, error)) error {
+	decode func([]byte) (T, error), begin func(context.Context, *app) processor.Do[T]) error {
 	if f.check {
 		return a.checkProcessor(ctx, stage, check)
 	}
@@ -260,7 +300,7 @@ func (a *app) runProcessorPC1(ctx context.Context, f *pc1Processor) error {
 		return err
 	}
 	check := func(ctx context.Context, c *checkup) { f.checkMachine(ctx, c, o, errors.Join(f.wrongProfile, err)) }
-	return runProcessor(ctx, a, "pc1", &f.processorFlags, check, processor.PC1, func(ctx context.Context, a *app) func(context.Context, seal.Sector) ([]byte, error) {
+	return runProcessor(ctx, a, "pc1", &f.processorFlags, check, processor.PC1, func(ctx context.Context, a *app) processor.Do[seal.Sector] {
 		o := o
 		o.Program = "sdrbench processor pc1"
 		// A host that seals a sector again in the same directories, with another ticket, means it.
@@ -293,7 +333,7 @@ func (a *app) runProcessorPC1(ctx context.Context, f *pc1Processor) error {
 				a.note("%v: this is tried again with each request", oneLine(err))
 			}
 		}()
-		return func(ctx context.Context, s seal.Sector) ([]byte, error) {
+		return func(ctx context.Context, s seal.Sector, entered func()) ([]byte, error) {
 			// What the process itself uses is no sector's.
 			if err := seal.CheckPaths([]seal.Sector{s}, append(f.readFiles(s.Proof), a.processorFiles()...)...); err != nil {
 				return nil, err
@@ -302,7 +342,7 @@ func (a *app) runProcessorPC1(ctx context.Context, f *pc1Processor) error {
 			if err != nil {
 				return nil, err
 			}
-			out, err := j.PreCommit1(ctx, s, sealer.JobName([]seal.Sector{s}))
+			out, err := j.PreCommit1(lockstep.WithJoined(ctx, entered), s, sealer.JobName([]seal.Sector{s}))
 			if err != nil {
 				return nil, err
 			}
@@ -343,12 +383,7 @@ func (m *pc1Machine) joiner(ctx context.Context) (*lockstep.Joiner, error) {
 }
 
 // addPieces does a task of add_pieces.
-func (a *app) addPieces(ctx context.Context, turn turns, t processor.AddPiecesTask) ([]byte, error) {
-	leave, err := turn.take(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer leave()
+func (a *app) addPieces(ctx context.Context, turn turns, claims *claims, t processor.AddPiecesTask, entered func()) ([]byte, error) {
 	files := append(a.processorFiles(), seal.File{Role: "staged", Path: t.Staged, Use: seal.Writes})
 	var pieces []seal.NewPiece
 	for i, p := range t.Pieces {
@@ -361,9 +396,17 @@ func (a *app) addPieces(ctx context.Context, turn turns, t processor.AddPiecesTa
 		}
 		pieces = append(pieces, piece)
 	}
-	if err := seal.CheckPaths(nil, files...); err != nil {
+	let, err := claims.take(&claim{files: files})
+	if err != nil {
 		return nil, err
 	}
+	defer let()
+	entered()
+	leave, err := turn.take(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
 	written, err := seal.WriteStaged(ctx, t.Proof, t.Staged, pieces)
 	if err != nil {
 		return nil, err

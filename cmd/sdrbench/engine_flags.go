@@ -283,14 +283,14 @@ func (m *machine) hold(ctx context.Context, p porep.SealProof, sectors int, job 
 func holdError(err error) error {
 	busy, none := (*sealer.BusyError)(nil), (*sealer.NoRoomError)(nil)
 	request, cpus, budget := (*placement.RequestError)(nil), (*placement.CPUError)(nil), (*placement.BudgetError)(nil)
-	nodes := (*topology.MemoryNodeError)(nil)
+	nodes, config := (*topology.MemoryNodeError)(nil), (*engine.ConfigError)(nil)
 	const more = "'sdrbench plan' and 'sdrbench topo' show more; --policy none runs anywhere"
 	switch {
 	case errors.As(err, &busy):
 		return fmt.Errorf("%w (%s; --wait waits)", err, more)
 	case errors.As(err, &none):
 		return fmt.Errorf("%w (%s)", err, more)
-	case errors.As(err, &request), errors.As(err, &cpus), errors.As(err, &budget), errors.As(err, &nodes):
+	case errors.As(err, &request), errors.As(err, &cpus), errors.As(err, &budget), errors.As(err, &nodes), errors.As(err, &config):
 		return usageError{err}
 	}
 	return err

@@ -22,6 +22,7 @@ import (
 	"github.com/sdr-engine/sdr/internal/golden"
 	"github.com/sdr-engine/sdr/internal/testkit"
 	"github.com/sdr-engine/sdr/porep"
+	"github.com/sdr-engine/sdr/seal"
 )
 
 // A child is `sdrbench processor` as damocles runs it.
@@ -292,6 +293,20 @@ func TestProcessorBadInput(t *testing.T) {
 
 func utf8Short(text string) bool { return len(text) < 20<<10 && !strings.Contains(text, "\uFFFD") }
 
+// A sector that never fits the memory is refused at once, though it might wait for others.
+func TestProcessorNeverFits(t *testing.T) {
+	s := processorCases(t, 8<<20, 1)[0]
+	for _, policy := range []string{"auto", "none"} {
+		c := startChild(t, "pc1", nil, "--memory", "2MiB", "--batch-wait", "1h", "--policy", policy)
+		id := c.send(s.task())
+		if got, output, failed := c.reply(); got != id || !strings.Contains(failed, "budget") {
+			t.Errorf("%s: %d %s %q", policy, got, output, failed)
+		}
+		c.in.Close()
+		c.exits(0)
+	}
+}
+
 // Work under way is canceled, what is unfinished goes, and the replies say why.
 func TestProcessorEnds(t *testing.T) {
 	s := processorCases(t, 8<<20, 1)[0]
@@ -557,6 +572,168 @@ func TestProcessorAddPiecesBusy(t *testing.T) {
 	c.exits(0)
 	if _, err := os.Stat(staged); err == nil {
 		t.Error("a file is left")
+	}
+}
+
+// Of two requests that name one file and come back to back, the first is done, and the second is refused.
+func TestEntering(t *testing.T) {
+	const rounds = 20
+	both := func(t *testing.T, c *child, first, second any) (ids [2]uint64) {
+		t.Helper()
+		var lines []byte
+		for i, task := range []any{first, second} {
+			c.nextID++
+			ids[i] = c.nextID
+			line, err := json.Marshal(map[string]any{"id": c.nextID, "task": task})
+			if err != nil {
+				t.Fatal(err)
+			}
+			lines = append(append(lines, line...), '\n')
+		}
+		if _, err := c.in.Write(lines); err != nil {
+			t.Fatal(err)
+		}
+		return ids
+	}
+	refused := func(t *testing.T, c *child, want uint64) {
+		t.Helper()
+		if id, output, failed := c.reply(); id != want || !strings.HasPrefix(failed, "busy: ") {
+			t.Fatalf("%d %s %q, want that %d is busy", id, output, failed, want)
+		}
+	}
+	t.Run("pc1", func(t *testing.T) {
+		cases := processorCases(t, 2<<10, 100)
+		s := cases[0]
+		other := cases[1+slices.IndexFunc(cases[1:], func(o *processorCase) bool { return o.RegisteredProof == s.RegisteredProof })]
+		otherSealed := filepath.Join(t.TempDir(), "sealed")
+		if err := os.WriteFile(otherSealed, nil, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		c := startChild(t, "pc1", nil, "--batch", "2", "--batch-wait", "1h")
+		for round := range rounds {
+			s.prepare(t)
+			other.prepare(t)
+			again := s.task()
+			switch round % 3 {
+			case 1:
+				again["cache_path"] = t.TempDir()
+			case 2:
+				again["out_path"] = otherSealed
+			}
+			ids := both(t, c, s.task(), again)
+			refused(t, c, ids[1])
+			c.send(other.task()) // so the first begins
+			for range 2 {
+				id, output, failed := c.reply()
+				if failed != "" {
+					t.Fatalf("%d: %s", id, failed)
+				}
+				if id == ids[0] {
+					s.right(t, output)
+				} else {
+					other.right(t, output)
+				}
+			}
+		}
+		c.in.Close()
+		c.exits(0)
+	})
+	t.Run("add_pieces", func(t *testing.T) {
+		dir := t.TempDir()
+		pipe, staged := filepath.Join(dir, "pipe"), filepath.Join(dir, "staged")
+		if err := syscall.Mkfifo(pipe, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		link := filepath.Join(dir, "link")
+		if err := os.Symlink(dir, link); err != nil {
+			t.Fatal(err)
+		}
+		task := func(file any, staged string) any {
+			return map[string]any{"seal_proof_type": "StackedDrg2KiBV1_1", "staged_filepath": staged, "pieces": []any{
+				map[string]any{"piece_file": file, "payload_size": 2032, "piece_size": 2032}}}
+		}
+		c := startChild(t, "add_pieces", nil)
+		for range rounds {
+			ids := both(t, c, task(map[string]any{"local": pipe}, staged), task("pledge", filepath.Join(link, "staged")))
+			refused(t, c, ids[1])
+			if err := os.WriteFile(pipe, make([]byte, 2032), 0); err != nil {
+				t.Fatal(err)
+			}
+			if id, _, failed := c.reply(); id != ids[0] || failed != "" {
+				t.Fatalf("%d: %s", id, failed)
+			}
+			if err := os.Remove(staged); err != nil {
+				t.Fatal(err)
+			}
+		}
+		c.in.Close()
+		c.exits(0)
+	})
+	t.Run("tree_d", func(t *testing.T) {
+		s := processorCases(t, 8<<20, 1)[0]
+		if err := os.Truncate(s.path("staged"), 8<<20); err != nil {
+			t.Fatal(err)
+		}
+		c := startChild(t, "tree_d", nil)
+		for range rounds {
+			s.prepare(t)
+			task := map[string]any{"registered_proof": s.RegisteredProof, "staged_file": s.path("staged"), "cache_dir": s.path("cache")}
+			ids := both(t, c, task, task)
+			for range ids { // the second may come when the first is done
+				if id, output, failed := c.reply(); output != "true" && (id == ids[0] || !strings.HasPrefix(failed, "busy: ")) {
+					t.Fatalf("%d: %s", id, failed)
+				}
+			}
+		}
+		c.in.Close()
+		c.exits(0)
+	})
+}
+
+// What one task writes no later one uses, until it ends; what both read they share.
+func TestClaims(t *testing.T) {
+	dir := t.TempDir()
+	path := func(name string) string { return filepath.Join(dir, name) }
+	for _, name := range []string{"cache", "other"} {
+		if err := os.Mkdir(path(name), 0o777); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(path("data"), nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	reads, writes := seal.File{Role: "piece", Path: path("data"), Use: seal.Reads}, seal.File{Role: "staged", Path: path("data"), Use: seal.Writes}
+	tree := func(cache string) *claim {
+		return &claim{sectors: []seal.Sector{{Proof: porep.StackedDrg2KiBV1_1, CacheDir: path(cache), Staged: path("data")}}}
+	}
+	for _, tt := range []struct {
+		first, second *claim
+		busy          bool
+	}{
+		{tree("cache"), tree("cache"), true},
+		{tree("cache"), tree("other"), false},
+		{tree("cache"), tree("../" + filepath.Base(dir) + "/cache"), true},
+		{&claim{files: []seal.File{reads}}, &claim{files: []seal.File{reads}}, false},
+		{&claim{files: []seal.File{reads}}, &claim{files: []seal.File{writes}}, true},
+		{&claim{files: []seal.File{writes}}, &claim{files: []seal.File{writes}}, true},
+	} {
+		c := new(claims)
+		let, err := c.take(tt.first)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.take(tt.second); errors.Is(err, seal.ErrBusy) != tt.busy || (err != nil) != tt.busy {
+			t.Errorf("%+v, then %+v: %v, want busy to be %t", tt.first, tt.second, err, tt.busy)
+		}
+		if let(); tt.busy {
+			if _, err := c.take(tt.second); err != nil {
+				t.Errorf("when the first has ended: %v", err)
+			}
+		}
+	}
+	var same *seal.SamePathError
+	if _, err := new(claims).take(&claim{files: []seal.File{reads, writes}}); !errors.As(err, &same) || errors.Is(err, seal.ErrBusy) {
+		t.Errorf("one that reads what it writes: %v", err)
 	}
 }
 

@@ -81,7 +81,7 @@ var doors = []struct {
 		serving, end := context.WithCancel(context.Background())
 		err := processor.Serve(serving, in, out, processor.Options{Stage: "pc1"},
 			func([]byte) (seal.Sector, error) { return s, nil },
-			func(_ context.Context, s seal.Sector) ([]byte, error) {
+			func(_ context.Context, s seal.Sector, _ func()) ([]byte, error) {
 				defer end()
 				_, err := seal.PreCommit1(ctx, s, seal.Options{})
 				return nil, err

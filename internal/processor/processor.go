@@ -41,14 +41,19 @@ type Options struct {
 	Patience time.Duration
 }
 
+// A Do does a task and returns JSON on one line. Tasks enter in the order in which their requests came:
+// the next one's Do is called when this one calls entered, which has an effect once, or returns. So
+// who came first has the files that two name.
+type Do[T any] func(ctx context.Context, task T, entered func()) ([]byte, error)
+
 // Serve writes the ready line, then reads requests until in ends, ctx is done or out fails, has
-// do work on each of them, all at the same time, and writes what it returns, or its error. Do
-// returns JSON on one line. A panic in it is an error. In the end work is canceled, and Serve returns
+// do work on each of them, all at the same time once they have entered, and writes what it returns, or
+// its error. A panic in it is an error. In the end work is canceled, and Serve returns
 // when all of it has ended and its replies are written. The error is in's or out's; that in has
 // ended, or ctx, is none.
 //
 // When ctx is done, a Read of in may still wait: close in to have it back.
-func Serve[T any](ctx context.Context, in io.Reader, out io.Writer, o Options, decode func(task []byte) (T, error), do func(context.Context, T) ([]byte, error)) error {
+func Serve[T any](ctx context.Context, in io.Reader, out io.Writer, o Options, decode func(task []byte) (T, error), do Do[T]) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	s := &server{out: out, note: o.Note, failed: cancel, inFlight: map[uint64]struct{}{}}
@@ -64,9 +69,10 @@ func Serve[T any](ctx context.Context, in io.Reader, out io.Writer, o Options, d
 			if ctx.Err() != nil || !s.begin(r) {
 				return
 			}
+			turn := s.entrance.join()
 			go func() {
 				defer s.replies.Done()
-				o := perform(ctx, s.note, r, decode, do)
+				o := perform(ctx, s.note, r, turn, decode, do)
 				s.work.Done()
 				s.reply(r.id, o)
 			}()
@@ -106,8 +112,9 @@ type outcome struct {
 	err    error
 }
 
-// perform does a task. Whatever goes wrong in it is its own affair.
-func perform[T any](ctx context.Context, note func(string), r *request, decode func([]byte) (T, error), do func(context.Context, T) ([]byte, error)) (o outcome) {
+// perform does a task when it is its turn to enter. Whatever goes wrong in it is its own affair.
+func perform[T any](ctx context.Context, note func(string), r *request, turn *turn, decode func([]byte) (T, error), do Do[T]) (o outcome) {
+	defer turn.pass()
 	defer func() {
 		if p := recover(); p != nil {
 			note(fmt.Sprintf("request %d panicked: %v\n%s", r.id, p, debug.Stack()))
@@ -122,7 +129,10 @@ func perform[T any](ctx context.Context, note func(string), r *request, decode f
 	if err != nil {
 		return outcome{err: failure.Mark(seal.ErrBadInput, fmt.Errorf("processor: reading the task: %w", err))}
 	}
-	o.output, o.err = do(ctx, task)
+	if err := turn.wait(ctx); err != nil {
+		return outcome{err: err}
+	}
+	o.output, o.err = do(ctx, task, turn.pass)
 	return o
 }
 
@@ -130,6 +140,8 @@ func perform[T any](ctx context.Context, note func(string), r *request, decode f
 type server struct {
 	note   func(string)
 	failed context.CancelCauseFunc
+
+	entrance entrance
 
 	mu       sync.Mutex
 	closed   bool // no request begins any more

@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/sdr-engine/sdr/internal/golden"
 	"github.com/sdr-engine/sdr/internal/testkit"
 	"github.com/sdr-engine/sdr/porep"
@@ -48,7 +50,7 @@ func serve(t *testing.T, ctx context.Context, do func(ctx context.Context, task 
 		p.ended <- Serve(ctx, inR, outW, Options{Stage: "text", Note: func(text string) { p.notes <- text }}, func(task []byte) (s string, err error) {
 			err = text(&s)(task)
 			return s, err
-		}, do)
+		}, atOnce(do))
 		outW.Close()
 	}()
 	if line := p.line(); line != "text processor ready\n" {
@@ -56,6 +58,14 @@ func serve(t *testing.T, ctx context.Context, do func(ctx context.Context, task 
 	}
 	t.Cleanup(func() { inW.Close(); outR.Close() })
 	return p
+}
+
+// atOnce has tasks enter before they do anything.
+func atOnce[T any](do func(context.Context, T) ([]byte, error)) Do[T] {
+	return func(ctx context.Context, task T, entered func()) ([]byte, error) {
+		entered()
+		return do(ctx, task)
+	}
 }
 
 func (p *parent) line() string {
@@ -117,6 +127,72 @@ func TestOrder(t *testing.T) {
 	}
 	if len(p.notes) > 0 {
 		t.Errorf("noted: %s", <-p.notes)
+	}
+}
+
+// Tasks enter in the order in which they came, one at a time, and work at the same time. One that
+// fails, before or after its turn has come, keeps nobody from entering.
+func TestEntering(t *testing.T) {
+	const tasks = 300
+	in, end := io.Pipe()
+	outR, outW := io.Pipe()
+	var mu sync.Mutex
+	var order []string
+	inside := 0
+	all := make(chan struct{})
+	go func() {
+		defer outW.Close()
+		err := Serve(t.Context(), in, outW, Options{Stage: "text"}, func(task []byte) (s string, err error) {
+			err = text(&s)(task)
+			return s, err
+		}, func(ctx context.Context, task string, entered func()) ([]byte, error) {
+			mu.Lock()
+			if inside++; inside != 1 {
+				t.Errorf("%d are entering", inside)
+			}
+			order = append(order, task)
+			last := len(order) == tasks*2/3
+			mu.Unlock()
+			runtime.Gosched() // others enter now, if they may
+			mu.Lock()
+			inside--
+			mu.Unlock()
+			if last {
+				close(all)
+			}
+			if len(task)%2 == 0 {
+				return nil, errors.New("refused")
+			}
+			entered()
+			entered() // the second is of no account
+			<-all
+			return echo(ctx, task)
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	}()
+	p := &parent{t: t, in: end, out: bufio.NewReader(outR)}
+	p.line()
+	var want []string
+	go func() {
+		for i := range tasks {
+			if i%3 == 1 {
+				fmt.Fprintf(end, `{"id":%d,"task":7}`+"\n", i) // no text
+				continue
+			}
+			fmt.Fprintf(end, `{"id":%d,"task":"%d"}`+"\n", i, i)
+		}
+	}()
+	for i := range tasks {
+		p.reply()
+		if i%3 != 1 {
+			want = append(want, fmt.Sprint(i))
+		}
+	}
+	end.Close()
+	if diff := cmp.Diff(want, order); diff != "" {
+		t.Errorf("they entered so (-want +got):\n%s", diff)
 	}
 }
 
@@ -329,7 +405,7 @@ func TestLastLine(t *testing.T) {
 	var out bytes.Buffer
 	err := Serve(t.Context(), strings.NewReader(`{"id":1,"task":"a"}`), &out, Options{Stage: "text"},
 		func(task []byte) (string, error) { return string(task), nil },
-		func(context.Context, string) ([]byte, error) { return []byte("true"), nil })
+		atOnce(func(context.Context, string) ([]byte, error) { return []byte("true"), nil }))
 	if want := "text processor ready\n" + `{"id":1,"err_msg":null,"output":true}` + "\n"; err != nil || out.String() != want {
 		t.Errorf("%q, %v", out.String(), err)
 	}
@@ -342,7 +418,7 @@ func TestUnreadReplies(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() {
 		ended <- Serve(t.Context(), strings.NewReader(`{"id":1,"task":1}`+"\n"), outW, Options{Stage: "text", Patience: time.Millisecond},
-			func([]byte) (int, error) { return 0, nil }, func(context.Context, int) ([]byte, error) { return []byte("true"), nil })
+			func([]byte) (int, error) { return 0, nil }, atOnce(func(context.Context, int) ([]byte, error) { return []byte("true"), nil }))
 	}()
 	first := make([]byte, len("text processor ready\n"))
 	if _, err := io.ReadFull(outR, first); err != nil {
@@ -374,7 +450,7 @@ func TestLongLines(t *testing.T) {
 		err := Serve(t.Context(), line, &out, Options{Stage: "text"}, func(task []byte) (s string, err error) {
 			err = text(&s)(task)
 			return s[:min(len(s), 10)], err
-		}, echo)
+		}, atOnce(echo))
 		runtime.ReadMemStats(&after)
 		if err != nil || !strings.Contains(out.String(), tt.want) {
 			t.Errorf("%s: %.300s, %v", tt.before, out.String(), err)
@@ -443,13 +519,13 @@ func TestGolden(t *testing.T) {
 	outR, out := io.Pipe()
 	ended := make(chan error, 1)
 	go func() {
-		ended <- Serve(t.Context(), inR, out, Options{Stage: "pc1"}, PC1, func(ctx context.Context, s seal.Sector) ([]byte, error) {
+		ended <- Serve(t.Context(), inR, out, Options{Stage: "pc1"}, PC1, atOnce(func(ctx context.Context, s seal.Sector) ([]byte, error) {
 			out, err := seal.PreCommit1(ctx, s, seal.Options{})
 			if err != nil {
 				return nil, err
 			}
 			return out.JSON()
-		})
+		}))
 	}()
 	p := &parent{t: t, in: in, out: bufio.NewReader(outR)}
 	if line := p.line(); line != "pc1 processor ready\n" {
@@ -521,7 +597,7 @@ func FuzzServe(f *testing.F) {
 			func(b []byte) (any, error) { return PC1(b) }, func(b []byte) (any, error) { return AddPieces(b) }, func(b []byte) (any, error) { return TreeD(b) },
 		} {
 			var out bytes.Buffer
-			if err := Serve(t.Context(), strings.NewReader(in), &out, Options{Stage: "any"}, decode, func(context.Context, any) ([]byte, error) { return []byte("true"), nil }); err != nil {
+			if err := Serve(t.Context(), strings.NewReader(in), &out, Options{Stage: "any"}, decode, atOnce(func(context.Context, any) ([]byte, error) { return []byte("true"), nil })); err != nil {
 				t.Fatal(err)
 			}
 			lines := strings.SplitAfter(out.String(), "\n")
