@@ -152,6 +152,7 @@ func addPiece(ctx context.Context, p porep.SealProof, source io.Reader, size por
 	if err := fits(p, to.path(), start, size); err != nil {
 		return AddedPiece{}, err
 	}
+	ended := false // and not by a panic of the source's
 	f, isFile := staged.(*os.File)
 	if isFile {
 		pos, restore, statErr := remember(f)
@@ -162,7 +163,7 @@ func addPiece(ctx context.Context, p porep.SealProof, source io.Reader, size por
 			return AddedPiece{}, err
 		}
 		defer func() {
-			if err != nil {
+			if err != nil || !ended {
 				err = errors.Join(err, restore())
 			}
 		}()
@@ -181,11 +182,17 @@ func addPiece(ctx context.Context, p porep.SealProof, source io.Reader, size por
 				return AddedPiece{}, fmt.Errorf("seal: adding piece: %w", err)
 			}
 		}
-		commP, payload, err = readPiece(ctx, source, size, passing{fill: how.fill, to: to, tree: how.tree.part(start, size), progress: how.progress})
+		fault := failure.Caught(func() {
+			commP, payload, err = readPiece(ctx, source, size, passing{fill: how.fill, to: to, tree: how.tree.part(start, size), progress: how.progress})
+		})
 		if finishErr := finish(); err == nil && finishErr != nil {
 			err = fmt.Errorf("seal: writing piece: %w", finishErr)
 		}
+		if fault != nil {
+			panic(fault)
+		}
 	}
+	ended = true
 	if err != nil {
 		return AddedPiece{}, err
 	}

@@ -153,9 +153,9 @@ func AppendPiece(ctx context.Context, a Append, source io.Reader, size porep.Unp
 	if err != nil {
 		return added, fmt.Errorf("seal: adding piece: %w", err)
 	}
-	written := false
+	written, ended := false, false // ended, and not by a panic of the source's
 	defer func() {
-		if err == nil {
+		if err == nil && ended {
 			return
 		}
 		if written {
@@ -221,7 +221,7 @@ func AppendPiece(ctx context.Context, a Append, source io.Reader, size porep.Unp
 			return added, err
 		}
 		defer func() {
-			if err != nil {
+			if err != nil || !ended {
 				a.Tree.failed.Store(true)
 			}
 		}()
@@ -259,6 +259,7 @@ func AppendPiece(ctx context.Context, a Append, source io.Reader, size porep.Unp
 			return AddedPiece{}, err
 		}
 	}
+	ended = true
 	return added, nil
 }
 

@@ -55,8 +55,9 @@ func WriteStaged(ctx context.Context, p porep.SealProof, staged string, pieces [
 		return nil, err
 	}
 	defer f.Close()
+	ended := false // and not by a panic of a source's
 	defer func() {
-		if err == nil {
+		if err == nil && ended {
 			return
 		}
 		err = errors.Join(err, f.Truncate(0))
@@ -80,6 +81,7 @@ func WriteStaged(ctx context.Context, p porep.SealProof, staged string, pieces [
 	if err := isThere(f, int64(length)); err != nil {
 		return nil, err
 	}
+	ended = true
 	return written, nil
 }
 

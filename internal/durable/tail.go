@@ -3,11 +3,13 @@ package durable
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"sync"
 	"sync/atomic"
 
+	"github.com/sdr-engine/sdr/internal/failure"
 	"github.com/sdr-engine/sdr/internal/linux"
 )
 
@@ -38,7 +40,11 @@ type Tail struct {
 	behind sync.WaitGroup
 	places chan struct{} // behindMost
 	one    sync.Mutex    // windows go one after the other
+	err    error         // the first that the kernel said of that way; under one
 }
+
+// startWriteback is linux.StartWriteback, but in tests.
+var startWriteback = linux.StartWriteback
 
 // TailOf is the part of a regular file from start to end, which has so many bytes now. Waited
 // says that the disk will be waited for: then the way there begins early.
@@ -111,7 +117,14 @@ func (t *Tail) count(off, n int64) {
 func (t *Tail) startWriteback(i, from, size int64) {
 	t.one.Lock()
 	defer t.one.Unlock()
-	_ = linux.StartWriteback(t.f, from, size)
+	if t.err != nil {
+		return
+	}
+	// Where nobody syncs, this is the only one who hears of it; and what is not on the disk stays in memory.
+	if err := startWriteback(t.f, from, size); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		t.err = fmt.Errorf("durable: starting to write %d bytes at %d of %q to the disk: %w", size, from, t.f.Name(), failure.OfSystem(err))
+		return
+	}
 	if i >= behindMost && t.end-t.start > keptTail {
 		_ = linux.DropCache(t.f, from-behindMost*behindWindow, behindWindow)
 	}
@@ -119,7 +132,7 @@ func (t *Tail) startWriteback(i, from, size int64) {
 
 // Finish ends the writing. If all is there, zeros at the end too, the file reaches the
 // part's end. It stands behind the last byte that was written: who finds it longer has met
-// somebody else who writes to it.
+// somebody else who writes to it. The error is also what the disk said meanwhile.
 func (t *Tail) Finish() error {
 	t.behind.Wait()
 	reach := t.reach.Load()
@@ -132,7 +145,7 @@ func (t *Tail) Finish() error {
 		reach = t.end
 	}
 	_, err := t.f.Seek(reach, io.SeekStart)
-	return err
+	return errors.Join(t.err, err)
 }
 
 func (t *Tail) whole() bool {
