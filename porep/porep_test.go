@@ -78,6 +78,8 @@ func TestUnknownProof(t *testing.T) {
 		"0":               `"0" is the number of StackedDrg2KiBV1: `,
 		"32GiB":           `"32GiB" is a size without its version: it is one of these four: StackedDrg32GiBV1, StackedDrg32GiBV1_1, StackedDrg32GiBV1_1_Feat_SyntheticPoRep, StackedDrg32GiBV1_2_Feat_NonInteractivePoRep`,
 		"stackeddrg64gib": "it is one of these four: StackedDrg64GiBV1, ",
+		"34359738368":     `"34359738368" is a size without its version: it is one of these four: StackedDrg32GiBV1, `,
+		"34359738367":     `"34359738367" is not registered; there are: `,
 		"20":              `"20" is not registered; there are: `,
 		"33GiB":           `"33GiB" is not registered; there are: `,
 		"StackedDrg":      `"StackedDrg" is not registered; there are: `,

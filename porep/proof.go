@@ -115,7 +115,7 @@ func (e *UnknownProofError) Error() string {
 			return fmt.Sprintf("porep: parsing seal proof: %q is the number of %v: give its name", e.Value, p)
 		}
 		names = append(names, p.String())
-		if strings.ToLower(p.SectorSize().String()) == size {
+		if strings.ToLower(p.SectorSize().String()) == size || strconv.FormatUint(uint64(p.SectorSize()), 10) == size {
 			ofSize = append(ofSize, p.String())
 		}
 	}

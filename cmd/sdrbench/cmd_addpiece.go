@@ -71,7 +71,7 @@ the pieces. Where it is, it is kept up to date, --existing is not needed, and pc
   # With a record, which pc1 reads as well
   sdrbench addpiece --proof StackedDrg2KiBV1_1 --piece one --piece-size 1016 --staged staged --record
   sdrbench addpiece --proof StackedDrg2KiBV1_1 --piece two --piece-size 1016 --staged staged`,
-		Args: cobra.NoArgs,
+		Args: byFlag("piece"),
 		RunE: work(func(ctx context.Context, _ []string) error { return a.runAddPiece(ctx, f) }),
 	}
 	proofFlag(cmd, &f.proof, "registered seal proof")

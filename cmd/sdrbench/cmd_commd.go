@@ -57,7 +57,7 @@ puts them. Pieces that leave half of the sector or more have no comm_d: addpiece
 completes them.`,
 		Example: `  sdrbench comm-d --proof StackedDrg32GiBV1_1 --piece $COMM_P:17045651456 --piece $PIECE_CID_V2
   sdrbench comm-d --proof StackedDrg32GiBV1_1 --pieces staged.pieces --json`,
-		Args: cobra.NoArgs,
+		Args: byFlag("piece"),
 		RunE: work(func(context.Context, []string) error { return a.runCommD(f) }),
 	}
 	proofFlag(cmd, &f.proof, "registered seal proof")

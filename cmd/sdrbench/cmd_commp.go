@@ -33,7 +33,7 @@ payload there.`,
 		Example: `  sdrbench commp --piece deal.car
   sdrbench commp --piece deal.car --pad --expect bafkzcibd7abqlxticxolgseegik2stpfgkkuwyf6kufex3doorkvmzpjuxwe4dz4
   generate | sdrbench commp --piece - --pad --json`,
-		Args: cobra.NoArgs,
+		Args: byFlag("piece"),
 		RunE: work(func(ctx context.Context, _ []string) error { return a.runCommP(ctx, f) }),
 	}
 	f.add(cmd)

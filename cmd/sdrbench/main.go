@@ -276,3 +276,17 @@ func release() string {
 func version() string {
 	return fmt.Sprintf("%s, %s, %s/%s", cmp.Or(release(), "unknown version"), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
+
+// byFlag refuses arguments, for commands whose file or value has a flag; without that flag, an
+// argument most likely was to be its value.
+func byFlag(flag string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return nil
+		}
+		if cmd.Flags().Changed(flag) {
+			return fmt.Errorf("%q: unexpected argument: what a command needs has a flag", args[0])
+		}
+		return fmt.Errorf("%q: unexpected argument: do you mean --%s %s?", args[0], flag, args[0])
+	}
+}
