@@ -204,7 +204,11 @@ func (j *Joiner) limit(b *job) {
 	if limit == engine.MaxSectors {
 		limit = 0
 	}
-	most, err := j.machine.Most(b.joining, b.kind.proof, limit)
+	var most int
+	var err error
+	if fault := failure.Caught(func() { most, err = j.machine.Most(b.joining, b.kind.proof, limit) }); fault != nil {
+		err = fault
+	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if most > 0 {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 
 	"github.com/sdr-engine/sdr/internal/failure"
 	"github.com/sdr-engine/sdr/porep"
@@ -237,18 +238,27 @@ func (w *walk) begin() error {
 func (w *walk) rest(ctx context.Context, workers int, newSink func() sink) (porep.Commitment, error) {
 	sparse, _ := w.data.(Sparse)
 	var wg sync.WaitGroup
+	var fault atomic.Pointer[failure.Fault]
 	for range min(max(workers, 1), len(w.added)) {
 		wg.Go(func() {
-			var h Hasher
-			put := newSink()
-			leaves := make([]byte, w.chunk)
-			for off, ok := w.claim(ctx); ok; off, ok = w.claim(ctx) {
-				hole := sparse != nil && sparse.DataFrom(int64(off)) >= int64(off+w.chunk)
-				w.finish(w.read(&h, put, off, leaves, hole))
+			if came := failure.Caught(func() {
+				var h Hasher
+				put := newSink()
+				leaves := make([]byte, w.chunk)
+				for off, ok := w.claim(ctx); ok; off, ok = w.claim(ctx) {
+					hole := sparse != nil && sparse.DataFrom(int64(off)) >= int64(off+w.chunk)
+					w.finish(w.read(&h, put, off, leaves, hole))
+				}
+			}); came != nil {
+				fault.Store(came)
+				w.finish(came)
 			}
 		})
 	}
 	wg.Wait()
+	if came := fault.Load(); came != nil {
+		panic(came) // where the data's own would have come
+	}
 	if w.err != nil {
 		return porep.Commitment{}, w.err
 	}

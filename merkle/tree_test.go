@@ -16,6 +16,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/sdr-engine/sdr/internal/failure"
 	"github.com/sdr-engine/sdr/internal/testkit"
 	"github.com/sdr-engine/sdr/porep"
 )
@@ -411,3 +412,33 @@ func BenchmarkBuildTree(b *testing.B) {
 		}
 	}
 }
+
+// panicking is data that panics from some byte on.
+type panicking struct{ from int64 }
+
+func (p panicking) ReadAt(b []byte, off int64) (int, error) {
+	if off >= p.from {
+		panic("a fault")
+	}
+	clear(b)
+	return len(b), nil
+}
+
+// Data that panics does so for the caller, and not on a goroutine, where it would end the process.
+func TestDataPanics(t *testing.T) {
+	for _, from := range []int64{0, 4 << 20} {
+		var came any
+		func() {
+			defer func() { came = recover() }()
+			_, err := BuildTree(t.Context(), discard{}, panicking{from}, 8<<20, 2, func(uint64) {})
+			t.Errorf("no panic from %d on: %v", from, err)
+		}()
+		if fault, ok := came.(*failure.Fault); !ok || fault.Value != "a fault" {
+			t.Errorf("from %d on: %v", from, came)
+		}
+	}
+}
+
+type discard struct{}
+
+func (discard) WriteAt(b []byte, _ int64) (int, error) { return len(b), nil }

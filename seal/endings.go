@@ -73,7 +73,10 @@ func (e *endings) labelled(i int, labels error) {
 	e.begin() // as above
 	e.telling.Go(func() {
 		<-e.copied[i]
-		out := e.works[i].outcome(e.ctx, e.own(i, labels))
+		var out Outcome
+		if fault := failure.Caught(func() { out = e.works[i].outcome(e.ctx, e.own(i, labels)) }); fault != nil {
+			out = Outcome{Err: fault}
+		}
 		e.mu.Lock()
 		defer e.mu.Unlock()
 		e.end(e.sector[i], out)

@@ -1,6 +1,7 @@
 package seal_test
 
 import (
+	"errors"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sdr-engine/sdr/internal/durable"
+	"github.com/sdr-engine/sdr/internal/failure"
 	"github.com/sdr-engine/sdr/seal"
 )
 
@@ -62,6 +64,51 @@ func TestTreeDsOverlap(t *testing.T) {
 	for i := range sectors {
 		if diff := cmp.Diff(wantFiles(g), files(t, sectors[i])); diff != "" {
 			t.Errorf("sector %d (-want +got):\n%s", i, diff)
+		}
+	}
+}
+
+// faulty panics where a file of a directory whose name has that in it gets bytes.
+type faulty struct{ dir, name string }
+
+func (f faulty) Before(op *durable.Op) error {
+	if (op.Kind == durable.OpWrite || op.Kind == durable.OpCopy) && filepath.Dir(op.Path) == f.dir && strings.Contains(filepath.Base(op.Path), f.name) {
+		panic("a fault")
+	}
+	return nil
+}
+
+func (faulty) After(*durable.Op) error { return nil }
+
+// A fault of the program in what is done beside the labels is that sector's error, and the others are sealed:
+// its goroutine does not end the process.
+func TestFaultsOfOne(t *testing.T) {
+	g := small(t)
+	for _, of := range []string{"tree-d", "sealed"} {
+		sectors := []seal.Sector{newSector(t, g), newSector(t, g), newSector(t, g)}
+		f := faulty{sectors[1].CacheDir, "tree-d"}
+		if of == "sealed" {
+			f = faulty{filepath.Dir(sectors[1].Sealed), filepath.Base(sectors[1].Sealed)}
+		}
+		outs := make([]*seal.Outcome, len(sectors))
+		var mu sync.Mutex
+		_, err := seal.PreCommit1Together(durable.WithInjector(t.Context(), f), sectors, seal.Options{Done: func(i int, o seal.Outcome) {
+			mu.Lock()
+			defer mu.Unlock()
+			outs[i] = &o
+		}})
+		if fault := (*failure.Fault)(nil); !errors.As(err, &fault) || fault.Value != "a fault" {
+			t.Errorf("%s: %v", of, err)
+		}
+		for i, out := range outs {
+			switch {
+			case out == nil || (out.Err != nil) != (i == 1):
+				t.Errorf("%s: sector %d: %+v", of, i, out)
+			case i != 1:
+				if diff := cmp.Diff(wantFiles(g), files(t, sectors[i])); diff != "" {
+					t.Errorf("%s: sector %d (-want +got):\n%s", of, i, diff)
+				}
+			}
 		}
 	}
 }

@@ -119,7 +119,10 @@ func preCommit1Together(ctx context.Context, sectors []Sector, o Options) ([]Out
 			}
 			for i := next.Add(1) - 1; i < int64(len(ends.works)); i = next.Add(1) - 1 {
 				w := ends.works[i]
-				if w.err = w.finish(copying); w.err != nil && len(ends.works) == 1 {
+				if fault := failure.Caught(func() { w.err = w.finish(copying) }); fault != nil {
+					w.err = fault
+				}
+				if w.err != nil && len(ends.works) == 1 {
 					cancel(failure.Inner(w.err))
 				}
 				close(ends.copied[i])
@@ -169,7 +172,9 @@ func prepareAll(ctx context.Context, sectors []Sector, p *Progress) []prepared {
 					all[i].err = context.Cause(ctx)
 					continue
 				}
-				all[i].work, all[i].err = prepare(ctx, &sectors[i], p)
+				if fault := failure.Caught(func() { all[i].work, all[i].err = prepare(ctx, &sectors[i], p) }); fault != nil {
+					all[i].err = fault // the others' affair it is not
+				}
 			}
 		})
 	}
