@@ -150,9 +150,13 @@ func (k *killed) noted(t *testing.T) <-chan time.Time {
 	return due
 }
 
-// note counts what the run before had made, and this one, which has so much left, makes again.
+// note counts what the run before had made, and this one, which has so much left, makes again. The run may
+// have made, and kept, more than it had counted when it was killed: then that is nothing.
 func (k *killed) note(left uint64) {
-	again := k.made - (k.left - left)
+	var again uint64
+	if all := k.made + left; all > k.left {
+		again = all - k.left
+	}
 	k.again += again
 	if k.made > 0 && k.busy > 0 {
 		k.worst = max(k.worst, float64(again)*float64(k.busy)/float64(k.made)/1e9)
