@@ -3,7 +3,6 @@ package seal_test
 import (
 	"errors"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/sdr-engine/sdr/internal/durable"
 	"github.com/sdr-engine/sdr/internal/failure"
+	"github.com/sdr-engine/sdr/internal/workers"
 	"github.com/sdr-engine/sdr/seal"
 )
 
@@ -44,7 +44,7 @@ func (m *meeting) After(*durable.Op) error { return nil }
 // as many as there may be have begun. Progress counts all of them.
 func TestTreeDsOverlap(t *testing.T) {
 	g := small(t)
-	together := min(4, runtime.NumCPU())
+	together := min(4, workers.Most())
 	sectors := make([]seal.Sector, together)
 	for i := range sectors {
 		sectors[i] = newSector(t, g)

@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"maps"
-	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
 
 	"github.com/sdr-engine/sdr/engine"
 	"github.com/sdr-engine/sdr/internal/failure"
+	"github.com/sdr-engine/sdr/internal/workers"
 )
 
 // PreCommit1 is phase 1 of sealing: it builds tree-d and checks the pieces
@@ -165,7 +165,7 @@ func prepareAll(ctx context.Context, sectors []Sector, p *Progress) []prepared {
 	all := make([]prepared, len(sectors))
 	var next atomic.Int64
 	var preparing sync.WaitGroup
-	for range min(preparedAtOnce, runtime.NumCPU(), len(sectors)) {
+	for range min(preparedAtOnce, workers.Most(), len(sectors)) {
 		preparing.Go(func() {
 			for i := next.Add(1) - 1; i < int64(len(sectors)); i = next.Add(1) - 1 {
 				if ctx.Err() != nil {
